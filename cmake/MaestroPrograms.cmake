@@ -1,0 +1,17 @@
+# What our own programs (tests, examples, benchmarks) are compiled with. Never exported.
+
+add_library(maestro_program INTERFACE)
+target_link_libraries(maestro_program INTERFACE maestro::maestro)
+target_compile_options(maestro_program INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror)
+if(MAESTRO_NATIVE)
+  target_compile_options(maestro_program INTERFACE -march=native)
+endif()
+if(MAESTRO_USE_BLAS AND TARGET maestro::blas)
+  target_link_libraries(maestro_program INTERFACE maestro::blas)
+  target_compile_definitions(maestro_program INTERFACE MAESTRO_PROGRAM_BLAS)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()

@@ -1,0 +1,32 @@
+#pragma once
+
+/// @file
+/// The ranks that share one batch. Every batch-wide figure (means, counts, gradients) goes through a Communicator;
+/// `SingleProcess` is the one-rank case. Ranks hold whole groups.
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace maestro {
+
+/// Sums over ranks in rank order, so that results do not depend on timing.
+template <class C>
+concept Communicator = requires(C& c, std::span<double> doubles, std::span<float> floats) {
+  { c.rank() } -> std::convertible_to<std::size_t>;
+  { c.size() } -> std::convertible_to<std::size_t>;
+  c.all_reduce_sum(doubles);
+  c.all_reduce_sum(floats);
+  c.barrier();
+};
+
+/// One process: every collective is the identity.
+struct SingleProcess {
+  static constexpr std::size_t rank() { return 0; }
+  static constexpr std::size_t size() { return 1; }
+  static constexpr void all_reduce_sum(std::span<double>) {}
+  static constexpr void all_reduce_sum(std::span<float>) {}
+  static constexpr void barrier() {}
+};
+
+}  // namespace maestro

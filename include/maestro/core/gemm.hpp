@@ -1,0 +1,70 @@
+#pragma once
+
+/// @file
+/// Matrix products by backend tag. `EigenBackend` is defined here; `CblasBackend` in core/gemm_cblas.hpp, behind the
+/// CMake target maestro::blas. No Eigen macro is set: a translation unit's choice never leaks into another.
+
+#include <Eigen/Core>
+#include <cstddef>
+#include <type_traits>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/views.hpp"
+
+namespace maestro {
+
+struct EigenBackend {};
+struct CblasBackend {};
+
+enum class Transpose { no, yes };
+
+/// The products of one backend. The primary template names the header to include; there is no silent fallback.
+template <class Backend>
+struct Gemm {
+  static_assert(std::is_same_v<Backend, EigenBackend>,
+                "maestro: this GEMM backend is not defined here; for CblasBackend include <maestro/core/gemm_cblas.hpp> "
+                "and link maestro::blas");
+};
+
+template <>
+struct Gemm<EigenBackend> {
+  template <class T>
+  static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
+                  MatrixView<T> c) {
+    using Dense = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using In = Eigen::Map<const Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
+    using Out = Eigen::Map<Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
+    const auto index = [](std::size_t n) { return static_cast<Eigen::Index>(n); };
+    const In ea(a.data(), index(a.rows()), index(a.cols()), Eigen::OuterStride<>(index(a.stride())));
+    const In eb(b.data(), index(b.rows()), index(b.cols()), Eigen::OuterStride<>(index(b.stride())));
+    Out ec(c.data(), index(c.rows()), index(c.cols()), Eigen::OuterStride<>(index(c.stride())));
+    if (beta == T(0)) {
+      ec.setZero();
+    } else if (beta != T(1)) {
+      ec *= beta;
+    }
+    if (ta == Transpose::no && tb == Transpose::no) ec.noalias() += alpha * (ea * eb);
+    if (ta == Transpose::no && tb == Transpose::yes) ec.noalias() += alpha * (ea * eb.transpose());
+    if (ta == Transpose::yes && tb == Transpose::no) ec.noalias() += alpha * (ea.transpose() * eb);
+    if (ta == Transpose::yes && tb == Transpose::yes) ec.noalias() += alpha * (ea.transpose() * eb.transpose());
+  }
+};
+
+/// C = alpha op(A) op(B) + beta C, row-major; op transposes where asked.
+/// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates.
+/// Threads: as many as OpenMP gives outside a parallel region, one inside. Bit-identical for the same shapes, 64-byte
+/// alignment, thread count and backend.
+/// @throws BadArgument when the inner or outer sizes differ.
+template <class Backend, class T>
+void gemm(Transpose ta, Transpose tb, std::type_identity_t<T> alpha, MatrixView<const std::type_identity_t<T>> a,
+          MatrixView<const std::type_identity_t<T>> b, std::type_identity_t<T> beta, MatrixView<T> c) {
+  const std::size_t m = ta == Transpose::no ? a.rows() : a.cols();
+  const std::size_t k = ta == Transpose::no ? a.cols() : a.rows();
+  const std::size_t k2 = tb == Transpose::no ? b.rows() : b.cols();
+  const std::size_t n = tb == Transpose::no ? b.cols() : b.rows();
+  if (k != k2 || m != c.rows() || n != c.cols()) throw BadArgument("gemm: the shapes of op(A), op(B) and C do not fit");
+  if (m == 0 || n == 0) return;
+  Gemm<Backend>::template run<T>(ta, tb, alpha, a, b, beta, c);
+}
+
+}  // namespace maestro

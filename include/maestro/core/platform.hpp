@@ -1,0 +1,16 @@
+#pragma once
+
+/// @file
+/// What the library asks of a compiler, in one place: the host/device mark, and the refusal of -ffast-math.
+/// Neutral: g++, clang++ and nvcc read it.
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "maestro marks missing rewards with NaN and tests for it: build without -ffast-math and -ffinite-math-only"
+#endif
+
+/// Marks a per-element formula that host loops and kernels share.
+#if defined(__CUDACC__)
+#define MAESTRO_HD __host__ __device__
+#else
+#define MAESTRO_HD
+#endif

@@ -1,0 +1,32 @@
+#pragma once
+
+/// @file
+/// How a part says what a checkpoint must hold. A stateful part has
+///
+///     template <class Visitor> void visit_state(Visitor& v) {
+///       v("step", step_);          // arithmetic scalar or enum
+///       v("moments", moments_);    // std::vector / AlignedVector / Matrix of arithmetic values (resized on loading)
+///       v("name", name_);          // std::string
+///       v("network", network_);    // any part that has visit_state itself; names join with '.'
+///     }
+///
+/// The same function saves and loads: a saving visitor reads the arguments, a loading one overwrites them and throws
+/// BadFile naming an entry that is missing, surplus, or of another type. io/state.hpp holds the two visitors.
+/// Options are not state: a part is built from its options, then its state is loaded.
+
+#include <utility>
+
+namespace maestro {
+
+namespace detail {
+struct AnyVisitor {
+  template <class Name, class Value>
+  void operator()(const Name&, Value&) {}
+};
+}  // namespace detail
+
+/// A part with state that a checkpoint holds.
+template <class T>
+concept Stateful = requires(T& part, detail::AnyVisitor& visitor) { part.visit_state(visitor); };
+
+}  // namespace maestro

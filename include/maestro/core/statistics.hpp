@@ -1,0 +1,86 @@
+#pragma once
+
+/// @file
+/// Sums, moments and ranks in double, in index order, two passes: mean first, then squared deviations.
+/// NaN marks a missing value; every function here skips it and counts what is left. Neutral.
+
+#include <cmath>
+#include <cstddef>
+
+#include "maestro/core/platform.hpp"
+
+namespace maestro {
+
+/// Count, mean and sum of squared deviations of the values that are not missing.
+struct Moments {
+  std::size_t count = 0;
+  double mean = 0.0;
+  double squares = 0.0;  ///< sum of (x - mean)^2; exactly 0 when all values are equal
+
+  /// squares / (count - ddof), 0 when there are not more than ddof values.
+  MAESTRO_HD double variance(int ddof) const {
+    const auto degrees = static_cast<double>(count) - ddof;
+    return degrees > 0.0 ? squares / degrees : 0.0;
+  }
+  MAESTRO_HD double deviation(int ddof) const { return std::sqrt(variance(ddof)); }
+};
+
+/// Moments of get(0), ..., get(count - 1); NaN is skipped.
+/// Equal values give their own value as mean and exactly 0 as squares, whatever the rounding of their sum.
+template <class Get>
+MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
+  Moments result;
+  double sum = 0.0;
+  double first = 0.0;
+  bool all_equal = true;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = static_cast<double>(get(i));
+    if (value != value) continue;
+    if (result.count == 0) first = value;
+    all_equal = all_equal && value == first;
+    sum += value;
+    ++result.count;
+  }
+  if (result.count == 0) return result;
+  if (all_equal) {
+    result.mean = first;
+    return result;
+  }
+  result.mean = sum / static_cast<double>(result.count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double deviation = static_cast<double>(get(i)) - result.mean;
+    if (deviation == deviation) result.squares += deviation * deviation;
+  }
+  return result;
+}
+
+/// Moments of a contiguous array.
+template <class T>
+MAESTRO_HD Moments moments_of(const T* values, std::size_t count) {
+  return moments_of(count, [values](std::size_t i) { return values[i]; });
+}
+
+/// Sum in double, in index order.
+template <class T>
+MAESTRO_HD double ordered_sum(const T* values, std::size_t count) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(values[i]);
+  return sum;
+}
+
+/// Mid-rank of get(which) among the values that are not missing: 0 for the smallest, ties share their mean rank.
+/// O(count); a group is small.
+template <class Get>
+MAESTRO_HD double mid_rank(std::size_t count, std::size_t which, const Get& get) {
+  const auto own = static_cast<double>(get(which));
+  std::size_t below = 0;
+  std::size_t equal = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = static_cast<double>(get(i));
+    if (value < own) ++below;
+    if (value == own) ++equal;
+  }
+  return static_cast<double>(below) + 0.5 * (static_cast<double>(equal) - 1.0);
+}
+
+}  // namespace maestro

@@ -1,0 +1,34 @@
+#pragma once
+
+/// @file
+/// One response as a reward sees it.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "maestro/data/prompt.hpp"
+
+namespace maestro {
+
+/// How a response ended.
+enum class Finish : std::uint8_t {
+  stop,    ///< a stop token was drawn; it is the response's last token
+  length,  ///< cut at the length limit
+};
+
+/// A view of one response; valid as long as the Rollouts it came from.
+struct Completion {
+  const Prompt& prompt;
+  std::string_view text;                 ///< decoded response without the stop token
+  std::span<const std::int32_t> tokens;  ///< (T) with the stop token, where one was drawn
+  std::span<const float> log_probs;      ///< (T) of the drawn tokens, after temperature
+  std::span<const float> entropies;      ///< (T) nats, of the distribution each token was drawn from, before top-k / top-p
+  Finish finish = Finish::stop;
+  std::size_t row = 0;     ///< place in the batch
+  std::size_t group = 0;   ///< place of its prompt in the batch
+  std::size_t member = 0;  ///< place in its group
+};
+
+}  // namespace maestro

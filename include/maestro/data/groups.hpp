@@ -1,0 +1,83 @@
+#pragma once
+
+/// @file
+/// A partition of B rows into consecutive groups: the responses of one prompt.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+/// Ragged partition of rows 0 .. B-1 into N consecutive groups, possibly empty ones.
+class Groups {
+ public:
+  Groups() = default;
+
+  /// N groups of `size` rows each.
+  static Groups even(std::size_t count, std::size_t size) {
+    Groups groups;
+    groups.offsets_.reserve(count + 1);
+    for (std::size_t g = 1; g <= count; ++g) groups.offsets_.push_back(g * size);
+    return groups;
+  }
+  /// Group g has sizes[g] rows.
+  static Groups from_sizes(std::span<const std::size_t> sizes) {
+    Groups groups;
+    groups.offsets_.reserve(sizes.size() + 1);
+    for (const std::size_t size : sizes) groups.offsets_.push_back(groups.offsets_.back() + size);
+    return groups;
+  }
+  /// Row i belongs to the group named ids[i]; equal ids must be neighbours.
+  /// @throws BadArgument naming the row where an id returns after another one.
+  static Groups from_ids(std::span<const std::int64_t> ids) {
+    Groups groups;
+    std::vector<std::int64_t> seen;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i > 0 && ids[i] == ids[i - 1]) continue;
+      for (const std::int64_t id : seen) {
+        if (id == ids[i]) {
+          throw BadArgument("groups: row " + std::to_string(i) + " returns to group " + std::to_string(id) +
+                            "; sort the rows so that each group is consecutive");
+        }
+      }
+      seen.push_back(ids[i]);
+      if (i > 0) groups.offsets_.push_back(i);
+    }
+    if (!ids.empty()) groups.offsets_.push_back(ids.size());
+    return groups;
+  }
+
+  /// Number of groups, N.
+  std::size_t count() const { return offsets_.size() - 1; }
+  /// Number of rows, B.
+  std::size_t rows() const { return offsets_.back(); }
+  /// First row of group g.
+  std::size_t begin(std::size_t g) const { return offsets_[g]; }
+  /// One past the last row of group g.
+  std::size_t end(std::size_t g) const { return offsets_[g + 1]; }
+  std::size_t size(std::size_t g) const { return offsets_[g + 1] - offsets_[g]; }
+  /// The N + 1 row offsets.
+  std::span<const std::size_t> offsets() const { return offsets_; }
+  /// The group that holds row i. O(log N).
+  std::size_t group_of(std::size_t row) const {
+    std::size_t low = 0;
+    std::size_t high = count();
+    while (high - low > 1) {
+      const std::size_t middle = (low + high) / 2;
+      (offsets_[middle] <= row ? low : high) = middle;
+    }
+    return low;
+  }
+
+  friend bool operator==(const Groups&, const Groups&) = default;
+
+ private:
+  std::vector<std::size_t> offsets_{0};
+};
+
+}  // namespace maestro

@@ -1,0 +1,52 @@
+#pragma once
+
+/// @file
+/// What a policy generated for a batch of prompts.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/data/completion.hpp"
+#include "maestro/data/groups.hpp"
+#include "maestro/data/prompt.hpp"
+#include "maestro/data/ragged.hpp"
+
+namespace maestro {
+
+/// N prompts and their B responses, packed. Row i of `tokens`, `hidden`, `finish` and `texts` is one response; the
+/// per-token arrays follow the offsets of `tokens`.
+struct Rollouts {
+  std::vector<Prompt> prompts;            ///< (N)
+  Groups groups;                          ///< B rows in N groups
+  Ragged<std::int32_t> prompt_tokens;     ///< (N) rows
+  Ragged<std::int32_t> tokens;            ///< (B) rows
+  std::vector<float> log_probs;           ///< per token, after temperature, before top-k / top-p
+  std::vector<float> entropies;           ///< per token, nats
+  Matrix<float> hidden;                   ///< (B x d) terminal hidden states, after the final norm
+  std::vector<Finish> finish;             ///< (B)
+  std::vector<std::string> texts;         ///< (B)
+  double temperature = 1.0;               ///< of the distribution that log_probs and entropies speak of
+
+  std::size_t size() const { return tokens.rows(); }
+
+  /// The view of response i that rewards get. O(log N).
+  Completion completion(std::size_t i) const {
+    const std::size_t group = groups.group_of(i);
+    const std::size_t offset = tokens.offset(i);
+    const std::size_t length = tokens.length(i);
+    return {.prompt = prompts[group],
+            .text = texts[i],
+            .tokens = tokens.row(i),
+            .log_probs = {log_probs.data() + offset, length},
+            .entropies = {entropies.data() + offset, length},
+            .finish = finish[i],
+            .row = i,
+            .group = group,
+            .member = i - groups.begin(group)};
+  }
+};
+
+}  // namespace maestro

@@ -1,0 +1,33 @@
+#pragma once
+
+/// @file
+/// The view of one named parameter that optimizers, snapshots and checkpoints share.
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace maestro {
+
+enum class WeightDecay { apply, skip };
+
+/// One parameter tensor: its values, its gradients (same length, or empty where it is frozen) and its shape.
+/// A trainable part has `template <class F> void visit(F&& f)`, which calls f(ParameterView<T>) for each of its
+/// parameters, always in the same order; `name` stays valid during the call.
+template <class T>
+struct ParameterView {
+  using scalar_type = T;
+
+  std::string_view name;
+  std::span<T> values;
+  std::span<T> gradients;
+  std::size_t rows = 1;
+  std::size_t cols = 1;  ///< rows * cols == values.size(); a vector has rows == 1
+  WeightDecay decay = WeightDecay::apply;
+};
+
+/// A part whose parameters can be visited.
+template <class P>
+concept Visitable = requires(P& part) { part.visit([](auto) {}); };
+
+}  // namespace maestro

@@ -1,0 +1,46 @@
+#pragma once
+
+/// @file
+/// What a reward is: a callable with a name. Two forms fit:
+///
+///     struct Politeness {                                      // judges one response; called in parallel
+///       static constexpr std::string_view name = "politeness";
+///       std::optional<float> operator()(const Completion& c) const;   // or plain float
+///     };
+///     struct Ranked {                                          // judges the batch: sees groups, may run a model
+///       static constexpr std::string_view name = "ranked";
+///       void operator()(const Rollouts& rollouts, std::span<float> scores) const;  // NaN: does not apply
+///     };
+///
+/// `name` may be a static or a plain member. nullopt (NaN in the batch form) means that the reward does not apply to
+/// the response; infinity, and NaN from the per-response form, are errors naming reward, prompt and response.
+/// Optional hooks, found with `requires`: `before_step(policy, step)` lets a reward follow the policy (a proxy copy),
+/// `visit_state(v)` puts its state into checkpoints.
+
+#include <concepts>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "maestro/data/rollouts.hpp"
+
+namespace maestro {
+
+/// Scores one response. Const and thread-safe.
+template <class R>
+concept CompletionReward = requires(const R& reward, const Completion& completion) {
+  { reward.name } -> std::convertible_to<std::string_view>;
+  { reward(completion) } -> std::convertible_to<std::optional<float>>;
+};
+
+/// Scores a whole batch at once; called outside parallel loops.
+template <class R>
+concept BatchReward = requires(const R& reward, const Rollouts& rollouts, std::span<float> scores) {
+  { reward.name } -> std::convertible_to<std::string_view>;
+  reward(rollouts, scores);
+};
+
+template <class R>
+concept Reward = CompletionReward<R> || BatchReward<R>;
+
+}  // namespace maestro

@@ -1,0 +1,34 @@
+#pragma once
+
+/// @file
+/// Models that rewards consult. Both run one packed batch a call and are called outside parallel loops.
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "maestro/data/rollouts.hpp"
+
+namespace maestro {
+
+/// A text whose probability is asked: of `continuation`, after the prompt of group `group` and `prefix`.
+struct LikelihoodQuery {
+  std::size_t group = 0;     ///< index into the batch's prompts; queries are sorted by it
+  std::string prefix;        ///< what stands between the prompt and the continuation
+  std::string continuation;  ///< what is scored
+};
+
+/// Mean negative log-likelihood in nats per token of each continuation: the perplexity reward's model.
+template <class S>
+concept LikelihoodScorer =
+    requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) {
+      scorer.mean_nll(rollouts, queries, out);
+    };
+
+/// One score per response of the batch: the preference reward's model.
+template <class S>
+concept PreferenceScorer = requires(const S& scorer, const Rollouts& rollouts, std::span<float> out) {
+  scorer.score(rollouts, out);
+};
+
+}  // namespace maestro

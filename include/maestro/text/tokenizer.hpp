@@ -1,0 +1,26 @@
+#pragma once
+
+/// @file
+/// What a policy needs of a tokenizer.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace maestro {
+
+/// encode and decode are const and thread-safe; decode(encode(text)) == text for valid UTF-8. `encode` never yields a
+/// special token from plain text, so an untrusted prompt cannot end a turn.
+template <class T>
+concept Tokenizer = requires(const T& tokenizer, std::string_view text, std::span<const std::int32_t> tokens) {
+  { tokenizer.encode(text) } -> std::same_as<std::vector<std::int32_t>>;
+  { tokenizer.decode(tokens) } -> std::same_as<std::string>;  // special tokens are left out
+  { tokenizer.vocabulary_size() } -> std::convertible_to<std::size_t>;
+  { tokenizer.end_token() } -> std::convertible_to<std::int32_t>;
+};
+
+}  // namespace maestro
