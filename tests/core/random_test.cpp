@@ -18,7 +18,8 @@ BOOST_AUTO_TEST_CASE(philox_known_answers) {
   BOOST_TEST(ones.word[1] == 0x41c83b0eu);
   BOOST_TEST(ones.word[2] == 0xa20bc7c6u);
   BOOST_TEST(ones.word[3] == 0x6d5451fdu);
-  const auto pi = maestro::philox4x32_10({{0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}}, 0xa4093822u, 0x299f31d0u);
+  const auto pi =
+      maestro::philox4x32_10({{0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}}, 0xa4093822u, 0x299f31d0u);
   BOOST_TEST(pi.word[0] == 0xd16cfe09u);
   BOOST_TEST(pi.word[1] == 0x94fdccebu);
   BOOST_TEST(pi.word[2] == 0x5001e420u);
@@ -26,7 +27,8 @@ BOOST_AUTO_TEST_CASE(philox_known_answers) {
 }
 
 BOOST_AUTO_TEST_CASE(every_part_of_the_key_changes_the_draw) {
-  const maestro::StreamKey key{.seed = 7, .purpose = maestro::Purpose::token_sampling, .step = 3, .row = 5, .response = 2};
+  const maestro::StreamKey key{
+      .seed = 7, .purpose = maestro::Purpose::token_sampling, .step = 3, .row = 5, .response = 2};
   const double base = maestro::RandomStream(key).uniform(11);
   auto other = key;
   other.seed = 7 + (std::uint64_t{1} << 40);

@@ -18,18 +18,18 @@ namespace maestro {
 
 /// What a Conductor sees when it decides.
 struct StepView {
-  MatrixView<const float> hidden;         ///< (B x d) terminal hidden states
-  MatrixView<const float> rewards;        ///< (B x K), NaN where a reward does not apply
-  const Groups& groups;                   ///< partition of the B rows
-  std::span<const std::int64_t> rows;     ///< (N) data row of each group's prompt: keys the draws
-  std::uint64_t seed = 0;                 ///< of the run
-  std::uint32_t step = 0;                 ///< trainer step
+  MatrixView<const float> hidden;      ///< (B x d) terminal hidden states
+  MatrixView<const float> rewards;     ///< (B x K), NaN where a reward does not apply
+  const Groups& groups;                ///< partition of the B rows
+  std::span<const std::int64_t> rows;  ///< (N) data row of each group's prompt: keys the draws
+  std::uint64_t seed = 0;              ///< of the run
+  std::uint32_t step = 0;              ///< trainer step
 };
 
 /// What it learns from.
 struct Feedback {
   const Decision& decision;
-  MatrixView<const float> hidden;           ///< (B x d), as decided on
+  MatrixView<const float> hidden;  ///< (B x d), as decided on
   const Groups& groups;
   std::span<const float> advantages;        ///< (B) meta-reward of the action taken
   MatrixView<const float> counterfactuals;  ///< (B x K) meta-reward of every action; empty unless asked for
@@ -38,13 +38,13 @@ struct Feedback {
 
 /// What an update did; logged under conductor/.
 struct ConductorReport {
-  std::size_t samples = 0;        ///< buffer entries used
-  std::size_t dropped = 0;        ///< entries dropped as too old
-  double loss = 0.0;              ///< minus the surrogate, minus the entropy bonus
+  std::size_t samples = 0;  ///< buffer entries used
+  std::size_t dropped = 0;  ///< entries dropped as too old
+  double loss = 0.0;        ///< minus the surrogate, minus the entropy bonus
   double surrogate = 0.0;
-  double entropy = 0.0;           ///< mean entropy of p(.|h), nats
-  double temperature = 1.0;       ///< tau
-  double gradient_norm = 0.0;     ///< global, before clipping
+  double entropy = 0.0;        ///< mean entropy of p(.|h), nats
+  double temperature = 1.0;    ///< tau
+  double gradient_norm = 0.0;  ///< global, before clipping
 };
 
 /// - `decide(view)`: actions, propensities and weights for every response.
@@ -65,7 +65,9 @@ concept Conductor = requires(C& conductor, const C& fixed, const StepView& view,
 /// Whether the trainer must compute the advantages of the actions not taken.
 template <Conductor C>
 bool wants_counterfactuals(const C& conductor) {
-  if constexpr (requires { { conductor.wants_counterfactuals() } -> std::convertible_to<bool>; }) {
+  if constexpr (requires {
+                  { conductor.wants_counterfactuals() } -> std::convertible_to<bool>;
+                }) {
     return conductor.wants_counterfactuals();
   } else {
     return false;

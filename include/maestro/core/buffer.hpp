@@ -24,9 +24,9 @@ struct AlignedAllocator {
 
   [[nodiscard]] T* allocate(std::size_t count) {
     if (count > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
-    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{alignment}));
+    return static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{alignment}));
   }
-  void deallocate(T* pointer, std::size_t) noexcept { ::operator delete(pointer, std::align_val_t{alignment}); }
+  void deallocate(T* pointer, std::size_t) noexcept { ::operator delete (pointer, std::align_val_t{alignment}); }
 
   template <class U>
   friend constexpr bool operator==(const AlignedAllocator&, const AlignedAllocator<U>&) noexcept {

@@ -21,9 +21,10 @@ enum class Transpose { no, yes };
 /// The products of one backend. The primary template names the header to include; there is no silent fallback.
 template <class Backend>
 struct Gemm {
-  static_assert(std::is_same_v<Backend, EigenBackend>,
-                "maestro: this GEMM backend is not defined here; for CblasBackend include <maestro/core/gemm_cblas.hpp> "
-                "and link maestro::blas");
+  static_assert(
+      std::is_same_v<Backend, EigenBackend>,
+      "maestro: this GEMM backend is not defined here; for CblasBackend include <maestro/core/gemm_cblas.hpp> "
+      "and link maestro::blas");
 };
 
 template <>

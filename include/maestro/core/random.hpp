@@ -24,10 +24,9 @@ MAESTRO_HD constexpr PhiloxBlock philox4x32_10(PhiloxBlock counter, std::uint32_
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53u} * counter.word[0];
     const std::uint64_t product1 = std::uint64_t{0xCD9E8D57u} * counter.word[2];
-    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
-                static_cast<std::uint32_t>(product1),
-                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
-                static_cast<std::uint32_t>(product0)}};
+    counter = {
+        {static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(product1),
+         static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1, static_cast<std::uint32_t>(product0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
@@ -61,10 +60,9 @@ class RandomStream {
   MAESTRO_HD constexpr explicit RandomStream(const StreamKey& key) : key_(key) {}
 
   MAESTRO_HD constexpr PhiloxBlock block(std::uint32_t position) const {
-    return philox4x32_10(
-        {{position, key_.row, key_.step,
-          (static_cast<std::uint32_t>(key_.purpose) << 24) | (key_.response & 0xFFFFFFu)}},
-        static_cast<std::uint32_t>(key_.seed), static_cast<std::uint32_t>(key_.seed >> 32));
+    return philox4x32_10({{position, key_.row, key_.step,
+                           (static_cast<std::uint32_t>(key_.purpose) << 24) | (key_.response & 0xFFFFFFu)}},
+                         static_cast<std::uint32_t>(key_.seed), static_cast<std::uint32_t>(key_.seed >> 32));
   }
   /// Uniform in [0, 1) with 53 bits.
   MAESTRO_HD constexpr double uniform(std::uint32_t position) const {

@@ -27,6 +27,8 @@ struct AnyVisitor {
 
 /// A part with state that a checkpoint holds.
 template <class T>
-concept Stateful = requires(T& part, detail::AnyVisitor& visitor) { part.visit_state(visitor); };
+concept Stateful = requires(T& part, detail::AnyVisitor& visitor) {
+  part.visit_state(visitor);
+};
 
 }  // namespace maestro

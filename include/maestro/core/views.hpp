@@ -19,15 +19,12 @@ class MatrixView {
   using value_type = std::remove_cv_t<T>;
 
   constexpr MatrixView() = default;
-  MAESTRO_HD constexpr MatrixView(T* data, std::size_t rows, std::size_t cols)
-      : MatrixView(data, rows, cols, cols) {}
+  MAESTRO_HD constexpr MatrixView(T* data, std::size_t rows, std::size_t cols) : MatrixView(data, rows, cols, cols) {}
   MAESTRO_HD constexpr MatrixView(T* data, std::size_t rows, std::size_t cols, std::size_t stride)
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
 
   /// A view of mutable values is a view of constant ones.
-  MAESTRO_HD constexpr operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  MAESTRO_HD constexpr operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data_, rows_, cols_, stride_};
   }
 

@@ -24,7 +24,7 @@ struct Completion {
   std::string_view text;                 ///< decoded response without the stop token
   std::span<const std::int32_t> tokens;  ///< (T) with the stop token, where one was drawn
   std::span<const float> log_probs;      ///< (T) of the drawn tokens, after temperature
-  std::span<const float> entropies;      ///< (T) nats, of the distribution each token was drawn from, before top-k / top-p
+  std::span<const float> entropies;  ///< (T) nats, of the distribution each token was drawn from, before top-k / top-p
   Finish finish = Finish::stop;
   std::size_t row = 0;     ///< place in the batch
   std::size_t group = 0;   ///< place of its prompt in the batch

@@ -19,16 +19,16 @@ namespace maestro {
 /// N prompts and their B responses, packed. Row i of `tokens`, `hidden`, `finish` and `texts` is one response; the
 /// per-token arrays follow the offsets of `tokens`.
 struct Rollouts {
-  std::vector<Prompt> prompts;            ///< (N)
-  Groups groups;                          ///< B rows in N groups
-  Ragged<std::int32_t> prompt_tokens;     ///< (N) rows
-  Ragged<std::int32_t> tokens;            ///< (B) rows
-  std::vector<float> log_probs;           ///< per token, after temperature, before top-k / top-p
-  std::vector<float> entropies;           ///< per token, nats
-  Matrix<float> hidden;                   ///< (B x d) terminal hidden states, after the final norm
-  std::vector<Finish> finish;             ///< (B)
-  std::vector<std::string> texts;         ///< (B)
-  double temperature = 1.0;               ///< of the distribution that log_probs and entropies speak of
+  std::vector<Prompt> prompts;         ///< (N)
+  Groups groups;                       ///< B rows in N groups
+  Ragged<std::int32_t> prompt_tokens;  ///< (N) rows
+  Ragged<std::int32_t> tokens;         ///< (B) rows
+  std::vector<float> log_probs;        ///< per token, after temperature, before top-k / top-p
+  std::vector<float> entropies;        ///< per token, nats
+  Matrix<float> hidden;                ///< (B x d) terminal hidden states, after the final norm
+  std::vector<Finish> finish;          ///< (B)
+  std::vector<std::string> texts;      ///< (B)
+  double temperature = 1.0;            ///< of the distribution that log_probs and entropies speak of
 
   std::size_t size() const { return tokens.rows(); }
 

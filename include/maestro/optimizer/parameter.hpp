@@ -28,6 +28,8 @@ struct ParameterView {
 
 /// A part whose parameters can be visited.
 template <class P>
-concept Visitable = requires(P& part) { part.visit([](auto) {}); };
+concept Visitable = requires(P& part) {
+  part.visit([](auto) {});
+};
 
 }  // namespace maestro

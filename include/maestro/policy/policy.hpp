@@ -33,15 +33,14 @@ struct GroupRange {
 /// Copying a policy copies its parameters; workspaces and gradients need not be copied.
 template <class P>
 concept Policy = std::copy_constructible<P> && Visitable<P> &&
-                 requires(P& policy, const P& fixed, const Rollouts& rollouts, GroupRange range,
-                          std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key,
-                          std::span<float> values, std::span<const float> gradients) {
-                   { fixed.hidden_size() } -> std::convertible_to<std::size_t>;
-                   { policy.generate(prompts, sampling, key) } -> std::same_as<Rollouts>;
-                   policy.forward(rollouts, range, values, values);
-                   policy.backward(gradients, gradients);
-                   fixed.log_probs(rollouts, range, values);
-                   policy.zero_gradients();
-                 };
+    requires(P& policy, const P& fixed, const Rollouts& rollouts, GroupRange range, std::span<const Prompt> prompts,
+             const Sampling& sampling, const DrawKey& key, std::span<float> values, std::span<const float> gradients) {
+  { fixed.hidden_size() } -> std::convertible_to<std::size_t>;
+  { policy.generate(prompts, sampling, key) } -> std::same_as<Rollouts>;
+  policy.forward(rollouts, range, values, values);
+  policy.backward(gradients, gradients);
+  fixed.log_probs(rollouts, range, values);
+  policy.zero_gradients();
+};
 
 }  // namespace maestro

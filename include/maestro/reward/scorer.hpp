@@ -20,10 +20,10 @@ struct LikelihoodQuery {
 
 /// Mean negative log-likelihood in nats per token of each continuation: the perplexity reward's model.
 template <class S>
-concept LikelihoodScorer =
-    requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) {
-      scorer.mean_nll(rollouts, queries, out);
-    };
+concept LikelihoodScorer = requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
+                                    std::span<float> out) {
+  scorer.mean_nll(rollouts, queries, out);
+};
 
 /// One score per response of the batch: the preference reward's model.
 template <class S>

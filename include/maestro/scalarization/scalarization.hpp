@@ -15,25 +15,25 @@ namespace maestro {
 
 /// What a scalarization reads. NaN in `rewards` marks a reward that does not apply.
 struct ScalarizationInput {
-  MatrixView<const float> rewards;  ///< (B x K)
-  const Decision& decision;         ///< weights (B x K); base and emphasis for the counterfactuals
-  const Groups& groups;             ///< partition of the B rows
-  std::span<const float> penalty{}; ///< (B) subtracted from the scalar reward (KL in the reward); may be empty
+  MatrixView<const float> rewards;   ///< (B x K)
+  const Decision& decision;          ///< weights (B x K); base and emphasis for the counterfactuals
+  const Groups& groups;              ///< partition of the B rows
+  std::span<const float> penalty{};  ///< (B) subtracted from the scalar reward (KL in the reward); may be empty
 };
 
 /// What it writes; all overwritten.
 struct ScalarizationOutput {
-  std::span<float> advantages;            ///< (B)
-  std::span<float> scalar_rewards;        ///< (B) what the advantage was computed from; NaN where every reward is missing
-  MatrixView<float> counterfactuals{};    ///< (B x K) advantage of response i had it drawn action k while the others
-                                          ///< keep theirs; not computed where empty
+  std::span<float> advantages;          ///< (B)
+  std::span<float> scalar_rewards;      ///< (B) what the advantage was computed from; NaN where every reward is missing
+  MatrixView<float> counterfactuals{};  ///< (B x K) advantage of response i had it drawn action k while the others
+                                        ///< keep theirs; not computed where empty
 };
 
 /// A scalarization is const, deterministic, and sends every batch-wide figure through the communicator.
 template <class S>
-concept Scalarization =
-    requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out, SingleProcess& comm) {
-      scalarization(in, out, comm);
-    };
+concept Scalarization = requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out,
+                                 SingleProcess& comm) {
+  scalarization(in, out, comm);
+};
 
 }  // namespace maestro
