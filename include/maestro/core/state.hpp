@@ -6,10 +6,12 @@
 ///     template <class Visitor> void visit_state(Visitor& v) {
 ///       v("step", step_);          // arithmetic scalar or enum
 ///       v("moments", moments_);    // std::vector / AlignedVector / Matrix of arithmetic values (resized on loading)
+///       v("weights", span);        // std::span of mutable arithmetic values (the stored length must be its own)
 ///       v("name", name_);          // std::string
 ///       v("network", network_);    // any part that has visit_state itself; names join with '.'
 ///     }
 ///
+/// Names are anything that converts to std::string_view; values may be lvalues or rvalue views.
 /// The same function saves and loads: a saving visitor reads the arguments, a loading one overwrites them and throws
 /// BadFile naming an entry that is missing, surplus, or of another type. io/state.hpp holds the two visitors.
 /// Options are not state: a part is built from its options, then its state is loaded.
@@ -21,7 +23,7 @@ namespace maestro {
 namespace detail {
 struct AnyVisitor {
   template <class Name, class Value>
-  void operator()(const Name&, Value&) {}
+  void operator()(const Name&, Value&&) {}
 };
 }  // namespace detail
 

@@ -32,4 +32,17 @@ concept Visitable = requires(P& part) {
   part.visit([](auto) {});
 };
 
+/// Presents the parameter values of a visitable part as checkpoint state: v("policy", ParameterValues{policy}).
+template <Visitable P>
+struct ParameterValues {
+  P& part;
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    part.visit([&](auto parameter) { v(parameter.name, parameter.values); });
+  }
+};
+template <class P>
+ParameterValues(P&) -> ParameterValues<P>;
+
 }  // namespace maestro
