@@ -1,0 +1,111 @@
+#pragma once
+
+/// @file
+/// What a decoder-only transformer of the Llama / Qwen2 / Qwen3 family looks like. Plain and neutral;
+/// io/config_json.hpp reads it from a config.json.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+/// The family a checkpoint belongs to; says how its config.json is written, not what is computed.
+enum class Architecture : std::uint8_t { llama, qwen2, qwen3 };
+/// Whether the query, key and value projections add a bias (the output projection never does).
+enum class QkvBias : std::uint8_t { absent, present };
+/// Whether each query and key head is RMS-normalised before RoPE.
+enum class QueryKeyNorm : std::uint8_t { absent, present };
+/// Whether the LM head is the embedding matrix.
+enum class HeadWeights : std::uint8_t { separate, tied };
+
+/// Sizes and switches of a model. Hugging Face names in brackets where they differ.
+struct ModelConfig {
+  Architecture architecture = Architecture::qwen3;
+  std::size_t vocabulary = 0;    ///< V (vocab_size)
+  std::size_t hidden = 0;        ///< d (hidden_size)
+  std::size_t layers = 0;        ///< (num_hidden_layers)
+  std::size_t heads = 0;         ///< query heads (num_attention_heads)
+  std::size_t kv_heads = 0;      ///< key and value heads, a divisor of heads (num_key_value_heads)
+  std::size_t head_dim = 0;      ///< even; heads * head_dim need not equal hidden
+  std::size_t intermediate = 0;  ///< width of the MLP (intermediate_size)
+  double rope_theta = 10000.0;
+  double norm_eps = 1e-6;            ///< (rms_norm_eps)
+  std::size_t max_positions = 2048;  ///< (max_position_embeddings)
+  QkvBias qkv_bias = QkvBias::absent;
+  QueryKeyNorm query_key_norm = QueryKeyNorm::absent;
+  HeadWeights head = HeadWeights::separate;  ///< (tie_word_embeddings)
+  std::int32_t begin_token = -1;             ///< -1 where there is none (bos_token_id)
+  std::vector<std::int32_t> end_tokens;      ///< (eos_token_id, one or several)
+
+  /// Columns of the query projection's result.
+  std::size_t query_size() const { return heads * head_dim; }
+  /// Columns of the key projection's result, and of the value projection's.
+  std::size_t key_size() const { return kv_heads * head_dim; }
+  /// Columns of queries, keys and values together.
+  std::size_t qkv_size() const { return query_size() + 2 * key_size(); }
+  /// Query heads that share one key head.
+  std::size_t heads_per_kv() const { return heads / kv_heads; }
+
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
+};
+
+/// A Qwen3 configuration: query/key norm, no biases.
+inline ModelConfig qwen3_config(std::size_t vocabulary, std::size_t hidden, std::size_t layers, std::size_t heads,
+                                std::size_t kv_heads, std::size_t head_dim, std::size_t intermediate) {
+  ModelConfig config;
+  config.architecture = Architecture::qwen3;
+  config.vocabulary = vocabulary;
+  config.hidden = hidden;
+  config.layers = layers;
+  config.heads = heads;
+  config.kv_heads = kv_heads;
+  config.head_dim = head_dim;
+  config.intermediate = intermediate;
+  config.query_key_norm = QueryKeyNorm::present;
+  config.head = HeadWeights::tied;
+  return config;
+}
+
+namespace detail {
+inline void require_config(bool condition, const char* field, const std::string& rule) {
+  if (!condition) throw BadArgument(std::string("model config: ") + field + " " + rule);
+}
+}  // namespace detail
+
+/// Refuses what no model can have.
+/// @throws BadArgument naming the field.
+inline void validate(const ModelConfig& c) {
+  using detail::require_config;
+  // Far above any model, and low enough that products of three sizes fit into 64 bits.
+  constexpr std::size_t limit = std::size_t{1} << 20;
+  const auto size = [&](std::size_t value, const char* field, std::size_t most) {
+    require_config(value > 0 && value <= most, field,
+                   "must lie in 1 .. " + std::to_string(most) + ", got " + std::to_string(value));
+  };
+  size(c.vocabulary, "vocabulary", limit * 16);
+  size(c.hidden, "hidden", limit);
+  size(c.layers, "layers", 4096);
+  size(c.heads, "heads", 4096);
+  size(c.kv_heads, "kv_heads", 4096);
+  size(c.head_dim, "head_dim", 4096);
+  size(c.intermediate, "intermediate", limit);
+  size(c.max_positions, "max_positions", std::size_t{1} << 30);
+  require_config(c.heads % c.kv_heads == 0, "kv_heads",
+                 "(" + std::to_string(c.kv_heads) + ") must divide heads (" + std::to_string(c.heads) + ")");
+  require_config(c.head_dim % 2 == 0, "head_dim", "must be even for RoPE, got " + std::to_string(c.head_dim));
+  require_config(std::isfinite(c.rope_theta) && c.rope_theta > 0.0, "rope_theta", "must be positive and finite");
+  require_config(std::isfinite(c.norm_eps) && c.norm_eps >= 0.0, "norm_eps", "must be non-negative and finite");
+  const auto token = [&](std::int32_t id, const char* field) {
+    require_config(id >= 0 && static_cast<std::size_t>(id) < c.vocabulary, field,
+                   "(" + std::to_string(id) + ") must lie in the vocabulary of " + std::to_string(c.vocabulary));
+  };
+  if (c.begin_token != -1) token(c.begin_token, "begin_token");
+  for (const std::int32_t id : c.end_tokens) token(id, "end_tokens");
+}
+
+}  // namespace maestro
