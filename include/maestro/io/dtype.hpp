@@ -1,0 +1,119 @@
+#pragma once
+
+/// @file
+/// Element types of tensors in files, and their conversions.
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string_view>
+#include <type_traits>
+
+namespace maestro {
+
+static_assert(std::endian::native == std::endian::little, "tensor files are little-endian");
+
+/// Element type of a stored tensor. The order is the one in which safetensors' own writer ranks them.
+enum class Dtype : std::uint8_t {
+  boolean,
+  u8,
+  i8,
+  f8_e5m2,
+  f8_e4m3,
+  i16,
+  u16,
+  f16,
+  bf16,
+  i32,
+  u32,
+  f32,
+  f64,
+  i64,
+  u64
+};
+
+struct DtypeInfo {
+  std::string_view name;  ///< as safetensors spells it
+  std::size_t size;       ///< bytes per element
+};
+
+inline constexpr std::array<DtypeInfo, 15> dtype_table{{{"BOOL", 1},
+                                                        {"U8", 1},
+                                                        {"I8", 1},
+                                                        {"F8_E5M2", 1},
+                                                        {"F8_E4M3", 1},
+                                                        {"I16", 2},
+                                                        {"U16", 2},
+                                                        {"F16", 2},
+                                                        {"BF16", 2},
+                                                        {"I32", 4},
+                                                        {"U32", 4},
+                                                        {"F32", 4},
+                                                        {"F64", 8},
+                                                        {"I64", 8},
+                                                        {"U64", 8}}};
+
+constexpr std::string_view name_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].name; }
+constexpr std::size_t size_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].size; }
+
+/// The element type that holds a T bit for bit.
+template <class T>
+requires std::is_arithmetic_v<T>
+constexpr Dtype dtype_of() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return Dtype::boolean;
+  } else if constexpr (std::is_floating_point_v<T>) {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 8, "float and double only");
+    return sizeof(T) == 4 ? Dtype::f32 : Dtype::f64;
+  } else if constexpr (std::is_signed_v<T>) {
+    return sizeof(T) == 1 ? Dtype::i8 : sizeof(T) == 2 ? Dtype::i16 : sizeof(T) == 4 ? Dtype::i32 : Dtype::i64;
+  } else {
+    return sizeof(T) == 1 ? Dtype::u8 : sizeof(T) == 2 ? Dtype::u16 : sizeof(T) == 4 ? Dtype::u32 : Dtype::u64;
+  }
+}
+
+/// bfloat16 to float, exact.
+inline float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+
+/// float to bfloat16, to nearest, ties to even; NaN stays NaN.
+inline std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// IEEE binary16 to float, exact.
+inline float from_f16(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+  const std::uint32_t exponent = (half >> 10) & 0x1fu;
+  const std::uint32_t mantissa = half & 0x3ffu;
+  if (exponent == 0x1fu) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+  const float subnormal = static_cast<float>(mantissa) * 0x1p-24f;
+  return sign != 0 ? -subnormal : subnormal;
+}
+
+/// Element `index` of raw bytes of a floating element type; the bytes need no alignment.
+template <Dtype dtype>
+double load_float(const std::byte* data, std::size_t index) {
+  if constexpr (dtype == Dtype::f16 || dtype == Dtype::bf16) {
+    std::uint16_t bits;
+    std::memcpy(&bits, data + 2 * index, 2);
+    return static_cast<double>(dtype == Dtype::f16 ? from_f16(bits) : from_bf16(bits));
+  } else if constexpr (dtype == Dtype::f32) {
+    float value;
+    std::memcpy(&value, data + 4 * index, 4);
+    return static_cast<double>(value);
+  } else {
+    static_assert(dtype == Dtype::f64);
+    double value;
+    std::memcpy(&value, data + 8 * index, 8);
+    return value;
+  }
+}
+
+}  // namespace maestro

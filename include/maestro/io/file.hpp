@@ -1,0 +1,215 @@
+#pragma once
+
+/// @file
+/// Files that are either whole or not there: reading, mapping, and writing through a temporary name.
+///
+/// A full disk or a size limit shows as IoError, and what was there before survives. The kernel also sends SIGXFSZ when
+/// a size limit is met, whose default action ends the process: a program that wants the error instead calls
+/// `std::signal(SIGXFSZ, SIG_IGN)` once at its start. The library changes no signal handler itself.
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+[[noreturn]] inline void throw_io(const std::string& path, const char* what, int code) {
+  throw IoError(path + ": cannot " + what + ": " + std::strerror(code));
+}
+
+/// Owns a file descriptor.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~Descriptor() { reset(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_ = -1;
+};
+
+/// O_NONBLOCK so that opening a pipe that nobody writes does not hang; regular files ignore it.
+inline Descriptor open_to_read(const std::string& path, int flags = 0) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+  if (fd < 0) throw_io(path, "open", errno);
+  return Descriptor(fd);
+}
+
+inline std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+inline void sync_path(const std::string& path, int flags = 0) {
+  const Descriptor fd = open_to_read(path, flags);
+  if (::fsync(fd.get()) != 0) throw_io(path, "sync", errno);
+}
+inline void sync_directory(const std::string& path) { sync_path(path, O_DIRECTORY); }
+
+inline void write_all(int fd, const std::byte* data, std::size_t size, const std::string& path) {
+  while (size > 0) {
+    const ::ssize_t written = ::write(fd, data, size);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      throw_io(path, "write", errno);
+    }
+    if (written == 0) throw_io(path, "write", ENOSPC);
+    data += written;
+    size -= static_cast<std::size_t>(written);
+  }
+}
+
+/// A suffix that no other temporary name of this machine has at this moment.
+inline std::string unique_suffix() {
+  static std::atomic<unsigned> counter{0};
+  return std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+}
+
+}  // namespace detail
+
+/// A whole regular file, mapped read-only. Move-only; an empty file maps to an empty span.
+/// Another process that truncates the file while it is mapped makes later reads fail with SIGBUS: our own writers never
+/// do, they replace files by renaming.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  /// @throws IoError when the file cannot be opened or mapped, BadFile when it is not a regular file.
+  explicit MappedFile(const std::string& path) {
+    const detail::Descriptor fd = detail::open_to_read(path, O_NONBLOCK);
+    struct ::stat status {};
+    if (::fstat(fd.get(), &status) != 0) detail::throw_io(path, "read the size of", errno);
+    if (!S_ISREG(status.st_mode)) throw BadFile(path + ": not a regular file");
+    if (status.st_size == 0) return;
+    const auto size = static_cast<std::size_t>(status.st_size);
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    if (address == MAP_FAILED) detail::throw_io(path, "map", errno);
+    data_ = static_cast<const std::byte*>(address);
+    size_ = size;
+  }
+  MappedFile(MappedFile&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  }
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// The whole content of a file (or pipe).
+/// @throws IoError when it cannot be read, BadFile when it is longer than `max_bytes`.
+inline std::string read_file(const std::string& path, std::size_t max_bytes = std::size_t{1} << 30) {
+  const detail::Descriptor fd = detail::open_to_read(path);
+  std::string content;
+  std::size_t filled = 0;
+  while (true) {
+    constexpr std::size_t step = std::size_t{1} << 16;
+    content.resize(filled + (filled > step ? filled : step));
+    const ::ssize_t got = ::read(fd.get(), content.data() + filled, content.size() - filled);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      detail::throw_io(path, "read", errno);
+    }
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+    if (filled > max_bytes) {
+      throw BadFile(path + ": longer than the " + std::to_string(max_bytes) + " bytes accepted here");
+    }
+  }
+  content.resize(filled);
+  return content;
+}
+
+inline bool path_exists(const std::string& path) {
+  struct ::stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+/// Writes a file under a temporary name in the same folder; `commit` syncs it and renames it to its final name.
+/// Until then, and when anything fails, the old file is untouched; a writer destroyed without commit leaves nothing.
+class AtomicFile {
+ public:
+  /// @throws IoError when the temporary file cannot be made.
+  explicit AtomicFile(std::string path)
+      : path_(std::move(path)), temporary_(path_ + ".tmp-" + detail::unique_suffix()) {
+    const int fd = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) detail::throw_io(temporary_, "create", errno);
+    fd_ = detail::Descriptor(fd);
+  }
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile() {
+    fd_.reset();
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  }
+
+  /// @throws IoError naming the final path, on a short write, a full disk or a size limit.
+  void write(std::span<const std::byte> bytes) { detail::write_all(fd_.get(), bytes.data(), bytes.size(), path_); }
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+
+  /// Syncs the content, renames it over the final name, and syncs the folder. At most once.
+  void commit() {
+    if (::fsync(fd_.get()) != 0) detail::throw_io(path_, "sync", errno);
+    if (::close(fd_.release()) != 0) detail::throw_io(path_, "close", errno);
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) detail::throw_io(path_, "rename a temporary file to", errno);
+    temporary_.clear();
+    detail::sync_directory(detail::parent_of(path_));
+  }
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  detail::Descriptor fd_;
+};
+
+/// Replaces the content of `path`: afterwards, and after a crash at any moment, it is wholly old or wholly new.
+/// @throws IoError; the old content then survives.
+inline void write_file(const std::string& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+}  // namespace maestro

@@ -1,0 +1,211 @@
+#pragma once
+
+/// @file
+/// JSON read as hostile text: bounded depth, no duplicate keys, valid UTF-8, and getters whose refusal names the file,
+/// the field, what was wanted and what was found.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+using Json = nlohmann::json;
+/// Keeps the order in which members were added; for files that a person reads.
+using OrderedJson = nlohmann::ordered_json;
+
+/// Serialises without ever throwing on text: bytes that are not UTF-8 become U+FFFD.
+template <class AnyJson>
+std::string dump_json(const AnyJson& value, int indent = -1) {
+  return value.dump(indent, ' ', false, AnyJson::error_handler_t::replace);
+}
+
+namespace detail {
+
+/// `text` as one quoted line of at most about `limit` bytes: control bytes escaped, broken UTF-8 replaced.
+inline std::string quote_text(std::string_view text, std::size_t limit = 96) {
+  const bool cut = text.size() > limit;
+  std::string line = dump_json(Json(std::string(text.substr(0, limit))));
+  if (cut) line += "...";
+  return line;
+}
+
+inline std::string shown(const Json& value) {
+  if (value.is_string()) return quote_text(value.get_ref<const std::string&>());
+  if (value.is_object()) return "an object";
+  if (value.is_array() && value.size() > 8) return "an array of " + std::to_string(value.size());
+  const std::string text = dump_json(value);
+  return text.size() > 96 ? text.substr(0, 96) + "..." : text;
+}
+
+inline std::string printable(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return line;
+}
+
+/// Watches a parse for what the JSON grammar allows and we do not.
+class JsonGuard {
+ public:
+  JsonGuard(std::string_view file, int max_depth) : file_(file), max_depth_(max_depth) {}
+
+  bool operator()(int, Json::parse_event_t event, const Json& parsed) {
+    switch (event) {
+      case Json::parse_event_t::object_start:
+        enter();
+        keys_.emplace_back();
+        break;
+      case Json::parse_event_t::array_start:
+        enter();
+        break;
+      case Json::parse_event_t::object_end:
+        keys_.pop_back();
+        --depth_;
+        break;
+      case Json::parse_event_t::array_end:
+        --depth_;
+        break;
+      case Json::parse_event_t::key: {
+        const auto& key = parsed.get_ref<const std::string&>();
+        if (!keys_.back().insert(key).second) {
+          throw BadFile(std::string(file_) + ": key " + quote_text(key) + " appears twice in one JSON object");
+        }
+        break;
+      }
+      case Json::parse_event_t::value:
+        break;
+    }
+    return true;
+  }
+
+ private:
+  void enter() {
+    if (++depth_ > max_depth_) {
+      throw BadFile(std::string(file_) + ": JSON nested deeper than " + std::to_string(max_depth_) + " levels");
+    }
+  }
+
+  std::string_view file_;
+  int max_depth_;
+  int depth_ = 0;
+  std::vector<std::unordered_set<std::string>> keys_;
+};
+
+}  // namespace detail
+
+/// Parses one JSON value. `file` is only named in messages.
+/// @throws BadFile on a syntax error, broken UTF-8, a key given twice, or nesting deeper than `max_depth`.
+inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
+  detail::JsonGuard guard(file, max_depth);
+  try {
+    return Json::parse(text.begin(), text.end(), std::ref(guard));
+  } catch (const Json::exception& error) {
+    throw BadFile(std::string(file) + ": not valid JSON: " + detail::printable(error.what()));
+  }
+}
+
+/// Typed access to the members of one JSON object. A member that is null counts as absent.
+/// Every getter throws BadFile naming the file, the field and what was found; the `_or` forms return the fallback for
+/// an absent member, never for one of the wrong type. Valid as long as the Json it was made from.
+class JsonFields {
+ public:
+  /// `prefix` is put before field names in messages: "rope_parameters.".
+  JsonFields(const Json& object, std::string file, std::string prefix = {})
+      : object_(&object), file_(std::move(file)), prefix_(std::move(prefix)) {
+    if (!object.is_object()) {
+      throw BadFile(file_ + ": " + (prefix_.empty() ? std::string("the content") : "field '" + prefix_ + "'") +
+                    " must be a JSON object, found " + detail::shown(object));
+    }
+  }
+
+  const std::string& file() const { return file_; }
+  const Json& json() const { return *object_; }
+  bool has(const std::string& key) const {
+    const auto it = object_->find(key);
+    return it != object_->end() && !it->is_null();
+  }
+  const Json& at(const std::string& key) const {
+    if (!has(key)) throw BadFile(file_ + ": field '" + prefix_ + key + "' is missing");
+    return (*object_)[key];
+  }
+
+  /// An integer in [1, maximum].
+  std::size_t positive(const std::string& key, std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
+    const std::size_t value = unsigned_value(key, "a positive integer", maximum);
+    if (value == 0) fail(key, "a positive integer");
+    return value;
+  }
+  std::size_t positive_or(const std::string& key, std::size_t fallback,
+                          std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
+    return has(key) ? positive(key, maximum) : fallback;
+  }
+  /// An integer in [0, maximum].
+  std::size_t count(const std::string& key, std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
+    return unsigned_value(key, "an integer of 0 or more", maximum);
+  }
+  std::size_t count_or(const std::string& key, std::size_t fallback,
+                       std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
+    return has(key) ? count(key, maximum) : fallback;
+  }
+  double number(const std::string& key) const {
+    const Json& value = at(key);
+    if (!value.is_number() || !std::isfinite(value.get<double>())) fail(key, "a number");
+    return value.get<double>();
+  }
+  double number_or(const std::string& key, double fallback) const { return has(key) ? number(key) : fallback; }
+  double positive_number(const std::string& key) const {
+    if (!(number(key) > 0.0)) fail(key, "a number above 0");
+    return number(key);
+  }
+  const std::string& text(const std::string& key) const {
+    const Json& value = at(key);
+    if (!value.is_string()) fail(key, "a string");
+    return value.get_ref<const std::string&>();
+  }
+  std::string text_or(const std::string& key, std::string fallback) const {
+    return has(key) ? text(key) : std::move(fallback);
+  }
+  bool boolean(const std::string& key) const {
+    const Json& value = at(key);
+    if (!value.is_boolean()) fail(key, "true or false");
+    return value.get<bool>();
+  }
+  bool boolean_or(const std::string& key, bool fallback) const { return has(key) ? boolean(key) : fallback; }
+  JsonFields object(const std::string& key) const { return {at(key), file_, prefix_ + key + "."}; }
+
+  /// Throws BadFile: field `key` must be `wanted`, found what it holds.
+  [[noreturn]] void fail(const std::string& key, const std::string& wanted) const {
+    throw BadFile(file_ + ": field '" + prefix_ + key + "' must be " + wanted + ", found " + detail::shown(at(key)));
+  }
+  /// Throws Unsupported: field `key` holds a value that is recognised or unknown, but not implemented.
+  [[noreturn]] void unsupported(const std::string& key, const std::string& remedy) const {
+    throw Unsupported(file_ + ": field '" + prefix_ + key + "' is " + detail::shown(at(key)) + ", " + remedy);
+  }
+
+ private:
+  std::size_t unsigned_value(const std::string& key, const std::string& wanted, std::size_t maximum) const {
+    const Json& value = at(key);
+    if (!value.is_number_unsigned()) fail(key, wanted);
+    const auto number = value.get<std::uint64_t>();
+    if (number > maximum) fail(key, wanted + " of at most " + std::to_string(maximum));
+    return static_cast<std::size_t>(number);
+  }
+
+  const Json* object_;
+  std::string file_;
+  std::string prefix_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,381 @@
+#pragma once
+
+/// @file
+/// The safetensors format: 8 bytes of header length, a JSON header, and the tensors' data without holes.
+/// Source: https://github.com/huggingface/safetensors (format section of its README).
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/io/dtype.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
+
+namespace maestro {
+
+/// One tensor of an open file.
+struct TensorInfo {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<std::size_t> shape;    ///< empty for a scalar
+  std::size_t count = 0;             ///< product of shape
+  std::span<const std::byte> bytes;  ///< count * size_of(dtype) of them, of any alignment
+};
+
+inline std::string shape_text(std::span<const std::size_t> shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+/// A safetensors file, checked as a whole when it is opened and mapped while it is read.
+///
+/// Checked: the header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys; element types are
+/// known; products of shapes do not overflow and fit the offsets; tensors neither overlap nor leave holes; the data end
+/// where the file ends. Const use from several threads is safe.
+class SafetensorsFile {
+ public:
+  static constexpr std::uint64_t max_header = 100'000'000;
+
+  /// @throws IoError when it cannot be opened, BadFile naming file, tensor and reason when it is not sound.
+  explicit SafetensorsFile(const std::string& path) : path_(path), file_(path) { parse(file_.bytes()); }
+  /// Over bytes that the caller keeps alive; `name` is named in messages.
+  SafetensorsFile(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) { parse(bytes); }
+
+  const std::string& path() const { return path_; }
+  /// All tensors, in the order of their data.
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  /// The `__metadata__` map; empty where there is none.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+  /// nullptr where there is no such tensor.
+  const TensorInfo* find(std::string_view name) const {
+    const auto it = index_.find(std::string(name));
+    return it == index_.end() ? nullptr : &tensors_[it->second];
+  }
+  /// @throws BadFile naming a tensor that is missing.
+  const TensorInfo& at(std::string_view name) const {
+    const TensorInfo* tensor = find(name);
+    if (tensor == nullptr) throw BadFile(path_ + ": tensor " + detail::quote_text(name) + " is missing");
+    return *tensor;
+  }
+
+  /// Copies a tensor into `out`, which it overwrites. To float and double from F64, F32, F16 and BF16 (to nearest); to
+  /// an integer type or bool from that very type.
+  /// @throws BadFile when the tensor is missing, of another element type, or does not have out.size() elements.
+  template <class T>
+  void read(std::string_view name, std::span<T> out) const {
+    const TensorInfo& tensor = at(name);
+    if (tensor.count != out.size()) {
+      refuse(tensor, "has shape " + shape_text(tensor.shape) + ", wanted " + std::to_string(out.size()) + " elements");
+    }
+    if (out.empty()) return;
+    if constexpr (std::is_floating_point_v<T>) {
+      if (tensor.dtype == dtype_of<T>()) return copy(tensor, out);
+      switch (tensor.dtype) {
+        case Dtype::f64:
+          return convert<Dtype::f64>(tensor, out);
+        case Dtype::f32:
+          return convert<Dtype::f32>(tensor, out);
+        case Dtype::f16:
+          return convert<Dtype::f16>(tensor, out);
+        case Dtype::bf16:
+          return convert<Dtype::bf16>(tensor, out);
+        default:
+          refuse(tensor, "is of type " + std::string(name_of(tensor.dtype)) + ", wanted F64, F32, F16 or BF16");
+      }
+    } else {
+      if (tensor.dtype != dtype_of<T>()) {
+        refuse(tensor,
+               "is of type " + std::string(name_of(tensor.dtype)) + ", wanted " + std::string(name_of(dtype_of<T>())));
+      }
+      if constexpr (std::is_same_v<T, bool>) {
+        for (std::size_t i = 0; i < out.size(); ++i) {
+          if (tensor.bytes[i] > std::byte{1}) refuse(tensor, "has a BOOL that is neither 0 nor 1");
+          out[i] = tensor.bytes[i] == std::byte{1};
+        }
+      } else {
+        copy(tensor, out);
+      }
+    }
+  }
+
+ private:
+  [[noreturn]] void refuse(const TensorInfo& tensor, const std::string& reason) const {
+    throw BadFile(path_ + ": tensor " + detail::quote_text(tensor.name) + " " + reason);
+  }
+  template <class T>
+  static void copy(const TensorInfo& tensor, std::span<T> out) {
+    std::memcpy(out.data(), tensor.bytes.data(), tensor.bytes.size());
+  }
+  template <Dtype dtype, class T>
+  static void convert(const TensorInfo& tensor, std::span<T> out) {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(load_float<dtype>(tensor.bytes.data(), i));
+  }
+
+  void parse(std::span<const std::byte> bytes) {
+    if (bytes.size() < 8) {
+      throw BadFile(path_ + ": " + std::to_string(bytes.size()) + " bytes are too few for a header length");
+    }
+    std::uint64_t length = 0;
+    std::memcpy(&length, bytes.data(), 8);
+    if (length > max_header || length > bytes.size() - 8) {
+      throw BadFile(
+          path_ + ": header length " + std::to_string(length) + " exceeds " +
+          (length > max_header ? "the limit of 100 MB" : "the file of " + std::to_string(bytes.size()) + " bytes"));
+    }
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<std::size_t>(length));
+    if (text.empty() || text.front() != '{') throw BadFile(path_ + ": the header does not start with '{'");
+    const Json header = parse_json(text, path_ + " (header)", 8);
+    const auto data = bytes.subspan(8 + static_cast<std::size_t>(length));
+
+    std::vector<std::size_t> begins;
+    for (const auto& [name, entry] : header.items()) {
+      if (name == "__metadata__") {
+        parse_metadata(entry);
+      } else {
+        parse_tensor(name, entry, data, begins);
+      }
+    }
+    check_layout(begins, data.size());
+    for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
+  }
+
+  void parse_metadata(const Json& entry) {
+    if (!entry.is_object()) throw BadFile(path_ + ": '__metadata__' must be an object of strings");
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) {
+        throw BadFile(path_ + ": '__metadata__' field " + detail::quote_text(key) + " must be a string, found " +
+                      detail::shown(value));
+      }
+      metadata_.emplace(key, value.get<std::string>());
+    }
+  }
+
+  void parse_tensor(const std::string& name, const Json& entry, std::span<const std::byte> data,
+                    std::vector<std::size_t>& begins) {
+    TensorInfo tensor;
+    tensor.name = name;
+    if (!entry.is_object()) refuse(tensor, "must be described by an object, found " + detail::shown(entry));
+    for (const auto& [key, value] : entry.items()) {
+      if (key != "dtype" && key != "shape" && key != "data_offsets") {
+        refuse(tensor, "has an unknown field " + detail::quote_text(key));
+      }
+    }
+    for (const char* key : {"dtype", "shape", "data_offsets"}) {
+      if (!entry.contains(key)) refuse(tensor, "lacks the field '" + std::string(key) + "'");
+    }
+    tensor.dtype = parse_dtype(tensor, entry["dtype"]);
+    tensor.shape = parse_sizes(tensor, "shape", entry["shape"]);
+    const auto offsets = parse_sizes(tensor, "data_offsets", entry["data_offsets"]);
+    if (offsets.size() != 2) refuse(tensor, "must have two data_offsets");
+
+    tensor.count = 1;
+    std::size_t size = 0;
+    for (const std::size_t extent : tensor.shape) {
+      if (__builtin_mul_overflow(tensor.count, extent, &tensor.count)) {
+        refuse(tensor, "has a shape whose product overflows: " + shape_text(tensor.shape));
+      }
+    }
+    if (__builtin_mul_overflow(tensor.count, size_of(tensor.dtype), &size)) {
+      refuse(tensor, "has a shape whose size in bytes overflows: " + shape_text(tensor.shape));
+    }
+    if (offsets[0] > offsets[1] || offsets[1] > data.size()) {
+      refuse(tensor, "has data_offsets " + shape_text(offsets) + " outside the " + std::to_string(data.size()) +
+                         " bytes of data in the file");
+    }
+    if (offsets[1] - offsets[0] != size) {
+      refuse(tensor, "of type " + std::string(name_of(tensor.dtype)) + " and shape " + shape_text(tensor.shape) +
+                         " needs " + std::to_string(size) + " bytes, its data_offsets span " +
+                         std::to_string(offsets[1] - offsets[0]));
+    }
+    tensor.bytes = data.subspan(offsets[0], size);
+    begins.push_back(offsets[0]);
+    tensors_.push_back(std::move(tensor));
+  }
+
+  Dtype parse_dtype(const TensorInfo& tensor, const Json& value) const {
+    if (value.is_string()) {
+      for (std::size_t i = 0; i < dtype_table.size(); ++i) {
+        if (dtype_table[i].name == value.get_ref<const std::string&>()) return static_cast<Dtype>(i);
+      }
+    }
+    refuse(tensor, "has an unknown dtype " + detail::shown(value));
+  }
+
+  std::vector<std::size_t> parse_sizes(const TensorInfo& tensor, const char* field, const Json& value) const {
+    std::vector<std::size_t> sizes;
+    if (!value.is_array()) refuse(tensor, "field '" + std::string(field) + "' must be an array of sizes");
+    sizes.reserve(value.size());
+    for (const Json& extent : value) {
+      if (!extent.is_number_unsigned()) {
+        refuse(tensor, "field '" + std::string(field) + "' must hold sizes, found " + detail::shown(extent));
+      }
+      sizes.push_back(static_cast<std::size_t>(extent.get<std::uint64_t>()));
+    }
+    return sizes;
+  }
+
+  /// Orders the tensors by their data, and refuses overlaps, holes and trailing bytes.
+  void check_layout(const std::vector<std::size_t>& begins, std::size_t data_size) {
+    std::vector<std::size_t> order(tensors_.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      const std::size_t end_a = begins[a] + tensors_[a].bytes.size();
+      const std::size_t end_b = begins[b] + tensors_[b].bytes.size();
+      return std::tie(begins[a], end_a, tensors_[a].name) < std::tie(begins[b], end_b, tensors_[b].name);
+    });
+    std::size_t end = 0;
+    std::vector<TensorInfo> sorted;
+    sorted.reserve(order.size());
+    for (const std::size_t i : order) {
+      if (begins[i] != end) {
+        refuse(tensors_[i], "starts at " + std::to_string(begins[i]) +
+                                (begins[i] < end ? ", overlapping the tensor that ends at "
+                                                 : ", leaving a hole after the tensor that ends at ") +
+                                std::to_string(end));
+      }
+      end += tensors_[i].bytes.size();
+      sorted.push_back(std::move(tensors_[i]));
+    }
+    if (end != data_size) {
+      throw BadFile(path_ + ": " + std::to_string(data_size - end) + " trailing bytes belong to no tensor");
+    }
+    tensors_ = std::move(sorted);
+  }
+
+  std::string path_;
+  MappedFile file_;
+  std::vector<TensorInfo> tensors_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Collects tensors and writes them as one file, in the order of the reference writer (by element type, the widest
+/// first, then by name) and byte for byte like it. Values are not copied: they must live until `write` has returned.
+class SafetensorsWriter {
+ public:
+  /// A tensor in the element type of T.
+  /// @throws BadArgument when the name is taken, or the shape's product is not values.size().
+  template <class T>
+  void add(std::string name, std::vector<std::size_t> shape, std::span<const T> values) {
+    push(std::move(name), dtype_of<T>(), dtype_of<T>(), std::move(shape), std::as_bytes(values));
+  }
+  /// Floating values stored as F32 or BF16, rounded to nearest while writing.
+  template <class T>
+  requires std::is_floating_point_v<T>
+  void add_as(Dtype stored, std::string name, std::vector<std::size_t> shape, std::span<const T> values) {
+    require(stored == dtype_of<T>() || stored == Dtype::f32 || stored == Dtype::bf16,
+            "safetensors: floating values are stored as they are, as F32 or as BF16");
+    push(std::move(name), dtype_of<T>(), stored, std::move(shape), std::as_bytes(values));
+  }
+  /// Bytes that the writer keeps itself; for values that do not outlive the call.
+  void add_owned(std::string name, Dtype dtype, std::vector<std::size_t> shape, std::vector<std::byte> bytes) {
+    owned_.push_back(std::move(bytes));
+    push(std::move(name), dtype, dtype, std::move(shape), owned_.back());
+  }
+  void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
+
+  /// Writes the file through a temporary name, synced and renamed.
+  /// @throws IoError naming the path; nothing is left behind and an older file survives.
+  void write(const std::string& path) const {
+    std::vector<const Entry*> order;
+    order.reserve(entries_.size());
+    for (const auto& [name, entry] : entries_) order.push_back(&entry);
+    std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->stored > b->stored; });
+
+    AtomicFile file(path);
+    const std::string header = header_text(order);
+    const std::uint64_t length = header.size();
+    file.write(std::as_bytes(std::span(&length, 1)));
+    file.write(header);
+    for (const Entry* entry : order) write_values(file, *entry);
+    file.commit();
+  }
+
+ private:
+  struct Entry {
+    std::string name;
+    Dtype source;
+    Dtype stored;
+    std::vector<std::size_t> shape;
+    std::span<const std::byte> bytes;
+  };
+
+  void push(std::string name, Dtype source, Dtype stored, std::vector<std::size_t> shape,
+            std::span<const std::byte> bytes) {
+    std::size_t count = 1;
+    for (const std::size_t extent : shape) count *= extent;
+    if (count * size_of(source) != bytes.size()) {
+      throw BadArgument("safetensors: tensor " + detail::quote_text(name) + " of shape " + shape_text(shape) +
+                        " is given " + std::to_string(bytes.size() / size_of(source)) + " values");
+    }
+    if (name == "__metadata__" || entries_.contains(name)) {
+      throw BadArgument("safetensors: the tensor name " + detail::quote_text(name) + " is taken");
+    }
+    Entry entry{name, source, stored, std::move(shape), bytes};
+    entries_.emplace(std::move(name), std::move(entry));
+  }
+
+  std::string header_text(const std::vector<const Entry*>& order) const {
+    std::string text = "{";
+    if (!metadata_.empty()) text += "\"__metadata__\":" + dump_json(Json(metadata_)) + (order.empty() ? "" : ",");
+    std::size_t offset = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const Entry& entry = *order[i];
+      std::size_t count = 1;
+      text += (i > 0 ? "," : "") + dump_json(Json(entry.name)) + ":{\"dtype\":\"" + std::string(name_of(entry.stored)) +
+              "\",\"shape\":[";
+      for (std::size_t axis = 0; axis < entry.shape.size(); ++axis) {
+        text += (axis > 0 ? "," : "") + std::to_string(entry.shape[axis]);
+        count *= entry.shape[axis];
+      }
+      const std::size_t end = offset + count * size_of(entry.stored);
+      text += "],\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(end) + "]}";
+      offset = end;
+    }
+    text += "}";
+    text.append((8 - text.size() % 8) % 8, ' ');
+    return text;
+  }
+
+  static void write_values(AtomicFile& file, const Entry& entry) {
+    if (entry.source == entry.stored) return file.write(entry.bytes);
+    std::array<std::byte, 16384> chunk;
+    const std::size_t width = size_of(entry.stored);
+    const std::size_t count = entry.bytes.size() / size_of(entry.source);
+    for (std::size_t first = 0; first < count;) {
+      const std::size_t n = std::min(count - first, chunk.size() / width);
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto value =
+            static_cast<float>(entry.source == Dtype::f64 ? load_float<Dtype::f64>(entry.bytes.data(), first + i)
+                                                          : load_float<Dtype::f32>(entry.bytes.data(), first + i));
+        const std::uint16_t rounded = to_bf16(value);
+        std::memcpy(chunk.data() + i * width, width == 4 ? static_cast<const void*>(&value) : &rounded, width);
+      }
+      file.write(std::span(chunk.data(), n * width));
+      first += n;
+    }
+  }
+
+  std::map<std::string, Entry> entries_;
+  std::deque<std::vector<std::byte>> owned_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace maestro
