@@ -1,0 +1,141 @@
+#pragma once
+
+/// @file
+/// How likely a model finds the reference answer after the response's own reasoning.
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/platform.hpp"
+#include "maestro/core/state.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/reward/group_rank.hpp"
+#include "maestro/reward/scorer.hpp"
+#include "maestro/reward/tag_format.hpp"
+
+namespace maestro {
+
+/// log of the NOVER perplexity: mean NLL / max(1, 1 + log10(tokens of the reasoning)); no tokens count as one.
+/// The divisor lets longer reasoning cost a little, so that it is not cut for its own sake. Source: NOVER [2505.16022].
+inline double log_nover_perplexity(double mean_nll, std::size_t reasoning_tokens) {
+  const double tokens = static_cast<double>(std::max<std::size_t>(reasoning_tokens, 1));
+  return mean_nll / std::max(1.0, 1.0 + std::log10(tokens));
+}
+
+/// exp(mean NLL / max(1, 1 + log10(tokens of the reasoning))), at least 1.
+inline double nover_perplexity(double mean_nll, std::size_t reasoning_tokens) {
+  return std::exp(log_nover_perplexity(mean_nll, reasoning_tokens));
+}
+
+/// What the perplexity reward gives.
+enum class PerplexityScale : unsigned char {
+  group_rank,    ///< (n_valid - rank)/n_valid inside the group, rank 0 the lowest perplexity; invalid format 0
+  negative_log,  ///< -log perplexity <= 0; invalid format gives PerplexityOptions::invalid_value
+};
+
+struct PerplexityOptions {
+  TagNames tags{};
+  PerplexityScale scale = PerplexityScale::group_rank;
+  float invalid_value = -10.0f;  ///< negative_log only: the value of a response without the tag structure; finite
+};
+
+/// Perplexity of the reference answer after prompt, response and opening answer tag, under a LikelihoodScorer.
+/// A response without the tag structure is not scored. A prompt without a reference: the reward does not apply.
+/// The reasoning is counted in the scorer's tokens where it has `count_tokens(text)`; otherwise the response's own
+/// tokens are split in proportion to bytes.
+/// Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in nover_perplexity and rank_in_groups.
+template <LikelihoodScorer S>
+class Perplexity {
+ public:
+  static constexpr std::string_view name = "perplexity";
+
+  explicit Perplexity(S scorer, PerplexityOptions options = {})
+      : scorer_(std::move(scorer)), structure_(options.tags), options_(std::move(options)) {
+    require(std::isfinite(options_.invalid_value), "Perplexity: invalid_value must be finite");
+  }
+
+  /// One call of the scorer for the whole batch.
+  void operator()(const Rollouts& rollouts, std::span<float> scores) const {
+    std::vector<LikelihoodQuery> queries;
+    std::vector<std::size_t> rows;
+    std::vector<std::size_t> lengths;
+    for (std::size_t i = 0; i < rollouts.size(); ++i) {
+      const Completion completion = rollouts.completion(i);
+      if (completion.prompt.reference.empty()) continue;
+      const TagParse parse = structure_.parse(completion.text);
+      if (!parse.valid) continue;
+      queries.push_back({.group = completion.group,
+                         .prefix = std::string(parse.through_opening),
+                         .continuation = completion.prompt.reference});
+      rows.push_back(i);
+      lengths.push_back(reasoning_tokens(completion, parse.reasoning));
+    }
+    std::vector<float> nll(queries.size(), std::numeric_limits<float>::quiet_NaN());
+    if (!queries.empty()) scorer_.mean_nll(rollouts, queries, nll);
+
+    std::vector<float> log_perplexity(rollouts.size(), std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t q = 0; q < queries.size(); ++q) {
+      if (!(nll[q] >= 0.0f)) {
+        throw BadData("the scorer gave " + std::to_string(nll[q]) + " as mean negative log-likelihood of response " +
+                      std::to_string(rows[q]) + " of the batch; it must be at least 0");
+      }
+      log_perplexity[rows[q]] = static_cast<float>(log_nover_perplexity(static_cast<double>(nll[q]), lengths[q]));
+    }
+    fill(rollouts, log_perplexity, scores);
+  }
+
+  /// Forwarded to the scorer.
+  template <class P>
+  void before_step(const P& policy, std::uint32_t step) requires requires(S& scorer) {
+    scorer.before_step(policy, step);
+  }
+  { scorer_.before_step(policy, step); }
+  template <class Visitor>
+  void visit_state(Visitor& v) requires Stateful<S> {
+    v("scorer", scorer_);
+  }
+
+  const S& scorer() const { return scorer_; }
+
+ private:
+  std::size_t reasoning_tokens(const Completion& completion, std::string_view reasoning) const {
+    if constexpr (requires {
+                    { scorer_.count_tokens(reasoning) } -> std::convertible_to<std::size_t>;
+                  }) {
+      return scorer_.count_tokens(reasoning);
+    } else {
+      const double share = static_cast<double>(reasoning.size()) / static_cast<double>(completion.text.size());
+      return static_cast<std::size_t>(std::lround(share * static_cast<double>(completion.tokens.size())));
+    }
+  }
+
+  void fill(const Rollouts& rollouts, std::span<const float> log_perplexity, std::span<float> scores) const {
+    const bool ranked = options_.scale == PerplexityScale::group_rank;
+    if (ranked) {
+      rank_in_groups(rollouts.groups, log_perplexity, Best::lowest, scores);
+    } else {
+      for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = -log_perplexity[i];
+    }
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      if (!std::isnan(scores[i])) continue;
+      if (rollouts.prompts[rollouts.groups.group_of(i)].reference.empty()) continue;
+      scores[i] = ranked ? 0.0f : options_.invalid_value;
+    }
+  }
+
+  S scorer_;
+  TagStructure structure_;
+  PerplexityOptions options_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,46 @@
+#pragma once
+
+/// @file
+/// The score of a model of human preference.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "maestro/core/state.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/reward/scorer.hpp"
+
+namespace maestro {
+
+/// The raw score of a PreferenceScorer for prompt and response; any finite scale (standardise in the scalarization).
+/// Source: MAESTRO's preference reward (a sequence-classification reward model).
+template <PreferenceScorer S>
+class Preference {
+ public:
+  static constexpr std::string_view name = "preference";
+
+  explicit Preference(S scorer) : scorer_(std::move(scorer)) {}
+
+  /// One call of the scorer for the whole batch.
+  void operator()(const Rollouts& rollouts, std::span<float> scores) const { scorer_.score(rollouts, scores); }
+
+  /// Forwarded to the scorer.
+  template <class P>
+  void before_step(const P& policy, std::uint32_t step) requires requires(S& scorer) {
+    scorer.before_step(policy, step);
+  }
+  { scorer_.before_step(policy, step); }
+  template <class Visitor>
+  void visit_state(Visitor& v) requires Stateful<S> {
+    v("scorer", scorer_);
+  }
+
+  const S& scorer() const { return scorer_; }
+
+ private:
+  S scorer_;
+};
+
+}  // namespace maestro

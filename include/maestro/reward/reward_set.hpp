@@ -1,0 +1,217 @@
+#pragma once
+
+/// @file
+/// The K rewards of a run, K known to the compiler.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/platform.hpp"
+#include "maestro/core/state.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/reward/excerpt.hpp"
+#include "maestro/reward/named.hpp"
+#include "maestro/reward/reward.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+/// "reward 'x', data row 12 ("How many..."), response 3": the place that an error names; responses count from 0.
+inline std::string reward_place(std::string_view reward, const Rollouts& rollouts, std::size_t row) {
+  const std::size_t group = rollouts.groups.group_of(row);
+  const Prompt& prompt = rollouts.prompts[group];
+  return "reward '" + std::string(reward) + "', data row " + std::to_string(prompt.row) + " (\"" +
+         excerpt(prompt.text) + "\"), response " + std::to_string(row - rollouts.groups.begin(group));
+}
+
+/// The value a per-response reward gives, NaN where it does not apply. @throws BadData naming the place.
+template <CompletionReward R>
+float checked_score(const R& reward, const Rollouts& rollouts, std::size_t row) {
+  std::optional<float> score;
+  try {
+    score = reward(rollouts.completion(row));
+  } catch (const std::exception& error) {
+    std::throw_with_nested(BadData(reward_place(reward.name, rollouts, row) + ": " + error.what()));
+  } catch (...) {
+    std::throw_with_nested(
+        BadData(reward_place(reward.name, rollouts, row) + ": threw something that is no exception"));
+  }
+  if (!score) return std::numeric_limits<float>::quiet_NaN();
+  if (!std::isfinite(*score)) {
+    throw BadData(reward_place(reward.name, rollouts, row) + ": the value is " +
+                  (std::isnan(*score) ? "NaN; return std::nullopt where the reward does not apply"
+                                      : "infinite; a reward must be finite"));
+  }
+  return *score;
+}
+
+/// Scores the batch into `column`; NaN where the reward does not apply. @throws BadData naming reward or place.
+template <BatchReward R>
+void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> column) {
+  std::fill(column.begin(), column.end(), std::numeric_limits<float>::quiet_NaN());
+  try {
+    reward(rollouts, column);
+  } catch (const std::exception& error) {
+    std::throw_with_nested(BadData("reward '" + std::string(reward.name) + "': " + error.what()));
+  } catch (...) {
+    std::throw_with_nested(BadData("reward '" + std::string(reward.name) + "': threw something that is no exception"));
+  }
+  for (std::size_t i = 0; i < column.size(); ++i) {
+    if (std::isinf(column[i])) {
+      throw BadData(reward_place(reward.name, rollouts, i) + ": the value is infinite; a reward must be finite");
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Which of K rewards are evaluated.
+template <std::size_t K>
+using RewardMask = std::array<bool, K>;
+
+/// K rewards held by value, in order: `RewardSet rewards{Format{}, Length{{.max_length = 200}}, Politeness{}};`
+/// Two rewards of one type need different names: see Named.
+/// A type that fits both reward forms is used in its batch form.
+template <Reward... Rs>
+class RewardSet {
+ public:
+  /// K.
+  static constexpr std::size_t size = sizeof...(Rs);
+  static_assert(size > 0, "maestro: a RewardSet needs at least one reward");
+
+  /// @throws BadArgument on an empty name, or one that occurs twice.
+  explicit RewardSet(Rs... rewards) : rewards_(std::move(rewards)...) {
+    const auto all = names();
+    for (std::size_t k = 0; k < size; ++k) {
+      if (all[k].empty()) throw BadArgument("RewardSet: reward " + std::to_string(k) + " has an empty name");
+      if (std::find(all.begin(), all.begin() + k, all[k]) != all.begin() + k) {
+        throw BadArgument("RewardSet: two rewards are named '" + std::string(all[k]) +
+                          "'; wrap one of them in maestro::Named<\"another\", ...>");
+      }
+    }
+  }
+
+  /// The K names, in order; views of the rewards' own.
+  std::array<std::string_view, size> names() const {
+    return std::apply([](const auto&... reward) { return std::array{std::string_view(reward.name)...}; }, rewards_);
+  }
+
+  /// Scores every response with every reward.
+  /// @param rewards  (B x K) overwritten; NaN where a reward does not apply.
+  /// Per-response rewards run in parallel over responses, batch rewards one after another outside that loop.
+  /// Deterministic: of several failures the one of the lowest response is reported.
+  /// @throws BadData naming reward, data row, prompt and response, when a value is infinite, when a per-response reward
+  /// gives NaN, or when a reward throws (its exception is nested); BadArgument when the shape is not (B x K).
+  void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
+    RewardMask<size> all;
+    all.fill(true);
+    evaluate(rollouts, rewards, all);
+  }
+  /// As above; the columns of rewards that are not active become NaN, and those rewards are not called.
+  void evaluate(const Rollouts& rollouts, MatrixView<float> rewards, const RewardMask<size>& active) const {
+    if (rewards.rows() != rollouts.size() || rewards.cols() != size) {
+      throw BadArgument("RewardSet: the rewards must have " + std::to_string(rollouts.size()) + " rows and " +
+                        std::to_string(size) + " columns");
+    }
+    evaluate_completions(rollouts, rewards, active, std::make_index_sequence<size>{});
+    std::vector<float> column;
+    for_each_reward(
+        [&](std::size_t k, const auto& reward) {
+          if constexpr (BatchReward<std::remove_cvref_t<decltype(reward)>>) {
+            if (!active[k]) return;
+            column.resize(rollouts.size());
+            detail::checked_scores(reward, rollouts, column);
+            for (std::size_t i = 0; i < column.size(); ++i) rewards(i, k) = column[i];
+          }
+        },
+        *this);
+  }
+
+  /// Calls before_step(policy, step) of the active rewards that have it.
+  template <class P>
+  void before_step(const P& policy, std::uint32_t step, const RewardMask<size>& active) {
+    for_each_reward(
+        [&](std::size_t k, auto& reward) {
+          if constexpr (requires { reward.before_step(policy, step); }) {
+            if (active[k]) reward.before_step(policy, step);
+          }
+        },
+        *this);
+  }
+  template <class P>
+  void before_step(const P& policy, std::uint32_t step) {
+    RewardMask<size> all;
+    all.fill(true);
+    before_step(policy, step, all);
+  }
+
+  /// Visits the state of the active rewards that have any, each under its own name.
+  template <class Visitor>
+  void visit_state(Visitor& v, const RewardMask<size>& active) {
+    for_each_reward(
+        [&](std::size_t k, auto& reward) {
+          if constexpr (Stateful<std::remove_cvref_t<decltype(reward)>>) {
+            if (active[k]) v(std::string_view(reward.name), reward);
+          }
+        },
+        *this);
+  }
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    RewardMask<size> all;
+    all.fill(true);
+    visit_state(v, all);
+  }
+
+  /// Reward k itself.
+  template <std::size_t k>
+  const auto& get() const {
+    return std::get<k>(rewards_);
+  }
+
+ private:
+  template <std::size_t... k>
+  void evaluate_completions(const Rollouts& rollouts, MatrixView<float> rewards, const RewardMask<size>& active,
+                            std::index_sequence<k...>) const {
+    parallel_for(rollouts.size(), [&](std::size_t i) {
+      const auto score = [&](std::size_t column, const auto& reward) {
+        rewards(i, column) = std::numeric_limits<float>::quiet_NaN();
+        if constexpr (!BatchReward<std::remove_cvref_t<decltype(reward)>>) {
+          if (active[column]) rewards(i, column) = detail::checked_score(reward, rollouts, i);
+        }
+      };
+      (score(k, std::get<k>(rewards_)), ...);
+    });
+  }
+
+  /// f(k, reward) for every reward of `self`, in order.
+  template <class F, class Self>
+  static void for_each_reward(F&& f, Self& self) {
+    std::apply(
+        [&](auto&... reward) {
+          std::size_t k = 0;
+          (f(k++, reward), ...);
+        },
+        self.rewards_);
+  }
+
+  std::tuple<Rs...> rewards_;
+};
+
+}  // namespace maestro

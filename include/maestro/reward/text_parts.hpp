@@ -1,0 +1,43 @@
+#pragma once
+
+/// @file
+/// White space, words and characters of a text, as the text rewards count them.
+
+#include <cstddef>
+#include <string_view>
+
+namespace maestro {
+
+inline constexpr std::string_view white_space = " \t\r\n\f\v";
+
+/// `text` without ASCII white space at either end.
+inline std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(white_space);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(white_space) - first + 1);
+}
+
+/// Calls f(word) for each maximal run without ASCII white space.
+template <class F>
+void for_each_word(std::string_view text, F&& f) {
+  for (std::size_t at = text.find_first_not_of(white_space); at != std::string_view::npos;) {
+    const std::size_t end = text.find_first_of(white_space, at);
+    f(text.substr(at, end == std::string_view::npos ? end : end - at));
+    at = end == std::string_view::npos ? end : text.find_first_not_of(white_space, end);
+  }
+}
+
+inline std::size_t count_words(std::string_view text) {
+  std::size_t count = 0;
+  for_each_word(text, [&count](std::string_view) { ++count; });
+  return count;
+}
+
+/// UTF-8 code points: bytes that do not continue a character.
+inline std::size_t count_characters(std::string_view text) {
+  std::size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) == 0x80 ? 0 : 1;
+  return count;
+}
+
+}  // namespace maestro
