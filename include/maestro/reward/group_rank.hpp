@@ -26,7 +26,7 @@ inline void rank_in_groups(const Groups& groups, std::span<const float> values, 
     const std::size_t begin = groups.begin(g);
     const auto get = [&](std::size_t i) { return best == Best::lowest ? values[begin + i] : -values[begin + i]; };
     std::size_t valid = 0;
-    for (std::size_t i = begin; i < groups.end(g); ++i) valid += std::isnan(values[i]) ? 0 : 1;
+    for (std::size_t i = begin; i < groups.end(g); ++i) valid += std::isnan(values[i]) ? 0u : 1u;
     for (std::size_t i = 0; i < groups.size(g); ++i) {
       if (std::isnan(values[begin + i])) {
         scores[begin + i] = values[begin + i];

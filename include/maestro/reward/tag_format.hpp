@@ -23,9 +23,9 @@ struct TagNames {
 
 /// What a response has of the required structure. The views point into the parsed text.
 struct TagParse {
-  std::string_view reasoning;        ///< between the reasoning tags; empty unless valid
-  std::string_view answer;           ///< between the answer tags; empty unless valid
-  std::string_view through_opening;  ///< the text up to and including the opening answer tag; empty unless valid
+  std::string_view reasoning{};        ///< between the reasoning tags; empty unless valid
+  std::string_view answer{};           ///< between the answer tags; empty unless valid
+  std::string_view through_opening{};  ///< the text up to and including the opening answer tag; empty unless valid
   std::size_t rules_kept = 0;
   std::size_t rules = 0;
   bool valid = false;  ///< every rule is kept
@@ -57,7 +57,7 @@ class TagStructure {
     for (std::size_t t = 0; t < count_; ++t) {
       at[t] = text.find(tags_[t]);
       const bool once = at[t] != std::string_view::npos && text.find(tags_[t], at[t] + 1) == std::string_view::npos;
-      result.rules_kept += once ? 1 : 0;
+      result.rules_kept += once ? 1u : 0u;
     }
     if (result.rules_kept < count_) return result;
     for (std::size_t t = 1; t < count_; ++t) {

@@ -36,7 +36,7 @@ inline std::size_t count_words(std::string_view text) {
 /// UTF-8 code points: bytes that do not continue a character.
 inline std::size_t count_characters(std::string_view text) {
   std::size_t count = 0;
-  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) == 0x80 ? 0 : 1;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) == 0x80 ? 0u : 1u;
   return count;
 }
 
