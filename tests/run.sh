@@ -1,16 +1,26 @@
 #!/usr/bin/env bash
-# Sets up, builds and passes all tests.
+# Sets up, builds and passes all tests: tests/run.sh
+# On Debian 12 or Ubuntu 24.04, as root or with sudo, it installs what is missing. Last line: N passed, N failed.
+#   tests/run.sh --sanitizers   the rooms under AddressSanitizer and UndefinedBehaviorSanitizer (gcc), then under
+#                               ThreadSanitizer where clang-14 and libomp-14-dev are installed
+#   BUILD_DIR=folder            builds there instead of build/<preset>
 set -euo pipefail
 cd "$(dirname "$0")/.."
-sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
-packages="g++ cmake ninja-build ccache pkg-config libeigen3-dev libboost-test-dev nlohmann-json3-dev libcxxopts-dev libopenblas-openmp-dev"
-missing=; for p in $packages; do dpkg -s "$p" >/dev/null 2>&1 || missing="$missing $p"; done
-if [ -n "$missing" ]; then
-  echo "Installing:$missing"
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq $missing >/dev/null
-fi
-cmake -S . -B build/release -G Ninja -DCMAKE_BUILD_TYPE=Release
-cmake --build build/release
-ctest --test-dir build/release --output-on-failure | tee build/ctest.log || true
-awk '/tests passed,/ { failed = $4; total = $NF; print total - failed " passed, " failed " failed"; exit failed > 0 }' build/ctest.log
+source tests/run_functions.sh
+
+case "${1:-}" in
+  "") presets=(release) ;;
+  --sanitizers)
+    presets=(asan-ubsan)
+    if command -v clang++-14 >/dev/null && [ -e /usr/lib/llvm-14/lib/libomp.so ]; then
+      presets+=(tsan)
+    else
+      echo "No clang-14 with libomp-14-dev: ThreadSanitizer is left out"
+    fi ;;
+  *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
+
+install_missing
+for preset in "${presets[@]}"; do run_preset "$preset"; done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

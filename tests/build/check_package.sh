@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# check_package.sh <prefix> <source folder> <build folder>
+# The installed CMake files hold no compile option and no path of this machine.
+set -euo pipefail
+prefix=$1
+package=$prefix/share/cmake/maestro
+for file in maestroConfig.cmake maestroConfigVersion.cmake maestroTargets.cmake MaestroBlas.cmake; do
+  [ -f "$package/$file" ] || { echo "not installed: $file"; exit 1; }
+done
+[ -f "$prefix/include/maestro/core/version.hpp" ] || { echo "headers are not installed"; exit 1; }
+if grep -nE -- '-O[0-9sg]|-O(fast)\b|-march|-mtune|[" ;]-W[a-z]|-ffast|-fopenmp|COMPILE_OPTIONS|COMPILE_DEFINITIONS' "$package"/*; then
+  echo "compile options are exported"
+  exit 1
+fi
+if grep -nF -e "$2" -e "$3" -e "$prefix" "$package"/* || grep -nE '"/(usr|home|opt|tmp|root)/' "$package"/*; then
+  echo "paths of this machine are exported"
+  exit 1
+fi

@@ -1,0 +1,33 @@
+// The smallest user: a product by each backend, a random draw, and the whole library where there is one header for it.
+
+#include <cstdio>
+#include <vector>
+
+#include "maestro/core/gemm.hpp"
+#include "maestro/core/version.hpp"
+#if defined(CONSUMER_BLAS)
+#include "maestro/core/gemm_cblas.hpp"
+#endif
+#if __has_include("maestro/maestro.hpp")
+#include "maestro/maestro.hpp"
+#endif
+
+template <class Backend>
+float dot() {
+  const std::vector<float> a = {1, 2, 3};
+  float result = 0;
+  const maestro::MatrixView<const float> row(a.data(), 1, 3);
+  maestro::gemm<Backend>(maestro::Transpose::no, maestro::Transpose::yes, 1, row, row, 0,
+                         maestro::MatrixView<float>(&result, 1, 1));
+  return result;
+}
+
+int main() {
+  float result = dot<maestro::EigenBackend>();
+#if defined(CONSUMER_BLAS)
+  result += dot<maestro::CblasBackend>() - 14;
+#endif
+  std::printf("maestro %d.%d.%d: %g\n", maestro::version.major, maestro::version.minor, maestro::version.patch,
+              static_cast<double>(result));
+  return result == 14 ? 0 : 1;
+}

@@ -1,0 +1,84 @@
+# Functions of run.sh. Sourced.
+
+passed=0
+failed=0
+
+install_missing() {
+  local packages="g++ cmake ninja-build ccache pkg-config libeigen3-dev libboost-test-dev nlohmann-json3-dev
+    libcxxopts-dev libopenblas-openmp-dev"
+  local missing= package sudo=
+  for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  if ! command -v apt-get >/dev/null; then
+    echo "Needed, and no apt-get here to install it:$missing (names of Debian packages)" >&2
+    return 1
+  fi
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  echo "Installing:$missing"
+  $sudo apt-get update -qq
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# One compile of a large unit wants about 1.5 GB: fewer jobs where memory is short.
+job_count() {
+  local processors memory
+  processors=$(nproc)
+  memory=$(awk '/MemAvailable/ { print int($2 / 1500000) }' /proc/meminfo)
+  [ "$memory" -ge 1 ] || memory=1
+  echo $((processors < memory ? processors : memory))
+}
+
+give_up() {
+  echo "$1" >&2
+  echo "$passed passed, $((failed + 1)) failed"
+  exit 1
+}
+
+# Adds the cases of one test to `passed` and `failed`: those of its Boost report, or one where there is none.
+count_test() {
+  local name=$1 status=$2 report=$3/reports/$1.xml good=0 bad=0
+  if [ -s "$report" ]; then
+    good=$(sed -n 's/.*\btest_cases_passed="\([0-9]*\)".*/\1/p' "$report" | head -1)
+    bad=$(sed -n 's/.*\btest_cases_failed="\([0-9]*\)".*/\1/p' "$report" | head -1)
+    good=${good:-0} bad=${bad:-0}
+  elif [ "$status" = run ]; then
+    good=1
+  fi
+  # A program that crashed, ran out of time or never started is one failure even where its report shows none.
+  if [ "$status" != run ] && [ "$bad" -eq 0 ]; then bad=1; fi
+  passed=$((passed + good))
+  failed=$((failed + bad))
+}
+
+run_preset() {
+  local preset=$1 build=${BUILD_DIR:-build/$1} start=$SECONDS jobs before=$failed code=0 name status
+  [ "${#presets[@]}" -eq 1 ] || build=${BUILD_DIR:+$BUILD_DIR/$preset}
+  build=${build:-build/$preset}
+  jobs=$(job_count)
+  cmake --preset "$preset" -B "$build" || give_up "The preset $preset cannot be configured"
+  build=$(cd "$build" && pwd)
+  cmake --build "$build" -j "$jobs" || give_up "The build of the preset $preset failed"
+  echo "Built $preset in $((SECONDS - start)) s"
+
+  rm -f "$build"/reports/*.xml "$build/results.xml"
+  local select=()
+  if [ "$preset" != release ]; then select=(-L '^room$' -LE '^slow$'); fi
+  if [ "$preset" = tsan ]; then
+    # Archer tells ThreadSanitizer about the synchronisation inside libomp.
+    export TSAN_OPTIONS="ignore_noninstrumented_modules=1 ${TSAN_OPTIONS:-}"
+    export OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so
+  fi
+  ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --output-junit results.xml "${select[@]}" || code=$?
+
+  [ -s "$build/results.xml" ] || give_up "ctest left no results"
+  while read -r name status; do
+    case $status in
+      notrun | disabled) echo "Skipped: $name" ;;
+      *) count_test "$name" "$status" "$build" ;;
+    esac
+  done < <(sed -n 's/.*<testcase name="\([^"]*\)".*status="\([a-z]*\)".*/\1 \2/p' "$build/results.xml")
+  if [ "$code" -ne 0 ] && [ "$failed" -eq "$before" ]; then failed=$((failed + 1)); fi
+  echo "Tested $preset in $((SECONDS - start)) s with the build"
+}
