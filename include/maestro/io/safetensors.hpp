@@ -39,7 +39,7 @@ struct TensorInfo {
 
 inline std::string shape_text(std::span<const std::size_t> shape) {
   std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  for (std::size_t i = 0; i < shape.size(); ++i) text.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
   return text + "]";
 }
 
@@ -338,11 +338,13 @@ class SafetensorsWriter {
     std::size_t offset = 0;
     for (std::size_t i = 0; i < order.size(); ++i) {
       const Entry& entry = *order[i];
+      if (i > 0) text += ',';
+      text.append(dump_json(Json(entry.name))).append(":{\"dtype\":\"").append(name_of(entry.stored));
+      text.append("\",\"shape\":[");
       std::size_t count = 1;
-      text += (i > 0 ? "," : "") + dump_json(Json(entry.name)) + ":{\"dtype\":\"" + std::string(name_of(entry.stored)) +
-              "\",\"shape\":[";
       for (std::size_t axis = 0; axis < entry.shape.size(); ++axis) {
-        text += (axis > 0 ? "," : "") + std::to_string(entry.shape[axis]);
+        if (axis > 0) text += ',';
+        text.append(std::to_string(entry.shape[axis]));
         count *= entry.shape[axis];
       }
       const std::size_t end = offset + count * size_of(entry.stored);

@@ -1,0 +1,229 @@
+#include "maestro/io/safetensors.hpp"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <csignal>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "io/scratch.hpp"
+
+namespace {
+
+using maestro::BadFile;
+using maestro::Dtype;
+using maestro::SafetensorsFile;
+using maestro::SafetensorsWriter;
+using maestro_test::refusal;
+using maestro_test::Scratch;
+
+std::string with_length(const std::string& header, std::size_t data_bytes) {
+  const std::uint64_t length = header.size();
+  std::string file(8, '\0');
+  std::memcpy(file.data(), &length, 8);
+  return file + header + std::string(data_bytes, '\1');
+}
+
+std::string refused(const std::string& content) {
+  return refusal<BadFile>([&] { SafetensorsFile(std::as_bytes(std::span(content)), "x.safetensors"); });
+}
+
+std::string small_file(const Scratch& scratch) {
+  const std::vector<float> values{1.5f, -2.0f, std::numeric_limits<float>::infinity(), 1e-40f, 0.0f, -0.0f};
+  const std::vector<std::int64_t> steps{-7};
+  const std::vector<std::uint8_t> text{1, 2, 3};
+  SafetensorsWriter writer;
+  writer.add<float>("w", {2, 3}, values);
+  writer.add<std::int64_t>("step", {}, steps);
+  writer.add<std::uint8_t>("odd", {3}, text);
+  writer.add<float>("nothing", {0, 4}, {});
+  writer.set_metadata("format", "pt");
+  writer.write(scratch.path("a.safetensors"));
+  return scratch.path("a.safetensors");
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(safetensors)
+
+BOOST_AUTO_TEST_CASE(round_trip_keeps_every_bit) {
+  const Scratch scratch;
+  const SafetensorsFile file(small_file(scratch));
+  std::vector<float> values(6);
+  file.read<float>("w", values);
+  BOOST_TEST(values[0] == 1.5f);
+  BOOST_TEST(std::isinf(values[2]));
+  BOOST_TEST(values[3] == 1e-40f);
+  BOOST_TEST(std::signbit(values[5]));
+  std::vector<std::int64_t> step(1);
+  file.read<std::int64_t>("step", step);
+  BOOST_TEST(step[0] == -7);
+  BOOST_TEST(file.tensors().size() == 4u);
+  BOOST_TEST(file.at("nothing").count == 0u);
+  BOOST_TEST(file.at("w").shape == (std::vector<std::size_t>{2, 3}), boost::test_tools::per_element());
+  BOOST_TEST(file.metadata().at("format") == "pt");
+  BOOST_TEST(file.find("absent") == nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(reads_are_typed_and_sized) {
+  const Scratch scratch;
+  const SafetensorsFile file(small_file(scratch));
+  std::vector<float> five(5);
+  std::vector<float> three(3);
+  std::vector<std::int32_t> one(1);
+  BOOST_TEST(refusal<BadFile>([&] { file.read<float>("w", five); }).find("\"w\" has shape [2, 3]") !=
+             std::string::npos);
+  BOOST_TEST(refusal<BadFile>([&] { file.read<float>("odd", three); }).find("U8") != std::string::npos);
+  BOOST_TEST(refusal<BadFile>([&] { file.read<std::int32_t>("step", one); }).find("I64") != std::string::npos);
+  BOOST_TEST(refusal<BadFile>([&] { file.read<float>("absent", five); }).find("\"absent\" is missing") !=
+             std::string::npos);
+  bool flag[1];
+  const std::string two = with_length(R"({"b":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}})", 0) + "\2";
+  const SafetensorsFile bad(std::as_bytes(std::span(two)), "b");
+  BOOST_TEST(!refusal<BadFile>([&] { bad.read<bool>("b", flag); }).empty());
+}
+
+BOOST_AUTO_TEST_CASE(half_precisions_convert) {
+  BOOST_TEST(maestro::from_f16(0x3c00) == 1.0f);
+  BOOST_TEST(maestro::from_f16(0xc000) == -2.0f);
+  BOOST_TEST(maestro::from_f16(0x7bff) == 65504.0f);
+  BOOST_TEST(maestro::from_f16(0x0001) == 0x1p-24f);
+  BOOST_TEST(maestro::from_f16(0x83ff) == -1023.0f * 0x1p-24f);
+  BOOST_TEST(std::isinf(maestro::from_f16(0x7c00)));
+  BOOST_TEST(std::isnan(maestro::from_f16(0x7e01)));
+  BOOST_TEST(maestro::to_bf16(1.0f) == 0x3f80);
+  BOOST_TEST(maestro::to_bf16(std::bit_cast<float>(0x3f808000u)) == 0x3f80);  // a tie goes to even
+  BOOST_TEST(maestro::to_bf16(std::bit_cast<float>(0x3f818000u)) == 0x3f82);
+  BOOST_TEST(std::isnan(maestro::from_bf16(maestro::to_bf16(std::bit_cast<float>(0x7f800001u)))));
+  BOOST_TEST(std::isinf(maestro::from_bf16(maestro::to_bf16(std::numeric_limits<float>::max()))));
+
+  const Scratch scratch;
+  std::vector<double> values;
+  for (int i = 0; i < 20001; ++i) values.push_back(0.125 * i);
+  SafetensorsWriter writer;
+  writer.add_as<double>(Dtype::bf16, "half", {values.size()}, values);
+  writer.add_as<double>(Dtype::f32, "single", {values.size()}, values);
+  writer.write(scratch.path("b"));
+  const SafetensorsFile file(scratch.path("b"));
+  std::vector<float> half(values.size());
+  std::vector<double> single(values.size());
+  file.read<float>("half", half);
+  file.read<double>("single", single);
+  BOOST_TEST(single == values);
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    BOOST_REQUIRE(std::abs(static_cast<double>(half[i]) / values[i] - 1.0) <= 1.0 / 256);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(truncation_at_every_byte_is_refused) {
+  const Scratch scratch;
+  const std::string whole = maestro::read_file(small_file(scratch));
+  BOOST_TEST(refused(whole).empty());
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    BOOST_TEST(!refused(whole.substr(0, size)).empty(), "cut to " << size << " bytes");
+  }
+  BOOST_TEST(refused(whole + "x").find("1 trailing bytes") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(hostile_headers_are_refused) {
+  const auto says = [](const std::string& header, std::size_t data, const std::string& reason) {
+    const std::string message = refused(with_length(header, data));
+    BOOST_TEST(message.find(reason) != std::string::npos, header.substr(0, 120) << " -> " << message);
+    BOOST_TEST((message.empty() || message.starts_with("x.safetensors")));
+  };
+  const std::string a = R"("a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
+  says("{" + a + "}", 8, "");
+  says("{" + a + "}   ", 8, "");
+  says("{" + a + "," + a + "}", 8, "appears twice");
+  says(R"({"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8, "appears twice");
+  says("[" + a + "]", 8, "does not start with '{'");
+  says("", 8, "does not start with '{'");
+  says("{" + a + "} x", 8, "not valid JSON");
+  says("{\"\xff\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "not valid JSON");
+  says(R"({"a":{"dtype":"F33","shape":[2],"data_offsets":[0,8]}})", 8, "unknown dtype \"F33\"");
+  says(R"({"a":{"dtype":7,"shape":[2],"data_offsets":[0,8]}})", 8, "unknown dtype 7");
+  says(R"({"a":{"shape":[2],"data_offsets":[0,8]}})", 8, "lacks the field 'dtype'");
+  says(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}})", 8, "unknown field \"more\"");
+  says(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, "needs 12 bytes");
+  says(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, "found -2");
+  says(R"({"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8, "found 2.0");
+  says(R"({"a":{"dtype":"F32","shape":2,"data_offsets":[0,8]}})", 8, "must be an array");
+  says(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0, "overflows");
+  says(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}})", 0, "overflows");
+  says(R"({"a":{"dtype":"F32","shape":[99999999999999999999999],"data_offsets":[0,0]}})", 0, "must hold sizes");
+  says(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8, "outside");
+  says(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[18446744073709551608,0]}})", 8, "outside");
+  says(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})", 8, "outside");
+  says(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}})", 8, "two data_offsets");
+  says(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})", 16, "hole");
+  says("{" + a + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12, "overlapping");
+  says("{" + a + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[12,20]}})", 20, "hole");
+  says("{" + a + "}", 9, "1 trailing bytes");
+  says("{\"__metadata__\":{\"x\":1}," + a + "}", 8, "must be a string");
+  says("{\"__metadata__\":[]}", 0, "'__metadata__' must be an object");
+  says("{\"a\":7}", 0, "described by an object");
+  says("{\"a\":" + std::string(100000, '['), 0, "nested deeper");
+
+  std::string huge(16, '\xff');
+  BOOST_TEST(refused(huge).find("limit of 100 MB") != std::string::npos);
+  huge.replace(0, 8, std::string("\x09\0\0\0\0\0\0\0", 8));
+  BOOST_TEST(refused(huge).find("exceeds the file") != std::string::npos);
+  BOOST_TEST(refusal<BadFile>([] { SafetensorsFile("/dev/null"); }).find("not a regular file") != std::string::npos);
+  BOOST_TEST(!refusal<maestro::IoError>([] { SafetensorsFile("/nonexistent/x"); }).empty());
+}
+
+BOOST_AUTO_TEST_CASE(unaligned_data_are_legal) {
+  const std::string header = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F64","shape":[1],)"
+                             R"("data_offsets":[1,9]}})";
+  std::string content = with_length(header, 1);
+  const double value = 0.1;
+  content.append(reinterpret_cast<const char*>(&value), 8);
+  const SafetensorsFile file(std::as_bytes(std::span(content)), "x");
+  double got[1];
+  file.read<double>("b", got);
+  BOOST_TEST(got[0] == value);
+}
+
+BOOST_AUTO_TEST_CASE(writer_refuses_what_it_cannot_store) {
+  const std::vector<float> values(3);
+  SafetensorsWriter writer;
+  writer.add<float>("a", {3}, values);
+  BOOST_CHECK_THROW(writer.add<float>("a", {3}, values), maestro::BadArgument);
+  BOOST_CHECK_THROW(writer.add<float>("b", {2, 2}, values), maestro::BadArgument);
+  BOOST_CHECK_THROW(writer.add<float>("__metadata__", {3}, values), maestro::BadArgument);
+  BOOST_CHECK_THROW(writer.write("/nonexistent/folder/x"), maestro::IoError);
+}
+
+BOOST_AUTO_TEST_CASE(full_disk_is_an_error_and_the_old_file_survives) {
+  const Scratch scratch;
+  const std::string path = scratch.path("data");
+  maestro::write_file(path, "old");
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const ::rlimit limit{4096, 4096};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const std::vector<float> values(10000);
+    SafetensorsWriter writer;
+    writer.add<float>("a", {values.size()}, values);
+    try {
+      writer.write(path);
+      ::_exit(1);
+    } catch (const maestro::IoError& error) {
+      ::_exit(std::string(error.what()).starts_with(path + ": cannot write") ? 0 : 2);
+    }
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  BOOST_TEST(maestro::read_file(path) == "old");
+  BOOST_TEST(scratch.entries() == 1u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
