@@ -1,0 +1,181 @@
+#pragma once
+
+/// @file
+/// One transformer layer in two halves, before and after attention, so that a decoder with key and value caches runs
+/// the same code around its own attention:
+///
+///     attention_input   : input -> norm -> q, k, v (+ bias) -> q/k norm -> RoPE
+///     (attention)       : qkv -> attended
+///     attention_output  : input + attended Wo' -> middle -> norm -> SwiGLU MLP -> out = middle + mlp
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/layers/linear.hpp"
+#include "maestro/model/layers/rms_norm.hpp"
+#include "maestro/model/layers/rope.hpp"
+#include "maestro/model/layers/swiglu.hpp"
+#include "maestro/model/weights.hpp"
+
+namespace maestro {
+
+/// What one layer computes for `rows` rows; backward reads all of it.
+template <class T>
+struct LayerActivations {
+  Matrix<T> input;          ///< (rows x d) residual stream on entry
+  Matrix<T> normed;         ///< (rows x d) after the input norm
+  Matrix<T> qkv;            ///< (rows x (H + 2 Hkv) D) after bias, q/k norm and RoPE: queries, keys, values
+  Matrix<T> unrotated;      ///< (rows x (H + Hkv) D) queries and keys before their norm; empty without q/k norm
+  Matrix<T> head_inverse;   ///< (rows x (H + Hkv)) inverse root mean squares of the heads; empty without q/k norm
+  Matrix<T> attended;       ///< (rows x H D)
+  Matrix<T> log_sum_exp;    ///< (rows x H) of the attention scores
+  Matrix<T> middle;         ///< (rows x d) residual stream after attention
+  Matrix<T> normed_middle;  ///< (rows x d)
+  Matrix<T> gate_up;        ///< (rows x 2I)
+  Matrix<T> activated;      ///< (rows x I)
+  AlignedVector<T> input_inverse;   ///< (rows)
+  AlignedVector<T> middle_inverse;  ///< (rows)
+
+  void resize(const ModelConfig& c, std::size_t rows) {
+    input.resize(rows, c.hidden);
+    normed.resize(rows, c.hidden);
+    qkv.resize(rows, c.qkv_size());
+    if (c.query_key_norm == QueryKeyNorm::present) {
+      unrotated.resize(rows, c.query_size() + c.key_size());
+      head_inverse.resize(rows, c.heads + c.kv_heads);
+    }
+    attended.resize(rows, c.query_size());
+    log_sum_exp.resize(rows, c.heads);
+    middle.resize(rows, c.hidden);
+    normed_middle.resize(rows, c.hidden);
+    gate_up.resize(rows, 2 * c.intermediate);
+    activated.resize(rows, c.intermediate);
+    input_inverse.resize(rows);
+    middle_inverse.resize(rows);
+  }
+};
+
+/// Rows of the backward pass, shared by all layers.
+template <class T>
+struct LayerGradients {
+  Matrix<T> normed;     ///< (rows x d)
+  Matrix<T> qkv;        ///< (rows x (H + 2 Hkv) D)
+  Matrix<T> attended;   ///< (rows x H D)
+  Matrix<T> gate_up;    ///< (rows x 2I)
+  Matrix<T> activated;  ///< (rows x I)
+  ColumnSums<T> sums;
+
+  void resize(const ModelConfig& c, std::size_t rows) {
+    normed.resize(rows, c.hidden);
+    qkv.resize(rows, c.qkv_size());
+    attended.resize(rows, c.query_size());
+    gate_up.resize(rows, 2 * c.intermediate);
+    activated.resize(rows, c.intermediate);
+  }
+};
+
+namespace detail {
+
+// Norm (where the model has it) and RoPE of the query and key heads of row r of a.qkv, in place.
+template <class T>
+void finish_heads(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope, std::size_t position,
+                  std::size_t r, LayerActivations<T>& a) {
+  T* const row = a.qkv.row(r).data();
+  const bool norm = c.query_key_norm == QueryKeyNorm::present;
+  if (norm) std::copy_n(row, c.query_size() + c.key_size(), a.unrotated.row(r).data());
+  for (std::size_t h = 0; h < c.heads + c.kv_heads; ++h) {
+    T* const head = row + h * c.head_dim;
+    const T* const weight = h < c.heads ? w.query_norm.data() : w.key_norm.data();
+    if (norm) a.head_inverse(r, h) = rms_norm_vector(head, weight, c.norm_eps, c.head_dim, head);
+    rope.rotate(head, position);
+  }
+}
+
+}  // namespace detail
+
+/// Fills a.normed and a.qkv from a.input (and what backward needs). `positions` (rows) must lie in `rope`.
+template <class Backend, class T>
+void attention_input(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope,
+                     std::span<const std::int32_t> positions, LayerActivations<T>& a) {
+  rms_norm<T>(a.input, w.input_norm, c.norm_eps, a.normed, a.input_inverse);
+  linear<Backend, T>(a.normed, w.qkv, w.qkv_bias, a.qkv);
+  parallel_for(positions.size(),
+               [&](std::size_t r) { detail::finish_heads(c, w, rope, static_cast<std::size_t>(positions[r]), r, a); });
+}
+
+/// Writes the layer's result to `out` (rows x d) from a.input and a.attended. `out` may be a.input.
+template <class Backend, class T>
+void attention_output(const ModelConfig& c, const LayerWeights<const T>& w, LayerActivations<T>& a, MatrixView<T> out) {
+  std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
+  linear_add<Backend, T>(a.attended, w.output, a.middle);
+  rms_norm<T>(a.middle, w.post_norm, c.norm_eps, a.normed_middle, a.middle_inverse);
+  linear<Backend, T>(a.normed_middle, w.gate_up, {}, a.gate_up);
+  swiglu<T>(a.gate_up, a.activated);
+  std::copy(a.middle.flat().begin(), a.middle.flat().end(), out.data());
+  linear_add<Backend, T>(a.activated, w.down, out);
+}
+
+/// d_stream (rows x d): gradient of the layer's result on entry, of a.middle on return; g.attended gets the gradient of
+/// a.attended. Parameters' gradients are added to `d`.
+template <class Backend, class T>
+void attention_output_backward(const LayerWeights<const T>& w, const LayerActivations<T>& a, Matrix<T>& d_stream,
+                               LayerGradients<T>& g, LayerWeights<T>& d) {
+  linear_backward_input<Backend, T>(d_stream, w.down, g.activated);
+  linear_backward_weight<Backend, T>(a.activated, d_stream, d.down, {}, g.sums);
+  swiglu_backward<T>(a.gate_up, g.activated, g.gate_up);
+  linear_backward_input<Backend, T>(g.gate_up, w.gate_up, g.normed);
+  linear_backward_weight<Backend, T>(a.normed_middle, g.gate_up, d.gate_up, {}, g.sums);
+  rms_norm_backward<T>(a.middle, w.post_norm, a.middle_inverse, g.normed, d_stream, d.post_norm, g.sums);
+  linear_backward_input<Backend, T>(d_stream, w.output, g.attended);
+  linear_backward_weight<Backend, T>(a.attended, d_stream, d.output, {}, g.sums);
+}
+
+namespace detail {
+
+// Takes g.qkv back through RoPE and the q/k norm, in place.
+template <class T>
+void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope,
+                           std::span<const std::int32_t> positions, const LayerActivations<T>& a, LayerGradients<T>& g,
+                           LayerWeights<T>& d) {
+  const std::size_t dim = c.head_dim;
+  const auto rotate_back = [&](std::size_t r) {
+    for (std::size_t h = 0; h < c.heads + c.kv_heads; ++h) {
+      rope.rotate_back(g.qkv.row(r).data() + h * dim, static_cast<std::size_t>(positions[r]));
+    }
+  };
+  if (c.query_key_norm == QueryKeyNorm::absent) return parallel_for(positions.size(), rotate_back);
+  const auto norm_back = [&](std::size_t first, std::size_t last, const T* weight, std::size_t r, T* sum) {
+    for (std::size_t h = first; h < last; ++h) {
+      T* const head = g.qkv.row(r).data() + h * dim;
+      rms_norm_vector_backward(a.unrotated.row(r).data() + h * dim, weight, a.head_inverse(r, h), head, dim, head, sum,
+                               [](T& to, T value) { to = value; });
+    }
+  };
+  g.sums.add(positions.size(), d.query_norm, [&](std::size_t r, T* sum) {
+    rotate_back(r);
+    norm_back(0, c.heads, w.query_norm.data(), r, sum);
+  });
+  g.sums.add(positions.size(), d.key_norm,
+             [&](std::size_t r, T* sum) { norm_back(c.heads, c.heads + c.kv_heads, w.key_norm.data(), r, sum); });
+}
+
+}  // namespace detail
+
+/// d_stream: gradient of a.middle on entry, of a.input on return; g.qkv holds the gradient of a.qkv and is overwritten.
+/// Parameters' gradients are added to `d`.
+template <class Backend, class T>
+void attention_input_backward(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope,
+                              std::span<const std::int32_t> positions, const LayerActivations<T>& a,
+                              Matrix<T>& d_stream, LayerGradients<T>& g, LayerWeights<T>& d) {
+  detail::finish_heads_backward(c, w, rope, positions, a, g, d);
+  linear_backward_input<Backend, T>(g.qkv, w.qkv, g.normed);
+  linear_backward_weight<Backend, T>(a.normed, g.qkv, d.qkv, d.qkv_bias, g.sums);
+  rms_norm_backward<T>(a.input, w.input_norm, a.input_inverse, g.normed, d_stream, d.input_norm, g.sums);
+}
+
+}  // namespace maestro

@@ -1,0 +1,255 @@
+#pragma once
+
+/// @file
+/// Grouped-query causal attention over a packed batch. Scores exist only as tiles of (block of queries x keys) per
+/// head; backward computes them again from the kept log-sum-exp. Source of the recomputation: Dao et al. 2022.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/layers/tile_product.hpp"
+#include "maestro/model/layers/vector_loops.hpp"
+#include "maestro/model/packed_batch.hpp"
+
+namespace maestro {
+
+/// Per-thread tiles of attention.
+template <class T>
+struct AttentionScratch {
+  Matrix<T> keys;               ///< (n x D)
+  Matrix<T> keys_transposed;    ///< (D x n)
+  Matrix<T> values;             ///< (n x D)
+  Matrix<T> values_transposed;  ///< (D x n)
+  Matrix<T> d_keys;             ///< (n x D)
+  Matrix<T> d_values;           ///< (n x D)
+  Matrix<T> scores;             ///< (block x n)
+  Matrix<T> d_scores;           ///< (block x n)
+  Matrix<T> queries;            ///< (block x D)
+  Matrix<T> d_outputs;          ///< (block x D)
+  Matrix<T> outputs;            ///< (block x D)
+};
+
+/// Attention of one layer: queries, keys and values from the columns of qkv (rows x (H + 2 Hkv) D).
+template <class T>
+class Attention {
+ public:
+  /// attended (rows x H D) and log_sum_exp (rows x H) overwritten.
+  /// Parallel over (segment, key head); does not depend on the number of threads.
+  void forward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv, MatrixView<T> attended,
+               MatrixView<T> log_sum_exp) {
+    prepare(config, batch, Pass::forward);
+    const std::span<const Segment> segments = batch.segments();
+    parallel_for_uneven(segments.size() * config.kv_heads, [&](std::size_t item) {
+      AttentionScratch<T>& s = scratch();
+      const Segment& segment = segments[item / config.kv_heads];
+      const std::size_t kv_head = item % config.kv_heads;
+      load_keys(config, segment, kv_head, qkv, s, Pass::forward);
+      for (std::size_t h = kv_head * config.heads_per_kv(); h < (kv_head + 1) * config.heads_per_kv(); ++h) {
+        for (std::size_t first = 0; first < segment.rows; first += block) {
+          attend(config, segment, h, first, qkv, attended, log_sum_exp, s);
+        }
+      }
+    });
+  }
+
+  /// d_qkv (rows x (H + 2 Hkv) D) overwritten from d_attended, given what forward read and wrote.
+  /// Parallel over (cluster, key head); the responses of a cluster add to their prompt's rows in order.
+  void backward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv,
+                MatrixView<const T> attended, MatrixView<const T> log_sum_exp, MatrixView<const T> d_attended,
+                MatrixView<T> d_qkv) {
+    prepare(config, batch, Pass::backward);
+    parallel_for_uneven(batch.cluster_count() * config.kv_heads, [&](std::size_t item) {
+      AttentionScratch<T>& s = scratch();
+      const std::size_t cluster = item / config.kv_heads;
+      const std::size_t kv_head = item % config.kv_heads;
+      for (std::size_t i = batch.clusters()[cluster]; i < batch.clusters()[cluster + 1]; ++i) {
+        const Segment& segment = batch.segments()[i];
+        load_keys(config, segment, kv_head, qkv, s, Pass::backward);
+        const std::size_t padded = padded_cols<T>(config.head_dim) * (segment.prefix_rows + segment.rows);
+        std::fill_n(s.d_keys.data(), padded, T(0));
+        std::fill_n(s.d_values.data(), padded, T(0));
+        for (std::size_t h = kv_head * config.heads_per_kv(); h < (kv_head + 1) * config.heads_per_kv(); ++h) {
+          for (std::size_t first = 0; first < segment.rows; first += block) {
+            attend_backward(config, segment, h, first, {qkv, attended, log_sum_exp, d_attended}, d_qkv, s);
+          }
+        }
+        store_keys(config, segment, kv_head, d_qkv, s);
+      }
+    });
+  }
+
+ private:
+  enum class Pass { forward, backward };
+  static constexpr std::size_t block = 32;
+
+  struct Kept {
+    MatrixView<const T> qkv;
+    MatrixView<const T> attended;
+    MatrixView<const T> log_sum_exp;
+    MatrixView<const T> d_attended;
+  };
+
+  AttentionScratch<T>& scratch() { return scratch_[static_cast<std::size_t>(thread_index())]; }
+  static T scale(const ModelConfig& c) { return static_cast<T>(1.0 / std::sqrt(static_cast<double>(c.head_dim))); }
+  static std::size_t key_row(const Segment& segment, std::size_t j) {
+    return j < segment.prefix_rows ? segment.prefix_begin + j : segment.begin + j - segment.prefix_rows;
+  }
+
+  // Every thread's tiles get the size of the longest segment, so that the dynamic schedule never decides who allocates.
+  void prepare(const ModelConfig& c, const PackedBatch& batch, Pass pass) {
+    const std::size_t keys = padded_cols<T>(batch.longest());
+    const std::size_t dim = padded_cols<T>(c.head_dim);
+    const auto threads = static_cast<std::size_t>(max_threads());
+    if (scratch_.size() < threads) scratch_.resize(threads);
+    for (AttentionScratch<T>& s : scratch_) {
+      grow(s.keys_transposed, c.head_dim, keys);
+      grow(s.values, keys, dim);
+      grow(s.scores, block, keys);
+      grow(s.outputs, block, dim);
+      if (pass == Pass::forward) continue;
+      grow(s.keys, keys, dim);
+      grow(s.values_transposed, c.head_dim, keys);
+      grow(s.d_keys, keys, dim);
+      grow(s.d_values, keys, dim);
+      grow(s.d_scores, block, keys);
+      grow(s.queries, block, dim);
+      grow(s.d_outputs, block, dim);
+    }
+  }
+  static void grow(Matrix<T>& m, std::size_t rows, std::size_t cols) {
+    if (m.flat().size() < rows * cols) m.assign(rows, cols, T(0));
+  }
+
+  // Copies one key head's keys and values, of the prefix and of the segment itself, into contiguous tiles.
+  static void load_keys(const ModelConfig& c, const Segment& segment, std::size_t kv_head, MatrixView<const T> qkv,
+                        AttentionScratch<T>& s, Pass pass) {
+    const std::size_t dim = c.head_dim;
+    const std::size_t dim_padded = padded_cols<T>(dim);
+    const std::size_t count = segment.prefix_rows + segment.rows;
+    const std::size_t keys_padded = padded_cols<T>(count);
+    for (std::size_t j = 0; j < count; ++j) {
+      const T* const key = qkv.row(key_row(segment, j)).data() + c.query_size() + kv_head * dim;
+      const T* const value = key + c.key_size();
+      for (std::size_t i = 0; i < dim; ++i) s.keys_transposed.data()[i * keys_padded + j] = key[i];
+      copy_padded(value, dim, dim_padded, s.values.data() + j * dim_padded);
+      if (pass == Pass::forward) continue;
+      for (std::size_t i = 0; i < dim; ++i) s.values_transposed.data()[i * keys_padded + j] = value[i];
+      copy_padded(key, dim, dim_padded, s.keys.data() + j * dim_padded);
+    }
+  }
+  static void copy_padded(const T* from, std::size_t count, std::size_t padded, T* to) {
+    std::copy_n(from, count, to);
+    std::fill(to + count, to + padded, T(0));
+  }
+
+  static void attend(const ModelConfig& c, const Segment& segment, std::size_t head, std::size_t first,
+                     MatrixView<const T> qkv, MatrixView<T> attended, MatrixView<T> log_sum_exp,
+                     AttentionScratch<T>& s) {
+    const std::size_t dim = c.head_dim;
+    const std::size_t dim_padded = padded_cols<T>(dim);
+    const std::size_t row_size = padded_cols<T>(segment.prefix_rows + segment.rows);
+    const std::size_t rows = std::min(block, segment.rows - first);
+    const std::size_t keys = segment.prefix_rows + first + rows;
+    const T factor = scale(c);
+    T* const scores = s.scores.data();
+    const T* const queries = qkv.row(segment.begin + first).data() + head * dim;
+    tile_product(rows, padded_cols<T>(keys), dim, queries, qkv.stride(), 1, s.keys_transposed.data(), row_size, scores,
+                 row_size);
+    T sums[block];
+    for (std::size_t i = 0; i < rows; ++i) {
+      T* const row = scores + i * row_size;
+      const std::size_t visible = segment.prefix_rows + first + i + 1;
+      const T most = factor * largest(row, visible);
+      sums[i] = exp_and_sum(row, visible, factor, most, row);
+      std::fill(row + visible, row + keys, T(0));
+      log_sum_exp(segment.begin + first + i, head) = most + std::log(sums[i]);
+    }
+    tile_product(rows, dim_padded, keys, scores, row_size, 1, s.values.data(), dim_padded, s.outputs.data(),
+                 dim_padded);
+    for (std::size_t i = 0; i < rows; ++i) {
+      const T inverse = T(1) / sums[i];
+      const T* const from = s.outputs.data() + i * dim_padded;
+      T* const to = attended.row(segment.begin + first + i).data() + head * dim;
+      for (std::size_t k = 0; k < dim; ++k) to[k] = from[k] * inverse;
+    }
+  }
+
+  static void attend_backward(const ModelConfig& c, const Segment& segment, std::size_t head, std::size_t first,
+                              const Kept& kept, MatrixView<T> d_qkv, AttentionScratch<T>& s) {
+    const std::size_t dim = c.head_dim;
+    const std::size_t dim_padded = padded_cols<T>(dim);
+    const std::size_t row_size = padded_cols<T>(segment.prefix_rows + segment.rows);
+    const std::size_t rows = std::min(block, segment.rows - first);
+    const std::size_t keys = segment.prefix_rows + first + rows;
+    const std::size_t keys_padded = padded_cols<T>(keys);
+    const T factor = scale(c);
+    const std::size_t begin = segment.begin + first;
+    T* const scores = s.scores.data();
+    T* const d_scores = s.d_scores.data();
+    for (std::size_t i = 0; i < rows; ++i) {
+      copy_padded(kept.qkv.row(begin + i).data() + head * dim, dim, dim_padded, s.queries.data() + i * dim_padded);
+      copy_padded(kept.d_attended.row(begin + i).data() + head * dim, dim, dim_padded,
+                  s.d_outputs.data() + i * dim_padded);
+    }
+    tile_product(rows, keys_padded, dim, s.queries.data(), dim_padded, 1, s.keys_transposed.data(), row_size, scores,
+                 row_size);
+    tile_product(rows, keys_padded, dim, s.d_outputs.data(), dim_padded, 1, s.values_transposed.data(), row_size,
+                 d_scores, row_size);
+    for (std::size_t i = 0; i < rows; ++i) {
+      const std::size_t visible = segment.prefix_rows + first + i + 1;
+      const T mean = dot(s.d_outputs.data() + i * dim_padded, kept.attended.row(begin + i).data() + head * dim, dim);
+      score_gradient(scores + i * row_size, d_scores + i * row_size, visible, keys, factor,
+                     kept.log_sum_exp(begin + i, head), mean);
+    }
+    tile_product(rows, dim_padded, keys, d_scores, row_size, 1, s.keys.data(), dim_padded, s.outputs.data(),
+                 dim_padded);
+    for (std::size_t i = 0; i < rows; ++i) {
+      std::copy_n(s.outputs.data() + i * dim_padded, dim, d_qkv.row(begin + i).data() + head * dim);
+    }
+    tile_product(keys, dim_padded, rows, d_scores, 1, row_size, s.queries.data(), dim_padded, s.d_keys.data(),
+                 dim_padded, TileResult::accumulate);
+    tile_product(keys, dim_padded, rows, scores, 1, row_size, s.d_outputs.data(), dim_padded, s.d_values.data(),
+                 dim_padded, TileResult::accumulate);
+  }
+
+  // scores become probabilities p; d_scores, which hold d p, become p (d p - mean) factor.
+  static void score_gradient(T* __restrict scores, T* __restrict d_scores, std::size_t visible, std::size_t keys,
+                             T factor, T log_sum_exp, T mean) {
+    for (std::size_t j = 0; j < visible; ++j) {
+      const T p = fast_exp(factor * scores[j] - log_sum_exp);
+      scores[j] = p;
+      d_scores[j] = p * (d_scores[j] - mean) * factor;
+    }
+    std::fill(scores + visible, scores + keys, T(0));
+    std::fill(d_scores + visible, d_scores + keys, T(0));
+  }
+
+  // The segment's own rows are met here for the first time; the prefix's rows were written by the prefix's segment.
+  static void store_keys(const ModelConfig& c, const Segment& segment, std::size_t kv_head, MatrixView<T> d_qkv,
+                         const AttentionScratch<T>& s) {
+    const std::size_t dim = c.head_dim;
+    const std::size_t dim_padded = padded_cols<T>(dim);
+    for (std::size_t j = 0; j < segment.prefix_rows + segment.rows; ++j) {
+      T* const key = d_qkv.row(key_row(segment, j)).data() + c.query_size() + kv_head * dim;
+      T* const value = key + c.key_size();
+      const T* const d_key = s.d_keys.data() + j * dim_padded;
+      const T* const d_value = s.d_values.data() + j * dim_padded;
+      const T old = j < segment.prefix_rows ? T(1) : T(0);
+      for (std::size_t i = 0; i < dim; ++i) {
+        key[i] = old == T(0) ? d_key[i] : key[i] + d_key[i];
+        value[i] = old == T(0) ? d_value[i] : value[i] + d_value[i];
+      }
+    }
+  }
+
+  std::vector<AttentionScratch<T>> scratch_;
+};
+
+}  // namespace maestro

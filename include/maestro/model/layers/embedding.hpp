@@ -1,0 +1,50 @@
+#pragma once
+
+/// @file
+/// Token embedding: a row of the table per token.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+
+namespace maestro {
+
+/// out (rows x d) = table rows (V x d) of `tokens`, overwritten.
+/// @throws BadArgument naming the row of a token outside the vocabulary.
+template <class T>
+void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
+  for (std::size_t r = 0; r < tokens.size(); ++r) {
+    if (tokens[r] < 0 || static_cast<std::size_t>(tokens[r]) >= table.rows()) {
+      throw BadArgument("embedding: token " + std::to_string(tokens[r]) + " in row " + std::to_string(r) +
+                        " is outside the vocabulary of " + std::to_string(table.rows()) +
+                        "; the tokenizer does not belong to this model");
+    }
+  }
+  parallel_for(tokens.size(), [&](std::size_t r) {
+    std::copy_n(table.row(static_cast<std::size_t>(tokens[r])).data(), table.cols(), out.row(r).data());
+  });
+}
+
+/// d_table += d_out rows, in row order; parallel over columns, so that equal tokens never meet on two threads.
+template <class T>
+void embed_backward(std::span<const std::int32_t> tokens, MatrixView<const T> d_out, MatrixView<T> d_table) {
+  constexpr std::size_t width = 32;
+  const std::size_t cols = d_table.cols();
+  parallel_for((cols + width - 1) / width, [&](std::size_t b) {
+    const std::size_t first = b * width;
+    const std::size_t last = std::min(cols, first + width);
+    for (std::size_t r = 0; r < tokens.size(); ++r) {
+      T* __restrict const to = d_table.row(static_cast<std::size_t>(tokens[r])).data();
+      const T* __restrict const from = d_out.row(r).data();
+      for (std::size_t c = first; c < last; ++c) to[c] += from[c];
+    }
+  });
+}
+
+}  // namespace maestro

@@ -1,0 +1,51 @@
+#pragma once
+
+/// @file
+/// y = x W' + b over packed rows, W (out x in) as in Hugging Face checkpoints.
+
+#include <cstddef>
+#include <span>
+
+#include "maestro/core/gemm.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/model/layers/column_sums.hpp"
+
+namespace maestro {
+
+/// y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
+template <class Backend, class T>
+void linear(MatrixView<const T> x, MatrixView<const T> weight, std::span<const T> bias, MatrixView<T> y) {
+  gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, T(0), y);
+  if (bias.empty()) return;
+  parallel_for(y.rows(), [&](std::size_t r) {
+    T* const out = y.row(r).data();
+    for (std::size_t c = 0; c < bias.size(); ++c) out[c] += bias[c];
+  });
+}
+
+/// y += x W': a projection added to the residual stream.
+template <class Backend, class T>
+void linear_add(MatrixView<const T> x, MatrixView<const T> weight, MatrixView<T> y) {
+  gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, T(1), y);
+}
+
+/// dx = dy W, overwritten.
+template <class Backend, class T>
+void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, MatrixView<T> d_x) {
+  gemm<Backend>(Transpose::no, Transpose::no, T(1), d_y, weight, T(0), d_x);
+}
+
+/// dW += dy' x, db += column sums of dy (where d_bias is not empty). Deterministic for a given thread count.
+template <class Backend, class T>
+void linear_backward_weight(MatrixView<const T> x, MatrixView<const T> d_y, MatrixView<T> d_weight, std::span<T> d_bias,
+                            ColumnSums<T>& sums) {
+  gemm<Backend>(Transpose::yes, Transpose::no, T(1), d_y, x, T(1), d_weight);
+  if (d_bias.empty()) return;
+  sums.add(d_y.rows(), d_bias, [&](std::size_t r, T* sum) {
+    const T* const row = d_y.row(r).data();
+    for (std::size_t c = 0; c < d_bias.size(); ++c) sum[c] += row[c];
+  });
+}
+
+}  // namespace maestro

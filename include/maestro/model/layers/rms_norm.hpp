@@ -1,0 +1,58 @@
+#pragma once
+
+/// @file
+/// RMS normalisation, y = w x / sqrt(mean(x^2) + eps). Source: Zhang and Sennrich 2019.
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/model/layers/column_sums.hpp"
+#include "maestro/model/layers/vector_loops.hpp"
+
+namespace maestro {
+
+/// One vector of `count` values; y may be x. Returns 1 / sqrt(mean(x^2) + eps), which backward needs.
+template <class T>
+inline T rms_norm_vector(const T* x, const T* weight, double eps, std::size_t count, T* y) {
+  const T inverse =
+      static_cast<T>(1.0 / std::sqrt(static_cast<double>(dot(x, x, count)) / static_cast<double>(count) + eps));
+  for (std::size_t c = 0; c < count; ++c) y[c] = weight[c] * (x[c] * inverse);
+  return inverse;
+}
+
+/// Gradient of one vector: dx = inverse (w dy - x inverse^2 mean(w dy x)), and d_weight += dy x inverse.
+/// d_x receives the gradient by `put(d_x[c], value)`: overwritten or added to; d_x may be d_y when overwritten.
+template <class T, class Put>
+inline void rms_norm_vector_backward(const T* x, const T* weight, T inverse, const T* d_y, std::size_t count, T* d_x,
+                                     T* d_weight, Put put) {
+  const T mean = dot3(weight, d_y, x, count) / static_cast<T>(count);
+  const T factor = inverse * inverse * inverse * mean;
+  for (std::size_t c = 0; c < count; ++c) {
+    d_weight[c] += d_y[c] * x[c] * inverse;
+    put(d_x[c], inverse * weight[c] * d_y[c] - factor * x[c]);
+  }
+}
+
+/// Rows of x (rows x d) to rows of y, overwritten; `inverse` (rows) is kept for backward.
+template <class T>
+void rms_norm(MatrixView<const T> x, std::span<const T> weight, double eps, MatrixView<T> y, std::span<T> inverse) {
+  parallel_for(x.rows(), [&](std::size_t r) {
+    inverse[r] = rms_norm_vector(x.row(r).data(), weight.data(), eps, x.cols(), y.row(r).data());
+  });
+}
+
+/// d_x += gradient with respect to x (the residual stream collects), d_weight += its gradient.
+/// Does not depend on the number of threads.
+template <class T>
+void rms_norm_backward(MatrixView<const T> x, std::span<const T> weight, std::span<const T> inverse,
+                       MatrixView<const T> d_y, MatrixView<T> d_x, std::span<T> d_weight, ColumnSums<T>& sums) {
+  sums.add(x.rows(), d_weight, [&](std::size_t r, T* sum) {
+    rms_norm_vector_backward(x.row(r).data(), weight.data(), inverse[r], d_y.row(r).data(), x.cols(), d_x.row(r).data(),
+                             sum, [](T& to, T value) { to += value; });
+  });
+}
+
+}  // namespace maestro

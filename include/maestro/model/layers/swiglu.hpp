@@ -1,0 +1,45 @@
+#pragma once
+
+/// @file
+/// The gated activation silu(gate) * up. Source: Shazeer 2020.
+
+#include <cstddef>
+
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/model/layers/vector_loops.hpp"
+
+namespace maestro {
+
+/// y = silu(gate) up. gate_up (rows x 2I) holds gate, then up; y (rows x I) overwritten.
+template <class T>
+void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
+  const std::size_t width = y.cols();
+  parallel_for(y.rows(), [&](std::size_t r) {
+    const T* __restrict const gate = gate_up.row(r).data();
+    const T* __restrict const up = gate + width;
+    T* __restrict const out = y.row(r).data();
+    for (std::size_t c = 0; c < width; ++c) out[c] = gate[c] / (T(1) + fast_exp(-gate[c])) * up[c];
+  });
+}
+
+/// d_gate_up (rows x 2I) overwritten from d_y (rows x I); the activation is computed again from gate_up.
+template <class T>
+void swiglu_backward(MatrixView<const T> gate_up, MatrixView<const T> d_y, MatrixView<T> d_gate_up) {
+  const std::size_t width = d_y.cols();
+  parallel_for(d_y.rows(), [&](std::size_t r) {
+    const T* __restrict const gate = gate_up.row(r).data();
+    const T* __restrict const up = gate + width;
+    const T* __restrict const d = d_y.row(r).data();
+    T* __restrict const d_gate = d_gate_up.row(r).data();
+    T* __restrict const d_up = d_gate + width;
+    for (std::size_t c = 0; c < width; ++c) {
+      const T sigmoid = T(1) / (T(1) + fast_exp(-gate[c]));
+      const T silu = gate[c] * sigmoid;
+      d_up[c] = d[c] * silu;
+      d_gate[c] = d[c] * up[c] * (sigmoid + silu * (T(1) - sigmoid));
+    }
+  });
+}
+
+}  // namespace maestro
