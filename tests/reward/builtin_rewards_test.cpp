@@ -267,7 +267,8 @@ BOOST_AUTO_TEST_CASE(repetition_is_the_share_of_distinct_word_runs) {
 BOOST_AUTO_TEST_CASE(preference_passes_score_and_hook_through) {
   const Rollouts rollouts = make_rollouts({{prompt("a", 0), {{"x"}, {"yy"}, {""}}}});
   RewardSet rewards{Preference{TextLength{}}};
-  rewards.before_step(1, 0u);
+  int policy = 1;
+  rewards.before_step(policy, 0u);
   BOOST_TEST(rewards.get<0>().scorer().synchronised == 1);
   check_close(score(rewards.get<0>(), rollouts), {1, 2, 0});
 }

@@ -201,7 +201,8 @@ BOOST_AUTO_TEST_CASE(names_must_be_there_and_differ) {
 
 BOOST_AUTO_TEST_CASE(hooks_reach_the_rewards_that_have_them) {
   RewardSet rewards{Bytes{}, Hooked{}, Named<"second", Hooked>{{.seen = 5}}};
-  rewards.before_step(2, 9u);
+  int policy = 2;
+  rewards.before_step(policy, 9u);
   BOOST_TEST(rewards.get<1>().seen == 2);
   BOOST_TEST(rewards.get<2>().seen == 7);
   BOOST_TEST(rewards.get<2>().step == 9u);
@@ -216,7 +217,8 @@ BOOST_AUTO_TEST_CASE(rewards_not_chosen_are_never_called_and_have_empty_columns)
   ActiveRewards rewards{RewardSet{Throws{}, Hooked{}, ThrowsBatch{}, Bytes{}, Named<"idle", Hooked>{}}, chosen};
   static_assert(decltype(rewards)::size == 5);
   BOOST_TEST(rewards.active_count() == 2u);
-  rewards.before_step(3, 1u);
+  int policy = 3;
+  rewards.before_step(policy, 1u);
   BOOST_TEST(rewards.set().get<1>().seen == 3);
   BOOST_TEST(rewards.set().get<4>().seen == 0);
   const Rollouts rollouts = make_rollouts({{prompt("Go", 3), {{"bad"}, {""}}}});

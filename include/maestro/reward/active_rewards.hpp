@@ -59,7 +59,7 @@ class ActiveRewards {
     set_.evaluate(rollouts, rewards, active_);
   }
   template <class P>
-  void before_step(const P& policy, std::uint32_t step) {
+  void before_step(P& policy, std::uint32_t step) {
     set_.before_step(policy, step, active_);
   }
   template <class Visitor>

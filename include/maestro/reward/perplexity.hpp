@@ -96,7 +96,7 @@ class Perplexity {
 
   /// Forwarded to the scorer.
   template <class P>
-  void before_step(const P& policy, std::uint32_t step) requires requires(S& scorer) {
+  void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
     scorer.before_step(policy, step);
   }
   { scorer_.before_step(policy, step); }

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -145,17 +146,22 @@ class RewardSet {
 
   /// Calls before_step(policy, step) of the active rewards that have it.
   template <class P>
-  void before_step(const P& policy, std::uint32_t step, const RewardMask<size>& active) {
+  void before_step(P& policy, std::uint32_t step, const RewardMask<size>& active) {
     for_each_reward(
         [&](std::size_t k, auto& reward) {
+          using R = std::remove_cvref_t<decltype(reward)>;
           if constexpr (requires { reward.before_step(policy, step); }) {
             if (active[k]) reward.before_step(policy, step);
+          } else {
+            static_assert(
+                !requires { &R::before_step; },
+                "maestro: this reward has a before_step that does not take (policy, std::uint32_t step)");
           }
         },
         *this);
   }
   template <class P>
-  void before_step(const P& policy, std::uint32_t step) {
+  void before_step(P& policy, std::uint32_t step) {
     RewardMask<size> all;
     all.fill(true);
     before_step(policy, step, all);

@@ -1,0 +1,139 @@
+#pragma once
+
+/// @file
+/// A frozen copy of the policy as the model that rewards ask for likelihoods.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/statistics.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/policy/policy.hpp"
+#include "maestro/policy/snapshot.hpp"
+#include "maestro/reward/scorer.hpp"
+#include "maestro/text/tokenizer.hpp"
+
+namespace maestro {
+
+/// A policy that reads and writes text.
+template <class P>
+concept TextPolicy = Policy<P> && requires(const P& policy) {
+  requires Tokenizer<std::remove_cvref_t<decltype(policy.tokenizer())>>;
+};
+
+struct ProxyOptions {
+  std::uint32_t sync_steps = 6;            ///< the copy follows the policy every so many steps; 0: it stays as it is
+  std::size_t micro_batch_tokens = 16384;  ///< groups are added to a call until it holds this many tokens; at least 1
+};
+
+/// Likelihoods under a copy of the policy, taken at construction and renewed every few steps: a LikelihoodScorer.
+/// The tokens of prefix and continuation follow the batch's own prompt tokens, shared by the queries of a group; only
+/// the continuation's tokens are scored, at temperature 1.
+/// Source: MAESTRO, section on the perplexity reward (renewed every 6 steps, 12 for long outputs), after NOVER
+/// [2505.16022].
+template <TextPolicy P>
+class ProxyScorer {
+ public:
+  explicit ProxyScorer(const P& policy, ProxyOptions options = {}) : proxy_(policy), options_(options) {
+    require(options.micro_batch_tokens > 0, "ProxyScorer: micro_batch_tokens must be at least 1");
+  }
+
+  /// out_q = -mean_t log p(token t of continuation q | prompt, prefix, tokens before t) in nats; overwritten.
+  /// @param queries  sorted by group.
+  /// @throws BadArgument when queries are not sorted, name a group that is not there, or do not fit `out`; BadData when
+  /// a continuation has no tokens.
+  void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
+    if (out.size() != queries.size()) throw BadArgument("ProxyScorer: out needs one value per query");
+    std::vector<std::size_t> scored(queries.size());
+    const Rollouts asked = pack(rollouts, queries, scored);
+    std::vector<float> log_probs;
+    for (std::size_t first = 0; first < asked.groups.count();) {
+      const std::size_t last = micro_batch_end(asked, first);
+      const std::size_t begin = asked.tokens.offsets()[asked.groups.begin(first)];
+      log_probs.resize(asked.tokens.offsets()[asked.groups.offsets()[last]] - begin);
+      proxy_.log_probs(asked, {.first = first, .last = last}, log_probs);
+      for (std::size_t q = asked.groups.begin(first); q < asked.groups.offsets()[last]; ++q) {
+        const float* continuation = log_probs.data() + (asked.tokens.offsets()[q + 1] - scored[q] - begin);
+        const double mean = -ordered_sum(continuation, scored[q]) / static_cast<double>(scored[q]);
+        // Rounding may put the log-prob of a certain token just above 0.
+        out[q] = static_cast<float>(mean < 0.0 && mean > -1e-4 ? 0.0 : mean);
+      }
+      first = last;
+    }
+  }
+
+  /// Tokens of `text`.
+  std::size_t count_tokens(std::string_view text) const { return proxy_.policy().tokenizer().encode(text).size(); }
+
+  /// Renews the copy when step is a multiple of sync_steps; the copy of step 0 is the one made at construction.
+  template <class Q>
+  void before_step(Q& policy, std::uint32_t step) {
+    static_assert(std::same_as<std::remove_const_t<Q>, P>,
+                  "maestro: ProxyScorer<P> can only follow a policy of type P; build it from the policy that trains");
+    if (options_.sync_steps > 0 && step > 0 && step % options_.sync_steps == 0) proxy_.synchronise(policy);
+  }
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("proxy", proxy_);
+  }
+
+  const P& proxy() const { return proxy_.policy(); }
+
+ private:
+  /// One response per query, under the prompts that have any; `scored` gets the tokens of each continuation.
+  Rollouts pack(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
+                std::span<std::size_t> scored) const {
+    const auto& tokenizer = proxy_.policy().tokenizer();
+    Rollouts asked;
+    std::vector<std::size_t> sizes;
+    for (std::size_t q = 0; q < queries.size(); ++q) {
+      const LikelihoodQuery& query = queries[q];
+      if (query.group >= rollouts.prompts.size() || (q > 0 && query.group < queries[q - 1].group)) {
+        throw BadArgument("ProxyScorer: query " + std::to_string(q) + " names group " + std::to_string(query.group) +
+                          "; queries must be sorted by group, below " + std::to_string(rollouts.prompts.size()));
+      }
+      if (q == 0 || query.group != queries[q - 1].group) {
+        asked.prompts.push_back(rollouts.prompts[query.group]);
+        asked.prompt_tokens.push_row(rollouts.prompt_tokens.row(query.group));
+        sizes.push_back(0);
+      }
+      std::vector<std::int32_t> tokens = tokenizer.encode(query.prefix);
+      const std::vector<std::int32_t> continuation = tokenizer.encode(query.continuation);
+      if (continuation.empty()) {
+        throw BadData("ProxyScorer: the continuation of query " + std::to_string(q) + " has no tokens");
+      }
+      tokens.insert(tokens.end(), continuation.begin(), continuation.end());
+      scored[q] = continuation.size();
+      asked.tokens.push_row(tokens);
+      asked.finish.push_back(Finish::length);
+      asked.texts.push_back(query.prefix + query.continuation);
+      ++sizes.back();
+    }
+    asked.groups = Groups::from_sizes(sizes);
+    return asked;
+  }
+
+  std::size_t micro_batch_end(const Rollouts& asked, std::size_t first) const {
+    std::size_t tokens = 0;
+    std::size_t last = first;
+    do {
+      const std::size_t end = asked.groups.offsets()[last + 1];
+      tokens += asked.prompt_tokens.length(last);
+      tokens += asked.tokens.offsets()[end] - asked.tokens.offsets()[asked.groups.begin(last)];
+      ++last;
+    } while (last < asked.groups.count() && tokens < options_.micro_batch_tokens);
+    return last;
+  }
+
+  Snapshot<P> proxy_;
+  ProxyOptions options_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,116 @@
+#include "maestro/reward/proxy_scorer.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "maestro/policy/tabular.hpp"
+#include "maestro/reward/perplexity.hpp"
+#include "maestro/reward/reward_set.hpp"
+#include "rollouts_fixture.hpp"
+
+namespace {
+
+using namespace maestro;
+using test::make_rollouts;
+using test::prompt;
+using test::tagged;
+
+struct Bytes {
+  std::vector<std::int32_t> encode(std::string_view text) const {
+    std::vector<std::int32_t> tokens;
+    for (const char c : text) tokens.push_back(static_cast<unsigned char>(c));
+    return tokens;
+  }
+  std::string decode(std::span<const std::int32_t> tokens) const {
+    std::string text;
+    for (const std::int32_t t : tokens) text += static_cast<char>(t);
+    return text;
+  }
+  std::size_t vocabulary_size() const { return 256; }
+  std::int32_t end_token() const { return 0; }
+};
+
+/// Bytes drawn independently, with logits per context.
+struct Unigrams : TabularPolicy<float> {
+  Unigrams() : TabularPolicy<float>({.contexts = 2, .actions = 256, .length = 4}) {}
+  const Bytes& tokenizer() const { return bytes; }
+  Bytes bytes;
+};
+
+static_assert(TextPolicy<Unigrams> && !TextPolicy<TabularPolicy<float>>);
+static_assert(LikelihoodScorer<ProxyScorer<Unigrams>> && Stateful<ProxyScorer<Unigrams>>);
+static_assert(Stateful<Perplexity<ProxyScorer<Unigrams>>>);
+
+double log_uniform_with(double logit, bool chosen) {
+  return (chosen ? logit : 0.0) - std::log(255.0 + std::exp(logit));
+}
+
+BOOST_AUTO_TEST_SUITE(proxy_scorer)
+
+BOOST_AUTO_TEST_CASE(only_the_continuation_is_scored_under_the_prompt_of_its_group) {
+  Unigrams policy;
+  policy.logits()(0, 'a') = 2.0f;
+  policy.logits()(1, 'b') = 3.0f;
+  const Rollouts rollouts =
+      make_rollouts({{prompt("p", 0), {{"x"}, {"y"}}}, {prompt("q", 2), {{"x"}}}, {prompt("r", 1), {{"x"}, {"z"}}}});
+  const std::vector<LikelihoodQuery> queries{{0, "bbb", "ab"}, {0, "", "aa"}, {2, "aaaa", "b"}, {2, "b", "abb"}};
+  const double a = log_uniform_with(2, true);
+  const double not_a = log_uniform_with(2, false);
+  const double b = log_uniform_with(3, true);
+  const double not_b = log_uniform_with(3, false);
+  const std::vector<double> expected{-(a + not_a) / 2, -a, -b, -(not_b + 2 * b) / 3};
+  for (const std::size_t limit : {1u, 8u, 100000u}) {
+    const ProxyScorer scorer{policy, {.micro_batch_tokens = limit}};
+    std::vector<float> nll(4, -1.0f);
+    scorer.mean_nll(rollouts, queries, nll);
+    for (std::size_t q = 0; q < 4; ++q) BOOST_TEST(std::abs(nll[q] - expected[q]) < 1e-5);
+  }
+  const ProxyScorer scorer{policy};
+  BOOST_TEST(scorer.count_tokens("four") == 4u);
+  std::vector<float> none;
+  scorer.mean_nll(rollouts, {}, none);
+}
+
+BOOST_AUTO_TEST_CASE(queries_that_do_not_fit_are_refused) {
+  const ProxyScorer scorer{Unigrams{}};
+  const Rollouts rollouts = make_rollouts({{prompt("p", 0), {{"x"}}}, {prompt("q", 1), {{"x"}}}});
+  std::vector<float> out(2);
+  const std::vector<LikelihoodQuery> unsorted{{1, "", "a"}, {0, "", "a"}};
+  BOOST_CHECK_THROW(scorer.mean_nll(rollouts, unsorted, out), BadArgument);
+  const std::vector<LikelihoodQuery> beyond{{0, "", "a"}, {2, "", "a"}};
+  BOOST_CHECK_THROW(scorer.mean_nll(rollouts, beyond, out), BadArgument);
+  const std::vector<LikelihoodQuery> empty{{0, "", "a"}, {1, "a", ""}};
+  BOOST_CHECK_THROW(scorer.mean_nll(rollouts, empty, out), BadData);
+  BOOST_CHECK_THROW(scorer.mean_nll(rollouts, unsorted, std::span(out).first(1)), BadArgument);
+  BOOST_CHECK_THROW((ProxyScorer{Unigrams{}, {.micro_batch_tokens = 0}}), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(the_copy_follows_the_policy_every_few_steps) {
+  Unigrams policy;
+  RewardSet rewards{Perplexity{ProxyScorer{policy, {.sync_steps = 3}}, {.scale = PerplexityScale::negative_log}}};
+  const Rollouts rollouts = make_rollouts({{prompt("p", 0, "a"), {{tagged("", "")}}}});
+  const auto value = [&] {
+    Matrix<float> out(1, 1);
+    rewards.evaluate(rollouts, out);
+    return static_cast<double>(out(0, 0));
+  };
+  policy.logits()(0, 'a') = 5.0f;
+  const double before = -std::log(256.0);
+  for (const std::uint32_t step : {0u, 1u, 2u}) {
+    rewards.before_step(policy, step);
+    BOOST_TEST(std::abs(value() - before) < 1e-5);
+  }
+  rewards.before_step(policy, 3u);
+  BOOST_TEST(std::abs(value() - log_uniform_with(5, true)) < 1e-5);
+  policy.logits()(0, 'a') = 0.0f;
+  for (const std::uint32_t step : {4u, 5u}) rewards.before_step(policy, step);
+  BOOST_TEST(std::abs(value() - log_uniform_with(5, true)) < 1e-5);
+  rewards.before_step(policy, 6u);
+  BOOST_TEST(std::abs(value() - before) < 1e-5);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
