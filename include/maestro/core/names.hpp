@@ -1,0 +1,36 @@
+#pragma once
+
+/// @file
+/// Run-time choice by name: one place that refuses an unknown name and lists the known ones.
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+/// "a, b, c": for --help and for refusals.
+inline std::string join_names(std::span<const std::string_view> names) {
+  std::string all;
+  for (const std::string_view name : names) {
+    if (!all.empty()) all += ", ";
+    all += name;
+  }
+  return all;
+}
+
+/// Place of `name` in `names`.
+/// @param what  what is being chosen, for the message.
+/// @throws BadArgument naming the choice, the unknown name and the known ones.
+inline std::size_t index_of_name(std::string_view what, std::string_view name,
+                                 std::span<const std::string_view> names) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return i;
+  }
+  throw BadArgument(std::string(what) + ": unknown name '" + std::string(name) + "'; known are " + join_names(names));
+}
+
+}  // namespace maestro

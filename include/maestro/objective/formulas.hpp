@@ -1,0 +1,101 @@
+#pragma once
+
+/// @file
+/// The objective's formulas for one token (or one response, for sequence ratios). Neutral: host loops and kernels call
+/// them.
+
+#include <cmath>
+#include <limits>
+
+#include "maestro/core/platform.hpp"
+#include "maestro/objective/objective.hpp"
+
+namespace maestro {
+
+/// The clipped surrogate and what the metrics count.
+struct SurrogateTerm {
+  double ratio = 1.0;         ///< rho, before any cap
+  double value = 0.0;         ///< -min(min(rho, cap) A, clip(rho, 1 - low, 1 + high) A)
+  double derivative = 0.0;    ///< d value / d log rho
+  bool clipped_low = false;   ///< min(rho, cap) < 1 - low and A < 0, as TRL counts it
+  bool clipped_high = false;  ///< min(rho, cap) > 1 + high and A > 0
+};
+
+/// The bounds of the ratio; `cap` is infinite where there is none.
+struct ClipBounds {
+  double low = 0.8;   ///< 1 - epsilon_low
+  double high = 1.2;  ///< 1 + epsilon_high
+  double cap = std::numeric_limits<double>::infinity();
+};
+
+inline ClipBounds clip_bounds(const ObjectiveSettings& settings) {
+  return {.low = 1.0 - settings.epsilon_low,
+          .high = 1.0 + settings.epsilon_high,
+          .cap = settings.ratio_cap.value_or(std::numeric_limits<double>::infinity())};
+}
+
+/// The clipped surrogate at a log ratio. A log ratio of 0 gives a ratio of exactly 1.
+/// At a tie of the two branches the derivative is the mean of theirs (torch.min); on a bound it is the inner one.
+/// Source: Schulman et al. 2017 (PPO), equation 7; `cap`: TRL's delta, the dual clip of Ye et al. 2020.
+MAESTRO_HD inline SurrogateTerm clipped_surrogate(double log_ratio, double advantage, const ClipBounds& bounds) {
+  SurrogateTerm term;
+  term.ratio = std::exp(log_ratio);
+  const double capped = term.ratio < bounds.cap ? term.ratio : bounds.cap;
+  const double clipped = term.ratio < bounds.low ? bounds.low : (term.ratio > bounds.high ? bounds.high : term.ratio);
+  term.clipped_low = capped < bounds.low && advantage < 0.0;
+  term.clipped_high = capped > bounds.high && advantage > 0.0;
+  if (advantage == 0.0) return term;
+  const double free_value = capped * advantage;
+  const double clipped_value = clipped * advantage;
+  const double slope = -term.ratio * advantage;
+  const double free_slope = term.ratio <= bounds.cap ? slope : 0.0;
+  const double clipped_slope = clipped == term.ratio ? slope : 0.0;
+  if (free_value < clipped_value) {
+    term.value = -free_value;
+    term.derivative = free_slope;
+  } else if (clipped_value < free_value) {
+    term.value = -clipped_value;
+    term.derivative = clipped_slope;
+  } else {
+    term.value = -free_value;
+    term.derivative = 0.5 * (free_slope + clipped_slope);
+  }
+  return term;
+}
+
+/// A KL estimate and its derivative with respect to log pi.
+struct KlTerm {
+  double value = 0.0;
+  double derivative = 0.0;
+  bool clamped = false;  ///< |d| was above 20; the value is that at the bound, the derivative 0
+};
+
+/// d = log pi_ref - log pi beyond this is clamped: exp(20) is 5e8.
+inline constexpr double kl_clamp = 20.0;
+
+/// k(d), d = log_reference - log_prob. k3 by expm1, so small d lose no digits.
+/// Source: Schulman 2020, "Approximating KL divergence".
+MAESTRO_HD inline KlTerm kl_term(KlEstimator estimator, double log_prob, double log_reference) {
+  const double raw = log_reference - log_prob;
+  const double d = raw > kl_clamp ? kl_clamp : (raw < -kl_clamp ? -kl_clamp : raw);
+  KlTerm term;
+  term.clamped = d != raw;
+  switch (estimator) {
+    case KlEstimator::k1:
+      term.value = -d;
+      term.derivative = 1.0;
+      break;
+    case KlEstimator::k2:
+      term.value = 0.5 * d * d;
+      term.derivative = -d;
+      break;
+    case KlEstimator::k3:
+      term.value = std::expm1(d) - d;
+      term.derivative = -std::expm1(d);
+      break;
+  }
+  if (term.clamped) term.derivative = 0.0;
+  return term;
+}
+
+}  // namespace maestro

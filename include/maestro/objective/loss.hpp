@@ -1,0 +1,228 @@
+#pragma once
+
+/// @file
+/// The policy loss of a micro-batch: value, and gradient with respect to per-token log-probs and entropies. Neutral.
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/objective/formulas.hpp"
+#include "maestro/objective/objective.hpp"
+#include "maestro/objective/report.hpp"
+
+namespace maestro {
+
+/// A micro-batch of b responses with t tokens in all, packed.
+template <class T>
+struct LossInput {
+  std::span<const T> log_probs;              ///< (t) of the policy being trained
+  std::span<const T> old_log_probs{};        ///< (t) of the policy that generated; empty: on-policy, ratio exactly 1
+  std::span<const T> reference_log_probs{};  ///< (t); may be empty where beta is 0 or the KL sits in the reward
+  std::span<const T> entropies{};            ///< (t) nats; may be empty where entropy_bonus is 0
+  std::span<const std::size_t> offsets;      ///< (b + 1) token offsets; may start anywhere (a slice of the batch's)
+  std::span<const float> advantages;         ///< (b)
+  BatchCounts batch;                         ///< of the whole batch over all ranks, by count_batch
+  std::size_t first_row = 0;                 ///< place of the first response in the batch, for messages
+};
+
+/// All overwritten.
+template <class T>
+struct LossGradient {
+  std::span<T> d_log_probs;    ///< (t) d loss / d log_probs
+  std::span<T> d_entropies{};  ///< (t) d loss / d entropies; may be empty where entropy_bonus is 0
+};
+
+/// Clipped policy-gradient loss with KL term and entropy bonus, per ObjectiveSettings:
+///
+///     loss = sum over responses i, tokens t of c_i (s(rho, A_i) + beta k(d_it)) - entropy_bonus * mean entropy
+///
+/// with s the clipped surrogate and c_i the reduction's weight. Whole-batch divisors make the losses (and gradients) of
+/// the micro-batches, and of the ranks, sum to the batch's. With equal micro-batches that is TRL's loss over an
+/// accumulation window, bnpo included: its token mean is the micro-batch's own, so it depends on the split, as in TRL.
+/// The entropy bonus is a mean over the batch's tokens whatever the reduction.
+/// Empty responses add nothing, but count among the responses that grpo and dr_grpo divide by.
+/// Deterministic for any number of threads: sums run over fixed chunks of rows, in order. O(t); no allocation.
+/// Source: TRL 1.16 GRPOTrainer._compute_loss; DAPO (arXiv 2503.14476), Dr.GRPO (2503.20783), GSPO (2507.18071).
+class Objective {
+ public:
+  /// @throws BadArgument naming a setting out of domain.
+  explicit Objective(const ObjectiveSettings& settings = {}) : settings_(settings), bounds_(clip_bounds(settings)) {
+    check(settings);
+  }
+
+  /// @throws BadArgument where sizes do not fit or something needed is empty; BadData naming row and token for a
+  ///         log-prob or entropy that is not finite, or a ratio that overflows.
+  template <class T>
+  LossReport operator()(const LossInput<T>& in, const LossGradient<T>& out) const {
+    check_sizes(in, out);
+    const std::size_t rows = in.advantages.size();
+    const double micro_tokens = static_cast<double>(in.log_probs.size());
+    std::array<LossReport, chunks> partial{};
+    parallel_for(chunks, [&](std::size_t chunk) {
+      for (std::size_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; ++row) {
+        partial[chunk] += row_loss(in, out, row, micro_tokens);
+      }
+    });
+    LossReport report;
+    for (const LossReport& p : partial) report += p;
+    return report;
+  }
+
+  const ObjectiveSettings& settings() const { return settings_; }
+
+ private:
+  static constexpr std::size_t chunks = 64;
+
+  template <class T>
+  void check_sizes(const LossInput<T>& in, const LossGradient<T>& out) const {
+    const std::size_t tokens = in.log_probs.size();
+    const auto fits = [tokens](std::size_t size) { return size == 0 || size == tokens; };
+    require(in.offsets.size() == in.advantages.size() + 1, "objective: offsets must be one longer than advantages");
+    require(in.offsets.back() - in.offsets.front() == tokens, "objective: offsets and log_probs do not fit");
+    require(fits(in.old_log_probs.size()), "objective: old_log_probs must be empty or as long as log_probs");
+    require(fits(in.reference_log_probs.size()),
+            "objective: reference_log_probs must be empty or as long as log_probs");
+    require(fits(in.entropies.size()), "objective: entropies must be empty or as long as log_probs");
+    require(out.d_log_probs.size() == tokens, "objective: d_log_probs must be as long as log_probs");
+    require(fits(out.d_entropies.size()), "objective: d_entropies must be empty or as long as log_probs");
+    require(in.batch.responses >= static_cast<double>(in.advantages.size()) &&
+                in.batch.tokens >= static_cast<double>(tokens),
+            "objective: batch counts must cover the whole batch (count_batch), not less than this micro-batch");
+    if (tokens == 0) return;
+    require(settings_.beta == 0.0 || settings_.kl_placement == KlPlacement::reward || !in.reference_log_probs.empty(),
+            "objective: beta is above 0, so reference_log_probs are needed");
+    require(settings_.entropy_bonus == 0.0 || (!in.entropies.empty() && !out.d_entropies.empty()),
+            "objective: entropy_bonus is above 0, so entropies and d_entropies are needed");
+  }
+
+  /// The weight c_i of each token's loss in a response of `length` tokens.
+  double token_weight(double length, double micro_responses, double micro_tokens, const BatchCounts& batch) const {
+    switch (settings_.reduction) {
+      case Reduction::grpo:
+        return 1.0 / (length * batch.responses);
+      case Reduction::bnpo:
+        return micro_responses / (micro_tokens * batch.responses);
+      case Reduction::dapo:
+        return 1.0 / batch.tokens;
+      case Reduction::dr_grpo:
+        return 1.0 / (batch.responses * static_cast<double>(settings_.max_completion_length));
+    }
+    return 0.0;
+  }
+
+  template <class T>
+  LossReport row_loss(const LossInput<T>& in, const LossGradient<T>& out, std::size_t row, double micro_tokens) const {
+    const std::size_t begin = in.offsets[row] - in.offsets[0];
+    const std::size_t end = in.offsets[row + 1] - in.offsets[0];
+    const bool sequence = settings_.ratio_level == RatioLevel::sequence;
+    LossReport report;
+    report.responses = 1.0;
+    check_advantage(in, row);
+    if (begin == end) {
+      // TRL counts an empty response's sequence ratio as 1.
+      if (sequence) count_ratio(SurrogateTerm{}, report);
+      return report;
+    }
+    const auto length = static_cast<double>(end - begin);
+    const double weight = token_weight(length, static_cast<double>(in.advantages.size()), micro_tokens, in.batch);
+    const auto advantage = static_cast<double>(in.advantages[row]);
+
+    SurrogateTerm term;
+    double sum_of_log_ratios = 0.0;
+    if (sequence) {
+      for (std::size_t t = begin; t < end; ++t) sum_of_log_ratios += log_ratio(in, row, t);
+      term = surrogate(in, row, 0, sum_of_log_ratios / length, advantage);
+      count_ratio(term, report);
+    }
+    for (std::size_t t = begin; t < end; ++t) {
+      double value = term.value;
+      // d (T s) / d log pi_t = s' at sequence level: the response has T tokens of value s, and d mean / d log pi_t =
+      // 1/T.
+      double derivative = term.derivative;
+      if (!sequence) {
+        const SurrogateTerm own = surrogate(in, row, t - begin, log_ratio(in, row, t), advantage);
+        count_ratio(own, report);
+        value = own.value;
+        derivative = own.derivative;
+      }
+      add_kl(in, row, t, value, derivative, report);
+      report.policy_loss += weight * value;
+      out.d_log_probs[t] = static_cast<T>(weight * derivative);
+      add_entropy(in, out, row, t, report);
+    }
+    report.tokens = length;
+    report.loss = report.policy_loss;
+    if (settings_.entropy_bonus > 0.0) report.loss -= settings_.entropy_bonus * report.entropy_sum / in.batch.tokens;
+    return report;
+  }
+
+  template <class T>
+  void add_kl(const LossInput<T>& in, std::size_t row, std::size_t t, double& value, double& derivative,
+              LossReport& report) const {
+    if (in.reference_log_probs.empty()) return;
+    const double reference = finite(in, in.reference_log_probs[t], row, t, "reference log-prob");
+    const KlTerm kl = kl_term(settings_.kl_estimator, static_cast<double>(in.log_probs[t]), reference);
+    report.kl_sum += kl.value;
+    report.kl_tokens += 1.0;
+    report.kl_clamped += kl.clamped ? 1.0 : 0.0;
+    if (settings_.kl_placement == KlPlacement::reward) return;
+    value += settings_.beta * kl.value;
+    derivative += settings_.beta * kl.derivative;
+  }
+
+  template <class T>
+  void add_entropy(const LossInput<T>& in, const LossGradient<T>& out, std::size_t row, std::size_t t,
+                   LossReport& report) const {
+    if (!out.d_entropies.empty()) out.d_entropies[t] = static_cast<T>(-settings_.entropy_bonus / in.batch.tokens);
+    if (in.entropies.empty()) return;
+    report.entropy_sum += finite(in, in.entropies[t], row, t, "entropy");
+    report.entropy_tokens += 1.0;
+  }
+
+  static void count_ratio(const SurrogateTerm& term, LossReport& report) {
+    report.ratios += 1.0;
+    report.ratio_sum += term.ratio;
+    report.ratio_max = term.ratio > report.ratio_max ? term.ratio : report.ratio_max;
+    report.clipped_low += term.clipped_low ? 1.0 : 0.0;
+    report.clipped_high += term.clipped_high ? 1.0 : 0.0;
+  }
+
+  template <class T>
+  double log_ratio(const LossInput<T>& in, std::size_t row, std::size_t t) const {
+    const double log_prob = finite(in, in.log_probs[t], row, t, "log-prob");
+    return in.old_log_probs.empty() ? 0.0 : log_prob - finite(in, in.old_log_probs[t], row, t, "old log-prob");
+  }
+
+  template <class T>
+  SurrogateTerm surrogate(const LossInput<T>& in, std::size_t row, std::size_t token, double log_ratio,
+                          double advantage) const {
+    const SurrogateTerm term = clipped_surrogate(log_ratio, advantage, bounds_);
+    if (std::isfinite(term.ratio)) return term;
+    throw BadData("objective: row " + std::to_string(in.first_row + row) + ", token " + std::to_string(token) +
+                  ": the ratio to the old policy overflows; old_log_probs are not those of these tokens");
+  }
+
+  template <class T>
+  static double finite(const LossInput<T>& in, T value, std::size_t row, std::size_t t, const char* what) {
+    if (std::isfinite(value)) return static_cast<double>(value);
+    throw BadData("objective: row " + std::to_string(in.first_row + row) + ", token " +
+                  std::to_string(t - (in.offsets[row] - in.offsets[0])) + ": the " + what +
+                  " is not finite; check the learning rate, and that the token can be drawn at all");
+  }
+
+  template <class T>
+  static void check_advantage(const LossInput<T>& in, std::size_t row) {
+    if (std::isfinite(in.advantages[row])) return;
+    throw BadData("objective: row " + std::to_string(in.first_row + row) + ": the advantage is not finite");
+  }
+
+  ObjectiveSettings settings_;
+  ClipBounds bounds_;
+};
+
+}  // namespace maestro

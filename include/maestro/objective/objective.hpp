@@ -1,0 +1,95 @@
+#pragma once
+
+/// @file
+/// The settings of the policy objective, and what they may be. Neutral.
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+
+namespace maestro {
+
+/// How per-token losses become one number. B and T count the whole batch: every response, also an empty one, counts in
+/// B.
+enum class Reduction {
+  grpo,     ///< mean over responses of the token mean
+  bnpo,     ///< token mean of each micro-batch, weighted by its share of the responses: depends on the micro-batches
+  dapo,     ///< sum over tokens / tokens of the batch
+  dr_grpo,  ///< sum over tokens / (B * max_completion_length)
+};
+
+/// What the probability ratio compares.
+enum class RatioLevel {
+  token,     ///< rho_t = exp(log pi_t - log pi_old,t)
+  sequence,  ///< one rho per response: exp(mean over its tokens) (GSPO)
+};
+
+/// Estimators of KL(pi || ref) from one sample, d = log pi_ref - log pi.
+enum class KlEstimator {
+  k1,  ///< -d
+  k2,  ///< d^2 / 2
+  k3,  ///< exp(d) - 1 - d
+};
+
+/// Where the KL term goes.
+enum class KlPlacement {
+  loss,    ///< beta k(d) is added to every token's loss; k2 gives the gradient of KL(pi||ref), k3 that of KL(ref||pi)
+  reward,  ///< beta sum_t k(d_t) is taken off the response's scalar reward (kl_penalty); the loss only reports it
+};
+
+inline constexpr std::array<std::string_view, 4> reduction_names{"grpo", "bnpo", "dapo", "dr_grpo"};
+inline constexpr std::array<std::string_view, 2> ratio_level_names{"token", "sequence"};
+inline constexpr std::array<std::string_view, 3> kl_estimator_names{"k1", "k2", "k3"};
+inline constexpr std::array<std::string_view, 2> kl_placement_names{"loss", "reward"};
+
+/// @throws BadArgument listing the known names.
+inline Reduction reduction_from_name(std::string_view name) {
+  return static_cast<Reduction>(index_of_name("loss reduction", name, reduction_names));
+}
+inline RatioLevel ratio_level_from_name(std::string_view name) {
+  return static_cast<RatioLevel>(index_of_name("ratio level", name, ratio_level_names));
+}
+inline KlEstimator kl_estimator_from_name(std::string_view name) {
+  return static_cast<KlEstimator>(index_of_name("KL estimator", name, kl_estimator_names));
+}
+inline KlPlacement kl_placement_from_name(std::string_view name) {
+  return static_cast<KlPlacement>(index_of_name("KL placement", name, kl_placement_names));
+}
+
+/// Settings of the policy loss; the defaults are TRL's.
+struct ObjectiveSettings {
+  Reduction reduction = Reduction::dapo;
+  RatioLevel ratio_level = RatioLevel::token;
+  double epsilon_low = 0.2;           ///< the ratio is clipped at 1 - epsilon_low; in [0, 1]
+  double epsilon_high = 0.2;          ///< and at 1 + epsilon_high; at least 0
+  std::optional<double> ratio_cap{};  ///< two-sided clip (TRL's delta): caps the unclipped ratio; above 0
+  double beta = 0.0;                  ///< weight of the KL term, at least 0; 0 needs no reference
+  KlEstimator kl_estimator = KlEstimator::k3;
+  KlPlacement kl_placement = KlPlacement::loss;
+  double entropy_bonus = 0.0;             ///< weight of the batch's mean token entropy, taken off the loss; at least 0
+  std::size_t max_completion_length = 0;  ///< tokens; needed by dr_grpo
+};
+
+/// @throws BadArgument naming the setting that is out of domain, or why settings do not go together.
+inline void check(const ObjectiveSettings& settings) {
+  const auto at_least_0 = [](double value) { return std::isfinite(value) && value >= 0.0; };
+  require(at_least_0(settings.epsilon_low) && settings.epsilon_low <= 1.0,
+          "objective: epsilon_low must be in [0, 1]: the ratio is clipped at 1 - epsilon_low");
+  require(at_least_0(settings.epsilon_high), "objective: epsilon_high must be finite and at least 0");
+  require(!settings.ratio_cap || (std::isfinite(*settings.ratio_cap) && *settings.ratio_cap > 0.0),
+          "objective: ratio_cap must be finite and above 0; leave it out for no cap");
+  require(at_least_0(settings.beta), "objective: beta must be finite and at least 0");
+  require(at_least_0(settings.entropy_bonus), "objective: entropy_bonus must be finite and at least 0");
+  require(settings.reduction != Reduction::dr_grpo || settings.max_completion_length > 0,
+          "objective: dr_grpo divides by max_completion_length; set it");
+  require(
+      settings.beta == 0.0 || settings.kl_estimator != KlEstimator::k1 || settings.kl_placement != KlPlacement::loss,
+      "objective: k1 as a loss term has zero expected gradient; use k2 or k3, or place the KL in the reward");
+}
+
+}  // namespace maestro

@@ -1,0 +1,102 @@
+#pragma once
+
+/// @file
+/// AdamW. Neutral.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/optimizer/formulas.hpp"
+#include "maestro/optimizer/layout.hpp"
+#include "maestro/optimizer/parameter.hpp"
+
+namespace maestro {
+
+/// The defaults are those of Hugging Face's trainers.
+struct AdamWSettings {
+  double beta1 = 0.9;         ///< in [0, 1)
+  double beta2 = 0.999;       ///< in [0, 1)
+  double epsilon = 1e-8;      ///< above 0
+  double weight_decay = 0.0;  ///< decoupled, at least 0; parameters marked WeightDecay::skip are spared
+};
+
+/// AdamW with bias correction and decoupled decay: torch.optim.AdamW's formulas, moments of type T.
+/// Parameters without gradients (frozen) are skipped. Gradients are read, not cleared, and must be finite
+/// (clip_global_norm checks). Parallel over elements, so the same bits for any number of threads; the first step
+/// allocates two values per parameter.
+template <class T = float>
+class AdamW {
+ public:
+  using scalar_type = T;
+
+  /// @throws BadArgument naming the setting out of domain.
+  explicit AdamW(const AdamWSettings& settings = {}) : settings_(settings) {
+    require(settings.beta1 >= 0.0 && settings.beta1 < 1.0, "AdamW: beta1 must be in [0, 1)");
+    require(settings.beta2 >= 0.0 && settings.beta2 < 1.0, "AdamW: beta2 must be in [0, 1)");
+    require(std::isfinite(settings.epsilon) && settings.epsilon > 0.0, "AdamW: epsilon must be above 0");
+    require(std::isfinite(settings.weight_decay) && settings.weight_decay >= 0.0,
+            "AdamW: weight_decay must be at least 0");
+  }
+
+  /// One step on every trainable parameter.
+  /// @throws BadArgument for a learning rate that is negative or not finite, or when the trainable parameters are not
+  ///         those of the earlier steps (or of the loaded state).
+  template <Visitable P>
+  void step(P& part, double learning_rate) {
+    require(std::isfinite(learning_rate) && learning_rate >= 0.0, "AdamW: the learning rate must be at least 0");
+    prepare(layout_of(part));
+    ++step_;
+    const auto steps = static_cast<double>(step_);
+    AdamWStep<T> s{.beta1 = static_cast<T>(settings_.beta1),
+                   .beta2 = static_cast<T>(settings_.beta2),
+                   .keep = T(1),
+                   .step_size = static_cast<T>(learning_rate / (1.0 - std::pow(settings_.beta1, steps))),
+                   .second_root = static_cast<T>(std::sqrt(1.0 - std::pow(settings_.beta2, steps))),
+                   .epsilon = static_cast<T>(settings_.epsilon)};
+    std::size_t offset = 0;
+    visit_trainable(part, [&](const ParameterView<T>& view) {
+      s.keep = view.decay == WeightDecay::apply ? static_cast<T>(1.0 - learning_rate * settings_.weight_decay) : T(1);
+      T* first = first_.data() + offset;
+      T* second = second_.data() + offset;
+      parallel_blocks(view.values.size(), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) {
+          adamw_element(view.values[i], view.gradients[i], first[i], second[i], s);
+        }
+      });
+      offset += view.values.size();
+    });
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("step", step_);
+    v("layout", layout_);
+    v("first_moments", first_);
+    v("second_moments", second_);
+  }
+
+  std::uint64_t steps() const { return step_; }
+  const AdamWSettings& settings() const { return settings_; }
+
+ private:
+  void prepare(const ParameterLayout& layout) {
+    if (step_ == 0) {
+      layout_ = layout.fingerprint;
+      first_.assign(layout.values, T(0));
+      second_.assign(layout.values, T(0));
+    }
+    require(layout_ == layout.fingerprint && first_.size() == layout.values && second_.size() == layout.values,
+            "AdamW: the trainable parameters are not those that the moments belong to; use a fresh optimizer");
+  }
+
+  AdamWSettings settings_;
+  std::uint64_t step_ = 0;
+  std::uint64_t layout_ = 0;
+  AlignedVector<T> first_;  ///< of all trainable parameters, in visiting order
+  AlignedVector<T> second_;
+};
+
+}  // namespace maestro

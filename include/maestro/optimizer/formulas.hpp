@@ -1,0 +1,40 @@
+#pragma once
+
+/// @file
+/// One element of an optimizer's step. Neutral: host loops and kernels call them.
+
+#include <cmath>
+
+#include "maestro/core/platform.hpp"
+
+namespace maestro {
+
+/// The scalars of one AdamW step, computed once in double.
+template <class T>
+struct AdamWStep {
+  T beta1;
+  T beta2;
+  T keep;         ///< 1 - learning rate * weight decay
+  T step_size;    ///< learning rate / (1 - beta1^step)
+  T second_root;  ///< sqrt(1 - beta2^step)
+  T epsilon;
+};
+
+/// Decoupled decay, then p -= step_size m / (sqrt(v)/second_root + epsilon), with both moments updated in place.
+/// Source: Loshchilov and Hutter 2019; torch.optim.AdamW.
+template <class T>
+MAESTRO_HD inline void adamw_element(T& value, T gradient, T& first, T& second, const AdamWStep<T>& s) {
+  first += (T(1) - s.beta1) * (gradient - first);
+  second = s.beta2 * second + (T(1) - s.beta2) * gradient * gradient;
+  value = s.keep * value - s.step_size * first / (std::sqrt(second) / s.second_root + s.epsilon);
+}
+
+/// b = momentum b + (g + decay p); p -= learning_rate b. `first` makes b the gradient itself, as torch.optim.SGD.
+template <class T>
+MAESTRO_HD inline void sgd_element(T& value, T gradient, T& buffer, bool first, T momentum, T decay, T learning_rate) {
+  const T decayed = gradient + decay * value;
+  buffer = first ? decayed : momentum * buffer + decayed;
+  value -= learning_rate * buffer;
+}
+
+}  // namespace maestro

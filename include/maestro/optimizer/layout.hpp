@@ -1,0 +1,66 @@
+#pragma once
+
+/// @file
+/// Walks over the trainable parameters of a part, shared by the optimizers. Neutral.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/optimizer/parameter.hpp"
+
+namespace maestro {
+
+/// Calls f(view) for every parameter that has gradients; frozen ones (empty gradients) are skipped.
+/// @throws BadArgument naming the parameter whose gradients and values differ in length.
+template <Visitable P, class F>
+void visit_trainable(P& part, F&& f) {
+  part.visit([&](auto view) {
+    if (view.gradients.empty()) return;
+    if (view.gradients.size() != view.values.size()) {
+      throw BadArgument("optimizer: parameter " + std::string(view.name) + " has " +
+                        std::to_string(view.gradients.size()) + " gradients for " + std::to_string(view.values.size()) +
+                        " values");
+    }
+    f(view);
+  });
+}
+
+/// Size and fingerprint of the trainable parameters: names, lengths and order.
+struct ParameterLayout {
+  std::size_t values = 0;
+  std::uint64_t fingerprint = 14695981039346656037ull;  ///< FNV-1a
+
+  void add(std::string_view name, std::size_t length) {
+    for (const char c : name) mix(static_cast<unsigned char>(c));
+    for (int byte = 0; byte < 8; ++byte) mix(static_cast<unsigned char>(std::uint64_t{length} >> (8 * byte)));
+    values += length;
+  }
+
+ private:
+  void mix(unsigned char byte) { fingerprint = (fingerprint ^ byte) * 1099511628211ull; }
+};
+
+template <Visitable P>
+ParameterLayout layout_of(P& part) {
+  ParameterLayout layout;
+  visit_trainable(part, [&](const auto& view) { layout.add(view.name, view.values.size()); });
+  return layout;
+}
+
+/// Calls f(begin, end) over fixed blocks of [0, count), in parallel.
+template <class F>
+void parallel_blocks(std::size_t count, F&& f) {
+  constexpr std::size_t block = 16384;
+  const std::size_t blocks = (count + block - 1) / block;
+  parallel_for(blocks, [&](std::size_t b) {
+    const std::size_t end = (b + 1) * block;
+    f(b * block, end < count ? end : count);
+  });
+}
+
+}  // namespace maestro

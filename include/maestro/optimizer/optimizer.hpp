@@ -1,0 +1,61 @@
+#pragma once
+
+/// @file
+/// An optimizer chosen at run time. Neutral.
+
+#include <array>
+#include <string_view>
+#include <variant>
+
+#include "maestro/core/names.hpp"
+#include "maestro/optimizer/adamw.hpp"
+#include "maestro/optimizer/sgd.hpp"
+
+namespace maestro {
+
+enum class OptimizerKind { adamw, sgd };
+
+inline constexpr std::array<std::string_view, 2> optimizer_names{"adamw", "sgd"};
+
+/// @throws BadArgument listing the known names.
+inline OptimizerKind optimizer_from_name(std::string_view name) {
+  return static_cast<OptimizerKind>(index_of_name("optimizer", name, optimizer_names));
+}
+
+struct OptimizerSettings {
+  OptimizerKind kind = OptimizerKind::adamw;
+  AdamWSettings adamw{};
+  SgdSettings sgd{};
+};
+
+/// The optimizer that the settings name. State and step are those of the chosen one.
+template <class T = float>
+class Optimizer {
+ public:
+  using scalar_type = T;
+
+  /// @throws BadArgument where the chosen optimizer's settings are out of domain.
+  explicit Optimizer(const OptimizerSettings& settings = {}) : optimizer_(make(settings)) {}
+
+  template <Visitable P>
+  void step(P& part, double learning_rate) {
+    std::visit([&](auto& optimizer) { optimizer.step(part, learning_rate); }, optimizer_);
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    std::visit([&](auto& optimizer) { optimizer.visit_state(v); }, optimizer_);
+  }
+
+ private:
+  using Variant = std::variant<AdamW<T>, Sgd<T>>;
+
+  static Variant make(const OptimizerSettings& settings) {
+    if (settings.kind == OptimizerKind::sgd) return Sgd<T>(settings.sgd);
+    return AdamW<T>(settings.adamw);
+  }
+
+  Variant optimizer_;
+};
+
+}  // namespace maestro

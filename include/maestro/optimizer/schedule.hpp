@@ -1,0 +1,56 @@
+#pragma once
+
+/// @file
+/// Learning-rate schedules with Hugging Face's semantics. Neutral.
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <string_view>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+
+namespace maestro {
+
+enum class ScheduleKind {
+  constant,  ///< 1
+  linear,    ///< from 1 to 0
+  cosine,    ///< half a cosine from 1 to 0
+};
+
+inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "linear", "cosine"};
+
+/// @throws BadArgument listing the known names.
+inline ScheduleKind schedule_from_name(std::string_view name) {
+  return static_cast<ScheduleKind>(index_of_name("learning-rate schedule", name, schedule_names));
+}
+
+struct ScheduleSettings {
+  ScheduleKind kind = ScheduleKind::linear;  ///< TRL's default
+  std::size_t warmup_steps = 0;              ///< the factor climbs from 0 in equal steps
+  std::size_t total_steps = 0;               ///< warmup included; not needed by constant
+};
+
+/// @throws BadArgument where a decaying schedule has no end, or the warmup passes it.
+inline void check(const ScheduleSettings& settings) {
+  if (settings.kind == ScheduleKind::constant) return;
+  require(settings.total_steps > 0, "schedule: total_steps must be above 0 for linear and cosine");
+  require(settings.warmup_steps <= settings.total_steps, "schedule: warmup_steps must not pass total_steps");
+}
+
+/// What the learning rate of optimizer step `step` (from 0) is multiplied by, in [0, 1]; 0 at and after the end.
+/// warmup: step / warmup_steps; linear: (total - step)/(total - warmup); cosine: (1 + cos(pi progress))/2.
+/// Source: transformers get_{constant,linear,cosine}_schedule_with_warmup.
+inline double learning_rate_factor(const ScheduleSettings& settings, std::size_t step) {
+  check(settings);
+  if (step < settings.warmup_steps) return static_cast<double>(step) / static_cast<double>(settings.warmup_steps);
+  if (settings.kind == ScheduleKind::constant) return 1.0;
+  if (step >= settings.total_steps) return 0.0;
+  const auto span = static_cast<double>(settings.total_steps - settings.warmup_steps);
+  const double progress = static_cast<double>(step - settings.warmup_steps) / span;
+  if (settings.kind == ScheduleKind::linear) return 1.0 - progress;
+  return 0.5 * (1.0 + std::cos(3.14159265358979323846 * progress));
+}
+
+}  // namespace maestro

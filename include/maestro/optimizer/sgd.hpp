@@ -1,0 +1,88 @@
+#pragma once
+
+/// @file
+/// Stochastic gradient descent with momentum. Neutral.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/optimizer/formulas.hpp"
+#include "maestro/optimizer/layout.hpp"
+#include "maestro/optimizer/parameter.hpp"
+
+namespace maestro {
+
+struct SgdSettings {
+  double momentum = 0.0;      ///< in [0, 1)
+  double weight_decay = 0.0;  ///< added to the gradient, at least 0; parameters marked WeightDecay::skip are spared
+};
+
+/// torch.optim.SGD's formulas without dampening: b = momentum b + (g + decay p), p -= learning_rate b; the first b is
+/// the gradient. Skips frozen parameters, reads gradients without clearing them; same bits for any number of threads.
+template <class T = float>
+class Sgd {
+ public:
+  using scalar_type = T;
+
+  /// @throws BadArgument naming the setting out of domain.
+  explicit Sgd(const SgdSettings& settings = {}) : settings_(settings) {
+    require(settings.momentum >= 0.0 && settings.momentum < 1.0, "SGD: momentum must be in [0, 1)");
+    require(std::isfinite(settings.weight_decay) && settings.weight_decay >= 0.0,
+            "SGD: weight_decay must be at least 0");
+  }
+
+  /// One step on every trainable parameter.
+  /// @throws BadArgument for a learning rate that is negative or not finite, or, with momentum, when the trainable
+  ///         parameters are not those of the earlier steps.
+  template <Visitable P>
+  void step(P& part, double learning_rate) {
+    require(std::isfinite(learning_rate) && learning_rate >= 0.0, "SGD: the learning rate must be at least 0");
+    const bool with_momentum = settings_.momentum > 0.0;
+    if (with_momentum) prepare(layout_of(part));
+    const bool first = step_ == 0 || !with_momentum;
+    ++step_;
+    std::size_t offset = 0;
+    visit_trainable(part, [&](const ParameterView<T>& view) {
+      const T decay = view.decay == WeightDecay::apply ? static_cast<T>(settings_.weight_decay) : T(0);
+      T* buffer = with_momentum ? buffer_.data() + offset : nullptr;
+      parallel_blocks(view.values.size(), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) {
+          T none = T(0);
+          sgd_element(view.values[i], view.gradients[i], buffer ? buffer[i] : none, first,
+                      static_cast<T>(settings_.momentum), decay, static_cast<T>(learning_rate));
+        }
+      });
+      offset += view.values.size();
+    });
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("step", step_);
+    v("layout", layout_);
+    v("momentum", buffer_);
+  }
+
+  std::uint64_t steps() const { return step_; }
+  const SgdSettings& settings() const { return settings_; }
+
+ private:
+  void prepare(const ParameterLayout& layout) {
+    if (step_ == 0) {
+      layout_ = layout.fingerprint;
+      buffer_.assign(layout.values, T(0));
+    }
+    require(layout_ == layout.fingerprint && buffer_.size() == layout.values,
+            "SGD: the trainable parameters are not those that the momentum belongs to; use a fresh optimizer");
+  }
+
+  SgdSettings settings_;
+  std::uint64_t step_ = 0;
+  std::uint64_t layout_ = 0;
+  AlignedVector<T> buffer_;  ///< of all trainable parameters, in visiting order; empty without momentum
+};
+
+}  // namespace maestro
