@@ -1,0 +1,218 @@
+#pragma once
+
+/// @file
+/// A transformer that gives one score to a response: backbone and a linear head on its last hidden state.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/random.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/packed_batch.hpp"
+#include "maestro/model/transformer.hpp"
+#include "maestro/model/weights.hpp"
+#include "maestro/optimizer/parameter.hpp"
+#include "maestro/text/tokenizer.hpp"
+
+namespace maestro {
+
+/// Prompts and their responses in a reward model's own tokens.
+struct RewardModelBatch {
+  Ragged<std::int32_t> prompts;
+  Ragged<std::int32_t> responses;  ///< those of prompt 0, then those of prompt 1, ...
+  std::vector<std::size_t> sizes;  ///< responses per prompt
+};
+
+struct RewardModelOptions {
+  std::size_t micro_batch_tokens = 16384;  ///< of one forward pass of `score`; at least one group; at least 1
+};
+
+/// score = w . h, h the final hidden state (after the last norm) of the last token of prompt + response. A
+/// PreferenceScorer. The prompt of a group runs once for all its responses.
+///
+/// Text is encoded by the model's own tokenizer: the begin token where the configuration has one, the prompt, the
+/// response, and the end token unless the response was cut. Parameters carry the names of a Hugging Face
+/// ...ForSequenceClassification checkpoint with one label: `model.*` and `score.weight` (1 x d).
+/// Deterministic for a given thread count and backend. Calls on one object must not overlap (they share buffers).
+template <class T, class Backend, Tokenizer Tok>
+class RewardModel {
+ public:
+  using scalar_type = T;
+
+  /// All weights zero: `initialise` or load before use. An untied head in `config` is dropped: there is no LM head.
+  /// @throws BadArgument when the configuration is not valid or smaller than the tokenizer's vocabulary.
+  RewardModel(ModelConfig config, Tok tokenizer, RewardModelOptions options = {})
+      : tokenizer_(std::move(tokenizer)), options_(options), weights_(without_head(config)), score_(config.hidden) {
+    require(options_.micro_batch_tokens > 0, "RewardModel: micro_batch_tokens must be at least 1");
+    if (tokenizer_.vocabulary_size() > config.vocabulary) {
+      throw BadArgument("RewardModel: the tokenizer has " + std::to_string(tokenizer_.vocabulary_size()) +
+                        " tokens, the model's vocabulary only " + std::to_string(config.vocabulary));
+    }
+  }
+
+  /// Random weights: those of ModelWeights::initialise, and a head of deviation 1/sqrt(d).
+  void initialise(std::uint64_t seed) {
+    weights_.initialise(seed);
+    const RandomStream stream({.seed = seed, .purpose = Purpose::initialisation, .row = 0xFFFFFFFFu});
+    const double deviation = 1.0 / std::sqrt(static_cast<double>(score_.size()));
+    for (std::size_t i = 0; i < score_.size(); ++i) {
+      score_[i] = static_cast<T>(deviation * stream.normal(static_cast<std::uint32_t>(i)));
+    }
+  }
+
+  const ModelConfig& config() const { return weights_.config(); }
+  const Tok& tokenizer() const { return tokenizer_; }
+
+  /// One score per response of the batch; overwritten.
+  /// @throws BadArgument when `out` does not fit, or a sequence is longer than the model's max_positions.
+  void score(const Rollouts& rollouts, std::span<float> out) const {
+    if (out.size() != rollouts.size()) throw BadArgument("RewardModel: out needs one value per response");
+    RewardModelBatch batch;
+    for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
+      push_prompt(batch, rollouts.prompts[g].text);
+      for (std::size_t i = rollouts.groups.begin(g); i < rollouts.groups.end(g); ++i) {
+        push_response(batch, rollouts.texts[i], rollouts.finish[i]);
+      }
+    }
+    const Groups groups = Groups::from_sizes(batch.sizes);
+    for (std::size_t first = 0; first < groups.count();) {
+      const std::size_t last = micro_batch_end(batch, groups, first);
+      run(batch, groups, first, last, Keep::nothing, out.subspan(groups.begin(first), rows_of(groups, first, last)));
+      first = last;
+    }
+  }
+
+  /// Adds a prompt without responses to a batch.
+  void push_prompt(RewardModelBatch& batch, std::string_view text) const {
+    std::vector<std::int32_t> tokens = tokenizer_.encode(text);
+    if (config().begin_token >= 0) tokens.insert(tokens.begin(), config().begin_token);
+    batch.prompts.push_row(tokens);
+    batch.sizes.push_back(0);
+  }
+  /// Adds a response to the last prompt of a batch.
+  void push_response(RewardModelBatch& batch, std::string_view text, Finish finish = Finish::stop) const {
+    require(!batch.sizes.empty(), "RewardModel: a response needs a prompt before it");
+    std::vector<std::int32_t> tokens = tokenizer_.encode(text);
+    if (finish == Finish::stop) tokens.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
+    batch.responses.push_row(tokens);
+    ++batch.sizes.back();
+  }
+
+  /// Scores of every response of `batch` (B, overwritten), keeping what backward needs.
+  void forward(const RewardModelBatch& batch, std::span<T> scores) {
+    const Groups groups = Groups::from_sizes(batch.sizes);
+    if (scores.size() != groups.rows()) throw BadArgument("RewardModel: scores needs one value per response");
+    run(batch, groups, 0, groups.count(), Keep::activations, scores);
+  }
+
+  /// Adds the gradient of sum(d_scores * scores) of the last forward to the parameters' gradients. Once per forward.
+  /// @throws BadArgument before zero_gradients(), or without a forward of as many responses.
+  void backward(std::span<const T> d_scores) {
+    require(!d_score_.empty(), "RewardModel: call zero_gradients() before backward");
+    const std::span<const std::size_t> terminal = buffers_.packed.terminal_rows();
+    require(d_scores.size() == terminal.size(),
+            "RewardModel: backward needs one value per response of the last forward");
+    Matrix<T>& d_hidden = buffers_.d_hidden;
+    d_hidden.assign(buffers_.packed.rows(), score_.size(), T(0));
+    for (std::size_t i = 0; i < terminal.size(); ++i) {
+      const std::span<const T> hidden = std::as_const(buffers_.transformer.hidden).row(terminal[i]);
+      const std::span<T> d_row = d_hidden.row(terminal[i]);
+      for (std::size_t c = 0; c < score_.size(); ++c) {
+        d_row[c] += d_scores[i] * score_[c];
+        d_score_[c] += d_scores[i] * hidden[c];
+      }
+    }
+    Transformer<T, Backend>::backward(weights_, buffers_.packed, buffers_.transformer, d_hidden, gradients_);
+  }
+
+  /// Sets the gradients to zero; the first call allocates them.
+  void zero_gradients() {
+    if (d_score_.empty()) gradients_ = ModelWeights<T>(config());
+    gradients_.set_zero();
+    d_score_.assign(score_.size(), T(0));
+  }
+  /// Calls f(ParameterView<T>) for every parameter; gradients are empty before zero_gradients().
+  template <class F>
+  void visit(F&& f) {
+    weights_.visit(gradients_, f);
+    f(ParameterView<T>{
+        .name = "score.weight", .values = score_, .gradients = d_score_, .rows = 1, .cols = score_.size()});
+  }
+  /// Calls f(ParameterView<const T>) for every parameter.
+  template <class F>
+  void visit(F&& f) const {
+    weights_.visit(f);
+    f(ParameterView<const T>{
+        .name = "score.weight", .values = score_, .gradients = {}, .rows = 1, .cols = score_.size()});
+  }
+
+ private:
+  /// Not part of the value: a copy starts with its own, empty ones.
+  struct Buffers {
+    PackedBatch packed;
+    TransformerWorkspace<T> transformer;
+    Matrix<T> d_hidden;
+
+    Buffers() = default;
+    Buffers(const Buffers&) {}
+    Buffers(Buffers&&) noexcept = default;
+    Buffers& operator=(const Buffers&) { return *this; }
+    Buffers& operator=(Buffers&&) noexcept = default;
+    ~Buffers() = default;
+  };
+
+  static ModelConfig without_head(ModelConfig config) {
+    config.head = HeadWeights::tied;
+    return config;
+  }
+  static std::size_t rows_of(const Groups& groups, std::size_t first, std::size_t last) {
+    return groups.offsets()[last] - groups.offsets()[first];
+  }
+  std::size_t micro_batch_end(const RewardModelBatch& batch, const Groups& groups, std::size_t first) const {
+    std::size_t tokens = 0;
+    std::size_t last = first;
+    do {
+      tokens += batch.prompts.length(last);
+      tokens += batch.responses.offsets()[groups.end(last)] - batch.responses.offsets()[groups.begin(last)];
+      ++last;
+    } while (last < groups.count() && tokens < options_.micro_batch_tokens);
+    return last;
+  }
+
+  template <class U>
+  void run(const RewardModelBatch& batch, const Groups& groups, std::size_t first, std::size_t last, Keep keep,
+           std::span<U> out) const {
+    buffers_.packed.pack(batch.prompts, batch.responses, groups, first, last, {.last_token = LastToken::feed});
+    const MatrixView<const T> hidden =
+        Transformer<T, Backend>::forward(weights_, buffers_.packed, buffers_.transformer, keep);
+    const std::span<const std::size_t> terminal = buffers_.packed.terminal_rows();
+    for (std::size_t i = 0; i < terminal.size(); ++i) {
+      double sum = 0.0;
+      for (std::size_t c = 0; c < score_.size(); ++c) {
+        sum += static_cast<double>(score_[c]) * static_cast<double>(hidden(terminal[i], c));
+      }
+      out[i] = static_cast<U>(sum);
+    }
+  }
+
+  Tok tokenizer_;
+  RewardModelOptions options_;
+  ModelWeights<T> weights_;
+  AlignedVector<T> score_;  ///< (d)
+  ModelWeights<T> gradients_;
+  AlignedVector<T> d_score_;
+  mutable Buffers buffers_;
+};
+
+}  // namespace maestro
