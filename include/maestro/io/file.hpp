@@ -7,6 +7,7 @@
 /// a size limit is met, whose default action ends the process: a program that wants the error instead calls
 /// `std::signal(SIGXFSZ, SIG_IGN)` once at its start. The library changes no signal handler itself.
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "maestro/core/error.hpp"
 
@@ -211,5 +213,133 @@ inline void write_file(const std::string& path, std::string_view content) {
   file.write(content);
   file.commit();
 }
+
+namespace detail {
+
+/// Names in a folder, without '.' and '..'; empty where there is no such folder.
+inline std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  ::DIR* folder = ::opendir(path.c_str());
+  if (folder == nullptr) {
+    if (errno == ENOENT) return names;
+    throw_io(path, "list", errno);
+  }
+  while (const ::dirent* entry = ::readdir(folder)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(folder);
+  return names;
+}
+
+inline bool is_folder(const std::string& path) {
+  struct ::stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/// Removes a file or a folder with what it holds; never follows links.
+inline void remove_tree(const std::string& path) {
+  if (is_folder(path)) {
+    for (const std::string& name : names_in(path)) remove_tree(path + "/" + name);
+    if (::rmdir(path.c_str()) != 0) throw_io(path, "remove", errno);
+  } else if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    throw_io(path, "remove", errno);
+  }
+}
+
+inline void sync_tree(const std::string& path) {
+  if (is_folder(path)) {
+    for (const std::string& name : names_in(path)) sync_tree(path + "/" + name);
+    sync_directory(path);
+  } else {
+    sync_path(path, O_NOFOLLOW);
+  }
+}
+
+inline std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+}  // namespace detail
+
+/// Brings a folder written by AtomicFolder to a clean state after a crash: an old folder that had been moved aside when
+/// the new one was not yet in place moves back; half-written and replaced folders are removed.
+/// Call it before reading the folder, while nobody is writing it.
+inline void recover_folder(const std::string& path) {
+  const std::string final_path = detail::without_trailing_slashes(path);
+  const std::string parent = detail::parent_of(final_path);
+  const std::string name = final_path.substr(final_path.find_last_of('/') + 1);
+  std::vector<std::string> leftovers;
+  for (const std::string& entry : detail::names_in(parent)) {
+    const std::string whole = parent + "/" + entry;
+    if (entry.starts_with(name + ".old-")) {
+      if (path_exists(final_path)) {
+        leftovers.push_back(whole);
+      } else if (::rename(whole.c_str(), final_path.c_str()) != 0) {
+        detail::throw_io(final_path, "restore", errno);
+      }
+    } else if (entry.starts_with(name + ".tmp-")) {
+      leftovers.push_back(whole);
+    }
+  }
+  for (const std::string& whole : leftovers) detail::remove_tree(whole);
+}
+
+/// A folder of files that appears at once: written beside its final place as `<final>.tmp-...`, synced, renamed.
+///
+///     AtomicFolder folder("run/checkpoint");
+///     write_file(folder.path("state.json"), text);
+///     folder.commit();
+///
+/// A crash at any moment leaves the whole old folder, the whole new one, or the whole old one under a second name that
+/// `recover_folder` (called by the constructor too) moves back. One writer per final path.
+class AtomicFolder {
+ public:
+  /// Recovers what an earlier crash left, and makes the temporary folder.
+  /// @throws IoError
+  explicit AtomicFolder(const std::string& final_path) : final_(detail::without_trailing_slashes(final_path)) {
+    recover_folder(final_);
+    temporary_ = final_ + ".tmp-" + detail::unique_suffix();
+    if (::mkdir(temporary_.c_str(), 0777) != 0) detail::throw_io(temporary_, "create the folder", errno);
+  }
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+  ~AtomicFolder() {
+    try {
+      if (!temporary_.empty()) detail::remove_tree(temporary_);
+    } catch (const Error&) {  // the next recovery removes it
+    }
+  }
+
+  /// Where to write the file `name` before the commit.
+  std::string path(const std::string& name) const { return temporary_ + "/" + name; }
+  /// The temporary folder itself.
+  const std::string& folder() const { return temporary_; }
+
+  /// Syncs every file, then puts the folder in its final place; an older folder there is replaced and removed.
+  /// @throws IoError; the older folder then survives.
+  void commit() {
+    detail::sync_tree(temporary_);
+    const std::string parent = detail::parent_of(final_);
+    std::string old;
+    if (path_exists(final_)) {
+      old = final_ + ".old-" + detail::unique_suffix();
+      if (::rename(final_.c_str(), old.c_str()) != 0) detail::throw_io(final_, "move aside", errno);
+    }
+    if (::rename(temporary_.c_str(), final_.c_str()) != 0) {
+      const int code = errno;
+      if (!old.empty()) static_cast<void>(::rename(old.c_str(), final_.c_str()));
+      detail::throw_io(final_, "rename a temporary folder to", code);
+    }
+    temporary_.clear();
+    detail::sync_directory(parent);
+    if (!old.empty()) detail::remove_tree(old);
+  }
+
+ private:
+  std::string final_;
+  std::string temporary_;
+};
 
 }  // namespace maestro
