@@ -4,7 +4,15 @@
 /// Matrix products by backend tag. `EigenBackend` is defined here; `CblasBackend` in core/gemm_cblas.hpp, behind the
 /// CMake target maestro::blas. No Eigen macro is set: a translation unit's choice never leaks into another.
 
+// gcc 12 warns of its own AVX-512 intrinsics where Eigen's kernels are inlined (gcc bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <Eigen/Core>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #include <cstddef>
 #include <type_traits>
 

@@ -85,7 +85,7 @@ inline void validate(const ModelConfig& c) {
   constexpr std::size_t limit = std::size_t{1} << 20;
   const auto size = [&](std::size_t value, const char* field, std::size_t most) {
     require_config(value > 0 && value <= most, field,
-                   "must lie in 1 .. " + std::to_string(most) + ", got " + std::to_string(value));
+                   std::string("must lie in 1 .. ") + std::to_string(most) + ", got " + std::to_string(value));
   };
   size(c.vocabulary, "vocabulary", limit * 16);
   size(c.hidden, "hidden", limit);
@@ -95,14 +95,17 @@ inline void validate(const ModelConfig& c) {
   size(c.head_dim, "head_dim", 4096);
   size(c.intermediate, "intermediate", limit);
   size(c.max_positions, "max_positions", std::size_t{1} << 30);
-  require_config(c.heads % c.kv_heads == 0, "kv_heads",
-                 "(" + std::to_string(c.kv_heads) + ") must divide heads (" + std::to_string(c.heads) + ")");
-  require_config(c.head_dim % 2 == 0, "head_dim", "must be even for RoPE, got " + std::to_string(c.head_dim));
+  require_config(
+      c.heads % c.kv_heads == 0, "kv_heads",
+      std::string("(") + std::to_string(c.kv_heads) + ") must divide heads (" + std::to_string(c.heads) + ")");
+  require_config(c.head_dim % 2 == 0, "head_dim",
+                 std::string("must be even for RoPE, got ") + std::to_string(c.head_dim));
   require_config(std::isfinite(c.rope_theta) && c.rope_theta > 0.0, "rope_theta", "must be positive and finite");
   require_config(std::isfinite(c.norm_eps) && c.norm_eps >= 0.0, "norm_eps", "must be non-negative and finite");
   const auto token = [&](std::int32_t id, const char* field) {
-    require_config(id >= 0 && static_cast<std::size_t>(id) < c.vocabulary, field,
-                   "(" + std::to_string(id) + ") must lie in the vocabulary of " + std::to_string(c.vocabulary));
+    require_config(
+        id >= 0 && static_cast<std::size_t>(id) < c.vocabulary, field,
+        std::string("(") + std::to_string(id) + ") must lie in the vocabulary of " + std::to_string(c.vocabulary));
   };
   if (c.begin_token != -1) token(c.begin_token, "begin_token");
   for (const std::int32_t id : c.end_tokens) token(id, "end_tokens");
