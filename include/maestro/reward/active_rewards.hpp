@@ -11,9 +11,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/reward/reward_set.hpp"
 
@@ -35,11 +35,10 @@ class ActiveRewards {
   /// @throws BadArgument listing the names there are, when a name is unknown or given twice, or when none is given.
   ActiveRewards(RewardSet<Rs...> set, std::span<const std::string> chosen) : set_(std::move(set)) {
     active_.fill(false);
-    if (chosen.empty()) throw BadArgument("rewards: none chosen; there are " + list());
+    if (chosen.empty()) throw BadArgument("rewards: none chosen; known are " + join_names(set_.names()));
     for (const std::string& name : chosen) {
       const auto all = set_.names();
-      const auto found = static_cast<std::size_t>(std::find(all.begin(), all.end(), name) - all.begin());
-      if (found == size) throw BadArgument("rewards: '" + name + "' is unknown; there are " + list());
+      const std::size_t found = index_of_name("rewards", name, all);
       if (active_[found]) throw BadArgument("rewards: '" + name + "' is chosen twice");
       active_[found] = true;
     }
@@ -68,12 +67,6 @@ class ActiveRewards {
   }
 
  private:
-  std::string list() const {
-    std::string result;
-    for (const std::string_view name : set_.names()) result += (result.empty() ? "" : ", ") + std::string(name);
-    return result;
-  }
-
   RewardSet<Rs...> set_;
   RewardMask<size> active_{};
 };
