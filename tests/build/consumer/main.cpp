@@ -11,6 +11,9 @@
 #if __has_include("maestro/maestro.hpp")
 #include "maestro/maestro.hpp"
 #endif
+#if defined(CONSUMER_OPENMP) && !defined(_OPENMP)
+#error "OpenMP did not come with maestro::maestro"
+#endif
 
 template <class Backend>
 float dot() {
