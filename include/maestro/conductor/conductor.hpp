@@ -34,6 +34,7 @@ struct Feedback {
   std::span<const float> advantages;        ///< (B) meta-reward of the action taken
   MatrixView<const float> counterfactuals;  ///< (B x K) meta-reward of every action; empty unless asked for
   std::uint32_t step = 0;
+  MatrixView<const float> weight_gradients{};  ///< (B x K) d meta-reward_i / d w_ik; empty unless asked for
 };
 
 /// What an update did; logged under conductor/.
@@ -52,6 +53,7 @@ struct ConductorReport {
 /// - `update()`: called after every step; nullopt when nothing was due (period M not over, or nothing to learn).
 /// - `weights(hidden, out)`: deterministic weights (B x K) for use without exploration.
 /// - optional `wants_counterfactuals()`: the trainer then fills Feedback::counterfactuals.
+/// - optional `wants_weight_gradients()`: the trainer then fills Feedback::weight_gradients.
 /// - optional `visit_state(v)` for checkpoints.
 template <class C>
 concept Conductor = requires(C& conductor, const C& fixed, const StepView& view, const Feedback& feedback,
@@ -69,6 +71,18 @@ bool wants_counterfactuals(const C& conductor) {
                   { conductor.wants_counterfactuals() } -> std::convertible_to<bool>;
                 }) {
     return conductor.wants_counterfactuals();
+  } else {
+    return false;
+  }
+}
+
+/// Whether the trainer must compute the derivative of each response's advantage by its own weights.
+template <Conductor C>
+bool wants_weight_gradients(const C& conductor) {
+  if constexpr (requires {
+                  { conductor.wants_weight_gradients() } -> std::convertible_to<bool>;
+                }) {
+    return conductor.wants_weight_gradients();
   } else {
     return false;
   }

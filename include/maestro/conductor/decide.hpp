@@ -1,0 +1,63 @@
+#pragma once
+
+/// @file
+/// What every Conductor does at the start of a decision: check the shapes, and key the draws.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/random.hpp"
+
+namespace maestro::detail {
+
+/// @throws BadArgument naming both sizes where the shapes of a StepView do not fit K actions or each other.
+inline void check_step_view(const StepView& view, std::size_t actions) {
+  const auto differ = [](const std::string& what, std::size_t got, std::size_t expected) {
+    throw BadArgument("conductor: " + what + " " + std::to_string(got) + ", expected " + std::to_string(expected));
+  };
+  const std::size_t rows = view.groups.rows();
+  if (view.rewards.cols() != actions) differ("the number of rewards is", view.rewards.cols(), actions);
+  if (view.rewards.rows() != rows) differ("the number of reward rows is", view.rewards.rows(), rows);
+  if (view.rows.size() != view.groups.count())
+    differ("the number of data rows is", view.rows.size(), view.groups.count());
+  for (const std::int64_t row : view.rows) {
+    if (row < 0 || row > std::int64_t{std::numeric_limits<std::uint32_t>::max()}) {
+      throw BadArgument("conductor: data row " + std::to_string(row) + " is outside [0, 2^32)");
+    }
+  }
+}
+
+/// @throws BadArgument naming both sizes; BadData naming the row of a value that is not finite.
+inline void check_hidden(MatrixView<const float> hidden, std::size_t rows, std::size_t size) {
+  if (hidden.rows() != rows) {
+    throw BadArgument("conductor: " + std::to_string(hidden.rows()) + " hidden states for " + std::to_string(rows) +
+                      " responses");
+  }
+  if (rows > 0 && hidden.cols() != size) {
+    throw BadArgument("conductor: hidden states of size " + std::to_string(hidden.cols()) + ", expected " +
+                      std::to_string(size) + "; one Conductor reads one policy's hidden states");
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (const float value : hidden.row(i)) {
+      if (!std::isfinite(value)) {
+        throw BadData("conductor: the hidden state of row " + std::to_string(i) + " is not finite");
+      }
+    }
+  }
+}
+
+/// The stream of one response's draws; nothing else has a say.
+inline RandomStream draw_stream(const StepView& view, Purpose purpose, std::size_t group, std::size_t member) {
+  return RandomStream({.seed = view.seed,
+                       .purpose = purpose,
+                       .step = view.step,
+                       .row = static_cast<std::uint32_t>(view.rows[group]),
+                       .response = static_cast<std::uint32_t>(member)});
+}
+
+}  // namespace maestro::detail

@@ -1,0 +1,68 @@
+#pragma once
+
+/// @file
+/// Maps from an action to reward weights, all affine in the action: w(a) = base + emphasis * e_a.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+#include "maestro/data/decision.hpp"
+
+namespace maestro {
+
+/// The map; the paper leaves it open. pi is the distribution that the action was drawn from (q, after floor and mask).
+enum class Emphasis : std::uint8_t {
+  one_hot,          ///< e_a
+  blended_uniform,  ///< (1 - c) / K + c e_a
+  blended_policy,   ///< (1 - c) pi + c e_a
+  soft,             ///< pi; the action has no say
+};
+
+inline constexpr std::array<std::string_view, 4> emphasis_names{"one_hot", "blended_uniform", "blended_policy", "soft"};
+
+/// @throws BadArgument listing the known names.
+inline Emphasis emphasis_from_name(std::string_view name) {
+  return static_cast<Emphasis>(index_of_name("emphasis", name, emphasis_names));
+}
+
+/// How much of the weights the action moves: c, 1 for one_hot, 0 for soft.
+inline float action_share(Emphasis emphasis, double strength) {
+  if (emphasis == Emphasis::one_hot) return 1.0f;
+  if (emphasis == Emphasis::soft) return 0.0f;
+  return static_cast<float>(strength);
+}
+
+/// How much of the weights is pi itself: what the pathwise estimator differentiates.
+inline double policy_share(Emphasis emphasis, double strength) {
+  if (emphasis == Emphasis::soft) return 1.0;
+  return emphasis == Emphasis::blended_policy ? 1.0 - strength : 0.0;
+}
+
+/// Fills base, emphasis and weights of a decision whose actions and probabilities are set.
+/// Rows of probabilities that lie on the simplex give rows of weights on the simplex.
+inline void apply_emphasis(Emphasis emphasis, double strength, Decision& decision) {
+  const std::size_t rows = decision.probabilities.rows();
+  const std::size_t rewards = decision.probabilities.cols();
+  decision.emphasis = action_share(emphasis, strength);
+  decision.base.resize(rows, rewards);
+  decision.weights.resize(rows, rewards);
+  const auto pi = static_cast<float>(policy_share(emphasis, strength));
+  const double even = emphasis == Emphasis::blended_uniform
+                          ? (1.0 - strength) / static_cast<double>(std::max<std::size_t>(rewards, 1))
+                          : 0.0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t k = 0; k < rewards; ++k) {
+      decision.base(i, k) = static_cast<float>(even) + pi * decision.probabilities(i, k);
+      decision.weights(i, k) = decision.base(i, k);
+    }
+    decision.weights(i, static_cast<std::size_t>(decision.actions[i])) += decision.emphasis;
+  }
+}
+
+}  // namespace maestro

@@ -1,0 +1,84 @@
+#pragma once
+
+/// @file
+/// The surrogates whose gradient moves a Conductor, one response at a time. The mean of group-centred advantages is
+/// identically 0, so each estimator is defined as the derivative of a stated function in which the meta-reward m is
+/// held constant. Neutral but for the refusals.
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "maestro/conductor/emphasis.hpp"
+#include "maestro/conductor/probability.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+
+namespace maestro {
+
+enum class Estimator : std::uint8_t {
+  sampled,         ///< REINFORCE: rho m log q(a|h). Leaves out the part of the weights that pi moves without an action
+  counterfactual,  ///< sum_k m(k) q(k|h): exact over the own action, the average of the sampled one
+  pathwise,        ///< sum_k g_k w_k(h), g = d m / d w held constant: for maps that use pi itself
+};
+
+inline constexpr std::array<std::string_view, 3> estimator_names{"sampled", "counterfactual", "pathwise"};
+
+/// @throws BadArgument listing the known names.
+inline Estimator estimator_from_name(std::string_view name) {
+  return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));
+}
+
+/// Refuses pairs of emphasis and estimator that have no signal.
+/// @throws BadArgument with the reason and what to choose instead.
+inline void check_estimator(Emphasis emphasis, double strength, Estimator estimator) {
+  if (estimator != Estimator::pathwise && action_share(emphasis, strength) == 0.0f) {
+    throw BadArgument("conductor: soft emphasis has no signal under the " +
+                      std::string(estimator_names[static_cast<std::size_t>(estimator)]) +
+                      " estimator, since the weights do not depend on the action drawn; use the pathwise estimator, or "
+                      "one_hot, blended_uniform or blended_policy emphasis");
+  }
+  if (estimator == Estimator::pathwise && policy_share(emphasis, strength) == 0.0) {
+    throw BadArgument(
+        "conductor: the pathwise estimator differentiates through weights that contain pi, and this emphasis map has "
+        "none (one_hot, blended_uniform, or blended_policy of strength 1); use soft or blended_policy emphasis, or the "
+        "sampled or counterfactual estimator");
+  }
+}
+
+/// Weight of an entry decided under an older head: min(cap, q_now(a|h) / q_recorded(a|h)), held constant.
+MAESTRO_HD inline double importance_weight(double now, double recorded, double cap) {
+  const double ratio = now / recorded;
+  return ratio < cap ? ratio : cap;
+}
+
+/// Adds scale * d/dz [rho m log q_a] to gradient (K) and returns scale * rho m log q_a. q_a must be above 0.
+/// Source: MAESTRO (arXiv 2601.07208), outer loop; rho is ours.
+template <std::size_t K>
+MAESTRO_HD double add_sampled(const ActionDistribution<K>& row, std::size_t action, double meta, double rho,
+                              double scale, double* gradient) {
+  const double weight = scale * rho * meta;
+  add_log_probability_gradient(row, action, weight, gradient);
+  return weight * std::log(row.q[action]);
+}
+
+/// Adds scale * d/dz [sum_k c_k q_k] to gradient (K) and returns scale * sum_k c_k q_k; actions of q = 0 are skipped.
+/// With c = m(.) this is the counterfactual estimator; with c = g * policy_share the pathwise one, up to the constant
+/// base of the weights.
+template <std::size_t K>
+MAESTRO_HD double add_expectation(const ActionDistribution<K>& row, const double* c, double scale, double* gradient) {
+  double scaled[K];
+  double value = 0.0;
+  for (std::size_t k = 0; k < K; ++k) {
+    scaled[k] = scale * c[k];
+    if (row.q[k] > 0.0) value += scaled[k] * row.q[k];
+  }
+  add_expectation_gradient(row, scaled, gradient);
+  return value;
+}
+
+}  // namespace maestro

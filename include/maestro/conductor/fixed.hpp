@@ -1,0 +1,229 @@
+#pragma once
+
+/// @file
+/// Weights that no one learns: equal, given, scheduled, random. Missing rewards do not change them; the scalarization
+/// skips what is missing.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/conductor/decide.hpp"
+#include "maestro/conductor/emphasis.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/random.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+/// @throws BadArgument naming the place of a weight that is not finite.
+template <std::size_t K>
+void check_weights(const std::array<float, K>& weights, const char* name) {
+  for (std::size_t k = 0; k < K; ++k) {
+    if (!std::isfinite(weights[k])) {
+      throw BadArgument(std::string(name) + ": weight " + std::to_string(k) + " is not finite");
+    }
+  }
+}
+
+template <std::size_t K>
+void fill_rows(const std::array<float, K>& weights, MatrixView<float> out) {
+  if (out.cols() != K && out.rows() > 0) {
+    throw BadArgument("conductor: weights for " + std::to_string(out.cols()) + " rewards, expected " +
+                      std::to_string(K));
+  }
+  for (std::size_t i = 0; i < out.rows(); ++i) std::copy(weights.begin(), weights.end(), out.row(i).begin());
+}
+
+template <std::size_t K>
+Decision decide_rows(const StepView& view, const std::array<float, K>& weights) {
+  check_step_view(view, K);
+  Decision decision;
+  decision.weights.resize(view.groups.rows(), K);
+  fill_rows(weights, decision.weights.view());
+  decision.base = decision.weights;
+  return decision;
+}
+
+template <std::size_t K>
+constexpr std::array<float, K> filled(float value) {
+  std::array<float, K> result{};
+  for (float& x : result) x = value;
+  return result;
+}
+
+}  // namespace detail
+
+/// The same weights for every response, of any sign and sum. Draws no action.
+template <std::size_t K>
+class FixedWeights {
+ public:
+  static constexpr std::size_t actions = K;
+
+  /// @throws BadArgument naming a weight that is not finite.
+  explicit FixedWeights(const std::array<float, K>& weights) : weights_(weights) {
+    detail::check_weights(weights_, "FixedWeights");
+  }
+  Decision decide(const StepView& view) { return detail::decide_rows(view, weights_); }
+  void observe(const Feedback&) {}
+  std::optional<ConductorReport> update() { return std::nullopt; }
+  void weights(MatrixView<const float>, MatrixView<float> out) const { detail::fill_rows(weights_, out); }
+
+ private:
+  std::array<float, K> weights_;
+};
+
+/// 1/K for every reward, so that rows lie on the simplex as those of every Conductor do. TRL's equal weights are 1
+/// each: the same advantages up to the epsilon of a normaliser, K times larger ones where nothing normalises.
+template <std::size_t K>
+class EqualWeights : public FixedWeights<K> {
+ public:
+  EqualWeights() : FixedWeights<K>(detail::filled<K>(1.0f / static_cast<float>(K))) {}
+};
+
+/// How long a random draw holds.
+enum class RandomSharing : std::uint8_t { per_response, per_prompt };
+
+/// What is drawn.
+enum class RandomKind : std::uint8_t {
+  simplex,  ///< uniform on the simplex
+  one_hot,  ///< one reward that applies, each equally likely
+};
+
+struct RandomWeightsOptions {
+  RandomSharing sharing = RandomSharing::per_response;
+  RandomKind kind = RandomKind::simplex;
+};
+
+/// Random weights: what the learned Conductor must beat. Draws are keyed by (seed, step, data row, member or 0).
+/// Deterministic use gives the mean, 1/K.
+template <std::size_t K>
+class RandomWeights {
+ public:
+  static constexpr std::size_t actions = K;
+
+  explicit RandomWeights(const RandomWeightsOptions& options = {}) : options_(options) {}
+
+  Decision decide(const StepView& view) {
+    detail::check_step_view(view, K);
+    Decision decision;
+    const bool one_hot = options_.kind == RandomKind::one_hot;
+    decision.weights.assign(view.groups.rows(), K, 0.0f);
+    if (one_hot) {
+      decision.actions.resize(view.groups.rows());
+      decision.probabilities.resize(view.groups.rows(), K);
+    }
+    for (std::size_t g = 0; g < view.groups.count(); ++g) {
+      const std::size_t first = view.groups.begin(g);
+      for (std::size_t i = first; i < view.groups.end(g); ++i) {
+        const bool own = options_.sharing == RandomSharing::per_response;
+        const RandomStream stream = detail::draw_stream(view, Purpose::random_weights, g, own ? i - first : 0);
+        if (one_hot) {
+          draw_action(view, own ? i : first, i, stream, decision);
+        } else {
+          draw_simplex(stream, decision.weights.row(i));
+        }
+      }
+    }
+    if (one_hot) {
+      apply_emphasis(Emphasis::one_hot, 1.0, decision);
+    } else {
+      decision.base = decision.weights;
+    }
+    return decision;
+  }
+  void observe(const Feedback&) {}
+  std::optional<ConductorReport> update() { return std::nullopt; }
+  void weights(MatrixView<const float>, MatrixView<float> out) const {
+    detail::fill_rows(detail::filled<K>(1.0f / static_cast<float>(K)), out);
+  }
+
+ private:
+  /// Normalised exponential draws are uniform on the simplex.
+  static void draw_simplex(const RandomStream& stream, std::span<float> out) {
+    std::array<double, K> draws;
+    double sum = 0.0;
+    for (std::size_t k = 0; k < K; ++k) {
+      draws[k] = -std::log1p(-stream.uniform(static_cast<std::uint32_t>(k)));
+      sum += draws[k];
+    }
+    for (std::size_t k = 0; k < K; ++k) {
+      out[k] = sum > 0.0 ? static_cast<float>(draws[k] / sum) : 1.0f / static_cast<float>(K);
+    }
+  }
+  static void draw_action(const StepView& view, std::size_t source, std::size_t i, const RandomStream& stream,
+                          Decision& decision) {
+    const std::span<float> q = decision.probabilities.row(i);
+    std::size_t applicable = 0;
+    for (std::size_t k = 0; k < K; ++k) applicable += std::isnan(view.rewards(source, k)) ? 0u : 1u;
+    for (std::size_t k = 0; k < K; ++k) {
+      const bool drawable = applicable == 0 || !std::isnan(view.rewards(source, k));
+      q[k] = drawable ? 1.0f / static_cast<float>(applicable == 0 ? K : applicable) : 0.0f;
+    }
+    decision.actions[i] = static_cast<std::int32_t>(sample_index(q.data(), K, stream.uniform(0)));
+  }
+
+  RandomWeightsOptions options_;
+};
+
+/// What ScheduledWeights does over time: `from` until first_step, `to` from last_step on, linear between.
+template <std::size_t K>
+struct ScheduledWeightsOptions {
+  std::array<float, K> from = detail::filled<K>(1.0f / static_cast<float>(K));
+  std::array<float, K> to = detail::filled<K>(1.0f / static_cast<float>(K));
+  std::uint32_t first_step = 0;
+  std::uint32_t last_step = 100;  ///< above first_step
+};
+
+/// Weights that move linearly between two vectors over the trainer's steps. Deterministic use gives those of the step
+/// last decided.
+template <std::size_t K>
+class ScheduledWeights {
+ public:
+  static constexpr std::size_t actions = K;
+
+  /// @throws BadArgument naming a weight that is not finite, or steps in the wrong order.
+  explicit ScheduledWeights(const ScheduledWeightsOptions<K>& options = {}) : options_(options) {
+    detail::check_weights(options_.from, "ScheduledWeights: from");
+    detail::check_weights(options_.to, "ScheduledWeights: to");
+    if (options_.last_step <= options_.first_step) {
+      throw BadArgument("ScheduledWeights: last_step is " + std::to_string(options_.last_step) +
+                        ", expected above first_step, " + std::to_string(options_.first_step));
+    }
+  }
+  Decision decide(const StepView& view) {
+    step_ = view.step;
+    return detail::decide_rows(view, weights_at(view.step));
+  }
+  void observe(const Feedback&) {}
+  std::optional<ConductorReport> update() { return std::nullopt; }
+  void weights(MatrixView<const float>, MatrixView<float> out) const { detail::fill_rows(weights_at(step_), out); }
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("step", step_);
+  }
+
+ private:
+  std::array<float, K> weights_at(std::uint32_t step) const {
+    const std::uint32_t passed = std::clamp(step, options_.first_step, options_.last_step) - options_.first_step;
+    const double share = static_cast<double>(passed) / static_cast<double>(options_.last_step - options_.first_step);
+    std::array<float, K> result{};
+    for (std::size_t k = 0; k < K; ++k) {
+      result[k] = static_cast<float>((1.0 - share) * static_cast<double>(options_.from[k]) +
+                                     share * static_cast<double>(options_.to[k]));
+    }
+    return result;
+  }
+
+  ScheduledWeightsOptions<K> options_;
+  std::uint32_t step_ = 0;
+};
+
+}  // namespace maestro

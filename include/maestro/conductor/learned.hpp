@@ -1,0 +1,348 @@
+#pragma once
+
+/// @file
+/// The MAESTRO Conductor: a head on the policy's terminal hidden state draws, per response, which reward to stress,
+/// and learns from the advantages that follow.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "maestro/conductor/buffer.hpp"
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/conductor/decide.hpp"
+#include "maestro/conductor/emphasis.hpp"
+#include "maestro/conductor/estimators.hpp"
+#include "maestro/conductor/learned_options.hpp"
+#include "maestro/conductor/networks/linear.hpp"
+#include "maestro/conductor/networks/mlp.hpp"
+#include "maestro/conductor/networks/network.hpp"
+#include "maestro/conductor/probability.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/random.hpp"
+#include "maestro/core/statistics.hpp"
+#include "maestro/optimizer/adamw.hpp"
+#include "maestro/optimizer/clip.hpp"
+
+namespace maestro {
+
+/// A Conductor of K actions with a learned head. The scalar type is the network's.
+///
+/// Each response draws its own action a ~ q(.|h) from a stream keyed by (seed, step, data row, member), which the map
+/// `emphasis` turns into weights. Every `period` steps the head takes one AdamW step up
+///
+///     mean over the buffer of [surrogate of `estimator`] + entropy_bonus * mean H(p(.|h)).
+///
+/// A missing reward (NaN) masks its action. A row whose rewards are all missing is drawn as if none were: its weights
+/// multiply nothing, and its meta-reward is 0. h is held constant. Source: MAESTRO (arXiv 2601.07208).
+template <ConductorNetwork Network>
+class LearnedConductor {
+ public:
+  using scalar_type = typename Network::scalar_type;
+  static constexpr std::size_t actions = Network::actions;
+
+  /// @throws BadArgument naming an option outside its domain, or an emphasis and an estimator without signal.
+  explicit LearnedConductor(const LearnedConductorOptions& options = {})
+      : options_(options), optimizer_(options.adamw) {
+    check(options_, actions);
+    log_tau_ = static_cast<scalar_type>(std::log(options_.temperature));
+    if (options_.hidden_size > 0) network_.initialise(options_.hidden_size, options_.init);
+  }
+  const LearnedConductorOptions& options() const { return options_; }
+  double temperature() const { return std::exp(static_cast<double>(log_tau_)); }
+  const ConductorBuffer& buffer() const { return buffer_; }
+  const Network& network() const { return network_; }
+
+  /// Draws an action per response. Only `hidden`, the NaN pattern of `rewards` and the key of the draws have a say.
+  /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite.
+  Decision decide(const StepView& view) {
+    detail::check_step_view(view, actions);
+    const std::size_t rows = view.groups.rows();
+    if (rows > 0 && network_.input_size() == 0) network_.initialise(view.hidden.cols(), options_.init);
+    detail::check_hidden(view.hidden, rows, network_.input_size());
+    logits_.resize(rows, actions);
+    network_.forward(scaled(view.hidden, scaled_), logits_, cache_);
+    Decision decision;
+    decision.actions.resize(rows);
+    decision.probabilities.resize(rows, actions);
+    for (std::size_t g = 0; g < view.groups.count(); ++g) {
+      for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) draw(view, g, i, decision);
+    }
+    apply_emphasis(options_.emphasis, options_.strength, decision);
+    return decision;
+  }
+
+  /// Keeps the step's entries.
+  /// @throws BadArgument naming the sizes that differ; BadData naming the row of a meta-reward that is not finite;
+  ///         Unsupported when the estimator's figures (counterfactuals, weight gradients) were not given.
+  void observe(const Feedback& feedback) {
+    const Decision& decision = feedback.decision;
+    const std::size_t rows = decision.rows();
+    if (rows == 0) return;
+    if (decision.rewards() != actions || decision.actions.size() != rows || decision.probabilities.rows() != rows ||
+        decision.probabilities.cols() != actions) {
+      throw BadArgument("conductor: the decision observed is not one of this Conductor's: " + std::to_string(rows) +
+                        " rows of " + std::to_string(decision.rewards()) + " rewards, expected " +
+                        std::to_string(actions));
+    }
+    detail::check_hidden(feedback.hidden, rows, network_.input_size());
+    const MatrixView<const float> meta = meta_rewards(feedback, rows);
+    check_meta(meta, decision);
+    const MatrixView<const float> hidden = scaled(feedback.hidden, scaled_);
+    for (std::size_t i = 0; i < rows; ++i) {
+      buffer_.push({.hidden = hidden.row(i),
+                    .action = decision.actions[i],
+                    .propensity = decision.probabilities.row(i),
+                    .meta = meta.row(i),
+                    .step = feedback.step});
+    }
+    dropped_ += buffer_.trim(options_.capacity);
+    last_step_ = feedback.step;
+    observed_ = 1;
+  }
+
+  /// Every `period` observed steps: one optimizer step over the buffer, which is then cleared or kept.
+  std::optional<ConductorReport> update() {
+    if (observed_ == 0) return std::nullopt;
+    observed_ = 0;
+    if (++steps_since_update_ < options_.period) return std::nullopt;
+    steps_since_update_ = 0;
+    dropped_ += buffer_.drop_stale(last_step_, options_.max_age);
+    if (buffer_.empty()) return std::nullopt;
+    ConductorReport report = differentiate();
+    clip_global_norm(*this, options_.gradient_clip);
+    optimizer_.step(*this, options_.learning_rate);
+    if (options_.after_update == AfterUpdate::clear) buffer_.clear();
+    dropped_ = 0;
+    report.temperature = temperature();
+    return report;
+  }
+
+  /// Soft use without exploration: out (B x K) = softmax(logits / tau), without floor, overwritten.
+  /// @throws BadArgument when d differs, or is not known yet (no batch seen and no options.hidden_size).
+  void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
+    if (network_.input_size() == 0) {
+      throw BadArgument("conductor: the size of the hidden states is not known yet; set hidden_size in the options");
+    }
+    detail::check_hidden(hidden, out.rows(), network_.input_size());
+    if (out.cols() != actions) {
+      throw BadArgument("conductor: weights for " + std::to_string(out.cols()) + " rewards, expected " +
+                        std::to_string(actions));
+    }
+    Matrix<float> workspace;
+    Matrix<scalar_type> logits(hidden.rows(), actions);
+    typename Network::Cache cache;
+    network_.forward(scaled(hidden, workspace), logits, cache);
+    for (std::size_t i = 0; i < hidden.rows(); ++i) {
+      const auto row = action_distribution<actions>(logits.row(i).data(), temperature(), ProbabilityFloor::mix, 0.0);
+      for (std::size_t k = 0; k < actions; ++k) out(i, k) = static_cast<float>(row.p[k]);
+    }
+  }
+
+  bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
+  bool wants_weight_gradients() const { return options_.estimator == Estimator::pathwise; }
+
+  /// The loss over the buffer, and its gradients in the parameter views (overwritten): minus the surrogate, minus the
+  /// entropy bonus. Importance weights and meta-rewards are held constant. The parameters do not move.
+  /// @throws BadData naming the parameter whose gradient is not finite.
+  ConductorReport differentiate() {
+    network_.zero_gradients();
+    log_tau_gradient_ = scalar_type(0);
+    ConductorReport report;
+    report.samples = buffer_.size();
+    report.dropped = dropped_;
+    report.temperature = temperature();
+    if (buffer_.empty()) return report;
+    logits_.resize(buffer_.size(), actions);
+    network_.forward(buffer_.hidden(), logits_, cache_);
+    const double scale = 1.0 / static_cast<double>(buffer_.size());
+    const double baseline = mean_meta();
+    double by_log_tau = 0.0;
+    for (std::size_t i = 0; i < buffer_.size(); ++i) {
+      const auto row = distribution_of_entry(i);
+      double by_z[actions] = {};
+      report.surrogate += add_surrogate(row, i, baseline, scale, by_z);
+      report.entropy += scale * row.entropy;
+      add_entropy_gradient(row, scale * options_.entropy_bonus, by_z);
+      for (double& value : by_z) value = -value;
+      by_log_tau += gradient_through_temperature(row, by_z, logits_.row(i).data());
+    }
+    if (options_.temperature_mode == TemperatureMode::learned) log_tau_gradient_ = static_cast<scalar_type>(by_log_tau);
+    network_.backward(buffer_.hidden(), logits_.view(), cache_);
+    report.loss = -report.surrogate - options_.entropy_bonus * report.entropy;
+    report.gradient_norm = global_norm(*this);
+    return report;
+  }
+
+  /// The head's parameters, and log tau where it is learned.
+  template <class F>
+  void visit(F&& f) {
+    network_.visit(f);
+    if (options_.temperature_mode == TemperatureMode::learned) {
+      f(ParameterView<scalar_type>{
+          "conductor.log_temperature", {&log_tau_, 1}, {&log_tau_gradient_, 1}, 1, 1, WeightDecay::skip});
+    }
+  }
+  /// Head, log tau, moments, buffer and counters.
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("network", network_);
+    v("log_temperature", log_tau_);
+    v("optimizer", optimizer_);
+    v("buffer", buffer_);
+    v("last_step", last_step_);
+    v("steps_since_update", steps_since_update_);
+    v("observed", observed_);
+    v("dropped", dropped_);
+    check_loaded();
+  }
+
+ private:
+  using Row = ActionDistribution<actions>;
+
+  MatrixView<const float> scaled(MatrixView<const float> hidden, Matrix<float>& workspace) const {
+    if (options_.hidden_scaling == HiddenScaling::none) return hidden;
+    workspace.resize(hidden.rows(), hidden.cols());
+    for (std::size_t i = 0; i < hidden.rows(); ++i) {
+      double squares = 0.0;
+      for (const float value : hidden.row(i)) squares += static_cast<double>(value) * static_cast<double>(value);
+      const double scale = squares > 0.0 ? std::sqrt(static_cast<double>(hidden.cols()) / squares) : 1.0;
+      for (std::size_t j = 0; j < hidden.cols(); ++j) {
+        workspace(i, j) = static_cast<float>(scale * static_cast<double>(hidden(i, j)));
+      }
+    }
+    return workspace.view();
+  }
+
+  void draw(const StepView& view, std::size_t group, std::size_t i, Decision& decision) const {
+    const std::size_t first = view.groups.begin(group);
+    if (options_.sharing == ActionSharing::per_group && i > first) {
+      decision.actions[i] = decision.actions[first];
+      std::copy_n(decision.probabilities.row(first).data(), actions, decision.probabilities.row(i).data());
+      return;
+    }
+    bool applicable[actions];
+    for (std::size_t k = 0; k < actions; ++k) applicable[k] = !std::isnan(view.rewards(i, k));
+    const Row row = action_distribution<actions>(logits_.row(i).data(), temperature(), options_.floor, options_.epsilon,
+                                                 applicable);
+    float* const q = decision.probabilities.row(i).data();
+    for (std::size_t k = 0; k < actions; ++k) q[k] = static_cast<float>(row.q[k]);
+    const RandomStream stream = detail::draw_stream(view, Purpose::conductor_action, group, i - first);
+    decision.actions[i] = static_cast<std::int32_t>(sample_index(q, actions, stream.uniform(0)));
+  }
+
+  MatrixView<const float> meta_rewards(const Feedback& feedback, std::size_t rows) const {
+    MatrixView<const float> meta(feedback.advantages.data(), feedback.advantages.size(), 1);
+    std::size_t columns = 1;
+    if (options_.estimator != Estimator::sampled) {
+      const bool exact = options_.estimator == Estimator::counterfactual;
+      meta = exact ? feedback.counterfactuals : feedback.weight_gradients;
+      columns = actions;
+      if (meta.empty()) {
+        throw Unsupported(exact
+                              ? "conductor: the counterfactual estimator needs a scalarization that computes "
+                                "counterfactual advantages; use the sampled estimator"
+                              : "conductor: the pathwise estimator needs a scalarization that computes d advantage / d "
+                                "weights; use the sampled or counterfactual estimator");
+      }
+    }
+    if (meta.rows() != rows || meta.cols() != columns) {
+      throw BadArgument("conductor: meta-rewards of shape " + std::to_string(meta.rows()) + " x " +
+                        std::to_string(meta.cols()) + ", expected " + std::to_string(rows) + " x " +
+                        std::to_string(columns));
+    }
+    return meta;
+  }
+  void check_meta(MatrixView<const float> meta, const Decision& decision) const {
+    for (std::size_t i = 0; i < meta.rows(); ++i) {
+      const std::int32_t action = decision.actions[i];
+      if (action < 0 || static_cast<std::size_t>(action) >= actions ||
+          !(decision.probabilities(i, static_cast<std::size_t>(action)) > 0.0f)) {
+        throw BadArgument("conductor: row " + std::to_string(i) + " took an action that could not be drawn");
+      }
+      for (std::size_t k = 0; k < meta.cols(); ++k) {
+        const bool masked = meta.cols() == actions && decision.probabilities(i, k) == 0.0f;
+        if (!masked && !std::isfinite(meta(i, k))) {
+          throw BadData("conductor: the meta-reward of row " + std::to_string(i) + " is not finite");
+        }
+      }
+    }
+  }
+
+  /// Today's distribution of a buffer entry; the actions it could not draw then are those of propensity 0.
+  Row distribution_of_entry(std::size_t i) const {
+    const auto recorded = buffer_.propensities().row(i);
+    bool applicable[actions];
+    for (std::size_t k = 0; k < actions; ++k) applicable[k] = recorded[k] > 0.0f;
+    return action_distribution<actions>(logits_.row(i).data(), temperature(), options_.floor, options_.epsilon,
+                                        applicable);
+  }
+  double add_surrogate(const Row& row, std::size_t i, double baseline, double scale, double* by_z) const {
+    const auto meta = buffer_.meta().row(i);
+    if (options_.estimator == Estimator::sampled) {
+      const auto action = static_cast<std::size_t>(buffer_.actions()[i]);
+      const double rho = importance_weight(row.q[action], static_cast<double>(buffer_.propensities()(i, action)),
+                                           options_.importance_cap);
+      return add_sampled(row, action, static_cast<double>(meta[0]) - baseline, rho, scale, by_z);
+    }
+    const double share =
+        options_.estimator == Estimator::pathwise ? policy_share(options_.emphasis, options_.strength) : 1.0;
+    double c[actions];
+    for (std::size_t k = 0; k < actions; ++k) c[k] = row.q[k] > 0.0 ? share * static_cast<double>(meta[k]) : 0.0;
+    return add_expectation(row, c, scale, by_z);
+  }
+  double mean_meta() const {
+    if (options_.baseline == MetaBaseline::none) return 0.0;
+    return ordered_sum(buffer_.meta().data(), buffer_.size()) / static_cast<double>(buffer_.size());
+  }
+
+  void check_loaded() const {
+    const std::size_t d = network_.input_size();
+    if (options_.hidden_size > 0 && d != options_.hidden_size) {
+      throw BadFile("conductor: the stored head reads hidden states of size " + std::to_string(d) + ", expected " +
+                    std::to_string(options_.hidden_size));
+    }
+    const std::size_t meta = options_.estimator == Estimator::sampled ? 1 : actions;
+    if (!buffer_.empty() &&
+        (buffer_.hidden().cols() != d || buffer_.propensities().cols() != actions || buffer_.meta().cols() != meta)) {
+      throw BadFile("conductor: the stored buffer does not fit the head and the estimator");
+    }
+    for (const std::int32_t action : buffer_.actions()) {
+      if (action < 0 || static_cast<std::size_t>(action) >= actions) {
+        throw BadFile("conductor: the stored buffer holds action " + std::to_string(action) + " of " +
+                      std::to_string(actions));
+      }
+    }
+    if (!std::isfinite(static_cast<double>(log_tau_))) throw BadFile("conductor: the stored temperature is not finite");
+  }
+
+  LearnedConductorOptions options_;
+  Network network_;
+  scalar_type log_tau_ = 0;
+  scalar_type log_tau_gradient_ = 0;
+  AdamW<scalar_type> optimizer_;
+  ConductorBuffer buffer_;
+  std::uint32_t last_step_ = 0;
+  std::uint32_t steps_since_update_ = 0;
+  std::uint32_t observed_ = 0;  ///< 1 when something was observed since the last call of update
+  std::uint64_t dropped_ = 0;   ///< since the last report
+
+  typename Network::Cache cache_;
+  Matrix<scalar_type> logits_;
+  Matrix<float> scaled_;
+};
+
+/// The paper's Conductor: one linear layer.
+template <std::size_t K>
+using LinearConductor = LearnedConductor<LinearNetwork<K>>;
+
+/// One or more tanh layers of the given widths before the logits.
+template <std::size_t K, std::size_t... Widths>
+using MlpConductor = LearnedConductor<MlpNetwork<K, Widths...>>;
+
+}  // namespace maestro

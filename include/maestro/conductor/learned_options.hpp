@@ -1,0 +1,122 @@
+#pragma once
+
+/// @file
+/// Options of the learned Conductor, their domains, and the paper's preset.
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "maestro/conductor/emphasis.hpp"
+#include "maestro/conductor/estimators.hpp"
+#include "maestro/conductor/networks/network.hpp"
+#include "maestro/conductor/probability.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+#include "maestro/optimizer/adamw.hpp"
+
+namespace maestro {
+
+enum class TemperatureMode : std::uint8_t {
+  learned,  ///< log tau is a parameter
+  fixed,
+};
+
+/// What happens to h before the head reads it.
+enum class HiddenScaling : std::uint8_t {
+  none,
+  unit_rms,  ///< h / sqrt(mean h^2); a zero vector stays zero
+};
+
+/// What is subtracted from the sampled meta-rewards.
+enum class MetaBaseline : std::uint8_t {
+  none,
+  centred,  ///< their mean over the buffer
+};
+
+/// Whose action a response takes.
+enum class ActionSharing : std::uint8_t {
+  per_response,  ///< its own
+  per_group,     ///< that of the group's first response: shows how the signal vanishes, not for training
+};
+
+/// What becomes of the buffer after an update.
+enum class AfterUpdate : std::uint8_t {
+  clear,
+  keep,  ///< entries stay, weighted for staleness, until max_age or capacity drops them
+};
+
+inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalise"};
+
+/// @throws BadArgument listing the known names.
+inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
+  return static_cast<ProbabilityFloor>(index_of_name("probability floor", name, probability_floor_names));
+}
+
+/// [P] stated by the paper, [ours] not.
+struct LearnedConductorOptions {
+  Emphasis emphasis = Emphasis::one_hot;           ///< [ours] the paper does not give the map
+  double strength = 0.5;                           ///< c of the blended maps, in (0, 1]
+  ProbabilityFloor floor = ProbabilityFloor::mix;  ///< [ours] paper: clamp_renormalise
+  double epsilon = 1e-4;                           ///< [P] the floor, in [0, 1/K)
+  Estimator estimator = Estimator::sampled;        ///< [P]
+  double entropy_bonus = 1e-3;                     ///< [P] lambda, at least 0
+  std::uint32_t period = 3;                        ///< [P] M, observed steps between updates, at least 1
+  double learning_rate = 5e-5;                     ///< [P] at least 0
+  AdamWSettings adamw{};                           ///< [ours] HF defaults; decay never touches biases and log tau
+  double gradient_clip = 1.0;                      ///< [ours] largest global norm, above 0; infinity for none
+  double temperature = 1.0;                        ///< [P] tau, or its start; above 0
+  TemperatureMode temperature_mode = TemperatureMode::learned;  ///< [P]
+  HiddenScaling hidden_scaling = HiddenScaling::none;           ///< [P] raw h
+  MetaBaseline baseline = MetaBaseline::none;                   ///< [P] none
+  ActionSharing sharing = ActionSharing::per_response;          ///< [P]
+  AfterUpdate after_update = AfterUpdate::clear;                ///< [ours]
+  double importance_cap = 2.0;  ///< [ours] cap of the weight of stale entries, at least 1
+  std::uint32_t max_age = 12;   ///< [ours] in steps; older entries are dropped
+  std::size_t capacity = 8192;  ///< [ours] entries kept, at least 1
+  std::size_t hidden_size = 0;  ///< d; 0: taken from the first batch
+  NetworkInit init{};           ///< [ours] a zero head: every action equally likely
+};
+
+/// The paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5, tau
+/// learned from 1, AdamW; a zero head, since the paper gives no initialisation.
+inline LearnedConductorOptions paper_preset() {
+  return {.emphasis = Emphasis::one_hot,
+          .floor = ProbabilityFloor::clamp_renormalise,
+          .epsilon = 1e-4,
+          .estimator = Estimator::sampled,
+          .entropy_bonus = 1e-3,
+          .period = 3,
+          .learning_rate = 5e-5};
+}
+
+/// @throws BadArgument naming the option, its value and its domain, or a pair without signal.
+inline void check(const LearnedConductorOptions& o, std::size_t actions) {
+  const auto in_domain = [](bool holds, const char* name, double value, const std::string& domain) {
+    if (!holds || !std::isfinite(value)) {
+      throw BadArgument(std::string("conductor: ") + name + " is " + std::to_string(value) + ", expected " + domain);
+    }
+  };
+  in_domain(o.strength > 0.0 && o.strength <= 1.0, "strength", o.strength, "(0, 1]");
+  in_domain(o.epsilon >= 0.0 && o.epsilon * static_cast<double>(actions) < 1.0, "epsilon", o.epsilon,
+            "[0, 1/" + std::to_string(actions) + ")");
+  in_domain(o.entropy_bonus >= 0.0, "entropy_bonus", o.entropy_bonus, "at least 0");
+  in_domain(o.period >= 1, "period", static_cast<double>(o.period), "at least 1");
+  in_domain(o.learning_rate >= 0.0, "learning_rate", o.learning_rate, "at least 0");
+  if (!(o.gradient_clip > 0.0)) in_domain(false, "gradient_clip", o.gradient_clip, "above 0");
+  in_domain(o.temperature > 0.0, "temperature", o.temperature, "above 0");
+  in_domain(o.importance_cap >= 1.0, "importance_cap", o.importance_cap, "at least 1");
+  in_domain(o.capacity >= 1, "capacity", static_cast<double>(o.capacity), "at least 1");
+  in_domain(o.init.deviation > 0.0, "init.deviation", o.init.deviation, "above 0");
+  check_estimator(o.emphasis, o.strength, o.estimator);
+  if (o.baseline == MetaBaseline::centred && o.estimator != Estimator::sampled) {
+    throw BadArgument(
+        "conductor: a baseline changes only the sampled estimator; leave it at none with the others, whose gradient "
+        "is the same under any constant");
+  }
+}
+
+}  // namespace maestro

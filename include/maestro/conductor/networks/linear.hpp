@@ -1,0 +1,53 @@
+#pragma once
+
+/// @file
+/// The paper's head: logits = W h + b.
+
+#include <cstddef>
+
+#include "maestro/conductor/networks/dense.hpp"
+#include "maestro/conductor/networks/network.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/views.hpp"
+
+namespace maestro {
+
+/// One linear layer from d to K logits, scalar type T. Source: MAESTRO (arXiv 2601.07208), method.
+template <class T, std::size_t K>
+class BasicLinearNetwork {
+  static_assert(K >= 1, "maestro: a Conductor needs at least one action");
+
+ public:
+  using scalar_type = T;
+  static constexpr std::size_t actions = K;
+  struct Cache {};
+
+  void initialise(std::size_t inputs, const NetworkInit& init) {
+    layer_.initialise(inputs, K, init.head == Initialisation::zero ? 0.0 : init.deviation, init.seed, 0);
+  }
+  std::size_t input_size() const { return layer_.inputs(); }
+  void forward(MatrixView<const float> hidden, MatrixView<T> logits, Cache&) const { layer_.forward(hidden, logits); }
+  void backward(MatrixView<const float> hidden, MatrixView<const T> logit_gradients, Cache&) {
+    layer_.backward(hidden, logit_gradients);
+  }
+  void zero_gradients() { layer_.zero_gradients(); }
+  template <class F>
+  void visit(F&& f) {
+    layer_.visit(f, "conductor.head.weight", "conductor.head.bias");
+  }
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("head", layer_);
+    if (layer_.outputs() != 0 && !layer_.fits(layer_.inputs(), K)) {
+      throw BadFile("conductor: the stored head does not have the shape of a linear head of this many actions");
+    }
+  }
+
+ private:
+  detail::DenseLayer<T> layer_;
+};
+
+template <std::size_t K>
+using LinearNetwork = BasicLinearNetwork<float, K>;
+
+}  // namespace maestro

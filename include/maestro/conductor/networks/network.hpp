@@ -1,0 +1,44 @@
+#pragma once
+
+/// @file
+/// What a learned Conductor needs of the head that maps hidden states to logits.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/core/views.hpp"
+#include "maestro/optimizer/parameter.hpp"
+
+namespace maestro {
+
+/// How the last layer starts. Hidden layers, where there are any, always start normal with deviation 1/sqrt(inputs):
+/// zeros would never leave zero.
+enum class Initialisation : std::uint8_t {
+  zero,    ///< every action equally likely for every h
+  normal,  ///< weights normal with the given deviation, biases 0
+};
+
+struct NetworkInit {
+  Initialisation head = Initialisation::zero;
+  double deviation = 0.02;  ///< of the normal start of the head, above 0
+  std::uint64_t seed = 0;
+};
+
+/// A head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialise`; K is `actions`.
+/// - `forward(hidden, logits, cache)`: logits overwritten; each row depends on its own hidden state alone, to the bit.
+/// - `backward(hidden, logit_gradients, cache)`: adds to the parameter gradients; `cache` is that of the forward pass.
+/// - `visit(f)`: the parameters; `zero_gradients()`; `visit_state(v)`: what a checkpoint holds.
+template <class N>
+concept ConductorNetwork = std::copyable<N> && Visitable<N> &&
+    requires(N& network, const N& fixed, MatrixView<const float> hidden, MatrixView<typename N::scalar_type> logits,
+             MatrixView<const typename N::scalar_type> gradients, typename N::Cache& cache, const NetworkInit& init) {
+  { N::actions } -> std::convertible_to<std::size_t>;
+  network.initialise(std::size_t{}, init);
+  { fixed.input_size() } -> std::same_as<std::size_t>;
+  fixed.forward(hidden, logits, cache);
+  network.backward(hidden, gradients, cache);
+  network.zero_gradients();
+};
+
+}  // namespace maestro

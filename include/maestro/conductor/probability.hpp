@@ -1,0 +1,136 @@
+#pragma once
+
+/// @file
+/// The distribution a Conductor draws its actions from, one row at a time, and its derivatives:
+///
+///     z = logits / tau,   p = softmax(z),   u = floor(p),   q = u / sum of u over the applicable actions.
+///
+/// Everything in double. Neutral.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/core/platform.hpp"
+#include "maestro/data/decision.hpp"
+
+namespace maestro {
+
+/// How the probability of every action is kept away from 0.
+enum class ProbabilityFloor : std::uint8_t {
+  mix,                ///< u = eps + (1 - K eps) p: every action keeps a gradient
+  clamp_renormalise,  ///< u = max(p, eps), the paper's words: an action under the floor is nearly dead
+};
+
+/// One row of the distribution with what its derivatives need. p and its entropy speak of all K actions, q of the
+/// applicable ones: q is 0 elsewhere.
+template <std::size_t K>
+struct ActionDistribution {
+  double tau = 1.0;
+  double z[K] = {};
+  double log_p[K] = {};
+  double p[K] = {};
+  double slope[K] = {};  ///< d u_k / d p_k, 0 where the action does not apply
+  double q[K] = {};
+  double total = 0.0;    ///< sum of u over the applicable actions
+  double entropy = 0.0;  ///< H(p) in nats
+};
+
+/// The distribution of one row.
+/// @param logits      (K) finite
+/// @param tau         above 0
+/// @param epsilon     in [0, 1/K)
+/// @param applicable  (K) actions that may be drawn; null, or none of them true, means all
+/// Source: MAESTRO (arXiv 2601.07208), method; the `mix` floor and the mask are ours.
+template <std::size_t K, class T>
+MAESTRO_HD ActionDistribution<K> action_distribution(const T* logits, double tau, ProbabilityFloor floor,
+                                                     double epsilon, const bool* applicable = nullptr) {
+  ActionDistribution<K> row;
+  row.tau = tau;
+  double largest = -HUGE_VAL;
+  for (std::size_t k = 0; k < K; ++k) {
+    row.z[k] = static_cast<double>(logits[k]) / tau;
+    if (row.z[k] > largest) largest = row.z[k];
+  }
+  double sum = 0.0;
+  for (std::size_t k = 0; k < K; ++k) sum += std::exp(row.z[k] - largest);
+  const double log_sum = largest + std::log(sum);
+  bool any = false;
+  for (std::size_t k = 0; k < K; ++k) {
+    row.log_p[k] = row.z[k] - log_sum;
+    row.p[k] = std::exp(row.log_p[k]);
+    row.entropy -= row.p[k] * row.log_p[k];
+    any = any || (applicable != nullptr && applicable[k]);
+  }
+  for (std::size_t k = 0; k < K; ++k) {
+    if (any && !applicable[k]) continue;
+    if (floor == ProbabilityFloor::mix) {
+      row.slope[k] = 1.0 - static_cast<double>(K) * epsilon;
+      row.q[k] = epsilon + row.slope[k] * row.p[k];
+    } else {
+      row.slope[k] = row.p[k] > epsilon ? 1.0 : 0.0;
+      row.q[k] = row.p[k] > epsilon ? row.p[k] : epsilon;
+    }
+    row.total += row.q[k];
+  }
+  for (std::size_t k = 0; k < K; ++k) row.q[k] /= row.total;
+  return row;
+}
+
+/// gradient += d (sum_k c_k q_k) / dz, with `c` held constant. gradient: (K).
+template <std::size_t K>
+MAESTRO_HD void add_expectation_gradient(const ActionDistribution<K>& row, const double* c, double* gradient) {
+  double mean_q = 0.0;
+  for (std::size_t k = 0; k < K; ++k) mean_q += row.q[k] != 0.0 ? c[k] * row.q[k] : 0.0;
+  double by_p[K];
+  double mean_p = 0.0;
+  for (std::size_t k = 0; k < K; ++k) {
+    by_p[k] = row.slope[k] != 0.0 ? row.slope[k] * (c[k] - mean_q) / row.total : 0.0;
+    mean_p += by_p[k] * row.p[k];
+  }
+  for (std::size_t k = 0; k < K; ++k) gradient[k] += row.p[k] * (by_p[k] - mean_p);
+}
+
+/// gradient += scale * d log q_a / dz. gradient: (K); q_a must be above 0.
+template <std::size_t K>
+MAESTRO_HD void add_log_probability_gradient(const ActionDistribution<K>& row, std::size_t action, double scale,
+                                             double* gradient) {
+  double c[K] = {};
+  c[action] = scale / row.q[action];
+  add_expectation_gradient(row, c, gradient);
+}
+
+/// gradient += scale * d H(p) / dz, H in nats. gradient: (K).
+template <std::size_t K>
+MAESTRO_HD void add_entropy_gradient(const ActionDistribution<K>& row, double scale, double* gradient) {
+  for (std::size_t k = 0; k < K; ++k) gradient[k] -= scale * row.p[k] * (row.log_p[k] + row.entropy);
+}
+
+/// Turns a gradient with respect to z into one with respect to the logits (overwritten; may alias by_z), and returns
+/// the derivative with respect to log tau.
+template <std::size_t K, class T>
+MAESTRO_HD double gradient_through_temperature(const ActionDistribution<K>& row, const double* by_z, T* by_logits) {
+  double by_log_tau = 0.0;
+  for (std::size_t k = 0; k < K; ++k) {
+    by_log_tau -= row.z[k] * by_z[k];
+    by_logits[k] = static_cast<T>(by_z[k] / row.tau);
+  }
+  return by_log_tau;
+}
+
+/// KL(mean over rows of q || uniform) in nats: 0 while no action is preferred, log K when one always wins. A decision
+/// that drew no action is judged by the size of its weights, scaled to sum 1. Under 0.05 a run has not learned.
+inline double kl_to_uniform(const Decision& decision) {
+  const Matrix<float>& q = decision.probabilities.empty() ? decision.weights : decision.probabilities;
+  double total = 0.0;
+  for (const float value : q.flat()) total += std::abs(static_cast<double>(value));
+  double kl = 0.0;
+  for (std::size_t k = 0; k < q.cols(); ++k) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < q.rows(); ++i) sum += std::abs(static_cast<double>(q(i, k)));
+    if (sum > 0.0) kl += sum / total * std::log(sum / total * static_cast<double>(q.cols()));
+  }
+  return kl > 0.0 ? kl : 0.0;
+}
+
+}  // namespace maestro

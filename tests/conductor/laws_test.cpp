@@ -1,0 +1,177 @@
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "conductor/support.hpp"
+#include "maestro/conductor/any.hpp"
+
+using namespace maestro;
+using namespace conductor_test;
+
+namespace {
+
+static_assert(Conductor<LinearConductor<3>>);
+static_assert(Conductor<MlpConductor<3, 8, 4>>);
+static_assert(Conductor<FixedWeights<3>>);
+static_assert(Conductor<EqualWeights<3>>);
+static_assert(Conductor<RandomWeights<3>>);
+static_assert(Conductor<ScheduledWeights<3>>);
+static_assert(Conductor<AnyConductor<3>>);
+
+bool same(const Decision& a, const Decision& b) {
+  return a.actions == b.actions && a.probabilities == b.probabilities && a.weights == b.weights && a.base == b.base &&
+         a.emphasis == b.emphasis;
+}
+
+/// What holds for every Conductor whose weights lie on the simplex.
+template <class C>
+void check_laws(C conductor) {
+  constexpr std::size_t K = C::actions;
+  for (std::uint32_t step = 0; step < 8; ++step) {
+    Batch batch({3, 1, 0, 5}, 6, K, step);
+    batch.step = step;
+    if (K > 1) batch.rewards(0, 0) = batch.rewards(4, K - 1) = missing;
+    for (std::size_t k = 0; k < K; ++k) batch.rewards(5, k) = missing;
+    const Decision decision = conductor.decide(batch.view());
+    BOOST_TEST(same(decision, conductor.decide(batch.view())));
+    BOOST_REQUIRE(decision.rows() == 9u);
+    BOOST_REQUIRE(decision.rewards() == K);
+    BOOST_REQUIRE(decision.base.rows() == 9u);
+    BOOST_TEST(decision.probabilities.empty() == decision.actions.empty());
+    for (std::size_t i = 0; i < 9; ++i) {
+      double sum = 0.0;
+      for (std::size_t k = 0; k < K; ++k) {
+        const bool taken = !decision.actions.empty() && decision.actions[i] == static_cast<std::int32_t>(k);
+        BOOST_TEST(decision.weights(i, k) >= 0.0f);
+        BOOST_TEST(decision.weights(i, k) == decision.base(i, k) + (taken ? decision.emphasis : 0.0f));
+        if (taken) BOOST_TEST(decision.probabilities(i, k) > 0.0f);
+        sum += double{decision.weights(i, k)};
+      }
+      BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
+    }
+    BOOST_TEST(kl_to_uniform(decision) >= 0.0);
+    const auto advantages = centred_advantages(batch, decision);
+    const auto counterfactuals = centred_counterfactuals(batch, decision);
+    conductor.observe({.decision = decision,
+                       .hidden = batch.hidden.view(),
+                       .groups = batch.groups,
+                       .advantages = advantages,
+                       .counterfactuals = counterfactuals.view(),
+                       .step = step,
+                       .weight_gradients = counterfactuals.view()});
+    if (const auto report = conductor.update()) {
+      BOOST_TEST(std::isfinite(report->loss));
+      BOOST_TEST(report->temperature > 0.0);
+    }
+    Matrix<float> soft(9, K, missing);
+    std::as_const(conductor).weights(batch.hidden.view(), soft);
+    for (std::size_t i = 0; i < 9; ++i) {
+      double sum = 0.0;
+      for (const float w : soft.row(i)) sum += double{w};
+      BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
+    }
+  }
+  Batch wrong({3}, 6, K + 1);
+  BOOST_CHECK_THROW(conductor.decide(wrong.view()), BadArgument);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(conductor_laws)
+
+BOOST_AUTO_TEST_CASE(every_conductor) {
+  check_laws(FixedWeights<3>({0.5f, 0.25f, 0.25f}));
+  check_laws(EqualWeights<3>());
+  check_laws(EqualWeights<1>());
+  check_laws(ScheduledWeights<2>({.from = {1.0f, 0.0f}, .to = {0.0f, 1.0f}, .first_step = 2, .last_step = 5}));
+  for (const auto sharing : {RandomSharing::per_response, RandomSharing::per_prompt}) {
+    for (const auto kind : {RandomKind::simplex, RandomKind::one_hot}) {
+      check_laws(RandomWeights<3>({.sharing = sharing, .kind = kind}));
+      check_laws(RandomWeights<1>({.sharing = sharing, .kind = kind}));
+    }
+  }
+  for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy, Emphasis::soft}) {
+    for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
+      LearnedConductorOptions options{.emphasis = emphasis, .floor = floor, .learning_rate = 0.05};
+      if (emphasis == Emphasis::soft) options.estimator = Estimator::pathwise;
+      check_laws(LinearConductor<3>(options));
+      check_laws(MlpConductor<3, 8>(options));
+      check_laws(LinearConductor<1>(options));
+      if (emphasis != Emphasis::soft) options.estimator = Estimator::counterfactual;
+      check_laws(LinearConductor<3>(options));
+    }
+  }
+  for (const auto name : conductor_names) check_laws(AnyConductor<3>(name));
+}
+
+BOOST_AUTO_TEST_CASE(random_weights_are_uniform_and_shared_as_asked) {
+  Batch batch({4000}, 1, 3);
+  RandomWeights<3> own;
+  const Decision decision = own.decide(batch.view());
+  double mean = 0.0, square = 0.0;
+  for (std::size_t i = 0; i < 4000; ++i) {
+    const double w = double{decision.weights(i, 0)};
+    mean += w / 4000.0;
+    square += w * w / 4000.0;
+  }
+  BOOST_TEST(std::abs(mean - 1.0 / 3.0) < 0.015);  // Beta(1, 2): mean 1/3, second moment 1/6
+  BOOST_TEST(std::abs(square - 1.0 / 6.0) < 0.015);
+  Batch groups({4, 4}, 1, 3);
+  const Decision shared = RandomWeights<3>({.sharing = RandomSharing::per_prompt}).decide(groups.view());
+  for (std::size_t i = 0; i < 8; ++i) BOOST_TEST(shared.weights(i, 1) == shared.weights(i / 4 * 4, 1));
+  BOOST_TEST(shared.weights(0, 1) != shared.weights(4, 1));
+  BOOST_TEST(decision.weights(0, 1) != decision.weights(1, 1));
+}
+
+BOOST_AUTO_TEST_CASE(scheduled_weights_move_linearly) {
+  ScheduledWeights<2> conductor({.from = {1.0f, 0.0f}, .to = {0.0f, 2.0f}, .first_step = 10, .last_step = 20});
+  Batch batch({1}, 1, 2);
+  const auto at = [&](std::uint32_t step) {
+    batch.step = step;
+    return conductor.decide(batch.view()).weights;
+  };
+  BOOST_TEST(at(0)(0, 0) == 1.0f);
+  BOOST_TEST(at(10)(0, 1) == 0.0f);
+  BOOST_TEST(at(15)(0, 0) == 0.5f);
+  BOOST_TEST(at(15)(0, 1) == 1.0f);
+  ScheduledWeights<2> resumed({.from = {1.0f, 0.0f}, .to = {0.0f, 2.0f}, .first_step = 10, .last_step = 20});
+  load(resumed, save(conductor));
+  Matrix<float> out(1, 2);
+  resumed.weights({}, out);
+  BOOST_TEST(out(0, 0) == 0.5f);
+  BOOST_TEST(at(99)(0, 1) == 2.0f);
+  BOOST_CHECK_THROW(ScheduledWeights<2>({.first_step = 5, .last_step = 5}), BadArgument);
+  BOOST_CHECK_THROW(ScheduledWeights<2>({.to = {missing, 0.0f}}), BadArgument);
+  BOOST_CHECK_THROW(FixedWeights<2>({0.0f, INFINITY}), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(chosen_by_name) {
+  BOOST_CHECK_EXCEPTION(AnyConductor<3>("linaer"), BadArgument, [](const BadArgument& e) {
+    const std::string what = e.what();
+    bool all = what.find("'linaer'") != std::string::npos;
+    for (const auto name : conductor_names) all = all && what.find(name) != std::string::npos;
+    return all;
+  });
+  BOOST_TEST((emphasis_from_name("blended_policy") == Emphasis::blended_policy));
+  BOOST_TEST((estimator_from_name("pathwise") == Estimator::pathwise));
+  BOOST_TEST((probability_floor_from_name("clamp_renormalise") == ProbabilityFloor::clamp_renormalise));
+  BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
+  BOOST_TEST(AnyConductor<3>("mlp").learns());
+  BOOST_TEST(!AnyConductor<3>("random").learns());
+  AnyConductorOptions<3> options;
+  options.learned.estimator = Estimator::counterfactual;
+  BOOST_TEST(AnyConductor<3>("linear", options).wants_counterfactuals());
+  BOOST_TEST(!AnyConductor<3>("maestro_paper", options).wants_counterfactuals());
+  BOOST_TEST(!AnyConductor<3>("equal", options).wants_counterfactuals());
+  AnyConductor<3> linear("linear"), again("linear"), mlp("mlp");
+  Batch batch({4}, 6, 3);
+  linear.decide(batch.view());
+  load(again, save(linear));
+  BOOST_TEST((save(again).entries == save(linear).entries));
+  BOOST_CHECK_THROW(load(mlp, save(linear)), BadFile);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
