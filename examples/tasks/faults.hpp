@@ -27,8 +27,18 @@ struct Faults {
   double unkind = 0.20;             ///< emotion: the reply is unkind
   double neutral = 0.25;            ///< emotion: the reply has no kind phrase, or does not address the person
 
+  /// Every probability times `factor`, in [0, 1].
+  Faults scaled(double factor) const {
+    Faults faults = *this;
+    for (double* rate : {&faults.tags, &faults.no_reasoning, &faults.rambling, &faults.wrong_step, &faults.wrong_answer,
+                         &faults.wrong_count, &faults.missing_word, &faults.repeated_sentence, &faults.wrong_emotion,
+                         &faults.second_emotion, &faults.unkind, &faults.neutral}) {
+      *rate *= factor;
+    }
+    return faults;
+  }
   /// No fault at all: every response is a good one.
-  static Faults none() { return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; }
+  static Faults none() { return Faults{}.scaled(0.0); }
 };
 
 /// Which faults a response was given.
