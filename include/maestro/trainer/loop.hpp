@@ -1,0 +1,52 @@
+#pragma once
+
+/// @file
+/// The run around the steps: draws prompts, tells observers, saves checkpoints, stops when asked.
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "maestro/data/prompt.hpp"
+#include "maestro/trainer/prompt_order.hpp"
+#include "maestro/trainer/step_report.hpp"
+
+namespace maestro {
+
+struct LoopSettings {
+  std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
+  std::uint32_t save_every = 0;         ///< call `save` after every so many steps; 0: only at the end
+  std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving
+  std::function<void()> save{};         ///< writes a checkpoint; may be empty
+};
+
+enum class LoopEnd { finished, stopped };
+
+/// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves.
+/// Observers see every step in the order given. A stop request is honoured between steps, so nothing is lost.
+template <class TrainerType, Observer... Observers>
+LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopSettings& settings,
+                 Observers&... observers) {
+  PromptOrder order(data, trainer.settings().prompts_per_step, trainer.settings().seed);
+  std::uint32_t saved_at = trainer.steps_done();
+  const auto save = [&] {
+    if (settings.save && saved_at != trainer.steps_done()) settings.save();
+    saved_at = trainer.steps_done();
+  };
+  while (trainer.steps_done() < settings.steps) {
+    StepReport report = trainer.step(order.batch(trainer.steps_done()));
+    report.epoch = order.epoch(report.step);
+    [[maybe_unused]] const StepTrace trace = trainer.trace();
+    (observers.on_step(report, trace), ...);
+    if (settings.save_every > 0 && report.step % settings.save_every == 0) save();
+    if (settings.should_stop && settings.should_stop()) {
+      save();
+      return trainer.steps_done() < settings.steps ? LoopEnd::stopped : LoopEnd::finished;
+    }
+  }
+  save();
+  return LoopEnd::finished;
+}
+
+}  // namespace maestro

@@ -1,0 +1,67 @@
+#pragma once
+
+/// @file
+/// The names under which a step's figures are logged: TRL's where TRL has the figure, conductor/... for the rest.
+
+#include <string>
+
+#include "maestro/trainer/step_report.hpp"
+
+namespace maestro {
+
+/// Calls write(name, value) for every figure of the step, in a fixed order. Timings are left out: they are the only
+/// figures that differ between runs of one seed (see for_each_timing).
+template <class Write>
+void for_each_metric(const StepReport& report, Write&& write) {
+  write("epoch", report.epoch);
+  write("num_tokens", static_cast<double>(report.total_tokens));
+  write("learning_rate", report.learning_rate);
+  write("loss", report.loss.loss);
+  write("grad_norm", report.grad_norm);
+  write("reward", report.reward_mean);
+  write("reward_std", report.reward_deviation);
+  write("frac_reward_zero_std", report.frac_reward_zero_std);
+  write("completions/mean_length", report.mean_length);
+  write("completions/min_length", report.min_length);
+  write("completions/max_length", report.max_length);
+  write("completions/clipped_ratio", report.clipped_fraction);
+  write("kl", report.loss.kl());
+  write("entropy", report.loss.entropy());
+  write("policy_loss", report.loss.policy_loss);
+  write("ratio/mean", report.loss.ratio_mean());
+  write("ratio/max", report.loss.ratio_max);
+  write("clip_ratio/low_mean", report.loss.clip_low_fraction());
+  write("clip_ratio/high_mean", report.loss.clip_high_fraction());
+  write("clip_ratio/region_mean", report.loss.clip_region_fraction());
+  write("sampling/sampling_logp_difference/mean", report.rollout_gap_mean);
+  write("sampling/sampling_logp_difference/max", report.rollout_gap_max);
+  for (const RewardFigures& reward : report.rewards) {
+    write("rewards/" + reward.name + "/mean", reward.mean);
+    write("rewards/" + reward.name + "/std", reward.deviation);
+    write("rewards/" + reward.name + "/frac_group_varies", reward.frac_group_varies);
+    write("conductor/weight/" + reward.name, reward.weight);
+    write("conductor/probability/" + reward.name, reward.probability);
+  }
+  write("conductor/kl_to_uniform", report.kl_to_uniform);
+  if (report.conductor) {
+    write("conductor/loss", report.conductor->loss);
+    write("conductor/surrogate", report.conductor->surrogate);
+    write("conductor/entropy", report.conductor->entropy);
+    write("conductor/temperature", report.conductor->temperature);
+    write("conductor/grad_norm", report.conductor->gradient_norm);
+    write("conductor/samples", static_cast<double>(report.conductor->samples));
+    write("conductor/dropped", static_cast<double>(report.conductor->dropped));
+  }
+}
+
+/// Calls write(name, seconds) for the phases of the step.
+template <class Write>
+void for_each_timing(const StepReport& report, Write&& write) {
+  write("time/rollout", report.seconds.rollout);
+  write("time/rewards", report.seconds.rewards);
+  write("time/conductor", report.seconds.conductor);
+  write("time/training", report.seconds.training);
+  write("time/step", report.seconds.total);
+}
+
+}  // namespace maestro

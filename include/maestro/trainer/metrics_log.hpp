@@ -1,0 +1,106 @@
+#pragma once
+
+/// @file
+/// Metrics as JSON lines: one record per step, and one file of sample completions.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "maestro/io/json.hpp"
+#include "maestro/io/jsonl_writer.hpp"
+#include "maestro/trainer/metrics.hpp"
+#include "maestro/trainer/step_report.hpp"
+
+namespace maestro {
+
+/// Whether wall-clock figures are logged; without them two runs of one seed write the same bytes.
+enum class LogTimings : std::uint8_t { record, omit };
+
+/// Observer that appends {"step": ..., "<metric>": ...} to a file after every step. NaN becomes null.
+/// Beside the step's own figures it logs the mean weight of each reward per task, `conductor/task/<task>/<reward>`.
+class MetricsLog {
+ public:
+  /// @throws IoError. To resume, cut the file back first with truncate_after(path, steps_done).
+  explicit MetricsLog(const std::string& path, LogTimings timings = LogTimings::record,
+                      OpenMode mode = OpenMode::append)
+      : writer_(path, mode), timings_(timings) {}
+
+  void on_step(const StepReport& report, const StepTrace& trace) {
+    OrderedJson record;
+    record["step"] = report.step;
+    const auto write = [&](const std::string& name, double value) { record[name] = value; };
+    for_each_metric(report, write);
+    write_task_weights(report, trace, write);
+    if (timings_ == LogTimings::record) for_each_timing(report, write);
+    writer_.write(record);
+  }
+
+ private:
+  template <class Write>
+  static void write_task_weights(const StepReport& report, const StepTrace& trace, const Write& write) {
+    std::map<std::string, std::pair<std::vector<double>, double>> tasks;
+    for (std::size_t g = 0; g < trace.rollouts.groups.count(); ++g) {
+      auto& [sums, rows] = tasks[trace.rollouts.prompts[g].task];
+      sums.resize(report.rewards.size(), 0.0);
+      for (std::size_t i = trace.rollouts.groups.begin(g); i < trace.rollouts.groups.end(g); ++i) {
+        for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += static_cast<double>(trace.decision.weights(i, k));
+        rows += 1.0;
+      }
+    }
+    for (const auto& [task, figures] : tasks) {
+      if (task.empty() || figures.second == 0.0) continue;
+      for (std::size_t k = 0; k < figures.first.size(); ++k) {
+        write("conductor/task/" + task + "/" + report.rewards[k].name, figures.first[k] / figures.second);
+      }
+    }
+  }
+
+  JsonlWriter writer_;
+  LogTimings timings_;
+};
+
+/// Observer that appends the first completion of a few prompts of some steps, with its rewards, weights and advantage.
+class SampleLog {
+ public:
+  struct Settings {
+    std::uint32_t every = 10;  ///< steps; at least 1
+    std::size_t prompts = 3;   ///< of each such step
+  };
+
+  SampleLog(const std::string& path, Settings settings, OpenMode mode = OpenMode::append)
+      : writer_(path, mode), settings_(settings) {
+    settings_.every = std::max<std::uint32_t>(settings_.every, 1);
+  }
+
+  void on_step(const StepReport& report, const StepTrace& trace) {
+    if (report.step % settings_.every != 0 && report.step != 1) return;
+    const Rollouts& rollouts = trace.rollouts;
+    for (std::size_t g = 0; g < std::min(settings_.prompts, rollouts.groups.count()); ++g) {
+      if (rollouts.groups.size(g) == 0) continue;
+      const std::size_t i = rollouts.groups.begin(g);
+      OrderedJson record;
+      record["step"] = report.step;
+      record["task"] = rollouts.prompts[g].task;
+      record["row"] = rollouts.prompts[g].row;
+      record["prompt"] = rollouts.prompts[g].text;
+      record["completion"] = rollouts.texts[i];
+      for (std::size_t k = 0; k < report.rewards.size(); ++k) {
+        record["rewards"][report.rewards[k].name] = trace.rewards(i, k);
+        record["weights"][report.rewards[k].name] = trace.decision.weights(i, k);
+      }
+      record["advantage"] = trace.advantages[i];
+      writer_.write(record);
+    }
+  }
+
+ private:
+  JsonlWriter writer_;
+  Settings settings_;
+};
+
+}  // namespace maestro

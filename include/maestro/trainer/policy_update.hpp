@@ -1,0 +1,171 @@
+#pragma once
+
+/// @file
+/// The policy's side of a step: micro-batches of whole groups, forward, objective, backward, clipping, optimizer.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/communicator.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/objective/loss.hpp"
+#include "maestro/optimizer/clip.hpp"
+#include "maestro/optimizer/optimizer.hpp"
+#include "maestro/policy/policy.hpp"
+#include "maestro/trainer/settings.hpp"
+
+namespace maestro {
+
+/// Calls body(GroupRange) for consecutive whole groups of `range`, each holding at least one group and otherwise at
+/// most `tokens` prompt and response tokens.
+template <class Body>
+void for_each_micro_batch(const Rollouts& rollouts, GroupRange range, std::size_t tokens, Body&& body) {
+  const auto size = [&](std::size_t g) {
+    return rollouts.prompt_tokens.length(g) + rollouts.tokens.offset(rollouts.groups.end(g)) -
+           rollouts.tokens.offset(rollouts.groups.begin(g));
+  };
+  for (std::size_t first = range.first; first < range.last;) {
+    std::size_t last = first + 1;
+    std::size_t held = size(first);
+    while (last < range.last && held + size(last) <= tokens) held += size(last++);
+    body(GroupRange{first, last});
+    first = last;
+  }
+}
+
+/// The part of a per-token array that belongs to the groups of `range`.
+template <class T>
+std::span<T> tokens_of(const Rollouts& rollouts, GroupRange range, std::span<T> values) {
+  if (values.empty()) return values;
+  const std::size_t begin = rollouts.tokens.offset(rollouts.groups.offsets()[range.first]);
+  const std::size_t end = rollouts.tokens.offset(rollouts.groups.offsets()[range.last]);
+  return values.subspan(begin, end - begin);
+}
+
+struct UpdateReport {
+  LossReport loss;
+  double grad_norm = 0.0;
+  double rollout_gap_mean = 0.0;
+  double rollout_gap_max = 0.0;
+};
+
+/// Turns advantages into optimizer updates of a policy.
+///
+/// On the first visit of a mini-batch before any update the old log-probs are the training pass's own, so the first
+/// ratio is exactly 1; for later visits they are computed under the weights the batch was drawn with.
+template <Policy P>
+class PolicyUpdate {
+ public:
+  using Scalar = typename P::scalar_type;
+
+  explicit PolicyUpdate(const TrainerSettings& settings)
+      : settings_(settings), objective_(settings.objective), optimizer_(settings.optimizer) {}
+
+  template <Communicator Comm>
+  UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
+                   std::span<const float> reference_log_probs, double learning_rate, Comm& communicator) {
+    const std::size_t tokens = rollouts.tokens.size();
+    log_probs_.resize(tokens);
+    d_log_probs_.resize(tokens);
+    const bool uses_entropy = settings_.objective.entropy_bonus != 0.0;
+    entropies_.resize(uses_entropy ? tokens : 0);
+    d_entropies_.resize(uses_entropy ? tokens : 0);
+    const std::size_t minibatches = std::min(settings_.num_minibatches, rollouts.groups.count());
+    off_policy_ = settings_.num_iterations * minibatches > 1;
+    if (off_policy_) remember_old_log_probs(policy, rollouts, rollouts.groups.count() / minibatches);
+
+    UpdateReport report;
+    for (std::size_t iteration = 0; iteration < settings_.num_iterations; ++iteration) {
+      for (std::size_t m = 0; m < minibatches; ++m) {
+        const GroupRange range{m * rollouts.groups.count() / minibatches,
+                               (m + 1) * rollouts.groups.count() / minibatches};
+        const bool first_visit = iteration == 0 && m == 0;
+        policy.zero_gradients();
+        accumulate(policy, rollouts, range, advantages, reference_log_probs, first_visit, communicator, report.loss);
+        if (first_visit) measure_gap(rollouts, range, report);
+        if (communicator.size() > 1) {
+          policy.visit([&](auto parameter) { communicator.all_reduce_sum(parameter.gradients); });
+        }
+        report.grad_norm =
+            settings_.max_grad_norm > 0.0 ? clip_global_norm(policy, settings_.max_grad_norm) : global_norm(policy);
+        optimizer_.step(policy, learning_rate);
+      }
+    }
+    report.loss.all_reduce(communicator);
+    return report;
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("optimizer", optimizer_);
+  }
+
+ private:
+  /// Log-probs under the current weights of the groups from `first_group` on; the groups before it are the first
+  /// mini-batch, whose own training pass supplies them.
+  void remember_old_log_probs(const P& policy, const Rollouts& rollouts, std::size_t first_group) {
+    old_log_probs_.resize(rollouts.tokens.size());
+    for_each_micro_batch(
+        rollouts, {first_group, rollouts.groups.count()}, settings_.micro_batch_tokens, [&](GroupRange micro) {
+          policy.log_probs(rollouts, micro, tokens_of(rollouts, micro, std::span<float>(old_log_probs_)));
+        });
+  }
+
+  template <Communicator Comm>
+  void accumulate(P& policy, const Rollouts& rollouts, GroupRange range, std::span<const float> advantages,
+                  std::span<const float> reference_log_probs, bool first_visit, Comm& communicator,
+                  LossReport& report) {
+    const std::size_t batch_row = rollouts.groups.offsets()[range.first];
+    const std::size_t batch_rows = rollouts.groups.offsets()[range.last] - batch_row;
+    const BatchCounts counts = count_batch(rollouts.tokens.offsets().subspan(batch_row, batch_rows + 1), communicator);
+    for_each_micro_batch(rollouts, range, settings_.micro_batch_tokens, [&](GroupRange micro) {
+      const auto log_probs = tokens_of(rollouts, micro, std::span<float>(log_probs_));
+      const auto entropies = tokens_of(rollouts, micro, std::span<float>(entropies_));
+      const auto d_log_probs = tokens_of(rollouts, micro, std::span<float>(d_log_probs_));
+      const auto d_entropies = tokens_of(rollouts, micro, std::span<float>(d_entropies_));
+      policy.forward(rollouts, micro, log_probs, entropies);
+      const auto old = tokens_of(rollouts, micro, std::span<float>(old_log_probs_));
+      if (first_visit && off_policy_) std::copy(log_probs.begin(), log_probs.end(), old.begin());
+      const std::size_t first_row = rollouts.groups.offsets()[micro.first];
+      const std::size_t rows = rollouts.groups.offsets()[micro.last] - first_row;
+      report += objective_(LossInput<float>{.log_probs = log_probs,
+                                            .old_log_probs = first_visit ? std::span<const float>{} : old,
+                                            .reference_log_probs = tokens_of(rollouts, micro, reference_log_probs),
+                                            .entropies = entropies,
+                                            .offsets = rollouts.tokens.offsets().subspan(first_row, rows + 1),
+                                            .advantages = advantages.subspan(first_row, rows),
+                                            .batch = counts,
+                                            .first_row = first_row},
+                           LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
+      policy.backward(d_log_probs, d_entropies);
+    });
+  }
+
+  void measure_gap(const Rollouts& rollouts, GroupRange range, UpdateReport& report) const {
+    const auto trained = tokens_of(rollouts, range, std::span<const float>(log_probs_));
+    const auto drawn = tokens_of(rollouts, range, std::span<const float>(rollouts.log_probs));
+    double sum = 0.0;
+    for (std::size_t t = 0; t < trained.size(); ++t) {
+      const double gap = std::abs(static_cast<double>(trained[t]) - static_cast<double>(drawn[t]));
+      sum += gap;
+      report.rollout_gap_max = std::max(report.rollout_gap_max, gap);
+    }
+    if (!trained.empty()) report.rollout_gap_mean = sum / static_cast<double>(trained.size());
+  }
+
+  TrainerSettings settings_;
+  Objective objective_;
+  Optimizer<Scalar> optimizer_;
+  bool off_policy_ = false;
+  std::vector<float> log_probs_;
+  std::vector<float> old_log_probs_;
+  std::vector<float> d_log_probs_;
+  std::vector<float> entropies_;
+  std::vector<float> d_entropies_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,81 @@
+#pragma once
+
+/// @file
+/// What one trainer step did: the figures that observers write, and the data they were computed from.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/data/decision.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/objective/report.hpp"
+
+namespace maestro {
+
+/// Mean and deviation (ddof 1) of a reward over the batch, missing values left out.
+struct RewardFigures {
+  std::string name;
+  double mean = 0.0;
+  double deviation = 0.0;
+  std::size_t count = 0;           ///< responses the reward applied to
+  double weight = 0.0;             ///< mean weight that the Conductor gave it
+  double probability = 0.0;        ///< mean propensity of its action
+  double frac_group_varies = 0.0;  ///< share of groups in which it is not constant
+};
+
+/// Wall-clock seconds by phase. The only figures that differ between two runs of the same seed.
+struct StepTimings {
+  double rollout = 0.0;
+  double rewards = 0.0;
+  double conductor = 0.0;  ///< decide, scalarise, observe, update
+  double training = 0.0;
+  double total = 0.0;
+};
+
+/// Figures of one step.
+struct StepReport {
+  std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
+  double epoch = 0.0;      ///< passes over the prompts so far; 0 where the caller chose the prompts
+  double learning_rate = 0.0;
+  LossReport loss;
+  double grad_norm = 0.0;    ///< global norm before clipping, of the step's last optimizer update
+  double reward_mean = 0.0;  ///< of the scalar rewards
+  double reward_deviation = 0.0;
+  double frac_reward_zero_std = 0.0;  ///< share of groups whose scalar rewards are all equal
+  double mean_length = 0.0;           ///< tokens of a response, the stop token included
+  double min_length = 0.0;
+  double max_length = 0.0;
+  double clipped_fraction = 0.0;  ///< share of responses cut at the length limit
+  double rollout_gap_mean = 0.0;  ///< |log-prob of the training pass - log-prob of the rollout|, nats
+  double rollout_gap_max = 0.0;
+  std::size_t response_tokens = 0;
+  std::size_t prompt_tokens = 0;
+  std::uint64_t total_tokens = 0;            ///< prompt and response tokens since the run began
+  std::vector<RewardFigures> rewards;        ///< (K)
+  double kl_to_uniform = 0.0;                ///< KL(mean q || uniform) of the Conductor's propensities, nats
+  std::optional<ConductorReport> conductor;  ///< present on steps where the Conductor updated
+  StepTimings seconds;
+};
+
+/// The data behind a report; valid until the next step.
+struct StepTrace {
+  const Rollouts& rollouts;
+  MatrixView<const float> rewards;  ///< (B x K)
+  const Decision& decision;
+  std::span<const float> scalar_rewards;  ///< (B)
+  std::span<const float> advantages;      ///< (B)
+};
+
+/// Anything that wants to see each step.
+template <class O>
+concept Observer = requires(O& observer, const StepReport& report, const StepTrace& trace) {
+  observer.on_step(report, trace);
+};
+
+}  // namespace maestro

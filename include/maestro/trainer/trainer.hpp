@@ -1,0 +1,273 @@
+#pragma once
+
+/// @file
+/// One step of MAESTRO: rollouts -> rewards -> Conductor -> scalarization -> advantages -> policy update, and the
+/// Conductor's own update on its slower clock.
+
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/conductor/probability.hpp"
+#include "maestro/core/communicator.hpp"
+#include "maestro/core/state.hpp"
+#include "maestro/core/statistics.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/objective/kl_penalty.hpp"
+#include "maestro/policy/policy.hpp"
+#include "maestro/policy/snapshot.hpp"
+#include "maestro/scalarization/scalarization.hpp"
+#include "maestro/trainer/policy_update.hpp"
+#include "maestro/trainer/settings.hpp"
+#include "maestro/trainer/step_report.hpp"
+
+namespace maestro {
+
+/// What Trainer needs of a set of rewards; RewardSet and ActiveRewards fit.
+template <class R>
+concept Rewards = requires(const R& rewards, const Rollouts& rollouts, MatrixView<float> out) {
+  { R::size } -> std::convertible_to<std::size_t>;
+  rewards.evaluate(rollouts, out);
+  rewards.names();
+};
+
+/// Trains a policy by GRPO on K rewards whose weights a Conductor chooses.
+///
+///     maestro::Trainer trainer{std::move(policy), rewards, conductor, maestro::GroupRelative{}, settings};
+///     while (more) report(trainer.step(prompts));
+///
+/// The parts are held by value; `policy()`, `rewards()`, `conductor()` give them back. The same seed, build, thread
+/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+template <Policy P, Rewards R, Conductor C, Scalarization S, Communicator Comm = SingleProcess>
+class Trainer {
+ public:
+  static constexpr std::size_t num_rewards = R::size;
+
+  /// @throws BadArgument for settings outside their domains.
+  Trainer(P policy, R rewards, C conductor, S scalarization, TrainerSettings settings, Comm communicator = {})
+      : settings_(std::move(settings)),
+        communicator_(std::move(communicator)),
+        policy_(std::move(policy)),
+        rewards_(std::move(rewards)),
+        conductor_(std::move(conductor)),
+        scalarization_(std::move(scalarization)),
+        update_(settings_) {
+    validate(settings_);
+    if (wants_weight_gradients(conductor_)) {
+      throw Unsupported(
+          "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
+          "scalarization gives yet; use the sampled or the counterfactual estimator");
+    }
+    if (settings_.objective.beta != 0.0) reference_.emplace(policy_);
+  }
+
+  /// Generates responses to `prompts`, learns from them, and says what happened.
+  /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; the policy is then as
+  /// the last optimizer update left it.
+  const StepReport& step(std::span<const Prompt> prompts) {
+    require(!prompts.empty(), "trainer: a step needs at least one prompt");
+    const auto start = Clock::now();
+    report_ = StepReport{};
+    follow_policy();
+    rollouts_ = policy_.generate(prompts, settings_.sampling, {.seed = settings_.seed, .step = step_});
+    report_.seconds.rollout = seconds_since(start);
+
+    const auto rewards_start = Clock::now();
+    score_rollouts();
+    report_.seconds.rewards = seconds_since(rewards_start);
+
+    const auto conductor_start = Clock::now();
+    weigh_rewards();
+    report_.seconds.conductor = seconds_since(conductor_start);
+
+    const auto training_start = Clock::now();
+    train_policy();
+    report_.seconds.training = seconds_since(training_start);
+
+    ++step_;
+    total_tokens_ += rollouts_.tokens.size() + rollouts_.prompt_tokens.size();
+    describe_step();
+    report_.seconds.total = seconds_since(start);
+    return report_;
+  }
+
+  /// The data of the last step.
+  StepTrace trace() const { return {rollouts_, scores_, decision_, scalar_rewards_, advantages_}; }
+  const StepReport& report() const { return report_; }
+  /// Steps done.
+  std::uint32_t steps_done() const { return step_; }
+
+  P& policy() { return policy_; }
+  const P& policy() const { return policy_; }
+  R& rewards() { return rewards_; }
+  const R& rewards() const { return rewards_; }
+  C& conductor() { return conductor_; }
+  const C& conductor() const { return conductor_; }
+  const TrainerSettings& settings() const { return settings_; }
+
+  /// Everything the next step depends on: see core/state.hpp.
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("step", step_);
+    v("total_tokens", total_tokens_);
+    v("policy", ParameterValues{policy_});
+    v("policy_update", update_);
+    if constexpr (Stateful<R>) v("rewards", rewards_);
+    if constexpr (Stateful<C>) v("conductor", conductor_);
+    if constexpr (Stateful<S>) v("scalarization", scalarization_);
+    if (reference_) v("reference", *reference_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+
+  /// Lets proxies and the KL reference catch up with the policy where their period says so.
+  void follow_policy() {
+    if constexpr (requires { rewards_.before_step(policy_, step_); }) rewards_.before_step(policy_, step_);
+    const bool due = settings_.reference_sync_steps > 0 && step_ > 0 && step_ % settings_.reference_sync_steps == 0;
+    if (reference_ && due) reference_->synchronise(policy_);
+  }
+
+  void score_rollouts() {
+    scores_.resize(rollouts_.size(), num_rewards);
+    rewards_.evaluate(rollouts_, scores_.view());
+    reference_log_probs_.clear();
+    penalty_.clear();
+    if (!reference_) return;
+    reference_log_probs_.resize(rollouts_.tokens.size());
+    for_each_micro_batch(rollouts_, {0, rollouts_.groups.count()}, settings_.micro_batch_tokens, [&](GroupRange range) {
+      reference_->log_probs(rollouts_, range, tokens_of(rollouts_, range, std::span<float>(reference_log_probs_)));
+    });
+    if (settings_.objective.kl_placement != KlPlacement::reward) return;
+    penalty_.resize(rollouts_.size());
+    kl_penalty(settings_.objective.beta, settings_.objective.kl_estimator, rollouts_.log_probs, reference_log_probs_,
+               rollouts_.tokens.offsets(), penalty_);
+  }
+
+  void weigh_rewards() {
+    rows_.clear();
+    for (const Prompt& prompt : rollouts_.prompts) rows_.push_back(prompt.row);
+    const std::size_t responses = rollouts_.size();
+    decision_ = conductor_.decide({.hidden = rollouts_.hidden,
+                                   .rewards = scores_,
+                                   .groups = rollouts_.groups,
+                                   .rows = rows_,
+                                   .seed = settings_.seed,
+                                   .step = step_});
+    advantages_.resize(responses);
+    scalar_rewards_.resize(responses);
+    const bool counterfactual = wants_counterfactuals(conductor_);
+    counterfactuals_.resize(counterfactual ? responses : 0, num_rewards);
+    scalarization_(ScalarizationInput{scores_, decision_, rollouts_.groups, penalty_},
+                   ScalarizationOutput{advantages_, scalar_rewards_, counterfactuals_}, communicator_);
+    conductor_.observe({.decision = decision_,
+                        .hidden = rollouts_.hidden,
+                        .groups = rollouts_.groups,
+                        .advantages = advantages_,
+                        .counterfactuals = counterfactuals_,
+                        .step = step_});
+    report_.conductor = conductor_.update();
+  }
+
+  void train_policy() {
+    report_.learning_rate = settings_.learning_rate * learning_rate_factor(settings_.schedule, step_);
+    const UpdateReport done =
+        update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate, communicator_);
+    report_.loss = done.loss;
+    report_.grad_norm = done.grad_norm;
+    report_.rollout_gap_mean = done.rollout_gap_mean;
+    report_.rollout_gap_max = done.rollout_gap_max;
+  }
+
+  void describe_step() {
+    report_.step = step_;
+    report_.total_tokens = total_tokens_;
+    report_.response_tokens = rollouts_.tokens.size();
+    report_.prompt_tokens = rollouts_.prompt_tokens.size();
+    describe_lengths();
+    const Moments scalar = moments_of(scalar_rewards_.data(), scalar_rewards_.size());
+    report_.reward_mean = scalar.mean;
+    report_.reward_deviation = scalar.deviation(1);
+    report_.frac_reward_zero_std = 1.0 - share_of_varying_groups([&](std::size_t i) { return scalar_rewards_[i]; });
+    report_.rewards.clear();
+    const auto names = rewards_.names();
+    for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards.push_back(describe_reward(k, std::string(names[k])));
+    report_.kl_to_uniform = kl_to_uniform(decision_);
+  }
+
+  void describe_lengths() {
+    const auto length = [&](std::size_t i) { return static_cast<double>(rollouts_.tokens.length(i)); };
+    std::size_t cut = 0;
+    report_.min_length = length(0);
+    double sum = 0.0;
+    for (std::size_t i = 0; i < rollouts_.size(); ++i) {
+      report_.min_length = std::min(report_.min_length, length(i));
+      report_.max_length = std::max(report_.max_length, length(i));
+      sum += length(i);
+      if (rollouts_.finish[i] == Finish::length) ++cut;
+    }
+    const auto count = static_cast<double>(rollouts_.size());
+    report_.mean_length = sum / count;
+    report_.clipped_fraction = static_cast<double>(cut) / count;
+  }
+
+  RewardFigures describe_reward(std::size_t k, std::string name) const {
+    const std::size_t responses = rollouts_.size();
+    const Moments score = moments_of(responses, [&](std::size_t i) { return scores_(i, k); });
+    RewardFigures figures{.name = std::move(name),
+                          .mean = score.count > 0 ? score.mean : std::nan(""),
+                          .deviation = score.deviation(1),
+                          .count = score.count};
+    figures.weight = moments_of(responses, [&](std::size_t i) { return decision_.weights(i, k); }).mean;
+    if (!decision_.probabilities.empty()) {
+      figures.probability = moments_of(responses, [&](std::size_t i) { return decision_.probabilities(i, k); }).mean;
+    }
+    figures.frac_group_varies = share_of_varying_groups([&](std::size_t i) { return scores_(i, k); });
+    return figures;
+  }
+
+  template <class Get>
+  double share_of_varying_groups(const Get& get) const {
+    const Groups& groups = rollouts_.groups;
+    std::size_t varying = 0;
+    for (std::size_t g = 0; g < groups.count(); ++g) {
+      const std::size_t first = groups.begin(g);
+      if (moments_of(groups.size(g), [&](std::size_t i) { return get(first + i); }).squares > 0.0) ++varying;
+    }
+    return static_cast<double>(varying) / static_cast<double>(groups.count());
+  }
+
+  TrainerSettings settings_;
+  Comm communicator_;
+  P policy_;
+  R rewards_;
+  C conductor_;
+  S scalarization_;
+  PolicyUpdate<P> update_;
+  std::optional<Snapshot<P>> reference_;
+  std::uint32_t step_ = 0;
+  std::uint64_t total_tokens_ = 0;
+
+  Rollouts rollouts_;
+  Matrix<float> scores_;  // (B x K)
+  Decision decision_;
+  Matrix<float> counterfactuals_;
+  std::vector<std::int64_t> rows_;
+  std::vector<float> advantages_;
+  std::vector<float> scalar_rewards_;
+  std::vector<float> reference_log_probs_;
+  std::vector<float> penalty_;
+  StepReport report_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,84 @@
+#include <boost/test/unit_test.hpp>
+#include <set>
+#include <vector>
+
+#include "maestro/trainer/bootstrap.hpp"
+#include "maestro/trainer/prompt_order.hpp"
+
+namespace {
+
+std::vector<maestro::Prompt> numbered(std::size_t count) {
+  std::vector<maestro::Prompt> prompts(count);
+  for (std::size_t i = 0; i < count; ++i) prompts[i].row = static_cast<std::int64_t>(i);
+  return prompts;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(prompt_order)
+
+BOOST_AUTO_TEST_CASE(each_epoch_holds_every_prompt_once) {
+  const auto data = numbered(10);
+  maestro::PromptOrder order(data, 4, 7);
+  std::vector<std::int64_t> rows;
+  for (std::uint32_t step = 0; step < 5; ++step) {
+    for (const auto& prompt : order.batch(step)) rows.push_back(prompt.row);
+  }
+  BOOST_TEST(rows.size() == 20u);
+  BOOST_TEST(std::set<std::int64_t>(rows.begin(), rows.begin() + 10).size() == 10u);
+  BOOST_TEST(std::set<std::int64_t>(rows.begin() + 10, rows.end()).size() == 10u);
+  BOOST_TEST(!std::equal(rows.begin(), rows.begin() + 10, rows.begin() + 10));
+}
+
+BOOST_AUTO_TEST_CASE(a_step_depends_on_nothing_but_its_number) {
+  const auto data = numbered(10);
+  maestro::PromptOrder walked(data, 4, 7);
+  for (std::uint32_t step = 0; step < 9; ++step) walked.batch(step);
+  maestro::PromptOrder jumped(data, 4, 7);
+  const auto a = walked.batch(9);
+  const auto b = jumped.batch(9);
+  for (std::size_t i = 0; i < 4; ++i) BOOST_TEST(a[i].row == b[i].row);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_may_be_larger_than_the_data) {
+  const auto data = numbered(3);
+  maestro::PromptOrder order(data, 8, 1);
+  BOOST_TEST(order.batch(0).size() == 8u);
+  BOOST_TEST(order.epoch(3) == 8.0);
+}
+
+BOOST_AUTO_TEST_CASE(no_data_is_refused) { BOOST_CHECK_THROW(maestro::PromptOrder({}, 4, 7), maestro::BadArgument); }
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(bootstrap)
+
+BOOST_AUTO_TEST_CASE(equal_values_have_no_width) {
+  const std::vector<double> values(20, 0.25);
+  const auto interval = maestro::bootstrap_mean(values);
+  BOOST_TEST(interval.mean == 0.25);
+  BOOST_TEST(interval.low == 0.25);
+  BOOST_TEST(interval.high == 0.25);
+}
+
+// For n values of deviation s the interval of the mean is about mean +- 1.96 s / sqrt(n).
+BOOST_AUTO_TEST_CASE(width_is_that_of_the_normal_approximation) {
+  std::vector<double> values;
+  const maestro::RandomStream stream({.seed = 3});
+  for (std::uint32_t i = 0; i < 400; ++i) values.push_back(1.0 + 2.0 * stream.normal(i));
+  const auto interval = maestro::bootstrap_mean(values);
+  const auto moments = maestro::moments_of(values.data(), values.size());
+  const double half = 1.96 * moments.deviation(1) / 20.0;
+  BOOST_TEST(interval.mean == moments.mean);
+  BOOST_TEST(std::abs(interval.high - interval.mean - half) < 0.1 * half);
+  BOOST_TEST(std::abs(interval.mean - interval.low - half) < 0.1 * half);
+}
+
+BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
+  const std::vector<double> values{1.0};
+  BOOST_CHECK_THROW(maestro::bootstrap_mean({}), maestro::BadArgument);
+  BOOST_CHECK_THROW(maestro::bootstrap_mean(values, {.resamples = 0}), maestro::BadArgument);
+  BOOST_CHECK_THROW(maestro::bootstrap_mean(values, {.level = 1.0}), maestro::BadArgument);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

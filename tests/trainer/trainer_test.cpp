@@ -1,0 +1,180 @@
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "maestro/conductor/fixed.hpp"
+#include "maestro/trainer/loop.hpp"
+#include "trainer/tiny.hpp"
+
+BOOST_AUTO_TEST_SUITE(trainer)
+
+BOOST_AUTO_TEST_CASE(reports_the_step) {
+  auto trainer = tiny::trainer();
+  const auto prompts = tiny::prompts(6);
+  const maestro::StepReport& report = trainer.step(prompts);
+  BOOST_TEST(report.step == 1u);
+  BOOST_TEST(report.response_tokens == 6u * 8u * 2u);
+  BOOST_TEST(report.mean_length == 2.0);
+  BOOST_TEST(report.rewards.size() == 2u);
+  BOOST_TEST(report.rewards[0].name == "match");
+  BOOST_TEST(report.rewards[0].count == 48u);
+  BOOST_TEST(std::abs(report.rewards[0].weight + report.rewards[1].weight - 1.0) < 1e-6);
+  BOOST_TEST(report.frac_reward_zero_std >= 0.0);
+  const auto trace = trainer.trace();
+  BOOST_TEST(trace.advantages.size() == 48u);
+  BOOST_TEST(trace.rewards.rows() == 48u);
+}
+
+BOOST_AUTO_TEST_CASE(first_ratio_is_exactly_one) {
+  auto trainer = tiny::trainer();
+  const auto prompts = tiny::prompts(6);
+  for (int i = 0; i < 3; ++i) {
+    const auto& report = trainer.step(prompts);
+    BOOST_TEST(report.loss.ratio_max == 1.0);
+    BOOST_TEST(report.loss.ratio_mean() == 1.0);
+    BOOST_TEST(report.rollout_gap_max < 1e-6);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(later_visits_have_other_ratios) {
+  auto settings = tiny::settings();
+  settings.num_iterations = 2;
+  auto repeated = tiny::trainer(settings);
+  const auto prompts = tiny::prompts(6);
+  BOOST_TEST(repeated.step(prompts).loss.ratio_max > 1.0);
+  settings.num_iterations = 1;
+  settings.num_minibatches = 3;
+  auto split = tiny::trainer(settings);
+  BOOST_TEST(split.step(prompts).loss.ratio_max > 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(micro_batches_change_nothing_but_rounding) {
+  auto settings = tiny::settings();
+  auto whole = tiny::trainer(settings);
+  settings.micro_batch_tokens = 1;
+  auto split = tiny::trainer(settings);
+  const auto prompts = tiny::prompts(6);
+  const double norm = whole.step(prompts).grad_norm;
+  BOOST_TEST(norm > 0.0);
+  BOOST_TEST(std::abs(split.step(prompts).grad_norm - norm) < 1e-6 * norm);
+}
+
+BOOST_AUTO_TEST_CASE(same_seed_same_bits) {
+  auto a = tiny::trainer();
+  auto b = tiny::trainer();
+  const auto prompts = tiny::prompts();
+  maestro::run_loop(a, prompts, {.steps = 7});
+  maestro::run_loop(b, prompts, {.steps = 7});
+  BOOST_TEST((tiny::state_of(a) == tiny::state_of(b)));
+  auto settings = tiny::settings();
+  settings.seed = 12;
+  auto c = tiny::trainer(settings);
+  maestro::run_loop(c, prompts, {.steps = 7});
+  BOOST_TEST((tiny::state_of(a) != tiny::state_of(c)));
+}
+
+BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
+  auto trainer = tiny::trainer(tiny::settings(), {.period = 3});
+  const auto prompts = tiny::prompts(6);
+  for (int i = 1; i <= 9; ++i) BOOST_TEST(trainer.step(prompts).conductor.has_value() == (i % 3 == 0));
+}
+
+BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {
+  auto trainer = tiny::trainer(tiny::settings(), {.estimator = maestro::Estimator::counterfactual, .period = 1});
+  const auto& report = trainer.step(tiny::prompts(6));
+  BOOST_REQUIRE(report.conductor.has_value());
+  BOOST_TEST(report.conductor->gradient_norm > 0.0);
+}
+
+BOOST_AUTO_TEST_CASE(training_raises_the_reward) {
+  const auto prompts = tiny::prompts();
+  auto settings = tiny::settings();
+  auto trainer =
+      maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), maestro::RewardSet<tiny::Match>{tiny::Match{}},
+                       maestro::EqualWeights<1>{}, maestro::GroupRelative{}, settings);
+  const double before = trainer.step(prompts).rewards[0].mean;
+  maestro::run_loop(trainer, prompts, {.steps = 100});
+  BOOST_TEST(before < 0.6);
+  BOOST_TEST(trainer.report().rewards[0].mean > 0.95);
+}
+
+BOOST_AUTO_TEST_CASE(kl_to_the_reference_holds_the_policy_back) {
+  const auto prompts = tiny::prompts();
+  const auto moved = [&](double beta, maestro::KlPlacement placement) {
+    auto settings = tiny::settings();
+    settings.objective.beta = beta;
+    settings.objective.kl_placement = placement;
+    if (placement == maestro::KlPlacement::reward) settings.objective.kl_estimator = maestro::KlEstimator::k1;
+    auto trainer = tiny::trainer(settings);
+    maestro::run_loop(trainer, prompts, {.steps = 60});
+    double square = 0.0;
+    for (std::size_t c = 0; c < 3; ++c) {
+      for (const float logit : trainer.policy().logits().row(c)) square += double{logit} * double{logit};
+    }
+    return square;
+  };
+  const double loose = moved(0.0, maestro::KlPlacement::loss);
+  BOOST_TEST(moved(1.0, maestro::KlPlacement::loss) < 0.5 * loose);
+  BOOST_TEST(moved(1.0, maestro::KlPlacement::reward) < 0.8 * loose);
+}
+
+BOOST_AUTO_TEST_CASE(groups_of_one_and_one_reward_run) {
+  auto settings = tiny::settings();
+  settings.sampling.num_generations = 1;
+  settings.prompts_per_step = 1;
+  auto trainer = tiny::trainer(settings);
+  const auto& report = trainer.step(tiny::prompts(1));
+  BOOST_TEST(report.loss.policy_loss == 0.0);
+  for (const float advantage : trainer.trace().advantages) BOOST_TEST(advantage == 0.0f);
+}
+
+namespace {
+struct Broken {
+  static constexpr std::string_view name = "broken";
+  float operator()(const maestro::Completion& c) const { return c.row == 3 ? std::nanf("") : 0.0f; }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_bad_reward_stops_the_step_and_names_its_place) {
+  auto trainer = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), maestro::RewardSet<Broken>{Broken{}},
+                                  maestro::EqualWeights<1>{}, maestro::GroupRelative{}, tiny::settings());
+  const auto before = tiny::state_of(trainer);
+  BOOST_CHECK_EXCEPTION(trainer.step(tiny::prompts(2)), maestro::BadData, [](const maestro::BadData& error) {
+    return std::string(error.what()).find("broken") != std::string::npos;
+  });
+  BOOST_TEST((tiny::state_of(trainer) == before));
+}
+
+BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
+  auto settings = tiny::settings();
+  settings.num_minibatches = 7;
+  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+  settings = tiny::settings();
+  settings.learning_rate = -1.0;
+  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+}
+
+namespace {
+struct Recorder {
+  std::vector<std::uint32_t> steps;
+  void on_step(const maestro::StepReport& report, const maestro::StepTrace&) { steps.push_back(report.step); }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_loop_saves_and_stops_between_steps) {
+  auto trainer = tiny::trainer();
+  const auto prompts = tiny::prompts();
+  Recorder recorder;
+  std::vector<std::uint32_t> saved;
+  maestro::LoopSettings loop{.steps = 10,
+                             .save_every = 3,
+                             .should_stop = [&] { return trainer.steps_done() == 7; },
+                             .save = [&] { saved.push_back(trainer.steps_done()); }};
+  BOOST_TEST((maestro::run_loop(trainer, prompts, loop, recorder) == maestro::LoopEnd::stopped));
+  BOOST_TEST(saved == (std::vector<std::uint32_t>{3, 6, 7}), boost::test_tools::per_element());
+  loop.should_stop = {};
+  BOOST_TEST((maestro::run_loop(trainer, prompts, loop, recorder) == maestro::LoopEnd::finished));
+  BOOST_TEST(saved == (std::vector<std::uint32_t>{3, 6, 7, 9, 10}), boost::test_tools::per_element());
+  BOOST_TEST(recorder.steps.size() == 10u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
