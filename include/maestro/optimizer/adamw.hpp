@@ -50,8 +50,9 @@ class AdamW {
     prepare(layout_of(part));
     ++step_;
     const auto steps = static_cast<double>(step_);
-    AdamWStep<T> s{.beta1 = static_cast<T>(settings_.beta1),
+    AdamWStep<T> s{.first_share = static_cast<T>(1.0 - settings_.beta1),
                    .beta2 = static_cast<T>(settings_.beta2),
+                   .second_share = static_cast<T>(1.0 - settings_.beta2),
                    .keep = T(1),
                    .step_size = static_cast<T>(learning_rate / (1.0 - std::pow(settings_.beta1, steps))),
                    .second_root = static_cast<T>(std::sqrt(1.0 - std::pow(settings_.beta2, steps))),

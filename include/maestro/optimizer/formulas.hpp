@@ -12,11 +12,12 @@ namespace maestro {
 /// The scalars of one AdamW step, computed once in double.
 template <class T>
 struct AdamWStep {
-  T beta1;
+  T first_share;  ///< 1 - beta1, subtracted in double: 1 - 0.999f is 5e-5 off
   T beta2;
-  T keep;         ///< 1 - learning rate * weight decay
-  T step_size;    ///< learning rate / (1 - beta1^step)
-  T second_root;  ///< sqrt(1 - beta2^step)
+  T second_share;  ///< 1 - beta2
+  T keep;          ///< 1 - learning rate * weight decay
+  T step_size;     ///< learning rate / (1 - beta1^step)
+  T second_root;   ///< sqrt(1 - beta2^step)
   T epsilon;
 };
 
@@ -24,8 +25,8 @@ struct AdamWStep {
 /// Source: Loshchilov and Hutter 2019; torch.optim.AdamW.
 template <class T>
 MAESTRO_HD inline void adamw_element(T& value, T gradient, T& first, T& second, const AdamWStep<T>& s) {
-  first += (T(1) - s.beta1) * (gradient - first);
-  second = s.beta2 * second + (T(1) - s.beta2) * gradient * gradient;
+  first += s.first_share * (gradient - first);
+  second = s.beta2 * second + s.second_share * gradient * gradient;
   value = s.keep * value - s.step_size * first / (std::sqrt(second) / s.second_root + s.epsilon);
 }
 

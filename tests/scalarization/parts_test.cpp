@@ -1,0 +1,208 @@
+#include <barrier>
+#include <boost/test/unit_test.hpp>
+#include <limits>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "scalarization/support.hpp"
+
+using namespace maestro;
+
+namespace {
+
+template <class E, class F>
+std::string message_of(F&& f) {
+  try {
+    f();
+  } catch (const E& e) {
+    return e.what();
+  }
+  return "nothing thrown";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// Ranks as threads that add up in rank order.
+struct Team {
+  explicit Team(std::size_t ranks) : parts(ranks), gate(static_cast<std::ptrdiff_t>(ranks)) {}
+  std::vector<std::vector<double>> parts;
+  std::barrier<> gate;
+};
+
+class ThreadRank {
+ public:
+  ThreadRank(Team& team, std::size_t rank) : team_(&team), rank_(rank) {}
+  std::size_t rank() const { return rank_; }
+  std::size_t size() const { return team_->parts.size(); }
+  void all_reduce_sum(std::span<double> values) {
+    team_->parts[rank_].assign(values.begin(), values.end());
+    barrier();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = 0;
+      for (const auto& part : team_->parts) values[i] += part[i];
+    }
+    barrier();
+  }
+  void all_reduce_sum(std::span<float>) {}
+  void barrier() { team_->gate.arrive_and_wait(); }
+
+ private:
+  Team* team_;
+  std::size_t rank_;
+};
+
+Matrix<float> rows_of(const Matrix<float>& m, std::size_t begin, std::size_t end) {
+  Matrix<float> part(end - begin, m.cols());
+  for (std::size_t i = begin; i < end; ++i) {
+    for (std::size_t k = 0; k < m.cols(); ++k) part(i - begin, k) = m(i, k);
+  }
+  return part;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(parts)
+
+BOOST_AUTO_TEST_CASE(ranks_share_the_batch_figures) {
+  const test::Scene scene(3);
+  // Rank 1 has the groups 3 to 5, rank 2 none at all.
+  const std::size_t cut = scene.groups.begin(3);
+  const std::vector<std::size_t> first_sizes{5, 1, 0}, second_sizes{7, 2, 8};
+  for (const auto name : {"batch", "gdpo", "group"}) {
+    const AnyScalarization scalarization(name);
+    const auto whole =
+        test::run(scalarization, scene.rewards, scene.decision, scene.groups, test::Want::counterfactuals);
+    Team team(3);
+    std::vector<test::Result> results(3);
+    std::vector<std::thread> threads;
+    for (std::size_t rank = 0; rank < 3; ++rank) {
+      threads.emplace_back([&, rank] {
+        const std::size_t begin = rank == 0 ? 0 : rank == 1 ? cut : scene.rewards.rows();
+        const std::size_t end = rank == 0 ? cut : scene.rewards.rows();
+        Decision decision;
+        decision.weights = rows_of(scene.decision.weights, begin, end);
+        decision.base = rows_of(scene.decision.base, begin, end);
+        decision.emphasis = scene.decision.emphasis;
+        const auto& actions = scene.decision.actions;
+        decision.actions.assign(actions.begin() + std::ptrdiff_t(begin), actions.begin() + std::ptrdiff_t(end));
+        const Groups groups = rank == 0   ? Groups::from_sizes(first_sizes)
+                              : rank == 1 ? Groups::from_sizes(second_sizes)
+                                          : Groups();
+        ThreadRank comm(team, rank);
+        results[rank] = test::run(scalarization, rows_of(scene.rewards, begin, end), decision, groups, comm,
+                                  test::Want::counterfactuals);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    for (std::size_t i = 0; i < scene.rewards.rows(); ++i) {
+      const auto& part = results[i < cut ? 0 : 1];
+      const std::size_t j = i < cut ? i : i - cut;
+      BOOST_TEST(std::abs(part.advantages[j] - whole.advantages[i]) < 1e-6f);
+      for (std::size_t k = 0; k < 3; ++k) {
+        BOOST_TEST(std::abs(part.counterfactuals(j, k) - whole.counterfactuals(i, k)) < 1e-6f);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(batch_moments_of_equal_values_are_exact) {
+  SingleProcess comm;
+  const Moments moments = batch_moments(
+      7, [](std::size_t) { return 0.1; }, comm);
+  BOOST_TEST(moments.mean == 0.1);
+  BOOST_TEST(moments.squares == 0.0);
+  BOOST_TEST(moments.count == 7u);
+  const Moments none = batch_moments(
+      0, [](std::size_t) { return 0.1; }, comm);
+  BOOST_TEST(none.count == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(replacing_a_value_updates_the_moments) {
+  const std::vector<double> before{0.3, 1.1, -0.4, 0.3, 1e6};
+  for (std::size_t which = 0; which < before.size(); ++which) {
+    std::vector<double> after = before;
+    after[which] = 0.7;
+    const Moments exact = moments_of(after.data(), after.size());
+    const Moments updated = replace_one(moments_of(before.data(), before.size()), before[which], 0.7);
+    const Moments same = replace_one(moments_of(before.data(), before.size()), 0.7, 0.7);
+    BOOST_TEST(std::abs(updated.mean - exact.mean) < 1e-9);
+    // A few ulp of the larger sum of squares, here 1e12 before and 1 after the change of the last value.
+    BOOST_TEST(std::abs(updated.squares - exact.squares) < 2e-3);
+    BOOST_TEST(same.squares == moments_of(before.data(), before.size()).squares);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(normalisers) {
+  const auto rewards = test::matrix({{1, 5}, {3, 5}, {3, test::missing}, {test::missing, 5}, {2, 5}, {9, 7}});
+  const std::vector<std::size_t> sizes{5, 0, 1};
+  const Groups groups = Groups::from_sizes(sizes);
+  Matrix<double> out(6, 2, -9.0);
+  normalise({.kind = Normalisation::rank}, rewards.view(), groups, out.view());
+  BOOST_TEST(out(0, 0) == 0.0);
+  BOOST_TEST(out(4, 0) == 1.0 / 3);
+  BOOST_TEST(out(1, 0) == 2.5 / 3);
+  BOOST_TEST(out(2, 0) == 2.5 / 3);
+  BOOST_TEST(std::isnan(out(3, 0)));
+  BOOST_TEST(std::isnan(out(2, 1)));
+  BOOST_TEST(out(0, 1) == 0.5);
+  BOOST_TEST(out(5, 0) == 0.5);
+  normalise({.kind = Normalisation::z_score, .ddof = 0, .epsilon = 0.0}, rewards.view(), groups, out.view());
+  BOOST_TEST(std::abs(out(0, 0) + 1.25 / std::sqrt(0.6875)) < 1e-14);
+  BOOST_TEST(std::isnan(out(3, 0)));
+  BOOST_TEST(out(0, 1) == 0.0);
+  BOOST_TEST(out(5, 0) == 0.0);
+  normalise({.kind = Normalisation::none}, rewards.view(), groups, out.view());
+  BOOST_TEST(out(5, 1) == 7.0);
+}
+
+BOOST_AUTO_TEST_CASE(bad_values_name_their_place) {
+  auto rewards = test::matrix({{1, 2}, {3, 4}, {5, 6}});
+  Decision decision = test::shared_weights(3, {1, 1});
+  const Groups groups = Groups::even(1, 3);
+  for (const auto name : scalarization_names) {
+    const AnyScalarization scalarization(name);
+    rewards(2, 1) = std::numeric_limits<float>::infinity();
+    const auto infinite = message_of<BadData>([&] { test::run(scalarization, rewards, decision, groups); });
+    BOOST_TEST(contains(infinite, "row 2, reward 1"), infinite);
+    rewards(2, 1) = 6;
+    decision.weights(1, 0) = test::missing;
+    const auto weight = message_of<BadData>([&] { test::run(scalarization, rewards, decision, groups); });
+    BOOST_TEST(contains(weight, "row 1, the weight of reward 0"), weight);
+    decision.weights(1, 0) = -2;  // any finite weight is fine
+    test::run(scalarization, rewards, decision, groups);
+    const auto penalty = message_of<BadData>([&] {
+      test::run(scalarization, rewards, decision, groups, test::Want::advantages, {0, test::missing, 0});
+    });
+    BOOST_TEST(contains(penalty, "row 1, the penalty"), penalty);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(shapes_are_checked) {
+  const auto rewards = test::matrix({{1, 2}, {3, 4}, {5, 6}});
+  const GroupRelative scalarization;
+  const Groups groups = Groups::even(1, 3);
+  BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1}), groups), BadArgument);
+  BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1, 1}), Groups::even(1, 2)),
+                    BadArgument);
+  Decision no_base = test::shared_weights(3, {1, 1});
+  no_base.base.resize(0, 0);
+  test::run(scalarization, rewards, no_base, groups);
+  const auto message =
+      message_of<BadArgument>([&] { test::run(scalarization, rewards, no_base, groups, test::Want::counterfactuals); });
+  BOOST_TEST(contains(message, "decision.base"), message);
+}
+
+BOOST_AUTO_TEST_CASE(options_out_of_domain_are_refused) {
+  BOOST_CHECK_THROW(GroupRelative({.epsilon = -1.0}), BadArgument);
+  BOOST_CHECK_THROW(GroupRelative({.epsilon = std::nan("")}), BadArgument);
+  BOOST_CHECK_THROW(GroupRelative({.ddof = 2}), BadArgument);
+  BOOST_CHECK_THROW(Gdpo({.batch_epsilon = -1.0}), BadArgument);
+  BOOST_CHECK_THROW(OwnWeightBaseline({.ddof = -1}), BadArgument);
+  BOOST_CHECK_THROW(Rloo({.normaliser = {.epsilon = -1.0}}), BadArgument);
+  const auto message = message_of<BadArgument>([] { AnyScalarization("grpoo"); });
+  BOOST_TEST(contains(message, "'grpoo'"), message);
+  BOOST_TEST(contains(message, "group, batch, none, gdpo, dr_grpo, rloo, own_weight"), message);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
