@@ -4,14 +4,13 @@
 /// Log-sum-exp and entropy of a row of logits, in one pass or block by block, without storing probabilities.
 /// Neutral apart from std::span: no Eigen.
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <span>
 
 #include "maestro/core/platform.hpp"
+#include "maestro/model/layers/vector_loops.hpp"
 
 namespace maestro {
 
@@ -20,44 +19,8 @@ namespace detail {
 /// Below this exponent exp counts as 0.
 template <class T>
 inline constexpr T exp_floor = sizeof(T) == sizeof(float) ? T(-87) : T(-708);
-
-/// exp(x) for x in [exp_floor, 88]; NaN gives NaN. The float version has no branches and no library call, so a loop
-/// over it is vectorised; its error is below 2 ulp. Source: Cephes expf.
-inline float fast_exp(float x) {
-  constexpr float rounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer kept in the low bits
-  const float shifted = x * 1.44269504088896341f + rounder;
-  const float n = shifted - rounder;
-  float r = x - n * 0.693359375f;
-  r = r + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  const float y = (p * r) * r + r + 1.0f;
-  const std::uint32_t scale = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;
-  return y * std::bit_cast<float>(scale);
-}
-inline double fast_exp(double x) { return std::exp(x); }
-
-/// Lanes of a vectorised sum, and the values each takes before it is added to a double.
-inline constexpr std::size_t sum_lanes = 16;
+/// Values a vectorised sum takes before it is added to a double.
 inline constexpr std::size_t sum_block = 32 * sum_lanes;
-
-template <class T>
-T largest(std::span<const T> values) {
-  T lanes[sum_lanes];
-  for (T& lane : lanes) lane = -std::numeric_limits<T>::infinity();
-  const std::size_t whole = values.size() - values.size() % sum_lanes;
-  for (std::size_t i = 0; i < whole; i += sum_lanes) {
-    for (std::size_t l = 0; l < sum_lanes; ++l) lanes[l] = values[i + l] > lanes[l] ? values[i + l] : lanes[l];
-  }
-  T best = -std::numeric_limits<T>::infinity();
-  for (std::size_t i = whole; i < values.size(); ++i) best = values[i] > best ? values[i] : best;
-  for (const T lane : lanes) best = lane > best ? lane : best;
-  return best;
-}
 
 }  // namespace detail
 
@@ -84,9 +47,9 @@ struct SoftmaxState {
 template <class T>
 void add_logits(SoftmaxState& state, std::span<const T> logits, std::span<T> weights = {}) {
   if (logits.empty()) return;
-  const T top = detail::largest(logits);
+  const T top = largest(logits.data(), logits.size());
   if (!std::isfinite(top)) {
-    bool broken = top > T(0);
+    bool broken = !(top < T(0));
     for (const T z : logits) broken = broken || z != z;
     if (broken) state.sum = std::numeric_limits<double>::quiet_NaN();
     for (T& weight : weights) weight = T(0);
@@ -98,19 +61,19 @@ void add_logits(SoftmaxState& state, std::span<const T> logits, std::span<T> wei
   T exps[detail::sum_block];
   for (std::size_t begin = 0; begin < logits.size(); begin += detail::sum_block) {
     const std::size_t count = logits.size() - begin < detail::sum_block ? logits.size() - begin : detail::sum_block;
-    T lane_sum[detail::sum_lanes] = {};
-    T lane_weighted[detail::sum_lanes] = {};
+    T lane_sum[sum_lanes] = {};
+    T lane_weighted[sum_lanes] = {};
     const T* z = logits.data() + begin;
     T* e = weights.empty() ? exps : weights.data() + begin;
     for (std::size_t i = 0; i < count; ++i) {
       const T x = z[i] - top;
       const T inside = x < floor ? floor : x;
-      const T value = detail::fast_exp(inside);
+      const T value = fast_exp(inside);
       e[i] = x < floor ? T(0) : value;
     }
-    const std::size_t whole = count - count % detail::sum_lanes;
-    for (std::size_t i = 0; i < whole; i += detail::sum_lanes) {
-      for (std::size_t l = 0; l < detail::sum_lanes; ++l) {
+    const std::size_t whole = count - count % sum_lanes;
+    for (std::size_t i = 0; i < whole; i += sum_lanes) {
+      for (std::size_t l = 0; l < sum_lanes; ++l) {
         const T x = z[i + l] - top;
         lane_sum[l] += e[i + l];
         lane_weighted[l] += e[i + l] * (x < floor ? floor : x);
@@ -121,7 +84,7 @@ void add_logits(SoftmaxState& state, std::span<const T> logits, std::span<T> wei
       lane_sum[i - whole] += e[i];
       lane_weighted[i - whole] += e[i] * (x < floor ? floor : x);
     }
-    for (std::size_t l = 0; l < detail::sum_lanes; ++l) {
+    for (std::size_t l = 0; l < sum_lanes; ++l) {
       sum += static_cast<double>(lane_sum[l]);
       weighted += static_cast<double>(lane_weighted[l]);
     }
@@ -155,7 +118,7 @@ void softmax_gradient(const SoftmaxState& state, double d_log_prob, double d_ent
   for (T& z : logits) {
     const T x = z - max;
     const T inside = x < floor ? floor : x;
-    const T value = scale * detail::fast_exp(inside) * (constant - slope * (inside - log_sum));
+    const T value = scale * fast_exp(inside) * (constant - slope * (inside - log_sum));
     z = x < floor ? T(0) : value;
   }
 }

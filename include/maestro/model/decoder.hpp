@@ -1,0 +1,236 @@
+#pragma once
+
+/// @file
+/// Decoding with cached keys and values: a prompt runs once, its responses share its cache and own a tail.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/data/groups.hpp"
+#include "maestro/data/ragged.hpp"
+#include "maestro/model/block.hpp"
+#include "maestro/model/kv_cache.hpp"
+#include "maestro/model/layers/embedding.hpp"
+#include "maestro/model/layers/tile_product.hpp"
+#include "maestro/model/layers/vector_loops.hpp"
+#include "maestro/model/packed_batch.hpp"
+#include "maestro/model/transformer.hpp"
+#include "maestro/model/weights.hpp"
+
+namespace maestro {
+
+/// What a decoder has run so far.
+struct DecoderCounters {
+  std::size_t prompt_rows = 0;    ///< rows of prefill: each prompt token once, whatever the group's size
+  std::size_t response_rows = 0;  ///< rows of all steps
+  std::size_t steps = 0;
+};
+
+/// Runs one model's forward pass token by token. All responses advance as one batch of rows; a row attends to its
+/// prompt's cache and its own tail. Reusing one object reuses its storage: caches grow in blocks of 64 tokens between
+/// steps, and a step allocates nothing else once its largest batch has been seen.
+/// Results do not depend on which other rows are in a step, except for the GEMM backend's rounding.
+template <class T, class Backend>
+class Decoder {
+ public:
+  /// Runs the prompts and forgets all earlier ones. Response i belongs to prompt groups.group_of(i).
+  /// @return (N x d) hidden states after the final norm of the prompts' last tokens; valid until the next call.
+  /// @throws BadArgument naming an empty prompt, a token outside the vocabulary, or a prompt beyond max_positions.
+  MatrixView<const T> prefill(const ModelWeights<T>& weights, const Ragged<std::int32_t>& prompts,
+                              const Groups& groups) {
+    require(prompts.rows() == groups.count(), "decoder: one group of responses per prompt is needed");
+    batch_.pack_prompts(prompts);
+    prompts_.reset(weights.config(), prompts);
+    tails_.reset(weights.config(), groups.rows());
+    group_of_.resize(groups.rows());
+    for (std::size_t g = 0; g < groups.count(); ++g) {
+      std::fill(group_of_.begin() + static_cast<std::ptrdiff_t>(groups.begin(g)),
+                group_of_.begin() + static_cast<std::ptrdiff_t>(groups.end(g)), g);
+    }
+    const MatrixView<const T> hidden = Transformer<T, Backend>::forward(
+        weights, batch_, workspace_, Keep::nothing, [&](std::size_t layer, const LayerActivations<T>& a) {
+          parallel_for(prompts.rows(), [&](std::size_t n) {
+            const Segment& segment = batch_.segments()[n];
+            prompts_.store(layer, n, a.qkv.view().middle_rows(segment.begin, segment.rows));
+          });
+        });
+    counters_.prompt_rows += batch_.rows();
+    hidden_.resize(prompts.rows(), weights.config().hidden);
+    for (std::size_t n = 0; n < prompts.rows(); ++n) {
+      std::ranges::copy(hidden.row(batch_.terminal_rows()[n]), hidden_.row(n).begin());
+    }
+    return hidden_.view();
+  }
+
+  /// Appends tokens[r] to response responses[r] and runs these rows.
+  /// @param responses  (R) ascending.
+  /// @return (R x d) hidden states after the final norm; valid until the next call.
+  /// @throws BadArgument for a token outside the vocabulary, or a response beyond max_positions.
+  MatrixView<const T> step(const ModelWeights<T>& weights, std::span<const std::size_t> responses,
+                           std::span<const std::int32_t> tokens) {
+    const ModelConfig& c = weights.config();
+    plan(c, responses, tokens);
+    activations_.resize(c, responses.size());
+    embed<T>(weights.embedding(), tokens, activations_.input);
+    for (std::size_t l = 0; l < c.layers; ++l) {
+      const LayerWeights<const T> w = weights.layer(l);
+      attention_input<Backend, T>(c, w, workspace_.rope, positions_, activations_);
+      attend(c, l, responses);
+      attention_output<Backend, T>(c, w, activations_, activations_.input.view());
+    }
+    hidden_.resize(responses.size(), c.hidden);
+    inverse_.resize(responses.size());
+    rms_norm<T>(activations_.input, weights.final_norm(), c.norm_eps, hidden_, inverse_);
+    ++counters_.steps;
+    counters_.response_rows += responses.size();
+    return hidden_.view();
+  }
+
+  /// Gives a finished response's cache back for others to use.
+  void release(std::size_t response) { tails_.release(response); }
+
+  const DecoderCounters& counters() const { return counters_; }
+
+ private:
+  /// Consecutive rows of a step with the same prompt.
+  struct Work {
+    std::size_t first;
+    std::size_t rows;
+    std::size_t group;
+  };
+  struct Scratch {
+    AlignedVector<T> queries;  ///< (rows * heads per kv x D)
+    AlignedVector<T> scores;   ///< (rows * heads per kv x keys)
+    AlignedVector<T> outputs;  ///< (rows * heads per kv x padded D)
+  };
+  static constexpr std::size_t rows_per_item = 8;
+
+  // Everything that may allocate happens here, outside parallel loops.
+  void plan(const ModelConfig& c, std::span<const std::size_t> responses, std::span<const std::int32_t> tokens) {
+    require(responses.size() == tokens.size(), "decoder: one token per response is needed");
+    work_.clear();
+    positions_.clear();
+    std::size_t most_keys = 0;
+    std::size_t longest = 0;
+    for (std::size_t r = 0; r < responses.size(); ++r) {
+      const std::size_t response = responses[r];
+      if (response >= group_of_.size() || (r > 0 && responses[r - 1] >= response)) {
+        throw BadArgument("decoder: responses must be ascending and below " + std::to_string(group_of_.size()));
+      }
+      const std::size_t group = group_of_[response];
+      const std::size_t position = prompts_.length(group) + tails_.length(response);
+      if (position >= c.max_positions) {
+        throw BadArgument("decoder: response " + std::to_string(response) + " reaches position " +
+                          std::to_string(position) + ", the model's max_positions is " +
+                          std::to_string(c.max_positions));
+      }
+      tails_.extend(response);
+      positions_.push_back(static_cast<std::int32_t>(position));
+      longest = std::max(longest, position + 1);
+      most_keys = std::max(most_keys, prompts_.padded(group) + tails_.padded(response));
+      if (work_.empty() || work_.back().group != group || work_.back().rows == rows_per_item) {
+        work_.push_back({.first = r, .rows = 0, .group = group});
+      }
+      ++work_.back().rows;
+    }
+    workspace_.rope.ensure(c.head_dim, c.rope_theta, longest);
+    const auto threads = static_cast<std::size_t>(max_threads());
+    if (scratch_.size() < threads) scratch_.resize(threads);
+    const std::size_t lines = rows_per_item * c.heads_per_kv();
+    for (Scratch& s : scratch_) {
+      s.queries.resize(lines * c.head_dim);
+      s.outputs.resize(lines * padded_cols<T>(c.head_dim));
+      if (s.scores.size() < lines * most_keys) s.scores.resize(lines * most_keys * 2);
+    }
+  }
+
+  void attend(const ModelConfig& c, std::size_t layer, std::span<const std::size_t> responses) {
+    parallel_for_uneven(work_.size() * c.kv_heads, [&](std::size_t item) {
+      attend_item(c, layer, item % c.kv_heads, work_[item / c.kv_heads], responses);
+    });
+  }
+
+  // One key head, some rows of one prompt: scores lie as [prompt keys | tail keys], each part padded.
+  void attend_item(const ModelConfig& c, std::size_t layer, std::size_t kv_head, const Work& work,
+                   std::span<const std::size_t> responses) {
+    Scratch& s = scratch_[static_cast<std::size_t>(thread_index())];
+    const std::size_t dim = c.head_dim;
+    const std::size_t shared = c.heads_per_kv();
+    const std::size_t prompt_keys = prompts_.length(work.group);
+    const std::size_t prompt_padded = prompts_.padded(work.group);
+    std::size_t stride = 0;
+    for (std::size_t r = 0; r < work.rows; ++r) {
+      const std::size_t response = responses[work.first + r];
+      const T* const row = activations_.qkv.row(work.first + r).data();
+      const T* const key = row + c.query_size() + kv_head * dim;
+      tails_.store(layer, kv_head, response, key, key + c.key_size());
+      std::copy_n(row + kv_head * shared * dim, shared * dim, s.queries.data() + r * shared * dim);
+      stride = std::max(stride, prompt_padded + tails_.padded(response));
+    }
+    const std::size_t dim_padded = padded_cols<T>(dim);
+    const std::size_t lines = work.rows * shared;
+    tile_product(lines, prompt_padded, dim, s.queries.data(), dim, 1, prompts_.keys(layer, work.group, kv_head),
+                 prompt_padded, s.scores.data(), stride);
+    for (std::size_t r = 0; r < work.rows; ++r) {
+      const std::size_t response = responses[work.first + r];
+      T* const scores = s.scores.data() + r * shared * stride;
+      tails_.for_blocks(layer, kv_head, response, [&](std::size_t first, std::size_t count, const T* keys, const T*) {
+        tile_product(shared, padded_cols<T>(count), dim, s.queries.data() + r * shared * dim, dim, 1, keys,
+                     tails_.block_tokens, scores + prompt_padded + first, stride);
+      });
+      for (std::size_t h = 0; h < shared; ++h) {
+        normalise(c, scores + h * stride, prompt_keys, prompt_padded, tails_.length(response));
+      }
+    }
+    tile_product(lines, dim_padded, prompt_keys, s.scores.data(), stride, 1,
+                 prompts_.values(layer, work.group, kv_head), dim_padded, s.outputs.data(), dim_padded);
+    for (std::size_t r = 0; r < work.rows; ++r) {
+      T* const outputs = s.outputs.data() + r * shared * dim_padded;
+      const T* const scores = s.scores.data() + r * shared * stride + prompt_padded;
+      tails_.for_blocks(layer, kv_head, responses[work.first + r],
+                        [&](std::size_t first, std::size_t count, const T*, const T* values) {
+                          tile_product(shared, dim_padded, count, scores + first, stride, 1, values, dim_padded,
+                                       outputs, dim_padded, TileResult::accumulate);
+                        });
+      T* const attended = activations_.attended.row(work.first + r).data() + kv_head * shared * dim;
+      for (std::size_t h = 0; h < shared; ++h) std::copy_n(outputs + h * dim_padded, dim, attended + h * dim);
+    }
+  }
+
+  // Softmax over both parts of a row of scores.
+  static void normalise(const ModelConfig& c, T* scores, std::size_t prompt_keys, std::size_t prompt_padded,
+                        std::size_t tail_keys) {
+    const auto factor = static_cast<T>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
+    T* const tail = scores + prompt_padded;
+    const T most = factor * std::max(largest(scores, prompt_keys), largest(tail, tail_keys));
+    const T sum =
+        exp_and_sum(scores, prompt_keys, factor, most, scores) + exp_and_sum(tail, tail_keys, factor, most, tail);
+    const T inverse = T(1) / sum;
+    for (std::size_t i = 0; i < prompt_keys; ++i) scores[i] *= inverse;
+    for (std::size_t i = 0; i < tail_keys; ++i) tail[i] *= inverse;
+  }
+
+  PackedBatch batch_;
+  TransformerWorkspace<T> workspace_;
+  PromptCache<T> prompts_;
+  TailCache<T> tails_;
+  std::vector<std::size_t> group_of_;
+  std::vector<Work> work_;
+  std::vector<std::int32_t> positions_;
+  std::vector<Scratch> scratch_;
+  LayerActivations<T> activations_;
+  Matrix<T> hidden_;
+  AlignedVector<T> inverse_;
+  DecoderCounters counters_;
+};
+
+}  // namespace maestro

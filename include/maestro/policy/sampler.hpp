@@ -1,0 +1,175 @@
+#pragma once
+
+/// @file
+/// Draws a token from a row of logits.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/random.hpp"
+#include "maestro/model/log_softmax.hpp"
+#include "maestro/policy/sampling.hpp"
+
+namespace maestro {
+
+/// Refuses sampling settings outside their documented domain.
+/// @throws BadArgument naming the setting and the remedy.
+inline void check(const Sampling& sampling) {
+  const auto shown = [](double value) { return std::to_string(value); };
+  if (sampling.num_generations == 0) throw BadArgument("sampling: num_generations must be at least 1");
+  if (sampling.num_generations > (std::size_t{1} << 24)) {
+    throw BadArgument("sampling: num_generations must be at most 2^24, the random streams' limit");
+  }
+  if (sampling.max_completion_length == 0) throw BadArgument("sampling: max_completion_length must be at least 1");
+  if (sampling.max_completion_length > std::numeric_limits<std::uint32_t>::max()) {
+    throw BadArgument("sampling: max_completion_length must be below 2^32");
+  }
+  if (!(sampling.temperature > 0.0) || !std::isfinite(sampling.temperature)) {
+    throw BadArgument("sampling: temperature must be positive and finite, not " + shown(sampling.temperature) +
+                      "; for the most probable token set decoding = Decoding::greedy");
+  }
+  if (!(sampling.top_p > 0.0 && sampling.top_p <= 1.0)) {
+    throw BadArgument("sampling: top_p must be in (0, 1], not " + shown(sampling.top_p) + "; 1 keeps all tokens");
+  }
+  if (!(sampling.min_p >= 0.0 && sampling.min_p < 1.0)) {
+    throw BadArgument("sampling: min_p must be in [0, 1), not " + shown(sampling.min_p) + "; 0 keeps all tokens");
+  }
+}
+
+/// A drawn token.
+struct SampledToken {
+  std::int32_t token = 0;
+  double log_prob = 0.0;  ///< after temperature, before top-k / top-p / min-p
+  double entropy = 0.0;   ///< nats, of the same distribution
+};
+
+/// Draws tokens under one setting; holds the workspace, so use one per thread.
+/// Among equally probable tokens the filters keep the lowest indices, and greedy decoding takes the lowest. Top-p is
+/// relative to what top-k kept. Nothing is allocated once a row of the same length has been seen.
+template <class T>
+class Sampler {
+ public:
+  /// @throws BadArgument as check(sampling).
+  explicit Sampler(const Sampling& sampling)
+      : temperature_(sampling.temperature),
+        top_k_(sampling.top_k),
+        top_p_(sampling.top_p),
+        min_p_(sampling.min_p),
+        decoding_(sampling.decoding) {
+    check(sampling);
+  }
+
+  /// Makes room for rows of `vocabulary` logits.
+  void reserve(std::size_t vocabulary) {
+    scaled_.resize(vocabulary);
+    weights_.resize(vocabulary);
+    if (filters()) candidates_.reserve(vocabulary);
+  }
+
+  /// One draw: the token at `position` of the response that `stream` names.
+  /// @param logits  (V) before temperature; -infinity bars a token.
+  /// @throws BadData naming the stream's data row and response when a logit is NaN or +infinity, or none is finite.
+  SampledToken draw(std::span<const T> logits, const RandomStream& stream, std::uint32_t position) {
+    reserve(logits.size());
+    const auto inverse = static_cast<T>(1.0 / temperature_);
+    for (std::size_t i = 0; i < logits.size(); ++i) scaled_[i] = logits[i] * inverse;
+    SoftmaxState softmax;
+    add_logits<T>(softmax, scaled_, weights_);
+    if (!softmax.valid()) refuse(stream, position);
+    const std::size_t token = decoding_ == Decoding::greedy ? most_probable(logits) : choose(stream.uniform(position));
+    return {.token = static_cast<std::int32_t>(token),
+            .log_prob = softmax.log_prob(static_cast<double>(scaled_[token])),
+            .entropy = softmax.entropy()};
+  }
+
+ private:
+  bool filters() const { return decoding_ == Decoding::sample && (top_k_ > 0 || top_p_ < 1.0 || min_p_ > 0.0); }
+  static std::size_t most_probable(std::span<const T> logits) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < logits.size(); ++i) {
+      if (logits[i] > logits[best]) best = i;
+    }
+    return best;
+  }
+  std::size_t choose(double uniform) {
+    if (!filters()) return sample_index(weights_.data(), weights_.size(), uniform);
+    keep_candidates();
+    if (candidates_.empty()) return 0;
+    // Drawn in index order, so that a filter which removes nothing draws the same token as no filter.
+    std::sort(candidates_.begin(), candidates_.end());
+    kept_.resize(candidates_.size());
+    for (std::size_t i = 0; i < candidates_.size(); ++i) kept_[i] = weights_[candidates_[i]];
+    return candidates_[sample_index(kept_.data(), kept_.size(), uniform)];
+  }
+  void keep_candidates() {
+    candidates_.clear();
+    T heaviest = T(0);
+    for (const T weight : weights_) heaviest = weight > heaviest ? weight : heaviest;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      if (weights_[i] > T(0)) candidates_.push_back(static_cast<std::uint32_t>(i));
+    }
+    const auto before = [this](std::uint32_t a, std::uint32_t b) {
+      return weights_[a] != weights_[b] ? weights_[a] > weights_[b] : a < b;
+    };
+    if (top_k_ > 0 && top_k_ < candidates_.size()) {
+      const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(top_k_);
+      std::nth_element(candidates_.begin(), middle, candidates_.end(), before);
+      candidates_.resize(top_k_);
+    }
+    if (top_p_ < 1.0) keep_top_p(before);
+    // Dividing both sides by the sum of weights gives p >= min_p * max p.
+    const double least = min_p_ * static_cast<double>(heaviest);
+    std::erase_if(candidates_, [&](std::uint32_t i) { return static_cast<double>(weights_[i]) < least; });
+  }
+  /// Takes the most probable candidates off a heap until their share reaches top_p: O(V) for a peaked distribution.
+  template <class Before>
+  void keep_top_p(const Before& before) {
+    std::sort(candidates_.begin(), candidates_.end());  // the sum's order must not depend on how top-k was found
+    double total = 0.0;
+    for (const std::uint32_t i : candidates_) total += static_cast<double>(weights_[i]);
+    const auto after = [&](std::uint32_t a, std::uint32_t b) { return before(b, a); };
+    std::make_heap(candidates_.begin(), candidates_.end(), after);
+    auto heap_end = candidates_.end();
+    double mass = 0.0;
+    while (heap_end != candidates_.begin() && mass < top_p_ * total) {
+      std::pop_heap(candidates_.begin(), heap_end, after);
+      --heap_end;
+      mass += static_cast<double>(weights_[*heap_end]);
+    }
+    candidates_.erase(candidates_.begin(), heap_end);
+  }
+  [[noreturn]] static void refuse(const RandomStream& stream, std::uint32_t position) {
+    throw BadData("sampler: the logits at position " + std::to_string(position) + " of response " +
+                  std::to_string(stream.key().response) + " to data row " + std::to_string(stream.key().row) +
+                  " hold NaN or +infinity, or no finite value; the policy has diverged");
+  }
+
+  double temperature_;
+  std::size_t top_k_;
+  double top_p_;
+  double min_p_;
+  Decoding decoding_;
+  AlignedVector<T> scaled_;
+  AlignedVector<T> weights_;  ///< exp(z - max)
+  std::vector<std::uint32_t> candidates_;
+  std::vector<T> kept_;
+};
+
+/// The stream that draws the tokens of one response.
+inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std::size_t response) {
+  return RandomStream({.seed = key.seed,
+                       .purpose = Purpose::token_sampling,
+                       .step = key.step,
+                       .row = static_cast<std::uint32_t>(data_row),
+                       .response = static_cast<std::uint32_t>(response)});
+}
+
+}  // namespace maestro

@@ -1,0 +1,139 @@
+#pragma once
+
+/// @file
+/// A table of logits as a policy: C contexts x A actions.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/optimizer/parameter.hpp"
+#include "maestro/policy/categorical.hpp"
+#include "maestro/policy/policy.hpp"
+
+namespace maestro {
+
+struct TabularOptions {
+  std::size_t contexts = 1;  ///< C, at least 1
+  std::size_t actions = 2;   ///< A, at least 1
+  std::size_t length = 1;    ///< tokens of a response, at least 1; each is an action drawn from the context's row
+};
+
+/// Softmax over a row of logits, which start at 0 (uniform). A prompt's context is Prompt::row modulo C; its text is
+/// not read. A response is `length` actions, its text their decimal numbers with blanks between them. Hidden state (C +
+/// A): one-hot context ++ share of each action among the tokens (one-hot where length is 1). log_probs is thread-safe
+/// as long as nothing changes the policy.
+template <class T = float>
+class TabularPolicy {
+ public:
+  using scalar_type = T;
+
+  /// @throws BadArgument when a size is 0.
+  explicit TabularPolicy(const TabularOptions& options) : options_(options) {
+    require(options.contexts > 0, "tabular policy: contexts must be at least 1");
+    require(options.actions > 0, "tabular policy: actions must be at least 1");
+    require(options.length > 0, "tabular policy: length must be at least 1");
+    logits_.assign(options.contexts, options.actions, T(0));
+    gradients_.assign(options.contexts, options.actions, T(0));
+  }
+
+  std::size_t hidden_size() const { return options_.contexts + options_.actions; }
+  const TabularOptions& options() const { return options_; }
+  /// (C x A), free to be set.
+  MatrixView<T> logits() { return logits_.view(); }
+
+  Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
+    Matrix<T> rows(prompts.size(), options_.actions);
+    Matrix<T> one_hot(prompts.size(), options_.contexts, T(0));
+    for (std::size_t n = 0; n < prompts.size(); ++n) {
+      std::ranges::copy(logits_.row(context(prompts[n])), rows.row(n).begin());
+      one_hot(n, context(prompts[n])) = T(1);
+    }
+    Rollouts result = detail::Categorical<T>::generate(prompts, sampling, key, options_.length, rows);
+    for (const Prompt& prompt : prompts) {
+      const auto token = static_cast<std::int32_t>(context(prompt));
+      result.prompt_tokens.push_row({&token, 1});
+    }
+    detail::Categorical<T>::hidden_states(result, one_hot, options_.actions);
+    return result;
+  }
+
+  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
+    run_forward(rollouts, range, log_probs, entropies);
+  }
+  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
+    run_forward(rollouts, range, log_probs, entropies);
+  }
+  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
+    run_backward(d_log_probs, d_entropies);
+  }
+  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
+    run_backward(d_log_probs, d_entropies);
+  }
+  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
+    run_log_probs(rollouts, range, out);
+  }
+  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
+    run_log_probs(rollouts, range, out);
+  }
+
+  void zero_gradients() { gradients_.assign(options_.contexts, options_.actions, T(0)); }
+  template <class F>
+  void visit(F&& f) {
+    f(ParameterView<T>{.name = "logits",
+                       .values = logits_.flat(),
+                       .gradients = gradients_.flat(),
+                       .rows = options_.contexts,
+                       .cols = options_.actions});
+  }
+
+ private:
+  static constexpr const char* name = "tabular policy";
+
+  std::size_t context(const Prompt& prompt) const {
+    if (prompt.row < 0) throw BadArgument("tabular policy: Prompt::row must not be negative");
+    return static_cast<std::size_t>(prompt.row) % options_.contexts;
+  }
+  Matrix<T> gather(const Rollouts& rollouts, GroupRange range) const {
+    detail::check_range(rollouts, range, name);
+    Matrix<T> rows(range.last - range.first, options_.actions);
+    for (std::size_t g = range.first; g < range.last; ++g) {
+      std::ranges::copy(logits_.row(context(rollouts.prompts[g])), rows.row(g - range.first).begin());
+    }
+    return rows;
+  }
+  template <class U>
+  void run_log_probs(const Rollouts& rollouts, GroupRange range, std::span<U> out) const {
+    detail::Categorical<T>::template log_probs<U>(rollouts, range, gather(rollouts, range), out, {}, name);
+  }
+  template <class U>
+  void run_forward(const Rollouts& rollouts, GroupRange range, std::span<U> log_probs, std::span<U> entropies) {
+    rows_ = gather(rollouts, range);
+    detail::Categorical<T>::template log_probs<U>(rollouts, range, rows_, log_probs, entropies, name);
+    kept_.keep(rollouts, range);
+    contexts_.clear();
+    for (std::size_t g = range.first; g < range.last; ++g) contexts_.push_back(context(rollouts.prompts[g]));
+  }
+  template <class U>
+  void run_backward(std::span<const U> d_log_probs, std::span<const U> d_entropies) {
+    detail::Categorical<T>::template backward<U>(kept_, d_log_probs, d_entropies, rows_, name);
+    for (std::size_t g = 0; g < contexts_.size(); ++g) {
+      const std::span<T> to = gradients_.row(contexts_[g]);
+      for (std::size_t a = 0; a < to.size(); ++a) to[a] += rows_(g, a);
+    }
+    kept_.begins.clear();
+  }
+
+  TabularOptions options_;
+  Matrix<T> logits_;
+  Matrix<T> gradients_;
+  Matrix<T> rows_;  ///< logits of the last forward's groups
+  std::vector<std::size_t> contexts_;
+  typename detail::Categorical<T>::Kept kept_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,266 @@
+#pragma once
+
+/// @file
+/// A decoder-only transformer as a policy over text.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/model/lm_head.hpp"
+#include "maestro/model/packed_batch.hpp"
+#include "maestro/model/transformer.hpp"
+#include "maestro/model/weights.hpp"
+#include "maestro/policy/generation.hpp"
+#include "maestro/policy/policy.hpp"
+#include "maestro/policy/sampler.hpp"
+#include "maestro/text/tokenizer.hpp"
+
+namespace maestro {
+
+/// What stands before the text of a prompt.
+enum class PromptStart : std::uint8_t {
+  text,         ///< nothing (Qwen)
+  begin_token,  ///< the configuration's begin_token (Llama)
+};
+
+struct TransformerPolicyOptions {
+  PromptStart prompt_start = PromptStart::text;
+  LmHeadOptions head{};
+  GenerationOptions generation{};
+};
+
+namespace detail {
+
+/// Owns a workspace made from options; a copy of the owner gets a fresh one made from the same options.
+template <class W, class Options>
+class OwnWorkspace {
+ public:
+  explicit OwnWorkspace(const Options& options) : options_(options), workspace_(std::make_unique<W>(options)) {}
+  OwnWorkspace(const OwnWorkspace& other) : OwnWorkspace(other.options_) {}
+  OwnWorkspace& operator=(const OwnWorkspace& other) {
+    *this = OwnWorkspace(other);
+    return *this;
+  }
+  OwnWorkspace(OwnWorkspace&&) noexcept = default;
+  OwnWorkspace& operator=(OwnWorkspace&&) noexcept = default;
+  ~OwnWorkspace() = default;
+
+  W& operator*() const { return *workspace_; }
+  W* operator->() const { return workspace_.get(); }
+
+ private:
+  Options options_;
+  std::unique_ptr<W> workspace_;
+};
+
+}  // namespace detail
+
+/// Policy over text: weights, tokenizer, and the passes over packed batches with a shared prompt prefix.
+///
+/// A response ends with tokenizer.end_token(), one of the configuration's end_tokens or of Sampling::stop_tokens, or at
+/// the length limit. Hidden state (d): of the response's last token, after the final norm.
+/// Copies share nothing; a copy has the weights, but neither gradients nor workspaces. Gradients exist from the first
+/// zero_gradients or backward on; before that, `visit` shows parameters without gradients.
+/// Deterministic for the same threads and backend.
+template <class T, class Backend, Tokenizer Tok>
+class TransformerPolicy {
+ public:
+  using scalar_type = T;
+
+  /// @throws BadArgument when the tokenizer knows more tokens than the model, or its end token is not among them.
+  TransformerPolicy(ModelWeights<T> weights, Tok tokenizer, const TransformerPolicyOptions& options = {})
+      : weights_(std::move(weights)),
+        tokenizer_(std::move(tokenizer)),
+        options_(options),
+        training_(options),
+        scoring_(options) {
+    const std::size_t vocabulary = config().vocabulary;
+    if (tokenizer_.vocabulary_size() > vocabulary) {
+      throw BadArgument("transformer policy: the tokenizer has " + std::to_string(tokenizer_.vocabulary_size()) +
+                        " tokens, the model " + std::to_string(vocabulary) + "; they do not belong together");
+    }
+    const auto end = static_cast<std::int32_t>(tokenizer_.end_token());
+    if (end < 0 || static_cast<std::size_t>(end) >= vocabulary) {
+      throw BadArgument("transformer policy: the tokenizer's end token " + std::to_string(end) +
+                        " is not in the model's vocabulary");
+    }
+    if (options.prompt_start == PromptStart::begin_token && config().begin_token < 0) {
+      throw BadArgument("transformer policy: PromptStart::begin_token needs a model with a begin_token");
+    }
+  }
+
+  const ModelConfig& config() const { return weights_.config(); }
+  const ModelWeights<T>& weights() const { return weights_; }
+  ModelWeights<T>& weights() { return weights_; }
+  const Tok& tokenizer() const { return tokenizer_; }
+  std::size_t hidden_size() const { return config().hidden; }
+  /// What generation has run so far.
+  const DecoderCounters& counters() const { return training_->generator.counters(); }
+
+  /// The tokens of a prompt as the model reads it.
+  std::vector<std::int32_t> encode_prompt(std::string_view text) const {
+    std::vector<std::int32_t> tokens = tokenizer_.encode(text);
+    if (options_.prompt_start == PromptStart::begin_token) tokens.insert(tokens.begin(), config().begin_token);
+    return tokens;
+  }
+
+  /// @throws BadArgument naming the data row of a prompt that is empty or leaves no room for a response, with the
+  /// sizes.
+  Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
+    check(sampling);
+    Rollouts rollouts;
+    rollouts.prompts.assign(prompts.begin(), prompts.end());
+    rollouts.groups = Groups::even(prompts.size(), sampling.num_generations);
+    rollouts.temperature = sampling.temperature;
+    for (const Prompt& prompt : prompts) {
+      const std::vector<std::int32_t> tokens = encode_prompt(prompt.text);
+      check_length(prompt, tokens.size(), sampling.max_completion_length);
+      rollouts.prompt_tokens.push_row(tokens);
+    }
+    std::vector<std::int32_t> stops = sampling.stop_tokens;
+    stops.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
+    stops.insert(stops.end(), config().end_tokens.begin(), config().end_tokens.end());
+    training_->generator.run(weights_, sampling, key, stops, rollouts);
+    for (std::size_t i = 0; i < rollouts.size(); ++i) rollouts.texts.push_back(text_of(rollouts, i));
+    return rollouts;
+  }
+
+  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
+    run_forward(rollouts, range, log_probs, entropies);
+  }
+  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
+    run_forward(rollouts, range, log_probs, entropies);
+  }
+  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
+    run_backward(d_log_probs, d_entropies);
+  }
+  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
+    run_backward(d_log_probs, d_entropies);
+  }
+  /// Its workspace is its own and locked: calls from several threads wait for each other and leave what backward needs
+  /// alone.
+  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
+    run_log_probs(rollouts, range, out);
+  }
+  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
+    run_log_probs(rollouts, range, out);
+  }
+
+  void zero_gradients() {
+    make_gradients();
+    training_->gradients.set_zero();
+  }
+  /// Parameters by their Hugging Face names.
+  template <class F>
+  void visit(F&& f) {
+    weights_.visit(training_->gradients, std::forward<F>(f));
+  }
+
+ private:
+  enum class State : std::uint8_t { idle, ready_for_backward };
+  struct Pass {
+    explicit Pass(const TransformerPolicyOptions& options) : head(options.head) {}
+    PackedBatch batch;
+    TransformerWorkspace<T> workspace;
+    LmHead<T, Backend> head;
+    HeadBatch<T> head_batch;
+  };
+  struct Training {
+    explicit Training(const TransformerPolicyOptions& options) : pass(options), generator(options.generation) {}
+    Pass pass;
+    Generator<T, Backend> generator;
+    ModelWeights<T> gradients;
+    Matrix<T> d_hidden;
+    State state = State::idle;
+  };
+  struct Scoring {
+    explicit Scoring(const TransformerPolicyOptions& options) : pass(options) {}
+    std::mutex mutex;
+    Pass pass;
+  };
+
+  void make_gradients() {
+    if (training_->gradients.flat().empty()) training_->gradients = ModelWeights<T>(config());
+  }
+
+  void check_length(const Prompt& prompt, std::size_t tokens, std::size_t completion) const {
+    const std::string place = "transformer policy: the prompt of data row " + std::to_string(prompt.row);
+    if (tokens == 0) throw BadArgument(place + " has no tokens; give it a text, or begin it with a begin token");
+    const std::size_t limit = config().max_positions;
+    if (tokens > limit || completion > limit - tokens) {
+      throw BadArgument(place + " has " + std::to_string(tokens) + " tokens and max_completion_length is " +
+                        std::to_string(completion) + ", together beyond the model's " + std::to_string(limit) +
+                        " positions; shorten one of them");
+    }
+  }
+
+  // Without the stop token, and without ids that the tokenizer does not know (a model's vocabulary may be padded).
+  std::string text_of(const Rollouts& rollouts, std::size_t response) const {
+    std::span<const std::int32_t> tokens = rollouts.tokens.row(response);
+    if (rollouts.finish[response] == Finish::stop) tokens = tokens.first(tokens.size() - 1);
+    std::vector<std::int32_t> known;
+    known.reserve(tokens.size());
+    for (const std::int32_t token : tokens) {
+      if (static_cast<std::size_t>(token) < tokenizer_.vocabulary_size()) known.push_back(token);
+    }
+    return tokenizer_.decode(known);
+  }
+
+  template <class U>
+  void run_pass(Pass& pass, Keep keep, const Rollouts& rollouts, GroupRange range, std::span<U> log_probs,
+                std::span<U> entropies) const {
+    pass.batch.pack(rollouts, range.first, range.last);
+    if (log_probs.size() != pass.batch.targets().size()) {
+      throw BadArgument("transformer policy: groups " + std::to_string(range.first) + " .. " +
+                        std::to_string(range.last) + " hold " + std::to_string(pass.batch.targets().size()) +
+                        " response tokens, the output " + std::to_string(log_probs.size()));
+    }
+    const MatrixView<const T> hidden = Transformer<T, Backend>::forward(weights_, pass.batch, pass.workspace, keep);
+    pass.head_batch = {.hidden = hidden,
+                       .weight = weights_.head(),
+                       .predictors = pass.batch.predictors(),
+                       .targets = pass.batch.targets(),
+                       .temperature = rollouts.temperature};
+    pass.head.forward(pass.head_batch, log_probs, entropies);
+  }
+  template <class U>
+  void run_forward(const Rollouts& rollouts, GroupRange range, std::span<U> log_probs, std::span<U> entropies) {
+    training_->state = State::idle;
+    run_pass(training_->pass, Keep::activations, rollouts, range, log_probs, entropies);
+    training_->state = State::ready_for_backward;
+  }
+  template <class U>
+  void run_log_probs(const Rollouts& rollouts, GroupRange range, std::span<U> out) const {
+    const std::lock_guard lock(scoring_->mutex);
+    run_pass(scoring_->pass, Keep::nothing, rollouts, range, out, std::span<U>());
+  }
+  template <class U>
+  void run_backward(std::span<const U> d_log_probs, std::span<const U> d_entropies) {
+    require(training_->state == State::ready_for_backward,
+            "transformer policy: backward needs a forward before it, once each");
+    make_gradients();
+    Training& t = *training_;
+    t.d_hidden.assign(t.pass.batch.rows(), config().hidden, T(0));
+    t.pass.head.backward(t.pass.head_batch, d_log_probs, d_entropies, t.d_hidden.view(), t.gradients.head());
+    Transformer<T, Backend>::backward(weights_, t.pass.batch, t.pass.workspace, t.d_hidden, t.gradients);
+    t.state = State::idle;
+  }
+
+  ModelWeights<T> weights_;
+  Tok tokenizer_;
+  TransformerPolicyOptions options_;
+  detail::OwnWorkspace<Training, TransformerPolicyOptions> training_;
+  detail::OwnWorkspace<Scoring, TransformerPolicyOptions> scoring_;
+};
+
+}  // namespace maestro
