@@ -28,21 +28,23 @@ refuse() {
   shift 2
   [ $# -eq 0 ] || ! grep -nE -- "$regex" "$@" || complain "$message"
 }
-headers=() not_io=() not_gemm=() programs=()
+headers=() not_io=() not_gemm=() not_judge=() tasks=()
 for file in "${sources[@]}"; do
   case $file in include/*) headers+=("$file") ;; esac
   case $file in include/maestro/io/*) ;; include/*) not_io+=("$file") ;; esac
   case $file in include/maestro/core/gemm.hpp) ;; include/*) not_gemm+=("$file") ;; esac
   case $file in
-    examples/judge/* | examples/evaluate*) ;;
-    include/* | examples/*) programs+=("$file") ;;
+    examples/judge/* | examples/evaluation/*) ;;
+    include/* | examples/*) not_judge+=("$file") ;;
   esac
+  case $file in include/* | examples/tasks/* | examples/common/*) tasks+=("$file") ;; esac
 done
 refuse "these includes stay out of headers" '^ *# *include *<(iostream|regex)>' "${headers[@]}"
 refuse "only headers in io/ include nlohmann_json" '^ *# *include *<nlohmann/' "${not_io[@]}"
 refuse "only core/gemm.hpp includes Eigen" '^ *# *include *[<"]Eigen/' "${not_gemm[@]}"
 refuse "no Eigen macro is set by us" '^ *# *define +EIGEN_' "${headers[@]}"
-refuse "training code must not reach the judge" '^ *# *include *[<"].*judge/' "${programs[@]}"
+refuse "only examples/evaluation/ includes the judge" '^ *# *include *[<"].*judge/' "${not_judge[@]}"
+refuse "training data and rewards must not see the evaluation" '^ *# *include *[<"].*evaluation/' "${tasks[@]}"
 for file in "${headers[@]}"; do
   grep -q '^#pragma once$' "$file" || complain "$file has no #pragma once"
 done

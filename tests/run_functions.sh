@@ -36,13 +36,19 @@ give_up() {
   exit 1
 }
 
+# The count of cases of one kind in a Boost report, 0 where the report is cut short.
+reported() {
+  local count
+  count=$(sed -n "s/.*[ ]test_cases_$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -1)
+  echo "${count:-0}"
+}
+
 # Adds the cases of one test to `passed` and `failed`: those of its Boost report, or one where there is none.
 count_test() {
   local name=$1 status=$2 report=$3/reports/$1.xml good=0 bad=0
   if [ -s "$report" ]; then
-    good=$(sed -n 's/.*\btest_cases_passed="\([0-9]*\)".*/\1/p' "$report" | head -1)
-    bad=$(sed -n 's/.*\btest_cases_failed="\([0-9]*\)".*/\1/p' "$report" | head -1)
-    good=${good:-0} bad=${bad:-0}
+    good=$(($(reported passed "$report") + $(reported passed_with_warnings "$report")))
+    bad=$(reported failed "$report")
   elif [ "$status" = run ]; then
     good=1
   fi
