@@ -1,0 +1,134 @@
+#pragma once
+
+/// @file
+/// A folder of a sequence classifier with one label (a reward model) in Hugging Face's layout: as io/model_files.hpp,
+/// with the architecture ...ForSequenceClassification and the head `score.weight` (1 x d) instead of an LM head.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/io/config_json.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
+#include "maestro/io/model_files.hpp"
+#include "maestro/io/safetensors.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/weights.hpp"
+#include "maestro/text/byte_tokenizer.hpp"
+
+namespace maestro {
+
+/// A backbone without LM head (its configuration says tied) and the head of one label.
+template <class T>
+struct ClassifierWeights {
+  ModelWeights<T> backbone;
+  AlignedVector<T> score;  ///< (d)
+};
+
+namespace detail {
+
+inline constexpr std::string_view causal_suffix = "ForCausalLM";
+inline constexpr std::string_view classifier_suffix = "ForSequenceClassification";
+inline constexpr const char* score_name = "score.weight";
+
+/// The configuration of the backbone in a classifier's config.json.
+inline ModelConfig classifier_config(const std::string& path) {
+  Json json = parse_json(read_file(path, std::size_t{1} << 24), path);
+  const JsonFields fields(json, path);
+  const Json& list = fields.at("architectures");
+  std::string name = list.is_array() && list.size() == 1 && list[0].is_string() ? list[0].get<std::string>() : "";
+  if (!name.ends_with(classifier_suffix)) {
+    fields.fail("architectures", "a list of one ...ForSequenceClassification model");
+  }
+  if (fields.has("id2label") && fields.at("id2label").size() != 1) {
+    fields.unsupported("id2label", "which is not implemented; a reward model has one label");
+  }
+  name.replace(name.size() - classifier_suffix.size(), classifier_suffix.size(), causal_suffix);
+  json["architectures"] = std::vector<std::string>{name};
+  ModelConfig config = parse_config(json.dump(), path);
+  config.head = HeadWeights::tied;
+  return config;
+}
+
+/// Reads one tensor of the expected shape. @throws BadFile naming what is missing, misshapen or not finite.
+template <class T>
+void read_tensor(const SafetensorsFile& file, std::string_view name, std::span<const std::size_t> shape,
+                 std::span<T> values) {
+  check_shape(file, name, shape);
+  file.read<T>(name, values);
+  for (const T value : values) {
+    if (!std::isfinite(value)) {
+      throw BadFile(file.path() + ": tensor " + quote_text(name) + " holds a value that is not finite");
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Reads a classifier's configuration and weights.
+/// @throws IoError, BadFile naming file and field or tensor (missing, surplus, misshapen, not finite), Unsupported
+/// naming what is not implemented.
+template <class T>
+ClassifierWeights<T> load_classifier(const std::string& folder) {
+  const ModelConfig config = detail::classifier_config(folder + "/config.json");
+  const SafetensorsFile file(folder + "/model.safetensors");
+  detail::check_sizes(file, config);
+  detail::check_shape(file, detail::score_name, std::array<std::size_t, 2>{1, config.hidden});
+  ClassifierWeights<T> result{ModelWeights<T>(config), AlignedVector<T>(config.hidden)};
+  std::vector<std::string> wanted{detail::score_name};
+  result.backbone.visit([&](auto view) {
+    detail::read_tensor<T>(file, view.name, detail::stored_shape(view), view.values);
+    wanted.emplace_back(view.name);
+  });
+  detail::read_tensor<T>(file, detail::score_name, std::array<std::size_t, 2>{1, config.hidden}, result.score);
+  std::vector<std::string> surplus;
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (std::find(wanted.begin(), wanted.end(), tensor.name) == wanted.end()) surplus.push_back(tensor.name);
+  }
+  if (!surplus.empty()) {
+    throw BadFile(file.path() + ": tensors that the model of config.json does not have: " + detail::name_list(surplus));
+  }
+  return result;
+}
+
+/// Writes a folder that transformers' AutoTokenizer and AutoModelForSequenceClassification read; it appears at once and
+/// replaces an older one.
+/// @param score  (d) the head.
+/// @throws IoError, Unsupported as config_text, BadArgument when sizes differ.
+template <class T>
+void save_classifier(const std::string& folder, const ModelWeights<T>& backbone, std::span<const T> score,
+                     const ByteTokenizer& tokenizer, StoreAs store = StoreAs::f32) {
+  const ModelConfig& config = backbone.config();
+  require(score.size() == config.hidden, "save_classifier: the head needs one value per hidden unit");
+  const std::string dtype = store == StoreAs::f32 ? "float32" : "bfloat16";
+  OrderedJson json = OrderedJson::parse(config_text(config, dtype));
+  std::string name = json["architectures"][0].get<std::string>();
+  name.replace(name.size() - detail::causal_suffix.size(), detail::causal_suffix.size(), detail::classifier_suffix);
+  json["architectures"][0] = name;
+  json["id2label"] = OrderedJson{{"0", "LABEL_0"}};
+  json["label2id"] = OrderedJson{{"LABEL_0", 0}};
+
+  SafetensorsWriter writer;
+  const Dtype stored = store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16;
+  backbone.visit([&](const auto& view) {
+    writer.add_as<T>(stored, std::string(view.name), detail::stored_shape(view), view.values);
+  });
+  writer.add_as<T>(stored, detail::score_name, {1, config.hidden}, score);
+  writer.set_metadata("format", "pt");
+
+  AtomicFolder files(folder);
+  write_file(files.folder() + "/config.json", dump_json(json, 2) + "\n");
+  writer.write(files.folder() + "/model.safetensors");
+  write_tokenizer_files(files.folder(), tokenizer);
+  files.commit();
+}
+
+}  // namespace maestro

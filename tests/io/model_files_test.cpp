@@ -1,0 +1,280 @@
+#include "maestro/io/model_files.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "io/scratch.hpp"
+
+namespace {
+
+using namespace maestro;
+using maestro_test::refusal;
+using maestro_test::Scratch;
+
+ModelConfig small_config(Architecture architecture) {
+  ModelConfig config = qwen3_config(272, 24, 2, 6, 2, 8, 20);
+  config.architecture = architecture;
+  config.qkv_bias = architecture == Architecture::qwen2 ? QkvBias::present : QkvBias::absent;
+  config.query_key_norm = architecture == Architecture::qwen3 ? QueryKeyNorm::present : QueryKeyNorm::absent;
+  config.head = architecture == Architecture::llama ? HeadWeights::separate : HeadWeights::tied;
+  config.rope_theta = 12345.0;
+  config.max_positions = 512;
+  config.end_tokens = {256, 258};
+  return config;
+}
+
+template <class T>
+ModelWeights<T> random_weights(const ModelConfig& config) {
+  ModelWeights<T> weights(config);
+  weights.initialise(7);
+  return weights;
+}
+
+const std::string base = R"("model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "vocab_size": 272,
+  "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8,
+  "intermediate_size": 20, "tie_word_embeddings": true, "eos_token_id": 256)";
+
+ModelConfig parse(const std::string& more) { return parse_config("{" + base + more + "}", "config.json"); }
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  BOOST_REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(model_files)
+
+BOOST_AUTO_TEST_CASE(configs_round_trip) {
+  for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {
+    ModelConfig config = small_config(a);
+    BOOST_TEST((parse_config(config_text(config), "c") == config));
+    config.begin_token = 257;
+    config.end_tokens = {258};
+    BOOST_TEST((parse_config(config_text(config, "bfloat16"), "c") == config));
+  }
+  ModelConfig odd = small_config(Architecture::llama);
+  odd.qkv_bias = QkvBias::present;
+  BOOST_CHECK_THROW(config_text(odd), Unsupported);
+}
+
+BOOST_AUTO_TEST_CASE(both_places_and_defaults_are_read) {
+  BOOST_TEST(parse("").rope_theta == 10000.0);
+  BOOST_TEST(parse(R"(, "rope_theta": 5e5)").rope_theta == 5e5);
+  BOOST_TEST(parse(R"(, "rope_parameters": {"rope_theta": 5e5, "rope_type": "default"})").rope_theta == 5e5);
+  BOOST_TEST(parse(R"(, "rope_scaling": null, "rope_theta": 1000000)").rope_theta == 1e6);
+  BOOST_TEST(
+      parse(R"(, "rope_scaling": {"type": "default"}, "sliding_window": 4096, "use_sliding_window": false)").heads ==
+      6u);
+  BOOST_TEST(parse(R"(, "layer_types": ["full_attention", "full_attention"], "torch_dtype": "bfloat16")").layers == 2u);
+  BOOST_TEST(parse(R"(, "unheard_of": null, "use_mrope": false, "use_cache": true)").layers == 2u);
+  const std::string llama = R"({"model_type": "llama", "vocab_size": 99, "hidden_size": 24, "num_hidden_layers": 1,
+    "num_attention_heads": 6, "intermediate_size": 7, "eos_token_id": [5, 6], "bos_token_id": 1})";
+  const ModelConfig config = parse_config(llama, "c");
+  BOOST_TEST(config.kv_heads == 6u);
+  BOOST_TEST(config.head_dim == 4u);
+  BOOST_TEST((config.head == HeadWeights::separate));
+  BOOST_TEST(config.end_tokens == (std::vector<std::int32_t>{5, 6}), boost::test_tools::per_element());
+  BOOST_TEST(config.begin_token == 1);
+}
+
+BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
+  const std::vector<std::pair<std::string, std::string>> unsupported{
+      {R"("use_sliding_window": true)", "use_sliding_window"},
+      {R"("rope_scaling": {"rope_type": "yarn", "factor": 4.0})", "rope_scaling."},
+      {R"("rope_scaling": {"type": "linear"})", "rope_scaling.type"},
+      {R"("rope_parameters": {"rope_type": "llama3"})", "rope_parameters.rope_type"},
+      {R"("rope_parameters": {"rope_type": "default", "mrope_section": [1]})", "mrope_section"},
+      {R"("rope_parameters": {"partial_rotary_factor": 0.5})", "partial_rotary_factor"},
+      {R"("hidden_act": "gelu")", "hidden_act"},
+      {R"("attention_bias": true)", "attention_bias"},
+      {R"("mlp_bias": true)", "mlp_bias"},
+      {R"("quantization_config": {"bits": 4})", "quantization_config"},
+      {R"("layer_types": ["full_attention", "sliding_attention"])", "layer_types"},
+      {R"("dtype": "float8_e4m3fn")", "dtype"},
+      {R"("attn_logit_softcapping": 50.0)", "attn_logit_softcapping"},
+  };
+  for (const auto& [text, name] : unsupported) {
+    const std::string message = refusal<Unsupported>([&] { parse(", " + text); });
+    BOOST_TEST(message.starts_with("config.json: field "), text << " -> " << message);
+    BOOST_TEST(message.find(name) != std::string::npos, text << " -> " << message);
+  }
+  const std::string whole = "{" + base + "}";
+  const auto says = [&](const std::string& from, const std::string& to) {
+    return refusal<Unsupported>([&] { parse_config(replaced(whole, from, to), "c"); });
+  };
+  BOOST_TEST(says("\"qwen3\"", "\"mixtral\"").find("\"mixtral\"") != std::string::npos);
+  BOOST_TEST(says("Qwen3ForCausalLM", "Qwen3ForSequenceClassification").find("SequenceClass") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(wrong_values_are_refused_by_name) {
+  const std::string whole = "{" + base + "}";
+  const std::vector<std::array<std::string, 3>> bad{
+      {"\"hidden_size\": 24", "\"hidden_size\": \"x\"", "field 'hidden_size' must be a positive integer, found \"x\""},
+      {"\"hidden_size\": 24,", "", "field 'hidden_size' is missing"},
+      {"\"hidden_size\": 24", "\"hidden_size\": 0", "hidden_size"},
+      {"\"hidden_size\": 24", "\"hidden_size\": -24", "found -24"},
+      {"\"hidden_size\": 24", "\"hidden_size\": 24.0", "found 24.0"},
+      {"\"hidden_size\": 24", "\"hidden_size\": 99999999999", "at most"},
+      {"\"head_dim\": 8", "\"head_dim\": 7", "head_dim"},
+      {"\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4", "kv_heads"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": 272", "end_tokens"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": [1, \"2\"]", "eos_token_id"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": 256, \"rope_theta\": 0", "rope_theta"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": 256, \"rope_theta\": 1e999", "not valid JSON"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": 256, \"rope_theta\": 2, \"rope_parameters\": {\"rope_theta\": 3}",
+       "given twice"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": 256, \"layer_types\": [\"full_attention\"]", "layer_types"},
+      {"\"eos_token_id\": 256", "\"eos_token_id\": 256, \"eos_token_id\": 257", "appears twice"},
+      {"\"tie_word_embeddings\": true", "\"tie_word_embeddings\": 1", "tie_word_embeddings"},
+  };
+  for (const auto& [from, to, reason] : bad) {
+    const std::string message =
+        refusal<BadFile>([&, f = from, t = to] { parse_config(replaced(whole, f, t), "config.json"); });
+    BOOST_TEST(message.starts_with("config.json: "), to);
+    BOOST_TEST(message.find(reason) != std::string::npos, to << " -> " << message);
+  }
+  BOOST_TEST(refusal<BadFile>([] { parse_config("[]", "c"); }).find("must be a JSON object") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(models_round_trip) {
+  const Scratch scratch;
+  for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {
+    const ModelConfig config = small_config(a);
+    const auto weights = random_weights<float>(config);
+    const ByteTokenizer tokenizer({.vocabulary = 272, .end = "<|im_end|>"});
+    const std::string folder = scratch.path("model");
+    save_model(folder, weights, tokenizer);
+    const auto loaded = load_model<float>(folder);
+    BOOST_TEST((loaded.config() == config));
+    BOOST_TEST(std::equal(weights.flat().begin(), weights.flat().end(), loaded.flat().begin(), loaded.flat().end()));
+    BOOST_TEST((load_tokenizer(folder) == tokenizer));
+
+    save_model(folder, weights, tokenizer, StoreAs::bf16);
+    const auto rounded = load_model<float>(folder);
+    double worst = 0.0;
+    for (std::size_t i = 0; i < weights.flat().size(); ++i) {
+      const double exact = static_cast<double>(weights.flat()[i]);
+      worst = std::max(worst, std::abs(static_cast<double>(rounded.flat()[i]) - exact) - std::abs(exact) / 256);
+    }
+    BOOST_TEST(worst <= 0.0);
+    BOOST_TEST(load_model<double>(folder).final_norm()[3] == 1.0);
+  }
+  BOOST_TEST(scratch.entries() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_folder_with_other_files_is_not_replaced) {
+  const Scratch scratch;
+  const auto weights = random_weights<float>(small_config(Architecture::qwen3));
+  write_file(scratch.path("thesis.txt"), "precious");
+  BOOST_CHECK_THROW(save_model(scratch.path("."), weights, ByteTokenizer()), BadArgument);
+  BOOST_TEST(read_file(scratch.path("thesis.txt")) == "precious");
+  BOOST_CHECK_THROW(save_model(scratch.path("m"), weights, ByteTokenizer({.vocabulary = 300})), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(missing_surplus_and_misshapen_tensors_are_named) {
+  const Scratch scratch;
+  const ModelConfig config = small_config(Architecture::qwen3);
+  const auto weights = random_weights<float>(config);
+  const std::string path = scratch.path("w.safetensors");
+  const std::vector<float> numbers(272 * 24, 0.5f);
+  const auto store = [&](const std::string& leave_out, const std::string& reshape, const std::string& add) {
+    SafetensorsWriter writer;
+    weights.visit([&](const auto& view) {
+      std::vector<std::size_t> shape = detail::stored_shape(view);
+      if (view.name == leave_out) return;
+      if (view.name == reshape) std::reverse(shape.begin(), shape.end());
+      writer.add<float>(std::string(view.name), shape, view.values);
+    });
+    if (!add.empty()) writer.add<float>(add, {272, 24}, numbers);
+    writer.write(path);
+    return refusal<BadFile>([&] { load_weights<float>(path, config); });
+  };
+  BOOST_TEST(store("", "", "").empty());
+  for (const char* name :
+       {"model.embed_tokens.weight", "model.norm.weight", "model.layers.1.self_attn.q_norm.weight"}) {
+    const std::string message = store(name, "", "");
+    BOOST_TEST(message.find("missing") != std::string::npos, message);
+    BOOST_TEST(message.find(name) != std::string::npos, message);
+  }
+  for (const char* name : {"model.embed_tokens.weight", "model.layers.0.mlp.down_proj.weight"}) {
+    const std::string message = store("", name, "");
+    BOOST_TEST(message.find(std::string(name) + "\" has shape") != std::string::npos, message);
+  }
+  BOOST_TEST(store("", "", "model.layers.2.input_layernorm.weight").find("does not have: \"model.layers.2.input") !=
+             std::string::npos);
+  BOOST_TEST(store("", "", "lm_head.weight").find("lm_head.weight") != std::string::npos);
+
+  SafetensorsWriter writer;
+  weights.visit([&](const auto& view) {
+    writer.add<float>(std::string(view.name), detail::stored_shape(view), view.values);
+    if (view.name == "model.embed_tokens.weight") writer.add<float>("lm_head.weight", {272, 24}, view.values);
+  });
+  writer.write(path);
+  BOOST_TEST(refusal<BadFile>([&] { load_weights<float>(path, config); }).empty());
+
+  ModelConfig greedy = config;
+  greedy.vocabulary = 16'000'000;
+  greedy.intermediate = 1'000'000;
+  greedy.layers = 4000;
+  BOOST_TEST(!refusal<BadFile>([&] { load_weights<float>(path, greedy); }).empty());
+
+  auto broken = weights;
+  broken.final_norm()[3] = std::numeric_limits<float>::quiet_NaN();
+  save_weights(path, broken);
+  BOOST_TEST(refusal<BadFile>([&] { load_weights<float>(path, config); }).find("model.norm.weight") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(sharded_checkpoints_are_refused) {
+  const Scratch scratch;
+  write_file(scratch.path("config.json"), config_text(small_config(Architecture::qwen3)));
+  BOOST_CHECK_THROW(load_model<float>(scratch.path(".")), IoError);
+  write_file(scratch.path("model.safetensors.index.json"), "{}");
+  BOOST_CHECK_THROW(load_model<float>(scratch.path(".")), Unsupported);
+}
+
+BOOST_AUTO_TEST_CASE(tokenizer_json_round_trips_and_refuses_others) {
+  for (const std::size_t vocabulary : {std::size_t{259}, std::size_t{272}, std::size_t{1000}}) {
+    const ByteTokenizer tokenizer({.vocabulary = vocabulary});
+    BOOST_TEST((parse_tokenizer(tokenizer_text(tokenizer), "t") == tokenizer));
+  }
+  const Json good = Json::parse(tokenizer_text(ByteTokenizer()));
+  const auto edited = [&](const char* pointer, const Json& value) {
+    Json json = good;
+    json[Json::json_pointer(pointer)] = value;
+    return refusal<Unsupported>([&] { parse_tokenizer(json.dump(), "tokenizer.json"); });
+  };
+  BOOST_TEST(edited("/version", "1.0").empty());
+  BOOST_TEST(edited("/model/merges", Json::array({"a b"})).find("model.merges") != std::string::npos);
+  BOOST_TEST(edited("/model/type", "Unigram").find("Unigram") != std::string::npos);
+  BOOST_TEST(edited("/model/dropout", 0.1).find("model.dropout") != std::string::npos);
+  BOOST_TEST(edited("/model/vocab/a", 98).find("byte 97") != std::string::npos);
+  BOOST_TEST(edited("/model/vocab/zz", 256).find("257 tokens") != std::string::npos);
+  BOOST_TEST(edited("/normalizer", Json{{"type", "NFC"}}).find("normalizer") != std::string::npos);
+  BOOST_TEST(edited("/pre_tokenizer/use_regex", true).find("pre_tokenizer.use_regex") != std::string::npos);
+  BOOST_TEST(edited("/pre_tokenizer/type", "Whitespace").find("Whitespace") != std::string::npos);
+  BOOST_TEST(edited("/added_tokens/2/content", "<end>").find("<|im_end|>") != std::string::npos);
+  BOOST_TEST(edited("/added_tokens", Json::array()).find("added_tokens") != std::string::npos);
+  BOOST_TEST(edited("/truncation", Json{{"max_length", 3}}).find("truncation") != std::string::npos);
+  BOOST_TEST(!refusal<BadFile>([] { parse_tokenizer("{}", "t"); }).empty());
+}
+
+// Writes models for tests/fixtures/io/check_loads_in_transformers.py when MAESTRO_KEEP_MODELS names a folder.
+BOOST_AUTO_TEST_CASE(models_for_the_transformers_check) {
+  const char* root = std::getenv("MAESTRO_KEEP_MODELS");
+  if (root == nullptr) return;
+  for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {
+    const std::string name(detail::family_names[static_cast<std::size_t>(a)].model_type);
+    const auto weights = random_weights<float>(small_config(a));
+    save_model(root + ("/" + name + "-f32"), weights, ByteTokenizer());
+    save_model(root + ("/" + name + "-bf16"), weights, ByteTokenizer({.end = "<|im_end|>"}), StoreAs::bf16);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
