@@ -1,0 +1,85 @@
+#pragma once
+
+/// @file
+/// The base model: supervised training on demonstrations, faults included.
+
+#include <cmath>
+#include <cstddef>
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/types.hpp"
+#include "maestro/io/model_files.hpp"
+#include "maestro/optimizer/adamw.hpp"
+#include "maestro/optimizer/clip.hpp"
+#include "maestro/optimizer/schedule.hpp"
+#include "maestro/policy/demonstrations.hpp"
+#include "pretrain/options.hpp"
+#include "pretrain/report.hpp"
+#include "tasks/tasks.hpp"
+
+namespace maestro::examples {
+
+/// 0.82 million parameters: d 128, 4 layers, 4 query heads on 2 key heads, tied embeddings of 272 bytes and specials.
+inline ModelConfig base_config(const Tokenizer& tokenizer) {
+  ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 128, 4, 4, 2, 32, 384);
+  config.max_positions = 512;
+  config.end_tokens = {tokenizer.end_token()};
+  return config;
+}
+
+/// One step's demonstrations as rollouts.
+inline Rollouts base_batch(const PretrainOptions& options, const Tokenizer& tokenizer, std::size_t step) {
+  const double share = 2 * step < options.steps ? options.first_faults : 1.0;
+  std::vector<maestro::Demonstration> pairs;
+  for (Demonstration& d :
+       make_demonstrations(options.batch, options.seed, Faults{}.scaled(share), step * options.batch)) {
+    pairs.push_back({std::move(d.prompt.text), std::move(d.response)});
+  }
+  return demonstrations(std::span<const maestro::Demonstration>(pairs), tokenizer);
+}
+
+inline void pretrain_base(const PretrainOptions& options) {
+  const Tokenizer tokenizer;
+  ModelWeights<float> weights(base_config(tokenizer));
+  weights.initialise(options.seed);
+  Policy policy(std::move(weights), tokenizer);
+  std::cout << "base model: " << policy.weights().parameters() << " parameters\n";
+
+  AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
+  const ScheduleSettings schedule{
+      .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.steps};
+  const std::vector<Prompt> held_out = make_prompts(Split::held_out, options.final_prompts, options.seed);
+  const auto few = std::span(held_out).first(std::min(options.evaluation_prompts, held_out.size()));
+  std::vector<float> log_probs;
+  std::vector<float> slopes;
+  double loss = 0.0;
+  double tokens = 0.0;
+  for (std::size_t step = 0; step < options.steps; ++step) {
+    const Rollouts batch = base_batch(options, tokenizer, step);
+    log_probs.resize(batch.tokens.size());
+    slopes.assign(log_probs.size(), -1.0f / static_cast<float>(log_probs.size()));
+    policy.zero_gradients();
+    policy.forward(batch, {0, batch.groups.count()}, log_probs, {});
+    policy.backward(slopes, {});
+    clip_global_norm(policy, 1.0);
+    optimizer.step(policy, options.learning_rate * learning_rate_factor(schedule, step));
+    for (const float log_prob : log_probs) loss -= static_cast<double>(log_prob);
+    tokens += static_cast<double>(log_probs.size());
+    if ((step + 1) % options.report_steps == 0) {
+      std::cout << "step " << step + 1 << ": loss " << loss / tokens << " nats per byte" << std::endl;
+      loss = tokens = 0.0;
+    }
+    if ((step + 1) % options.evaluation_steps == 0 && step + 1 < options.steps) {
+      print_report(std::cout, report_on(policy, few, 4, options.seed));
+    }
+  }
+  save_model(options.output + "/base", policy.weights(), tokenizer);
+  std::cout << "base model saved; held-out prompts, 8 responses each at temperature 1:\n";
+  print_report(std::cout, report_on(policy, held_out, 8, options.seed));
+  print_samples(std::cout, policy, std::span(held_out).first(std::min<std::size_t>(9, held_out.size())), options.seed);
+}
+
+}  // namespace maestro::examples

@@ -1,0 +1,86 @@
+#pragma once
+
+/// @file
+/// The reward model: pairwise training on the preference oracle's pairs.
+
+#include <cstddef>
+#include <iostream>
+#include <span>
+#include <vector>
+
+#include "common/reward_model_files.hpp"
+#include "maestro/optimizer/adamw.hpp"
+#include "maestro/optimizer/clip.hpp"
+#include "maestro/optimizer/schedule.hpp"
+#include "maestro/reward/preference_loss.hpp"
+#include "pretrain/options.hpp"
+#include "tasks/tasks.hpp"
+
+namespace maestro::examples {
+
+/// 0.22 million parameters: d 96, 2 layers, 3 query heads on 1 key head.
+inline ModelConfig reward_config(const Tokenizer& tokenizer) {
+  ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 96, 2, 3, 1, 32, 256);
+  config.max_positions = 512;
+  config.end_tokens = {tokenizer.end_token()};
+  return config;
+}
+
+/// Pairs as a batch in which response 2 n is the chosen one of pair n and 2 n + 1 the rejected one.
+inline RewardModelBatch reward_batch(const Preferences& model, std::span<const PreferencePair> pairs) {
+  RewardModelBatch batch;
+  for (const PreferencePair& pair : pairs) {
+    model.push_prompt(batch, pair.prompt.text);
+    model.push_response(batch, pair.chosen);
+    model.push_response(batch, pair.rejected);
+  }
+  return batch;
+}
+
+inline std::vector<maestro::PreferencePair> reward_pairs(std::size_t count) {
+  std::vector<maestro::PreferencePair> pairs;
+  for (std::size_t n = 0; n < count; ++n) pairs.push_back({.chosen = 2 * n, .rejected = 2 * n + 1});
+  return pairs;
+}
+
+/// Share of fresh pairs that the model orders as the oracle did.
+inline double agreement(Preferences& model, std::uint64_t seed) {
+  constexpr std::size_t count = 240;
+  const std::vector<PreferencePair> pairs = make_preference_pairs(count, seed + 1000000);
+  std::vector<float> scores(2 * count);
+  model.forward(reward_batch(model, pairs), std::span<float>(scores));
+  std::size_t right = 0;
+  for (std::size_t n = 0; n < count; ++n) right += scores[2 * n] > scores[2 * n + 1] ? 1u : 0u;
+  return static_cast<double>(right) / static_cast<double>(count);
+}
+
+inline void pretrain_reward(const PretrainOptions& options) {
+  const Tokenizer tokenizer;
+  Preferences model(reward_config(tokenizer), tokenizer);
+  model.initialise(options.seed);
+  AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
+  const ScheduleSettings schedule{
+      .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.reward_steps};
+  const std::vector<maestro::PreferencePair> places = reward_pairs(options.reward_batch);
+  std::vector<float> scores(2 * options.reward_batch);
+  std::vector<float> slopes(scores.size());
+  double loss = 0.0;
+  for (std::size_t step = 0; step < options.reward_steps; ++step) {
+    const auto pairs = make_preference_pairs(options.reward_batch, options.seed, {}, step * options.reward_batch);
+    model.zero_gradients();
+    model.forward(reward_batch(model, pairs), std::span<float>(scores));
+    loss += bradley_terry_loss(std::span<const float>(scores), places, std::span<float>(slopes));
+    model.backward(slopes);
+    clip_global_norm(model, 1.0);
+    optimizer.step(model, options.reward_learning_rate * learning_rate_factor(schedule, step));
+    if ((step + 1) % options.report_steps == 0) {
+      std::cout << "step " << step + 1 << ": loss " << loss / static_cast<double>(options.report_steps)
+                << ", agrees with the oracle on " << agreement(model, options.seed) << " of fresh pairs" << std::endl;
+      loss = 0.0;
+    }
+  }
+  save_reward_model(options.output + "/reward", model);
+  std::cout << "reward model saved\n";
+}
+
+}  // namespace maestro::examples
