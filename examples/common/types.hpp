@@ -1,0 +1,25 @@
+#pragma once
+
+/// @file
+/// The compile-time parts that the example programs share.
+
+#include "maestro/core/gemm.hpp"
+#if defined(MAESTRO_PROGRAM_BLAS)
+#include "maestro/core/gemm_cblas.hpp"
+#endif
+#include "maestro/policy/transformer_policy.hpp"
+#include "maestro/text/byte_tokenizer.hpp"
+
+namespace maestro::examples {
+
+#if defined(MAESTRO_PROGRAM_BLAS)
+using Backend = CblasBackend;
+inline constexpr const char* backend_name = "OpenBLAS";
+#else
+using Backend = EigenBackend;
+inline constexpr const char* backend_name = "Eigen";
+#endif
+using Tokenizer = ByteTokenizer;
+using Policy = TransformerPolicy<float, Backend, Tokenizer>;
+
+}  // namespace maestro::examples

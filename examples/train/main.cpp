@@ -1,0 +1,196 @@
+// Trains a language model by GRPO on several rewards whose weights a Conductor learns.
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cxxopts.hpp>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/stop_signal.hpp"
+#include "maestro/core/names.hpp"
+#include "train/options.hpp"
+#include "train/run.hpp"
+
+namespace {
+
+using maestro::examples::TrainOptions;
+
+/// The value that goes with `name`; both lists are in the enum's order.
+template <class Enum, std::size_t count>
+Enum choose(const char* option, const std::string& name, const std::array<std::string_view, count>& names) {
+  return static_cast<Enum>(maestro::index_of_name(option, name, names));
+}
+
+constexpr std::array<std::string_view, 2> floor_names{"mix", "clamp_renormalise"};
+constexpr std::array<std::string_view, 2> scaling_names{"none", "unit_rms"};
+constexpr std::array<std::string_view, 2> baseline_names{"none", "centred"};
+constexpr std::array<std::string_view, 2> bad_line_names{"stop", "skip"};
+constexpr std::array<std::string_view, 2> resume_names{"auto", "never"};
+constexpr std::array<std::string_view, 2> timing_names{"record", "omit"};
+
+void add_options(cxxopts::Options& options) {
+  const TrainOptions d;
+  const auto text = [](const std::string& value) { return cxxopts::value<std::string>()->default_value(value); };
+  const auto real = [](double value) {
+    char printed[32];
+    std::snprintf(printed, sizeof printed, "%g", value);
+    return cxxopts::value<double>()->default_value(printed);
+  };
+  const auto whole = [](std::size_t value) { return cxxopts::value<std::size_t>()->default_value(std::to_string(value)); };
+  const auto list = [](const std::string& value) {
+    return cxxopts::value<std::vector<std::string>>()->default_value(value);
+  };
+  const maestro::TrainerSettings& t = d.trainer;
+  options.add_options("Model and data")
+      ("model", "Folder with config.json, model.safetensors, tokenizer.json", text(d.model))
+      ("reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model))
+      ("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""))
+      ("on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"))
+      ("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"))
+      ("num-prompts", "Prompts drawn from the task families", whole(d.num_prompts))
+      ("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
+  options.add_options("Sampling")
+      ("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations))
+      ("max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length))
+      ("temperature", "Sampling temperature, > 0", real(t.sampling.temperature))
+      ("top-k", "Keep the k most probable tokens; 0: all", whole(t.sampling.top_k))
+      ("top-p", "Keep the smallest set of tokens with this probability", real(t.sampling.top_p))
+      ("min-p", "Keep tokens at least this probable, relative to the best", real(t.sampling.min_p));
+  options.add_options("Policy")
+      ("steps", "Training steps", whole(d.steps))
+      ("prompts-per-step", "Prompts of a step (N)", whole(t.prompts_per_step))
+      ("learning-rate", "AdamW's learning rate", real(t.learning_rate))
+      ("lr-scheduler-type", "constant, linear, cosine", text("constant"))
+      ("warmup-steps", "Steps of linear warm-up", whole(0))
+      ("weight-decay", "AdamW's decoupled weight decay", real(t.optimizer.adamw.weight_decay))
+      ("max-grad-norm", "Global-norm clipping; 0: none", real(t.max_grad_norm))
+      ("num-iterations", "Passes over each batch (mu)", whole(t.num_iterations))
+      ("num-minibatches", "Optimizer updates per pass", whole(t.num_minibatches))
+      ("loss-type", "grpo, bnpo, dapo, dr_grpo", text("dapo"))
+      ("importance-sampling-level", "token, sequence", text("token"))
+      ("epsilon", "Lower clip range of the ratio", real(t.objective.epsilon_low))
+      ("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high))
+      ("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0))
+      ("beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta))
+      ("kl-estimator", "k1 (in the reward only), k2, k3", text("k3"))
+      ("kl-placement", "loss, reward", text("loss"))
+      ("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
+  options.add_options("Rewards and their weights")
+      ("rewards", "Active rewards", list("perplexity,format,entropy,length,preference"))
+      ("proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps))
+      ("length-target", "Length reward: target in tokens; 0: soft overlong penalty", real(d.length_target))
+      ("scalarization", maestro::join_names(maestro::scalarization_names), text(d.scalarization))
+      ("normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise))
+      ("conductor", maestro::join_names(maestro::conductor_names), text(d.conductor))
+      ("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate))
+      ("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period))
+      ("conductor-emphasis", maestro::join_names(maestro::emphasis_names), text("one_hot"))
+      ("conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength))
+      ("conductor-estimator", "sampled, counterfactual", text("sampled"))
+      ("conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"))
+      ("conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"))
+      ("conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"))
+      ("conductor-entropy-bonus", "Weight of the entropy bonus (lambda)", real(d.learned.entropy_bonus));
+  options.add_options("Run")
+      ("seed", "Seed of every random draw", whole(t.seed))
+      ("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>()->default_value("0"))
+      ("save-steps", "Steps between checkpoints; 0: at the end only", whole(d.save_steps))
+      ("save-total-limit", "Checkpoints kept", whole(d.save_total_limit))
+      ("resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"))
+      ("timings", "record, omit (for byte-identical metrics)", text("record"))
+      ("dry-run", "Check options, files and sizes, print the plan, do not train")
+      ("help", "This text");
+}
+
+TrainOptions read_options(const cxxopts::ParseResult& given) {
+  const auto whole = [&](const char* name) { return given[name].as<std::size_t>(); };
+  const auto real = [&](const char* name) { return given[name].as<double>(); };
+  const auto text = [&](const char* name) { return given[name].as<std::string>(); };
+  TrainOptions o;
+  o.model = text("model");
+  o.reward_model = text("reward-model");
+  o.prompts = text("prompts");
+  o.on_bad_line = choose<maestro::OnBadLine>("--on-bad-line", text("on-bad-line"), bad_line_names);
+  o.tasks = given["tasks"].as<std::vector<std::string>>();
+  o.num_prompts = whole("num-prompts");
+  o.output = text("output");
+  o.steps = static_cast<std::uint32_t>(whole("steps"));
+  maestro::TrainerSettings& t = o.trainer;
+  t.seed = whole("seed");
+  t.prompts_per_step = whole("prompts-per-step");
+  t.sampling = {.num_generations = whole("num-generations"),
+                .max_completion_length = whole("max-completion-length"),
+                .temperature = real("temperature"),
+                .top_k = whole("top-k"),
+                .top_p = real("top-p"),
+                .min_p = real("min-p")};
+  t.learning_rate = real("learning-rate");
+  t.schedule = {.kind = maestro::schedule_from_name(text("lr-scheduler-type")),
+                .warmup_steps = whole("warmup-steps"),
+                .total_steps = whole("steps")};
+  t.optimizer.adamw.weight_decay = real("weight-decay");
+  t.max_grad_norm = real("max-grad-norm");
+  t.num_iterations = whole("num-iterations");
+  t.num_minibatches = whole("num-minibatches");
+  t.reference_sync_steps = whole("ref-sync-steps");
+  t.objective.reduction = maestro::reduction_from_name(text("loss-type"));
+  t.objective.ratio_level = maestro::ratio_level_from_name(text("importance-sampling-level"));
+  t.objective.epsilon_low = real("epsilon");
+  t.objective.epsilon_high = real("epsilon-high");
+  if (real("delta") != 0.0) t.objective.ratio_cap = real("delta");
+  t.objective.beta = real("beta");
+  t.objective.kl_estimator = maestro::kl_estimator_from_name(text("kl-estimator"));
+  t.objective.kl_placement = maestro::kl_placement_from_name(text("kl-placement"));
+  t.objective.max_completion_length = t.sampling.max_completion_length;
+  o.rewards = given["rewards"].as<std::vector<std::string>>();
+  o.proxy_sync_steps = whole("proxy-sync-steps");
+  o.length_target = real("length-target");
+  o.scalarization = text("scalarization");
+  o.normalise = text("normalise");
+  o.conductor = text("conductor");
+  maestro::LearnedConductorOptions& c = o.learned;
+  c.learning_rate = real("conductor-learning-rate");
+  c.period = static_cast<std::uint32_t>(whole("conductor-period"));
+  c.emphasis = maestro::emphasis_from_name(text("conductor-emphasis"));
+  c.strength = real("conductor-strength");
+  c.estimator = maestro::estimator_from_name(text("conductor-estimator"));
+  c.baseline = choose<maestro::MetaBaseline>("--conductor-baseline", text("conductor-baseline"), baseline_names);
+  c.floor = choose<maestro::ProbabilityFloor>("--conductor-floor", text("conductor-floor"), floor_names);
+  c.hidden_scaling =
+      choose<maestro::HiddenScaling>("--conductor-hidden-scaling", text("conductor-hidden-scaling"), scaling_names);
+  c.entropy_bonus = real("conductor-entropy-bonus");
+  o.save_steps = static_cast<std::uint32_t>(whole("save-steps"));
+  o.save_total_limit = whole("save-total-limit");
+  o.resume = choose<maestro::examples::Resume>("--resume", text("resume"), resume_names);
+  o.timings = choose<maestro::LogTimings>("--timings", text("timings"), timing_names);
+  o.threads = given["threads"].as<int>();
+  o.dry_run = given.count("dry-run") > 0 ? maestro::examples::DryRun::yes : maestro::examples::DryRun::no;
+  return o;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  cxxopts::Options options("train", "Trains a language model by GRPO on several rewards whose weights are learned.\n");
+  options.set_width(110);
+  try {
+    add_options(options);
+    const auto given = options.parse(argc, argv);
+    if (given.count("help") > 0) {
+      std::cout << options.help() << '\n';
+      return 0;
+    }
+    if (!given.unmatched().empty()) {
+      throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
+    }
+    maestro::examples::catch_stop_signals();
+    return maestro::examples::train(read_options(given), isatty(STDOUT_FILENO) != 0);
+  } catch (const std::exception& error) {
+    std::cerr << "train: " << error.what() << '\n';
+    return 2;
+  }
+}

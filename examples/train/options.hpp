@@ -1,0 +1,54 @@
+#pragma once
+
+/// @file
+/// The command line of `train` as a struct.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "maestro/conductor/learned_options.hpp"
+#include "maestro/io/prompts.hpp"
+#include "maestro/trainer/metrics_log.hpp"
+#include "maestro/trainer/settings.hpp"
+
+namespace maestro::examples {
+
+/// What an output folder that holds a checkpoint does.
+enum class Resume : std::uint8_t {
+  automatic,  ///< the run continues from its newest checkpoint
+  never,      ///< the folder is refused
+};
+
+enum class DryRun : std::uint8_t { no, yes };
+
+struct TrainOptions {
+  std::string model = "examples/models/base";
+  std::string reward_model = "examples/models/reward";  ///< empty: none
+  std::string prompts;                                  ///< JSONL file; empty: the built-in task families
+  OnBadLine on_bad_line = OnBadLine::stop;
+  std::vector<std::string> tasks{"arithmetic", "story", "emotion"};
+  std::size_t num_prompts = 768;  ///< training prompts drawn from the task families
+  std::string output = "runs/train";
+
+  std::uint32_t steps = 100;
+  TrainerSettings trainer{};
+
+  std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
+  std::size_t proxy_sync_steps = 6;
+  double length_target = 0.0;  ///< tokens; 0: soft overlong penalty instead of a target
+  std::string scalarization = "group";
+  std::string normalise = "none";
+  std::string conductor = "linear";
+  LearnedConductorOptions learned{};
+
+  std::uint32_t save_steps = 0;
+  std::size_t save_total_limit = 2;
+  Resume resume = Resume::automatic;
+  LogTimings timings = LogTimings::record;
+  int threads = 0;  ///< 0: as many as the machine has
+  DryRun dry_run = DryRun::no;
+};
+
+}  // namespace maestro::examples

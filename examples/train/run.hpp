@@ -1,0 +1,207 @@
+#pragma once
+
+/// @file
+/// A training run composed from command-line options: model, rewards, Conductor and scalarization chosen at run time.
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/stop_signal.hpp"
+#include "common/types.hpp"
+#include "maestro/conductor/any.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/io/json.hpp"
+#include "maestro/io/model_files.hpp"
+#include "maestro/io/prompts.hpp"
+#include "common/reward_model_files.hpp"
+#include "maestro/reward/active_rewards.hpp"
+#include "maestro/reward/entropy.hpp"
+#include "maestro/reward/length.hpp"
+#include "maestro/reward/perplexity.hpp"
+#include "maestro/reward/preference.hpp"
+#include "maestro/reward/proxy_scorer.hpp"
+#include "maestro/reward/reward_model.hpp"
+#include "maestro/reward/tag_format.hpp"
+#include "maestro/scalarization/any_scalarization.hpp"
+#include "maestro/trainer/checkpoints.hpp"
+#include "maestro/trainer/loop.hpp"
+#include "maestro/trainer/metrics_log.hpp"
+#include "maestro/trainer/progress.hpp"
+#include "maestro/trainer/trainer.hpp"
+#include "tasks/tasks.hpp"
+#include "train/options.hpp"
+
+namespace maestro::examples {
+
+using PreferenceModel = RewardModel<float, Backend, Tokenizer>;
+using PerplexityReward = Perplexity<ProxyScorer<Policy>>;
+using PreferenceReward = Preference<PreferenceModel>;
+/// The paper's five rewards, of which --rewards chooses.
+using PaperRewards = ActiveRewards<PerplexityReward, Format, Entropy, Length, PreferenceReward>;
+
+/// The training prompts: those of a file, or of the built-in task families.
+inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
+  if (!options.prompts.empty()) {
+    const PromptFile file = load_prompts(options.prompts, options.on_bad_line);
+    if (file.skipped > 0) {
+      std::cerr << "train: left out " << file.skipped << " bad lines; the first: " << file.first_skipped << '\n';
+    }
+    return file.prompts;
+  }
+  for (const std::string& task : options.tasks) {
+    if (std::find(std::begin(family_names), std::end(family_names), task) == std::end(family_names)) {
+      throw BadArgument("--tasks: '" + task + "' is unknown; there are arithmetic, story, emotion");
+    }
+  }
+  std::vector<Prompt> prompts;
+  for (Prompt& prompt : make_prompts(Split::train, options.num_prompts, options.trainer.seed)) {
+    if (std::find(options.tasks.begin(), options.tasks.end(), prompt.task) != options.tasks.end()) {
+      prompts.push_back(std::move(prompt));
+    }
+  }
+  return prompts;
+}
+
+inline PaperRewards make_rewards(const TrainOptions& options, const Policy& policy) {
+  const bool prefers = std::find(options.rewards.begin(), options.rewards.end(), "preference") != options.rewards.end();
+  if (prefers && options.reward_model.empty()) {
+    throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
+  }
+  const auto max_length = static_cast<double>(options.trainer.sampling.max_completion_length);
+  LengthOptions length;
+  if (options.length_target > 0.0) {
+    length = {.shape = LengthShape::target, .target = options.length_target};
+  } else {
+    length = {.shape = LengthShape::soft_overlong, .max_length = max_length, .cache = max_length / 2};
+  }
+  // A preference model that is never called still has to be there: K is the compiler's.
+  PreferenceModel preference = prefers ? load_reward_model(options.reward_model)
+                                       : PreferenceModel(policy.config(), policy.tokenizer());
+  return PaperRewards(
+      RewardSet(PerplexityReward(
+                    ProxyScorer<Policy>(policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
+                Format({.grade = FormatGrade::graded}), Entropy(), Length(length),
+                PreferenceReward(std::move(preference))),
+      options.rewards);
+}
+
+/// Everything that decides the run's results, as text: a checkpoint of other settings is refused.
+inline std::string fingerprint(const TrainOptions& o, std::size_t prompts) {
+  const TrainerSettings& t = o.trainer;
+  OrderedJson json;
+  json["model"] = o.model;
+  json["reward_model"] = o.reward_model;
+  json["prompts"] = o.prompts.empty() ? "built-in" : o.prompts;
+  json["tasks"] = o.tasks;
+  json["num_prompts"] = prompts;
+  json["seed"] = t.seed;
+  json["prompts_per_step"] = t.prompts_per_step;
+  json["num_generations"] = t.sampling.num_generations;
+  json["max_completion_length"] = t.sampling.max_completion_length;
+  json["temperature"] = t.sampling.temperature;
+  json["top_k"] = t.sampling.top_k;
+  json["top_p"] = t.sampling.top_p;
+  json["min_p"] = t.sampling.min_p;
+  json["learning_rate"] = t.learning_rate;
+  json["schedule"] = schedule_names[static_cast<std::size_t>(t.schedule.kind)];
+  json["warmup_steps"] = t.schedule.warmup_steps;
+  if (t.schedule.kind != ScheduleKind::constant) json["steps"] = t.schedule.total_steps;
+  json["weight_decay"] = t.optimizer.adamw.weight_decay;
+  json["max_grad_norm"] = t.max_grad_norm;
+  json["num_iterations"] = t.num_iterations;
+  json["num_minibatches"] = t.num_minibatches;
+  json["loss_type"] = reduction_names[static_cast<std::size_t>(t.objective.reduction)];
+  json["importance_sampling_level"] = ratio_level_names[static_cast<std::size_t>(t.objective.ratio_level)];
+  json["epsilon"] = {t.objective.epsilon_low, t.objective.epsilon_high};
+  json["delta"] = t.objective.ratio_cap.value_or(0.0);
+  json["beta"] = t.objective.beta;
+  json["kl"] = {kl_estimator_names[static_cast<std::size_t>(t.objective.kl_estimator)],
+                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)]};
+  json["ref_sync_steps"] = t.reference_sync_steps;
+  json["rewards"] = o.rewards;
+  json["proxy_sync_steps"] = o.proxy_sync_steps;
+  json["length_target"] = o.length_target;
+  json["scalarization"] = o.scalarization;
+  json["normalise"] = o.normalise;
+  json["conductor"] = o.conductor;
+  const LearnedConductorOptions& c = o.learned;
+  json["conductor_learning_rate"] = c.learning_rate;
+  json["conductor_period"] = c.period;
+  json["conductor_emphasis"] = {emphasis_names[static_cast<std::size_t>(c.emphasis)], c.strength};
+  json["conductor_estimator"] = estimator_names[static_cast<std::size_t>(c.estimator)];
+  json["conductor_baseline"] = static_cast<int>(c.baseline);
+  json["conductor_floor"] = static_cast<int>(c.floor);
+  json["conductor_hidden_scaling"] = static_cast<int>(c.hidden_scaling);
+  json["conductor_entropy_bonus"] = c.entropy_bonus;
+  return json.dump();
+}
+
+inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t prompts) {
+  const ModelConfig& c = policy.config();
+  const TrainerSettings& t = o.trainer;
+  std::cout << "model      " << o.model << ": " << c.layers << " layers, width " << c.hidden << ", vocabulary "
+            << c.vocabulary << ", " << policy.weights().flat().size() << " parameters\n"
+            << "prompts    " << prompts << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts)
+            << "\nstep       " << t.prompts_per_step << " prompts x " << t.sampling.num_generations
+            << " responses of at most " << t.sampling.max_completion_length << " tokens, learning rate "
+            << t.learning_rate << "\nrewards   ";
+  for (const std::string& name : o.rewards) std::cout << ' ' << name;
+  std::cout << ", weighed by " << o.conductor << ", advantages " << o.scalarization << "\nrun        " << o.steps
+            << " steps, seed " << t.seed << ", " << max_threads() << " threads, " << backend_name << ", into "
+            << o.output << '\n';
+}
+
+/// Runs the training that the options describe; the exit code of the program.
+inline int train(const TrainOptions& options, bool terminal) {
+  if (options.threads > 0) set_threads(options.threads);
+  const std::vector<Prompt> prompts = training_prompts(options);
+  Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
+  PaperRewards rewards = make_rewards(options, policy);
+  const AnyConductor<PaperRewards::size> conductor(options.conductor, {.learned = options.learned});
+  const AnyScalarization scalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)});
+  print_plan(options, policy, prompts.size());
+  if (options.dry_run == DryRun::yes) {
+    std::cout << "dry run: everything fits together; nothing was trained\n";
+    return 0;
+  }
+
+  Checkpoints checkpoints({.folder = options.output + "/checkpoints",
+                           .keep = options.save_total_limit,
+                           .fingerprint = fingerprint(options, prompts.size())});
+  if (options.resume == Resume::never && checkpoints.newest()) {
+    throw BadArgument(options.output + " holds the checkpoint of an earlier run; --resume auto continues it, another "
+                                       "--output starts afresh");
+  }
+  Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
+  if (checkpoints.resume(trainer)) std::cout << "resumed after step " << trainer.steps_done() << '\n';
+  const std::string metrics_path = options.output + "/metrics.jsonl";
+  const std::string samples_path = options.output + "/samples.jsonl";
+  truncate_after(metrics_path, trainer.steps_done());
+  truncate_after(samples_path, trainer.steps_done());
+
+  MetricsLog metrics(metrics_path, options.timings);
+  SampleLog samples(samples_path, {.every = 10, .prompts = 3});
+  Progress progress(std::cout, {.style = terminal ? ProgressStyle::terminal : ProgressStyle::lines,
+                                .total_steps = options.steps,
+                                .line_every = std::max<std::uint32_t>(options.steps / 10, 1)});
+  const LoopEnd end = run_loop(trainer, prompts,
+                               {.steps = options.steps,
+                                .save_every = options.save_steps,
+                                .should_stop = stop_requested,
+                                .save = [&] { checkpoints.save(trainer); }},
+                               metrics, samples, progress);
+  if (end == LoopEnd::stopped) {
+    std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
+    return exit_stopped;
+  }
+  save_model(options.output + "/model", trainer.policy().weights(), trainer.policy().tokenizer());
+  std::cout << "the trained model is in " << options.output << "/model\n";
+  return 0;
+}
+
+}  // namespace maestro::examples
