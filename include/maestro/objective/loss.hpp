@@ -41,11 +41,11 @@ struct LossGradient {
 ///
 ///     loss = sum over responses i, tokens t of c_i (s(rho, A_i) + beta k(d_it)) - entropy_bonus * mean entropy
 ///
-/// with s the clipped surrogate and c_i the reduction's weight. Whole-batch divisors make the losses (and gradients) of
-/// the micro-batches, and of the ranks, sum to the batch's. With equal micro-batches that is TRL's loss over an
-/// accumulation window, bnpo included: its token mean is the micro-batch's own, so it depends on the split, as in TRL.
-/// The entropy bonus is a mean over the batch's tokens whatever the reduction.
-/// Empty responses add nothing, but count among the responses that grpo and dr_grpo divide by.
+/// with s the clipped surrogate and c_i the reduction's weight; k is multiplied by rho under KlCorrection::ratio.
+/// Whole-batch divisors make the losses (and gradients) of the micro-batches, and of the ranks, sum to the batch's.
+/// With equal micro-batches that is TRL's loss over an accumulation window, bnpo included: its token mean is the
+/// micro-batch's own, so it depends on the split, as in TRL. The entropy bonus is a mean over the batch's tokens
+/// whatever the reduction. Empty responses add nothing, but count among the responses that grpo and dr_grpo divide by.
 /// Deterministic for any number of threads: sums run over fixed chunks of rows, in order. O(t); no allocation.
 /// Source: TRL 1.16 GRPOTrainer._compute_loss; DAPO (arXiv 2503.14476), Dr.GRPO (2503.20783), GSPO (2507.18071).
 class Objective {
@@ -133,24 +133,32 @@ class Objective {
     const auto advantage = static_cast<double>(in.advantages[row]);
 
     SurrogateTerm term;
-    double sum_of_log_ratios = 0.0;
+    double mean_kl = 0.0;  // over the response, where the one ratio multiplies all of its tokens' KL
     if (sequence) {
+      double sum_of_log_ratios = 0.0;
       for (std::size_t t = begin; t < end; ++t) sum_of_log_ratios += log_ratio(in, row, t);
       term = surrogate(in, row, 0, sum_of_log_ratios / length, advantage);
       count_ratio(term, report);
+      if (corrected(in)) {
+        for (std::size_t t = begin; t < end; ++t) mean_kl += kl(in, row, t).value / length;
+      }
     }
     for (std::size_t t = begin; t < end; ++t) {
-      double value = term.value;
+      SurrogateTerm own = term;
       // d (T s) / d log pi_t = s' at sequence level: the response has T tokens of value s, and d mean / d log pi_t =
       // 1/T.
-      double derivative = term.derivative;
       if (!sequence) {
-        const SurrogateTerm own = surrogate(in, row, t - begin, log_ratio(in, row, t), advantage);
+        own = surrogate(in, row, t - begin, log_ratio(in, row, t), advantage);
         count_ratio(own, report);
-        value = own.value;
-        derivative = own.derivative;
       }
-      add_kl(in, row, t, value, derivative, report);
+      double value = own.value;
+      double derivative = own.derivative;
+      if (!in.reference_log_probs.empty()) {
+        const KlTerm kl_here = corrected_kl(in, kl(in, row, t), own.ratio, mean_kl);
+        count_kl(kl_here, report);
+        value += beta_in_loss() * kl_here.value;
+        derivative += beta_in_loss() * kl_here.derivative;
+      }
       report.policy_loss += weight * value;
       out.d_log_probs[t] = static_cast<T>(weight * derivative);
       add_entropy(in, out, row, t, report);
@@ -161,18 +169,35 @@ class Objective {
     return report;
   }
 
+  double beta_in_loss() const { return settings_.kl_placement == KlPlacement::loss ? settings_.beta : 0.0; }
+
   template <class T>
-  void add_kl(const LossInput<T>& in, std::size_t row, std::size_t t, double& value, double& derivative,
-              LossReport& report) const {
-    if (in.reference_log_probs.empty()) return;
-    const double reference = finite(in, in.reference_log_probs[t], row, t, "reference log-prob");
-    const KlTerm kl = kl_term(settings_.kl_estimator, static_cast<double>(in.log_probs[t]), reference);
-    report.kl_sum += kl.value;
+  bool corrected(const LossInput<T>& in) const {
+    return settings_.kl_correction == KlCorrection::ratio && settings_.kl_placement == KlPlacement::loss &&
+           !in.reference_log_probs.empty();
+  }
+
+  template <class T>
+  KlTerm kl(const LossInput<T>& in, std::size_t row, std::size_t t) const {
+    const double log_prob = finite(in, in.log_probs[t], row, t, "log-prob");
+    return kl_term(settings_.kl_estimator, log_prob,
+                   finite(in, in.reference_log_probs[t], row, t, "reference log-prob"));
+  }
+
+  /// rho k, whose derivative is rho (k + k'); at sequence level rho (mean k + k').
+  template <class T>
+  KlTerm corrected_kl(const LossInput<T>& in, KlTerm term, double ratio, double mean_kl) const {
+    if (!corrected(in)) return term;
+    const double own_kl = settings_.ratio_level == RatioLevel::sequence ? mean_kl : term.value;
+    term.derivative = ratio * (own_kl + term.derivative);
+    term.value *= ratio;
+    return term;
+  }
+
+  static void count_kl(const KlTerm& term, LossReport& report) {
+    report.kl_sum += term.value;
     report.kl_tokens += 1.0;
-    report.kl_clamped += kl.clamped ? 1.0 : 0.0;
-    if (settings_.kl_placement == KlPlacement::reward) return;
-    value += settings_.beta * kl.value;
-    derivative += settings_.beta * kl.derivative;
+    report.kl_clamped += term.clamped ? 1.0 : 0.0;
   }
 
   template <class T>

@@ -42,10 +42,18 @@ enum class KlPlacement {
   reward,  ///< beta sum_t k(d_t) is taken off the response's scalar reward (kl_penalty); the loss only reports it
 };
 
+/// What the KL term of the loss is multiplied by.
+enum class KlCorrection {
+  none,   ///< nothing
+  ratio,  ///< rho of its ratio level, uncapped and differentiated (TRL's use_bias_correction_kl, on by default there):
+          ///< at token level the gradient is then that of KL(pi||ref) for k1 and k3 alike
+};
+
 inline constexpr std::array<std::string_view, 4> reduction_names{"grpo", "bnpo", "dapo", "dr_grpo"};
 inline constexpr std::array<std::string_view, 2> ratio_level_names{"token", "sequence"};
 inline constexpr std::array<std::string_view, 3> kl_estimator_names{"k1", "k2", "k3"};
 inline constexpr std::array<std::string_view, 2> kl_placement_names{"loss", "reward"};
+inline constexpr std::array<std::string_view, 2> kl_correction_names{"none", "ratio"};
 
 /// @throws BadArgument listing the known names.
 inline Reduction reduction_from_name(std::string_view name) {
@@ -60,8 +68,11 @@ inline KlEstimator kl_estimator_from_name(std::string_view name) {
 inline KlPlacement kl_placement_from_name(std::string_view name) {
   return static_cast<KlPlacement>(index_of_name("KL placement", name, kl_placement_names));
 }
+inline KlCorrection kl_correction_from_name(std::string_view name) {
+  return static_cast<KlCorrection>(index_of_name("KL correction", name, kl_correction_names));
+}
 
-/// Settings of the policy loss; the defaults are TRL's.
+/// Settings of the policy loss; the defaults are TRL's, but for kl_correction.
 struct ObjectiveSettings {
   Reduction reduction = Reduction::dapo;
   RatioLevel ratio_level = RatioLevel::token;
@@ -71,6 +82,7 @@ struct ObjectiveSettings {
   double beta = 0.0;                  ///< weight of the KL term, at least 0; 0 needs no reference
   KlEstimator kl_estimator = KlEstimator::k3;
   KlPlacement kl_placement = KlPlacement::loss;
+  KlCorrection kl_correction = KlCorrection::none;  ///< of the KL in the loss
   double entropy_bonus = 0.0;             ///< weight of the batch's mean token entropy, taken off the loss; at least 0
   std::size_t max_completion_length = 0;  ///< tokens; needed by dr_grpo
 };
@@ -89,7 +101,8 @@ inline void check(const ObjectiveSettings& settings) {
           "objective: dr_grpo divides by max_completion_length; set it");
   require(
       settings.beta == 0.0 || settings.kl_estimator != KlEstimator::k1 || settings.kl_placement != KlPlacement::loss,
-      "objective: k1 as a loss term has zero expected gradient; use k2 or k3, or place the KL in the reward");
+      "objective: k1 as a loss term has zero expected gradient; use k2 or k3, or kl_correction ratio, or place the KL "
+      "in the reward");
 }
 
 }  // namespace maestro

@@ -38,7 +38,7 @@ struct LossReport {
   double ratio_max = 0.0;     ///< 0 while there is none
   double clipped_low = 0.0;   ///< ratios below 1 - epsilon_low at a negative advantage
   double clipped_high = 0.0;  ///< ratios above 1 + epsilon_high at a positive advantage
-  double kl_sum = 0.0;        ///< over tokens, before beta; 0 where no reference was given
+  double kl_sum = 0.0;        ///< over tokens, before beta, after kl_correction; 0 without reference
   double kl_tokens = 0.0;     ///< tokens with a reference
   double kl_clamped = 0.0;    ///< tokens whose |log pi_ref - log pi| was above 20
   double entropy_sum = 0.0;
