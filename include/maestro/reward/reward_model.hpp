@@ -50,14 +50,22 @@ class RewardModel {
  public:
   using scalar_type = T;
 
-  /// All weights zero: `initialise` or load before use. An untied head in `config` is dropped: there is no LM head.
+  /// All weights zero: `initialise` before use. An untied head in `config` is dropped: there is no LM head.
   /// @throws BadArgument when the configuration is not valid or smaller than the tokenizer's vocabulary.
   RewardModel(ModelConfig config, Tok tokenizer, RewardModelOptions options = {})
-      : tokenizer_(std::move(tokenizer)), options_(options), weights_(without_head(config)), score_(config.hidden) {
+      : RewardModel(ModelWeights<T>(without_head(config)), AlignedVector<T>(config.hidden), std::move(tokenizer),
+                    options) {}
+  /// @param score  (d) the head.
+  /// @throws BadArgument when the head does not fit, the backbone has an LM head of its own, or its vocabulary is
+  /// smaller than the tokenizer's.
+  RewardModel(ModelWeights<T> backbone, AlignedVector<T> score, Tok tokenizer, RewardModelOptions options = {})
+      : tokenizer_(std::move(tokenizer)), options_(options), weights_(std::move(backbone)), score_(std::move(score)) {
     require(options_.micro_batch_tokens > 0, "RewardModel: micro_batch_tokens must be at least 1");
-    if (tokenizer_.vocabulary_size() > config.vocabulary) {
+    require(score_.size() == config().hidden, "RewardModel: the head needs one value per hidden unit");
+    require(config().head == HeadWeights::tied, "RewardModel: a backbone with an LM head of its own has no use here");
+    if (tokenizer_.vocabulary_size() > config().vocabulary) {
       throw BadArgument("RewardModel: the tokenizer has " + std::to_string(tokenizer_.vocabulary_size()) +
-                        " tokens, the model's vocabulary only " + std::to_string(config.vocabulary));
+                        " tokens, the model's vocabulary only " + std::to_string(config().vocabulary));
     }
   }
 
@@ -73,6 +81,9 @@ class RewardModel {
 
   const ModelConfig& config() const { return weights_.config(); }
   const Tok& tokenizer() const { return tokenizer_; }
+  const ModelWeights<T>& backbone() const { return weights_; }
+  /// (d) the head.
+  std::span<const T> head() const { return score_; }
 
   /// One score per response of the batch; overwritten.
   /// @throws BadArgument when `out` does not fit, or a sequence is longer than the model's max_positions.
