@@ -1,0 +1,156 @@
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/gemm.hpp"
+#include "maestro/core/names.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/random.hpp"
+#include "maestro/core/statistics.hpp"
+#if defined(MAESTRO_PROGRAM_BLAS)
+#include "maestro/core/gemm_cblas.hpp"
+#endif
+
+using namespace maestro;
+
+namespace {
+
+template <class T>
+Matrix<T> noise(std::size_t rows, std::size_t cols, std::uint32_t salt) {
+  Matrix<T> result(rows, cols);
+  const RandomStream stream({.seed = salt});
+  for (std::size_t i = 0; i < rows * cols; ++i) {
+    result.data()[i] = static_cast<T>(stream.normal(static_cast<std::uint32_t>(i)));
+  }
+  return result;
+}
+
+/// Every transpose, odd sizes, views with a stride, alpha and beta; NaN in C is overwritten where beta is 0.
+template <class Backend, class T>
+void check_gemm(double tolerance) {
+  const std::size_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {1, 17, 9}, {13, 1, 4}, {33, 29, 65}, {8, 16, 8}, {2, 3, 0}};
+  for (const auto& [m, n, k] : sizes) {
+    for (const auto ta : {Transpose::no, Transpose::yes}) {
+      for (const auto tb : {Transpose::no, Transpose::yes}) {
+        for (const T beta : {T(0), T(1), T(-0.5)}) {
+          const bool a_turned = ta == Transpose::yes, b_turned = tb == Transpose::yes;
+          const auto a_all = noise<T>(a_turned ? k : m, (a_turned ? m : k) + 3, 1);
+          const auto b_all = noise<T>(b_turned ? n : k, (b_turned ? k : n) + 2, 2);
+          auto c_all = noise<T>(m, n + 5, 3);
+          const auto a = a_all.view().middle_cols(2, a_turned ? m : k);
+          const auto b = b_all.view().middle_cols(1, b_turned ? k : n);
+          const auto before = c_all;
+          if (beta == T(0)) {
+            for (std::size_t i = 0; i < m; ++i) {
+              for (std::size_t j = 0; j < n; ++j) c_all(i, j + 4) = std::numeric_limits<T>::quiet_NaN();
+            }
+          }
+          gemm<Backend>(ta, tb, T(1.5), a, b, beta, c_all.view().middle_cols(4, n));
+          for (std::size_t i = 0; i < m; ++i) {
+            for (std::size_t j = 0; j < n; ++j) {
+              double sum = 0;
+              for (std::size_t l = 0; l < k; ++l) {
+                sum += double(a_turned ? a(l, i) : a(i, l)) * double(b_turned ? b(j, l) : b(l, j));
+              }
+              const double kept = beta == T(0) ? 0.0 : double(beta) * double(before(i, j + 4));
+              if (!(std::abs(double(c_all(i, j + 4)) - (1.5 * sum + kept)) < tolerance)) {
+                BOOST_ERROR("gemm " << m << 'x' << n << 'x' << k << " at " << i << ", " << j);
+              }
+            }
+            BOOST_TEST(c_all(i, 3) == before(i, 3));
+            BOOST_TEST(c_all(i, n + 4) == before(i, n + 4));
+          }
+        }
+      }
+    }
+  }
+  Matrix<T> c(2, 2);
+  const Matrix<T> a(2, 3), b(4, 2);
+  BOOST_CHECK_THROW(gemm<Backend>(Transpose::no, Transpose::no, T(1), a.view(), b.view(), T(0), c.view()), BadArgument);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(numerics)
+
+BOOST_AUTO_TEST_CASE(eigen_gemm) {
+  check_gemm<EigenBackend, float>(1e-4);
+  check_gemm<EigenBackend, double>(1e-12);
+}
+
+#if defined(MAESTRO_PROGRAM_BLAS)
+BOOST_AUTO_TEST_CASE(cblas_gemm) {
+  check_gemm<CblasBackend, float>(1e-4);
+  check_gemm<CblasBackend, double>(1e-12);
+}
+#endif
+
+BOOST_AUTO_TEST_CASE(parallel_loops_visit_each_index_once) {
+  for (const std::size_t count : {0u, 1u, 7u, 1000u}) {
+    std::vector<int> visits(count);
+    parallel_for(count, [&](std::size_t i) { ++visits[i]; });
+    parallel_for_uneven(count, [&](std::size_t i) { ++visits[i]; });
+    for (const int v : visits) BOOST_TEST(v == 2);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(parallel_loops_carry_out_the_exception_of_the_lowest_index) {
+  set_threads(3);
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    std::vector<int> visits(100);
+    const auto body = [&](std::size_t i) {
+      ++visits[i];
+      if (i == 12 || i == 57 || i == 99) throw std::runtime_error(std::to_string(i));
+    };
+    const auto is_12 = [](const std::exception& e) { return std::string(e.what()) == "12"; };
+    BOOST_CHECK_EXCEPTION(parallel_for(100, body), std::runtime_error, is_12);
+    BOOST_CHECK_EXCEPTION(parallel_for_uneven(100, body), std::runtime_error, is_12);
+    for (const int v : visits) BOOST_TEST(v == 2);
+  }
+  set_threads(2);
+}
+
+BOOST_AUTO_TEST_CASE(moments_skip_missing_values) {
+  const double missing = std::nan("");
+  const std::vector<double> values{missing, 1.2, 0.8, missing, 1.5, 0.1};
+  const Moments moments = moments_of(values.data(), values.size());
+  BOOST_TEST(moments.count == 4u);
+  BOOST_TEST(std::abs(moments.mean - 0.9) < 1e-15);
+  BOOST_TEST(std::abs(moments.deviation(1) - 0.6055301) < 1e-7);
+  BOOST_TEST(std::abs(moments.deviation(0) - 0.5244044) < 1e-7);
+  BOOST_TEST(moments_of(values.data(), 0).count == 0u);
+  BOOST_TEST(moments_of(values.data(), 1).deviation(1) == 0.0);
+  BOOST_TEST(moments_of(values.data(), 2).deviation(1) == 0.0);
+}
+
+BOOST_AUTO_TEST_CASE(moments_keep_their_digits) {
+  // E[x^2] - E[x]^2 would give 0 or garbage here.
+  const std::vector<double> far{1e9 + 1, 1e9 + 2, 1e9 + 3};
+  BOOST_TEST(std::abs(moments_of(far.data(), 3).deviation(1) - 1.0) < 1e-9);
+  const std::vector<float> equal(7, 0.1f);
+  BOOST_TEST(moments_of(equal.data(), 7).squares == 0.0);
+  BOOST_TEST(moments_of(equal.data(), 7).mean == double(0.1f));
+}
+
+BOOST_AUTO_TEST_CASE(mid_ranks) {
+  const std::vector<double> values{3, 1, 3, 2, std::nan(""), 3};
+  const auto get = [&](std::size_t i) { return values[i]; };
+  BOOST_TEST(mid_rank(6, 1, get) == 0.0);
+  BOOST_TEST(mid_rank(6, 3, get) == 1.0);
+  BOOST_TEST(mid_rank(6, 0, get) == 3.0);
+  BOOST_TEST(mid_rank(6, 5, get) == 3.0);
+}
+
+BOOST_AUTO_TEST_CASE(unknown_names_are_refused_with_the_known_ones) {
+  const std::string_view names[] = {"one", "two"};
+  BOOST_TEST(index_of_name("number", "two", names) == 1u);
+  BOOST_CHECK_EXCEPTION(index_of_name("number", "three", names), BadArgument, [](const BadArgument& e) {
+    return std::string(e.what()) == "number: unknown name 'three'; known are one, two";
+  });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
