@@ -100,7 +100,8 @@ inline void check(const ObjectiveSettings& settings) {
   require(settings.reduction != Reduction::dr_grpo || settings.max_completion_length > 0,
           "objective: dr_grpo divides by max_completion_length; set it");
   require(
-      settings.beta == 0.0 || settings.kl_estimator != KlEstimator::k1 || settings.kl_placement != KlPlacement::loss,
+      settings.beta == 0.0 || settings.kl_estimator != KlEstimator::k1 || settings.kl_placement != KlPlacement::loss ||
+          settings.kl_correction == KlCorrection::ratio,
       "objective: k1 as a loss term has zero expected gradient; use k2 or k3, or kl_correction ratio, or place the KL "
       "in the reward");
 }
