@@ -203,6 +203,28 @@ BOOST_AUTO_TEST_CASE(old_and_surplus_entries_are_dropped_and_counted) {
   BOOST_TEST(conductor.buffer().steps()[0] == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(dropping_keeps_entries_whole) {
+  ConductorBuffer buffer;
+  for (std::uint32_t n = 0; n < 5; ++n) {
+    const auto v = static_cast<float>(n);
+    const std::vector<float> hidden{v, 10.0f + v}, q{20.0f + v, 30.0f + v, 40.0f + v}, meta{50.0f + v};
+    buffer.push({.hidden = hidden, .action = static_cast<std::int32_t>(n), .propensity = q, .meta = meta, .step = n});
+  }
+  BOOST_TEST(buffer.trim(4) == 1u);
+  BOOST_TEST(buffer.drop_stale(4, 2) == 1u);
+  BOOST_REQUIRE(buffer.size() == 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto v = static_cast<float>(i + 2);
+    BOOST_TEST(buffer.hidden()(i, 1) == 10.0f + v);
+    BOOST_TEST(buffer.propensities()(i, 2) == 40.0f + v);
+    BOOST_TEST(buffer.meta()(i, 0) == 50.0f + v);
+    BOOST_TEST(buffer.actions()[i] == static_cast<std::int32_t>(i + 2));
+    BOOST_TEST(buffer.steps()[i] == i + 2);
+  }
+  const std::vector<float> wrong(3);
+  BOOST_CHECK_THROW(buffer.push({.hidden = wrong, .action = 0, .propensity = wrong, .meta = wrong}), BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(importance_weights_are_capped) {
   BOOST_TEST(importance_weight(0.2, 0.4, 2.0) == 0.5);
   BOOST_TEST(importance_weight(0.9, 0.1, 2.0) == 2.0);
