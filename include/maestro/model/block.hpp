@@ -104,7 +104,7 @@ void attention_input(const ModelConfig& c, const LayerWeights<const T>& w, const
                      std::span<const std::int32_t> positions, LayerActivations<T>& a) {
   rms_norm<T>(a.input, w.input_norm, c.norm_eps, a.normed, a.input_inverse);
   linear<Backend, T>(a.normed, w.qkv, w.qkv_bias, a.qkv);
-  parallel_for(positions.size(),
+  parallel_for(positions.size(), 4 * c.qkv_size(),
                [&](std::size_t r) { detail::finish_heads(c, w, rope, static_cast<std::size_t>(positions[r]), r, a); });
 }
 
@@ -148,7 +148,7 @@ void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T>& w,
       rope.rotate_back(g.qkv.row(r).data() + h * dim, static_cast<std::size_t>(positions[r]));
     }
   };
-  if (c.query_key_norm == QueryKeyNorm::absent) return parallel_for(positions.size(), rotate_back);
+  if (c.query_key_norm == QueryKeyNorm::absent) return parallel_for(positions.size(), 4 * c.qkv_size(), rotate_back);
   const auto norm_back = [&](std::size_t first, std::size_t last, const T* weight, std::size_t r, T* sum) {
     for (std::size_t h = first; h < last; ++h) {
       T* const head = g.qkv.row(r).data() + h * dim;
@@ -156,12 +156,17 @@ void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T>& w,
                                [](T& to, T value) { to = value; });
     }
   };
-  g.sums.add(positions.size(), d.query_norm, [&](std::size_t r, T* sum) {
-    rotate_back(r);
-    norm_back(0, c.heads, w.query_norm.data(), r, sum);
-  });
-  g.sums.add(positions.size(), d.key_norm,
-             [&](std::size_t r, T* sum) { norm_back(c.heads, c.heads + c.kv_heads, w.key_norm.data(), r, sum); });
+  g.sums.add(
+      positions.size(), d.query_norm,
+      [&](std::size_t r, T* sum) {
+        rotate_back(r);
+        norm_back(0, c.heads, w.query_norm.data(), r, sum);
+      },
+      8 * c.heads);
+  g.sums.add(
+      positions.size(), d.key_norm,
+      [&](std::size_t r, T* sum) { norm_back(c.heads, c.heads + c.kv_heads, w.key_norm.data(), r, sum); },
+      4 * c.kv_heads);
 }
 
 }  // namespace detail

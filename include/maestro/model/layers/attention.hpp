@@ -44,9 +44,9 @@ class Attention {
   /// Parallel over (segment, key head); does not depend on the number of threads.
   void forward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv, MatrixView<T> attended,
                MatrixView<T> log_sum_exp) {
-    prepare(config, batch, Pass::forward);
+    const std::size_t work = prepare(config, batch, Pass::forward);
     const std::span<const Segment> segments = batch.segments();
-    parallel_for_uneven(segments.size() * config.kv_heads, [&](std::size_t item) {
+    run(segments.size() * config.kv_heads, work, [&](std::size_t item) {
       AttentionScratch<T>& s = scratch();
       const Segment& segment = segments[item / config.kv_heads];
       const std::size_t kv_head = item % config.kv_heads;
@@ -64,8 +64,8 @@ class Attention {
   void backward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv,
                 MatrixView<const T> attended, MatrixView<const T> log_sum_exp, MatrixView<const T> d_attended,
                 MatrixView<T> d_qkv) {
-    prepare(config, batch, Pass::backward);
-    parallel_for_uneven(batch.cluster_count() * config.kv_heads, [&](std::size_t item) {
+    const std::size_t work = prepare(config, batch, Pass::backward);
+    run(batch.cluster_count() * config.kv_heads, work, [&](std::size_t item) {
       AttentionScratch<T>& s = scratch();
       const std::size_t cluster = item / config.kv_heads;
       const std::size_t kv_head = item % config.kv_heads;
@@ -103,7 +103,8 @@ class Attention {
   }
 
   // Every thread's tiles get the size of the longest segment, so that the dynamic schedule never decides who allocates.
-  void prepare(const ModelConfig& c, const PackedBatch& batch, Pass pass) {
+  // Returns about how many multiplications the batch needs.
+  std::size_t prepare(const ModelConfig& c, const PackedBatch& batch, Pass pass) {
     const std::size_t keys = padded_cols<T>(batch.longest());
     const std::size_t dim = padded_cols<T>(c.head_dim);
     const auto threads = static_cast<std::size_t>(max_threads());
@@ -122,6 +123,14 @@ class Attention {
       grow(s.queries, block, dim);
       grow(s.d_outputs, block, dim);
     }
+    std::size_t pairs = 0;
+    for (const Segment& segment : batch.segments()) pairs += segment.rows * (segment.prefix_rows + segment.rows);
+    return pairs * c.query_size() / 4;
+  }
+  template <class F>
+  static void run(std::size_t items, std::size_t work, F&& body) {
+    if (work >= parallel_threshold) return parallel_for_uneven(items, body);
+    for (std::size_t i = 0; i < items; ++i) body(i);
   }
   static void grow(Matrix<T>& m, std::size_t rows, std::size_t cols) {
     if (m.flat().size() < rows * cols) m.assign(rows, cols, T(0));

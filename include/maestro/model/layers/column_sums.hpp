@@ -16,13 +16,14 @@ namespace maestro {
 template <class T>
 class ColumnSums {
  public:
-  /// total += sum over r < rows of what add_row(r, sum) adds to `sum`, an array as long as `total`.
+  /// total += sum over r < rows of what add_row(r, sum) adds to `sum`, an array as long as `total`. `repeat` says how
+  /// many times over add_row works on that many elements.
   template <class AddRow>
-  void add(std::size_t rows, std::span<T> total, AddRow&& add_row) {
+  void add(std::size_t rows, std::span<T> total, AddRow&& add_row, std::size_t repeat = 1) {
     const std::size_t cols = total.size();
     partial_.resize(chunks, cols);
     const std::size_t step = (rows + chunks - 1) / chunks;
-    parallel_for(chunks, [&](std::size_t chunk) {
+    parallel_for(chunks, step * cols * repeat, [&](std::size_t chunk) {
       T* const sum = partial_.row(chunk).data();
       std::fill(sum, sum + cols, T(0));
       const std::size_t end = std::min(rows, (chunk + 1) * step);

@@ -26,7 +26,7 @@ void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, Matr
                         "; the tokenizer does not belong to this model");
     }
   }
-  parallel_for(tokens.size(), [&](std::size_t r) {
+  parallel_for(tokens.size(), table.cols(), [&](std::size_t r) {
     std::copy_n(table.row(static_cast<std::size_t>(tokens[r])).data(), table.cols(), out.row(r).data());
   });
 }
@@ -36,7 +36,7 @@ template <class T>
 void embed_backward(std::span<const std::int32_t> tokens, MatrixView<const T> d_out, MatrixView<T> d_table) {
   constexpr std::size_t width = 32;
   const std::size_t cols = d_table.cols();
-  parallel_for((cols + width - 1) / width, [&](std::size_t b) {
+  parallel_for((cols + width - 1) / width, width * tokens.size(), [&](std::size_t b) {
     const std::size_t first = b * width;
     const std::size_t last = std::min(cols, first + width);
     for (std::size_t r = 0; r < tokens.size(); ++r) {

@@ -18,7 +18,7 @@ template <class Backend, class T>
 void linear(MatrixView<const T> x, MatrixView<const T> weight, std::span<const T> bias, MatrixView<T> y) {
   gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, T(0), y);
   if (bias.empty()) return;
-  parallel_for(y.rows(), [&](std::size_t r) {
+  parallel_for(y.rows(), y.cols(), [&](std::size_t r) {
     T* const out = y.row(r).data();
     for (std::size_t c = 0; c < bias.size(); ++c) out[c] += bias[c];
   });

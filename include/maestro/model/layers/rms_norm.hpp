@@ -39,7 +39,7 @@ inline void rms_norm_vector_backward(const T* x, const T* weight, T inverse, con
 /// Rows of x (rows x d) to rows of y, overwritten; `inverse` (rows) is kept for backward.
 template <class T>
 void rms_norm(MatrixView<const T> x, std::span<const T> weight, double eps, MatrixView<T> y, std::span<T> inverse) {
-  parallel_for(x.rows(), [&](std::size_t r) {
+  parallel_for(x.rows(), 4 * x.cols(), [&](std::size_t r) {
     inverse[r] = rms_norm_vector(x.row(r).data(), weight.data(), eps, x.cols(), y.row(r).data());
   });
 }

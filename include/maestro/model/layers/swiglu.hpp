@@ -15,7 +15,7 @@ namespace maestro {
 template <class T>
 void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
   const std::size_t width = y.cols();
-  parallel_for(y.rows(), [&](std::size_t r) {
+  parallel_for(y.rows(), 8 * width, [&](std::size_t r) {
     const T* __restrict const gate = gate_up.row(r).data();
     const T* __restrict const up = gate + width;
     T* __restrict const out = y.row(r).data();
@@ -27,7 +27,7 @@ void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
 template <class T>
 void swiglu_backward(MatrixView<const T> gate_up, MatrixView<const T> d_y, MatrixView<T> d_gate_up) {
   const std::size_t width = d_y.cols();
-  parallel_for(d_y.rows(), [&](std::size_t r) {
+  parallel_for(d_y.rows(), 8 * width, [&](std::size_t r) {
     const T* __restrict const gate = gate_up.row(r).data();
     const T* __restrict const up = gate + width;
     const T* __restrict const d = d_y.row(r).data();
