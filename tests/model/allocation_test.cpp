@@ -1,0 +1,66 @@
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "model_tools.hpp"
+
+// gcc does not see that these replacements belong together.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+// Counts every allocation of the test program made through operator new (Eigen's own packing buffers come from malloc).
+namespace {
+std::size_t allocations = 0;
+
+void* counted(std::size_t size, std::size_t alignment) {
+#pragma omp atomic
+  ++allocations;
+  const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
+  if (void* memory = std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment)) return memory;
+  throw std::bad_alloc();
+}
+}  // namespace
+
+void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+using namespace maestro_test;
+
+BOOST_AUTO_TEST_SUITE(model_allocation)
+
+BOOST_AUTO_TEST_CASE(a_settled_workspace_allocates_nothing) {
+  using Model = Transformer<float, EigenBackend>;
+  for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {
+    const ModelConfig config = small_config(a);
+    const ModelWeights<float> weights = random_weights<float>(config, 3);
+    ModelWeights<float> gradients(config);
+    const Tokens tokens = random_tokens({40, 7}, {{30, 21, 4}, {50, 0}}, config.vocabulary);
+    PackedBatch batch;
+    TransformerWorkspace<float> ws;
+    Matrix<float> d_hidden;
+    const auto step = [&](std::size_t first, std::size_t last) {
+      batch.pack(tokens.prompts, tokens.responses, tokens.groups, first, last);
+      d_hidden.assign(batch.rows(), config.hidden, 0.1f);
+      Model::forward(weights, batch, ws, Keep::activations);
+      Model::backward(weights, batch, ws, d_hidden, gradients);
+    };
+    step(0, 2);
+    const std::size_t before = allocations;
+    step(0, 2);
+    step(1, 2);
+    step(0, 1);
+    step(0, 2);
+    BOOST_TEST(allocations - before == 0u);
+    BOOST_TEST(before > 0u);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
