@@ -15,7 +15,6 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
-#include "maestro/data/groups.hpp"
 #include "maestro/data/ragged.hpp"
 #include "maestro/model/block.hpp"
 #include "maestro/model/kv_cache.hpp"
@@ -28,47 +27,57 @@
 
 namespace maestro {
 
-/// What a decoder has run so far.
-struct DecoderCounters {
-  std::size_t prompt_rows = 0;    ///< rows of prefill: each prompt token once, whatever the group's size
-  std::size_t response_rows = 0;  ///< rows of all steps
-  std::size_t steps = 0;
-};
-
-/// Runs one model's forward pass token by token. All responses advance as one batch of rows; a row attends to its
-/// prompt's cache and its own tail. Reusing one object reuses its storage: caches grow in blocks of 64 tokens between
-/// steps, and a step allocates nothing else once its largest batch has been seen.
-/// Results do not depend on which other rows are in a step, except for the GEMM backend's rounding.
+/// Runs prompts, each token once, and keeps their keys and values for the lanes that decode their responses.
 template <class T, class Backend>
-class Decoder {
+class PromptRunner {
  public:
-  /// Runs the prompts and forgets all earlier ones. Response i belongs to prompt groups.group_of(i).
+  /// Runs the prompts and forgets all earlier ones.
   /// @return (N x d) hidden states after the final norm of the prompts' last tokens; valid until the next call.
   /// @throws BadArgument naming an empty prompt, a token outside the vocabulary, or a prompt beyond max_positions.
-  MatrixView<const T> prefill(const ModelWeights<T>& weights, const Ragged<std::int32_t>& prompts,
-                              const Groups& groups) {
-    require(prompts.rows() == groups.count(), "decoder: one group of responses per prompt is needed");
+  MatrixView<const T> run(const ModelWeights<T>& weights, const Ragged<std::int32_t>& prompts) {
     batch_.pack_prompts(prompts);
-    prompts_.reset(weights.config(), prompts);
-    tails_.reset(weights.config(), groups.rows());
-    group_of_.resize(groups.rows());
-    for (std::size_t g = 0; g < groups.count(); ++g) {
-      std::fill(group_of_.begin() + static_cast<std::ptrdiff_t>(groups.begin(g)),
-                group_of_.begin() + static_cast<std::ptrdiff_t>(groups.end(g)), g);
-    }
+    cache_.reset(weights.config(), prompts);
     const MatrixView<const T> hidden = Transformer<T, Backend>::forward(
         weights, batch_, workspace_, Keep::nothing, [&](std::size_t layer, const LayerActivations<T>& a) {
           parallel_for(prompts.rows(), [&](std::size_t n) {
             const Segment& segment = batch_.segments()[n];
-            prompts_.store(layer, n, a.qkv.view().middle_rows(segment.begin, segment.rows));
+            cache_.store(layer, n, a.qkv.view().middle_rows(segment.begin, segment.rows));
           });
         });
-    counters_.prompt_rows += batch_.rows();
+    rows_ += batch_.rows();
     hidden_.resize(prompts.rows(), weights.config().hidden);
     for (std::size_t n = 0; n < prompts.rows(); ++n) {
       std::ranges::copy(hidden.row(batch_.terminal_rows()[n]), hidden_.row(n).begin());
     }
     return hidden_.view();
+  }
+
+  const PromptCache<T>& cache() const { return cache_; }
+  /// Rows of all runs so far.
+  std::size_t rows() const { return rows_; }
+
+ private:
+  PackedBatch batch_;
+  TransformerWorkspace<T> workspace_;
+  PromptCache<T> cache_;
+  Matrix<T> hidden_;
+  std::size_t rows_ = 0;
+};
+
+/// Decodes responses token by token as one batch of rows; a row attends to its prompt's cache and its own tail. Lanes
+/// with disjoint responses may run on different threads over the same prompts.
+///
+/// Reusing one object reuses its storage: tails grow in blocks of 64 tokens between steps, and a step allocates nothing
+/// else once its largest batch has been seen. Results do not depend on which other rows are in a step, except for the
+/// GEMM backend's rounding.
+template <class T, class Backend>
+class Decoder {
+ public:
+  /// Forgets all responses; response i now continues prompt groups[i] of `prompts`, which must outlive the steps.
+  void begin(const ModelConfig& config, const PromptCache<T>& prompts, std::span<const std::size_t> groups) {
+    prompts_ = &prompts;
+    tails_.reset(config, groups.size());
+    group_of_.assign(groups.begin(), groups.end());
   }
 
   /// Appends tokens[r] to response responses[r] and runs these rows.
@@ -83,22 +92,18 @@ class Decoder {
     embed<T>(weights.embedding(), tokens, activations_.input);
     for (std::size_t l = 0; l < c.layers; ++l) {
       const LayerWeights<const T> w = weights.layer(l);
-      attention_input<Backend, T>(c, w, workspace_.rope, positions_, activations_);
+      attention_input<Backend, T>(c, w, rope_, positions_, activations_);
       attend(c, l, responses);
       attention_output<Backend, T>(c, w, activations_, activations_.input.view());
     }
     hidden_.resize(responses.size(), c.hidden);
     inverse_.resize(responses.size());
     rms_norm<T>(activations_.input, weights.final_norm(), c.norm_eps, hidden_, inverse_);
-    ++counters_.steps;
-    counters_.response_rows += responses.size();
     return hidden_.view();
   }
 
   /// Gives a finished response's cache back for others to use.
   void release(std::size_t response) { tails_.release(response); }
-
-  const DecoderCounters& counters() const { return counters_; }
 
  private:
   /// Consecutive rows of a step with the same prompt.
@@ -127,7 +132,7 @@ class Decoder {
         throw BadArgument("decoder: responses must be ascending and below " + std::to_string(group_of_.size()));
       }
       const std::size_t group = group_of_[response];
-      const std::size_t position = prompts_.length(group) + tails_.length(response);
+      const std::size_t position = prompts_->length(group) + tails_.length(response);
       if (position >= c.max_positions) {
         throw BadArgument("decoder: response " + std::to_string(response) + " reaches position " +
                           std::to_string(position) + ", the model's max_positions is " +
@@ -136,13 +141,13 @@ class Decoder {
       tails_.extend(response);
       positions_.push_back(static_cast<std::int32_t>(position));
       longest = std::max(longest, position + 1);
-      most_keys = std::max(most_keys, prompts_.padded(group) + tails_.padded(response));
+      most_keys = std::max(most_keys, prompts_->padded(group) + tails_.padded(response));
       if (work_.empty() || work_.back().group != group || work_.back().rows == rows_per_item) {
         work_.push_back({.first = r, .rows = 0, .group = group});
       }
       ++work_.back().rows;
     }
-    workspace_.rope.ensure(c.head_dim, c.rope_theta, longest);
+    rope_.ensure(c.head_dim, c.rope_theta, longest);
     const auto threads = static_cast<std::size_t>(max_threads());
     if (scratch_.size() < threads) scratch_.resize(threads);
     const std::size_t lines = rows_per_item * c.heads_per_kv();
@@ -165,8 +170,8 @@ class Decoder {
     Scratch& s = scratch_[static_cast<std::size_t>(thread_index())];
     const std::size_t dim = c.head_dim;
     const std::size_t shared = c.heads_per_kv();
-    const std::size_t prompt_keys = prompts_.length(work.group);
-    const std::size_t prompt_padded = prompts_.padded(work.group);
+    const std::size_t prompt_keys = prompts_->length(work.group);
+    const std::size_t prompt_padded = prompts_->padded(work.group);
     std::size_t stride = 0;
     for (std::size_t r = 0; r < work.rows; ++r) {
       const std::size_t response = responses[work.first + r];
@@ -178,7 +183,7 @@ class Decoder {
     }
     const std::size_t dim_padded = padded_cols<T>(dim);
     const std::size_t lines = work.rows * shared;
-    tile_product(lines, prompt_padded, dim, s.queries.data(), dim, 1, prompts_.keys(layer, work.group, kv_head),
+    tile_product(lines, prompt_padded, dim, s.queries.data(), dim, 1, prompts_->keys(layer, work.group, kv_head),
                  prompt_padded, s.scores.data(), stride);
     for (std::size_t r = 0; r < work.rows; ++r) {
       const std::size_t response = responses[work.first + r];
@@ -192,7 +197,7 @@ class Decoder {
       }
     }
     tile_product(lines, dim_padded, prompt_keys, s.scores.data(), stride, 1,
-                 prompts_.values(layer, work.group, kv_head), dim_padded, s.outputs.data(), dim_padded);
+                 prompts_->values(layer, work.group, kv_head), dim_padded, s.outputs.data(), dim_padded);
     for (std::size_t r = 0; r < work.rows; ++r) {
       T* const outputs = s.outputs.data() + r * shared * dim_padded;
       const T* const scores = s.scores.data() + r * shared * stride + prompt_padded;
@@ -219,10 +224,9 @@ class Decoder {
     for (std::size_t i = 0; i < tail_keys; ++i) tail[i] *= inverse;
   }
 
-  PackedBatch batch_;
-  TransformerWorkspace<T> workspace_;
-  PromptCache<T> prompts_;
+  const PromptCache<T>* prompts_ = nullptr;
   TailCache<T> tails_;
+  RopeTable<T> rope_;
   std::vector<std::size_t> group_of_;
   std::vector<Work> work_;
   std::vector<std::int32_t> positions_;
@@ -230,7 +234,6 @@ class Decoder {
   LayerActivations<T> activations_;
   Matrix<T> hidden_;
   AlignedVector<T> inverse_;
-  DecoderCounters counters_;
 };
 
 }  // namespace maestro

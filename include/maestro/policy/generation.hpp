@@ -23,73 +23,85 @@ namespace maestro {
 
 struct GenerationOptions {
   std::size_t logits_bytes = std::size_t{8} << 20;  ///< logits of rows sampled together; at least one row in any case
+  /// Up to this many bytes of weights every thread decodes responses of its own (a lane), without waiting for others.
+  /// Above it all responses advance as one batch that the threads share, so that weights are read once a step.
+  std::size_t lane_weight_bytes = std::size_t{32} << 20;
 };
 
-/// Draws responses; owns the decoder's and the sampler's storage, reused over calls.
+/// What a generator has run so far.
+struct GenerationCounters {
+  std::size_t prompt_rows = 0;    ///< rows of prefill: each prompt token once, whatever the group's size
+  std::size_t response_rows = 0;  ///< rows of all steps
+  std::size_t steps = 0;          ///< of the longest lane
+};
+
+namespace detail {
+
+/// Draws and feeds the tokens of some responses until all are done.
 ///
 /// Every drawn token is fed, the last one too, so that the terminal hidden state has read the whole response; rows that
-/// are done leave the batch. The logits of a response's first token are computed once per prompt.
+/// are done leave the batch.
 template <class T, class Backend>
-class Generator {
+class GenerationLane {
  public:
-  explicit Generator(const GenerationOptions& options = {}) : options_(options) {}
-
-  /// Fills tokens, log_probs, entropies, hidden and finish of `rollouts` from its prompts, prompt_tokens and groups.
-  /// @param stop_tokens  a response ends with the first of these that it draws.
-  void run(const ModelWeights<T>& weights, const Sampling& sampling, const DrawKey& key,
-           std::span<const std::int32_t> stop_tokens, Rollouts& rollouts) {
-    begin(weights, sampling, key, rollouts);
-    MatrixView<const T> hidden = decoder_.prefill(weights, rollouts.prompt_tokens, rollouts.groups);
-    rollouts.hidden.resize(rollouts.groups.rows(), weights.config().hidden);
-    for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
-      for (std::size_t i = rollouts.groups.begin(g); i < rollouts.groups.end(g); ++i) {
-        active_.push_back(i);
-        source_.push_back(g);
-      }
-    }
-    for (std::uint32_t position = 0; !active_.empty(); ++position) {
-      sample(weights, hidden, position);
-      mark_finished(sampling, stop_tokens, position, rollouts);
-      hidden = decoder_.step(weights, active_, tokens_);
-      collect(hidden, rollouts);
-    }
-    unpack(rollouts);
-  }
-
-  const DecoderCounters& counters() const { return decoder_.counters(); }
-
- private:
-  enum class State : std::uint8_t { running, finished };
   struct Drawn {
     std::size_t response;
     std::int32_t token;
     float log_prob;
     float entropy;
   };
+  struct Request {
+    const ModelWeights<T>& weights;
+    const PromptCache<T>& prompts;
+    MatrixView<const T> prompt_hidden;  ///< (N x d)
+    const Sampling& sampling;
+    const DrawKey& key;
+    std::span<const std::int32_t> stop_tokens;
+    std::size_t logits_bytes;
+  };
 
-  void begin(const ModelWeights<T>& weights, const Sampling& sampling, const DrawKey& key, const Rollouts& rollouts) {
-    const std::size_t rows = rollouts.groups.rows();
-    samplers_.assign(static_cast<std::size_t>(max_threads()), Sampler<T>(sampling));
-    for (Sampler<T>& sampler : samplers_) sampler.reserve(weights.config().vocabulary);
+  /// Takes over responses [first, last).
+  void begin(const Request& request, const Rollouts& rollouts, std::size_t first, std::size_t last) {
+    first_ = first;
+    samplers_.assign(static_cast<std::size_t>(max_threads()), Sampler<T>(request.sampling));
+    for (Sampler<T>& sampler : samplers_) sampler.reserve(request.weights.config().vocabulary);
     streams_.clear();
-    for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
-      for (std::size_t i = 0; i < rollouts.groups.size(g); ++i) {
-        streams_.push_back(token_stream(key, rollouts.prompts[g].row, i));
-      }
-    }
     active_.clear();
     source_.clear();
+    for (std::size_t i = first; i < last; ++i) {
+      const std::size_t g = rollouts.groups.group_of(i);
+      streams_.push_back(token_stream(request.key, rollouts.prompts[g].row, i - rollouts.groups.begin(g)));
+      active_.push_back(i - first);
+      source_.push_back(g);
+    }
     log_.clear();
-    log_.reserve(rows * std::min<std::size_t>(sampling.max_completion_length, 256));
-    tokens_.reserve(rows);
-    drawn_.reserve(rows);
-    state_.reserve(rows);
+    log_.reserve((last - first) * std::min<std::size_t>(request.sampling.max_completion_length, 256));
+    decoder_.begin(request.weights.config(), request.prompts, source_);
   }
 
+  /// Writes hidden and finish of its responses, which must have their sizes; the tokens are in log().
+  void run(const Request& request, Rollouts& rollouts) {
+    MatrixView<const T> hidden = request.prompt_hidden;
+    for (std::uint32_t position = 0; !active_.empty(); ++position) {
+      sample(request, hidden, position);
+      mark_finished(request, position, rollouts);
+      hidden = decoder_.step(request.weights, active_, tokens_);
+      collect(hidden, rollouts);
+      steps_ = position + 1;
+    }
+  }
+
+  /// In step order; `response` counts in the whole batch.
+  std::span<const Drawn> log() const { return log_; }
+  std::size_t steps() const { return steps_; }
+
+ private:
+  enum class State : std::uint8_t { running, finished };
+
   // Draws tokens_[r] for active_[r] from hidden row source_[r]; equal sources are neighbours and share their logits.
-  void sample(const ModelWeights<T>& weights, MatrixView<const T> hidden, std::uint32_t position) {
-    const MatrixView<const T> head = weights.head();
-    const std::size_t fit = options_.logits_bytes / (sizeof(T) * head.rows());
+  void sample(const Request& request, MatrixView<const T> hidden, std::uint32_t position) {
+    const MatrixView<const T> head = request.weights.head();
+    const std::size_t fit = request.logits_bytes / (sizeof(T) * head.rows());
     const std::size_t chunk = std::max<std::size_t>(1, std::min(fit, hidden.rows()));
     drawn_.resize(active_.size());
     std::size_t first = 0;
@@ -110,22 +122,20 @@ class Generator {
     tokens_.clear();
     for (std::size_t r = 0; r < active_.size(); ++r) {
       tokens_.push_back(drawn_[r].token);
-      log_.push_back({.response = active_[r],
+      log_.push_back({.response = first_ + active_[r],
                       .token = drawn_[r].token,
                       .log_prob = static_cast<float>(drawn_[r].log_prob),
                       .entropy = static_cast<float>(drawn_[r].entropy)});
     }
   }
 
-  void mark_finished(const Sampling& sampling, std::span<const std::int32_t> stop_tokens, std::uint32_t position,
-                     Rollouts& rollouts) {
-    rollouts.finish.resize(rollouts.groups.rows(), Finish::length);
+  void mark_finished(const Request& request, std::uint32_t position, Rollouts& rollouts) {
     state_.resize(active_.size());
     for (std::size_t r = 0; r < active_.size(); ++r) {
-      const bool stopped = std::ranges::find(stop_tokens, tokens_[r]) != stop_tokens.end();
-      const bool done = stopped || std::size_t{position} + 1 >= sampling.max_completion_length;
+      const bool stopped = std::ranges::find(request.stop_tokens, tokens_[r]) != request.stop_tokens.end();
+      const bool done = stopped || std::size_t{position} + 1 >= request.sampling.max_completion_length;
       state_[r] = done ? State::finished : State::running;
-      if (done) rollouts.finish[active_[r]] = stopped ? Finish::stop : Finish::length;
+      if (done) rollouts.finish[first_ + active_[r]] = stopped ? Finish::stop : Finish::length;
     }
   }
 
@@ -139,7 +149,7 @@ class Generator {
         source_[kept++] = r;
         continue;
       }
-      const std::span<float> to = rollouts.hidden.row(active_[r]);
+      const std::span<float> to = rollouts.hidden.row(first_ + active_[r]);
       for (std::size_t c = 0; c < to.size(); ++c) to[c] = static_cast<float>(hidden(r, c));
       decoder_.release(active_[r]);
     }
@@ -147,41 +157,111 @@ class Generator {
     source_.resize(kept);
   }
 
-  // The log is in step order; the rollouts are in response order.
-  void unpack(Rollouts& rollouts) {
-    const std::size_t rows = rollouts.groups.rows();
-    begins_.assign(rows + 1, 0);
-    for (const Drawn& drawn : log_) ++begins_[drawn.response + 1];
-    for (std::size_t i = 0; i < rows; ++i) begins_[i + 1] += begins_[i];
-    rollouts.log_probs.resize(log_.size());
-    rollouts.entropies.resize(log_.size());
-    std::vector<std::int32_t> tokens(log_.size());
-    std::vector<std::size_t> next(begins_.begin(), begins_.end());
-    for (const Drawn& drawn : log_) {
-      const std::size_t at = next[drawn.response]++;
-      tokens[at] = drawn.token;
-      rollouts.log_probs[at] = drawn.log_prob;
-      rollouts.entropies[at] = drawn.entropy;
-    }
-    rollouts.tokens.clear();
-    rollouts.tokens.reserve(rows, log_.size());
-    for (std::size_t i = 0; i < rows; ++i) {
-      rollouts.tokens.push_row(std::span<const std::int32_t>(tokens).subspan(begins_[i], begins_[i + 1] - begins_[i]));
-    }
-  }
-
-  GenerationOptions options_;
   Decoder<T, Backend> decoder_;
+  std::size_t first_ = 0;
+  std::size_t steps_ = 0;
   std::vector<Sampler<T>> samplers_;   ///< per thread
   std::vector<RandomStream> streams_;  ///< per response
-  std::vector<std::size_t> active_;    ///< responses that still run, ascending
+  std::vector<std::size_t> active_;    ///< responses that still run, ascending, counted from first_
   std::vector<std::size_t> source_;    ///< their rows in the last hidden states
   std::vector<std::int32_t> tokens_;
   std::vector<SampledToken> drawn_;
   std::vector<State> state_;
   std::vector<Drawn> log_;
-  std::vector<std::size_t> begins_;
   Matrix<T> logits_;
+};
+
+}  // namespace detail
+
+/// Draws the responses of a batch; owns the storage, reused over calls. The prompt and the logits of its first token
+/// are computed once, not once per response (once per lane, where a group spans two).
+/// Same bits for the same seed, threads and backend.
+template <class T, class Backend>
+class Generator {
+ public:
+  explicit Generator(const GenerationOptions& options = {}) : options_(options) {}
+
+  /// Fills tokens, log_probs, entropies, hidden and finish of `rollouts` from its prompts, prompt_tokens and groups.
+  /// @param stop_tokens  a response ends with the first of these that it draws.
+  void run(const ModelWeights<T>& weights, const Sampling& sampling, const DrawKey& key,
+           std::span<const std::int32_t> stop_tokens, Rollouts& rollouts) {
+    const std::size_t rows = rollouts.groups.rows();
+    rollouts.hidden.resize(rows, weights.config().hidden);
+    rollouts.finish.resize(rows, Finish::length);
+    const std::size_t before = prompts_.rows();
+    const MatrixView<const T> hidden = prompts_.run(weights, rollouts.prompt_tokens);
+    const Request request{.weights = weights,
+                          .prompts = prompts_.cache(),
+                          .prompt_hidden = hidden,
+                          .sampling = sampling,
+                          .key = key,
+                          .stop_tokens = stop_tokens,
+                          .logits_bytes = options_.logits_bytes};
+    lanes_.resize(lane_count(weights, rows));
+    const std::size_t lanes = lanes_.size();
+    for (std::size_t l = 0; l < lanes; ++l) {
+      lanes_[l].begin(request, rollouts, rows * l / lanes, rows * (l + 1) / lanes);
+    }
+    if (lanes == 1) {
+      lanes_[0].run(request, rollouts);
+    } else {
+      parallel_for(lanes, [&](std::size_t l) { lanes_[l].run(request, rollouts); });
+    }
+    unpack(rollouts);
+    counters_.prompt_rows += prompts_.rows() - before;
+    counters_.response_rows += rollouts.tokens.size();
+    std::size_t steps = 0;
+    for (const Lane& lane : lanes_) steps = std::max(steps, lane.steps());
+    counters_.steps += steps;
+  }
+
+  const GenerationCounters& counters() const { return counters_; }
+
+ private:
+  using Lane = detail::GenerationLane<T, Backend>;
+  using Request = typename Lane::Request;
+
+  // A lane of fewer than four rows would waste more on reading weights than it saves on waiting.
+  std::size_t lane_count(const ModelWeights<T>& weights, std::size_t rows) const {
+    if (weights.flat().size_bytes() > options_.lane_weight_bytes) return 1;
+    return std::clamp<std::size_t>(rows / 4, 1, static_cast<std::size_t>(max_threads()));
+  }
+
+  // The logs are in step order; the rollouts are in response order.
+  void unpack(Rollouts& rollouts) {
+    const std::size_t rows = rollouts.groups.rows();
+    begins_.assign(rows + 1, 0);
+    for (const Lane& lane : lanes_) {
+      for (const auto& drawn : lane.log()) ++begins_[drawn.response + 1];
+    }
+    for (std::size_t i = 0; i < rows; ++i) begins_[i + 1] += begins_[i];
+    const std::size_t count = begins_[rows];
+    rollouts.log_probs.resize(count);
+    rollouts.entropies.resize(count);
+    tokens_.resize(count);
+    next_.assign(begins_.begin(), begins_.end());
+    for (const Lane& lane : lanes_) {
+      for (const auto& drawn : lane.log()) {
+        const std::size_t at = next_[drawn.response]++;
+        tokens_[at] = drawn.token;
+        rollouts.log_probs[at] = drawn.log_prob;
+        rollouts.entropies[at] = drawn.entropy;
+      }
+    }
+    rollouts.tokens.clear();
+    rollouts.tokens.reserve(rows, count);
+    for (std::size_t i = 0; i < rows; ++i) {
+      rollouts.tokens.push_row(std::span<const std::int32_t>(tokens_).subspan(begins_[i], begins_[i + 1] - begins_[i]));
+    }
+  }
+
+  GenerationOptions options_;
+  PromptRunner<T, Backend> prompts_;
+  std::vector<Lane> lanes_;
+  std::vector<std::size_t> begins_;
+  std::vector<std::size_t> next_;
+  std::vector<std::int32_t> tokens_;
+  GenerationCounters counters_;
 };
 
 }  // namespace maestro

@@ -105,7 +105,7 @@ class TransformerPolicy {
   const Tok& tokenizer() const { return tokenizer_; }
   std::size_t hidden_size() const { return config().hidden; }
   /// What generation has run so far.
-  const DecoderCounters& counters() const { return training_->generator.counters(); }
+  const GenerationCounters& counters() const { return training_->generator.counters(); }
 
   /// The tokens of a prompt as the model reads it.
   std::vector<std::int32_t> encode_prompt(std::string_view text) const {
