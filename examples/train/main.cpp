@@ -40,70 +40,67 @@ void add_options(cxxopts::Options& options) {
     std::snprintf(printed, sizeof printed, "%g", value);
     return cxxopts::value<double>()->default_value(printed);
   };
-  const auto whole = [](std::size_t value) { return cxxopts::value<std::size_t>()->default_value(std::to_string(value)); };
+  const auto whole = [](std::size_t value) {
+    return cxxopts::value<std::size_t>()->default_value(std::to_string(value));
+  };
   const auto list = [](const std::string& value) {
     return cxxopts::value<std::vector<std::string>>()->default_value(value);
   };
   const maestro::TrainerSettings& t = d.trainer;
-  options.add_options("Model and data")
-      ("model", "Folder with config.json, model.safetensors, tokenizer.json", text(d.model))
-      ("reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model))
-      ("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""))
-      ("on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"))
-      ("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"))
-      ("num-prompts", "Prompts drawn from the task families", whole(d.num_prompts))
-      ("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
-  options.add_options("Sampling")
-      ("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations))
-      ("max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length))
-      ("temperature", "Sampling temperature, > 0", real(t.sampling.temperature))
-      ("top-k", "Keep the k most probable tokens; 0: all", whole(t.sampling.top_k))
-      ("top-p", "Keep the smallest set of tokens with this probability", real(t.sampling.top_p))
-      ("min-p", "Keep tokens at least this probable, relative to the best", real(t.sampling.min_p));
-  options.add_options("Policy")
-      ("steps", "Training steps", whole(d.steps))
-      ("prompts-per-step", "Prompts of a step (N)", whole(t.prompts_per_step))
-      ("learning-rate", "AdamW's learning rate", real(t.learning_rate))
-      ("lr-scheduler-type", "constant, linear, cosine", text("constant"))
-      ("warmup-steps", "Steps of linear warm-up", whole(0))
-      ("weight-decay", "AdamW's decoupled weight decay", real(t.optimizer.adamw.weight_decay))
-      ("max-grad-norm", "Global-norm clipping; 0: none", real(t.max_grad_norm))
-      ("num-iterations", "Passes over each batch (mu)", whole(t.num_iterations))
-      ("num-minibatches", "Optimizer updates per pass", whole(t.num_minibatches))
-      ("loss-type", "grpo, bnpo, dapo, dr_grpo", text("dapo"))
-      ("importance-sampling-level", "token, sequence", text("token"))
-      ("epsilon", "Lower clip range of the ratio", real(t.objective.epsilon_low))
-      ("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high))
-      ("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0))
-      ("beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta))
-      ("kl-estimator", "k1 (in the reward only), k2, k3", text("k3"))
-      ("kl-placement", "loss, reward", text("loss"))
-      ("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
-  options.add_options("Rewards and their weights")
-      ("rewards", "Active rewards", list("perplexity,format,entropy,length,preference"))
-      ("proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps))
-      ("length-target", "Length reward: target in tokens; 0: soft overlong penalty", real(d.length_target))
-      ("scalarization", maestro::join_names(maestro::scalarization_names), text(d.scalarization))
-      ("normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise))
-      ("conductor", maestro::join_names(maestro::conductor_names), text(d.conductor))
-      ("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate))
-      ("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period))
-      ("conductor-emphasis", maestro::join_names(maestro::emphasis_names), text("one_hot"))
-      ("conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength))
-      ("conductor-estimator", "sampled, counterfactual", text("sampled"))
-      ("conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"))
-      ("conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"))
-      ("conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"))
-      ("conductor-entropy-bonus", "Weight of the entropy bonus (lambda)", real(d.learned.entropy_bonus));
-  options.add_options("Run")
-      ("seed", "Seed of every random draw", whole(t.seed))
-      ("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>()->default_value("0"))
-      ("save-steps", "Steps between checkpoints; 0: at the end only", whole(d.save_steps))
-      ("save-total-limit", "Checkpoints kept", whole(d.save_total_limit))
-      ("resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"))
-      ("timings", "record, omit (for byte-identical metrics)", text("record"))
-      ("dry-run", "Check options, files and sizes, print the plan, do not train")
-      ("help", "This text");
+  options.add_options("Model and data")("model", "Folder with config.json, model.safetensors, tokenizer.json",
+                                        text(d.model))(
+      "reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model))(
+      "prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""))(
+      "on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"))(
+      "tasks", "Built-in task families to train on", list("arithmetic,story,emotion"))(
+      "num-prompts", "Prompts drawn from the task families", whole(d.num_prompts))(
+      "output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
+  options.add_options("Sampling")("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations))(
+      "max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length))(
+      "temperature", "Sampling temperature, > 0", real(t.sampling.temperature))(
+      "top-k", "Keep the k most probable tokens; 0: all", whole(t.sampling.top_k))(
+      "top-p", "Keep the smallest set of tokens with this probability", real(t.sampling.top_p))(
+      "min-p", "Keep tokens at least this probable, relative to the best", real(t.sampling.min_p));
+  options.add_options("Policy")("steps", "Training steps", whole(d.steps))("prompts-per-step", "Prompts of a step (N)",
+                                                                           whole(t.prompts_per_step))(
+      "learning-rate", "AdamW's learning rate", real(t.learning_rate))("lr-scheduler-type", "constant, linear, cosine",
+                                                                       text("constant"))(
+      "warmup-steps", "Steps of linear warm-up", whole(0))("weight-decay", "AdamW's decoupled weight decay",
+                                                           real(t.optimizer.adamw.weight_decay))(
+      "max-grad-norm", "Global-norm clipping; 0: none", real(t.max_grad_norm))(
+      "num-iterations", "Passes over each batch (mu)", whole(t.num_iterations))(
+      "num-minibatches", "Optimizer updates per pass", whole(t.num_minibatches))(
+      "loss-type", "grpo, bnpo, dapo, dr_grpo", text("dapo"))("importance-sampling-level", "token, sequence",
+                                                              text("token"))("epsilon", "Lower clip range of the ratio",
+                                                                             real(t.objective.epsilon_low))(
+      "epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high))(
+      "delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0))(
+      "beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta))(
+      "kl-estimator", "k1 (in the reward only), k2, k3", text("k3"))("kl-placement", "loss, reward", text("loss"))(
+      "ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
+  options.add_options("Rewards and their weights")("rewards", "Active rewards",
+                                                   list("perplexity,format,entropy,length,preference"))(
+      "proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps))(
+      "length-target", "Length reward: target in tokens; 0: soft overlong penalty", real(d.length_target))(
+      "scalarization", maestro::join_names(maestro::scalarization_names), text(d.scalarization))(
+      "normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise))(
+      "conductor", maestro::join_names(maestro::conductor_names), text(d.conductor))(
+      "conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate))(
+      "conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period))(
+      "conductor-emphasis", maestro::join_names(maestro::emphasis_names), text("one_hot"))(
+      "conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength))(
+      "conductor-estimator", "sampled, counterfactual", text("sampled"))(
+      "conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"))(
+      "conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"))(
+      "conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"))(
+      "conductor-entropy-bonus", "Weight of the entropy bonus (lambda)", real(d.learned.entropy_bonus));
+  options.add_options("Run")("seed", "Seed of every random draw", whole(t.seed))(
+      "threads", "Threads; 0: as many as the machine has", cxxopts::value<int>()->default_value("0"))(
+      "save-steps", "Steps between checkpoints; 0: at the end only", whole(d.save_steps))(
+      "save-total-limit", "Checkpoints kept", whole(d.save_total_limit))(
+      "resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"))(
+      "timings", "record, omit (for byte-identical metrics)", text("record"))(
+      "dry-run", "Check options, files and sizes, print the plan, do not train")("help", "This text");
 }
 
 TrainOptions read_options(const cxxopts::ParseResult& given) {

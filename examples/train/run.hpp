@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/reward_model_files.hpp"
 #include "common/stop_signal.hpp"
 #include "common/types.hpp"
 #include "maestro/conductor/any.hpp"
@@ -18,7 +19,6 @@
 #include "maestro/io/json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/prompts.hpp"
-#include "common/reward_model_files.hpp"
 #include "maestro/reward/active_rewards.hpp"
 #include "maestro/reward/entropy.hpp"
 #include "maestro/reward/length.hpp"
@@ -80,14 +80,13 @@ inline PaperRewards make_rewards(const TrainOptions& options, const Policy& poli
     length = {.shape = LengthShape::soft_overlong, .max_length = max_length, .cache = max_length / 2};
   }
   // A preference model that is never called still has to be there: K is the compiler's.
-  PreferenceModel preference = prefers ? load_reward_model(options.reward_model)
-                                       : PreferenceModel(policy.config(), policy.tokenizer());
-  return PaperRewards(
-      RewardSet(PerplexityReward(
-                    ProxyScorer<Policy>(policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
-                Format({.grade = FormatGrade::graded}), Entropy(), Length(length),
-                PreferenceReward(std::move(preference))),
-      options.rewards);
+  PreferenceModel preference =
+      prefers ? load_reward_model(options.reward_model) : PreferenceModel(policy.config(), policy.tokenizer());
+  return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(
+                                    policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
+                                Format({.grade = FormatGrade::graded}), Entropy(), Length(length),
+                                PreferenceReward(std::move(preference))),
+                      options.rewards);
 }
 
 /// Everything that decides the run's results, as text: a checkpoint of other settings is refused.
@@ -174,8 +173,9 @@ inline int train(const TrainOptions& options, bool terminal) {
                            .keep = options.save_total_limit,
                            .fingerprint = fingerprint(options, prompts.size())});
   if (options.resume == Resume::never && checkpoints.newest()) {
-    throw BadArgument(options.output + " holds the checkpoint of an earlier run; --resume auto continues it, another "
-                                       "--output starts afresh");
+    throw BadArgument(options.output +
+                      " holds the checkpoint of an earlier run; --resume auto continues it, another "
+                      "--output starts afresh");
   }
   Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
   if (checkpoints.resume(trainer)) std::cout << "resumed after step " << trainer.steps_done() << '\n';

@@ -1,0 +1,179 @@
+// Scores models on held-out prompts with judges that no training code can reach, and prints one table.
+#include <cstdio>
+#include <cxxopts.hpp>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/types.hpp"
+#include "evaluation/held_out_judge.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
+#include "maestro/io/model_files.hpp"
+#include "maestro/io/prompts.hpp"
+#include "maestro/trainer/evaluation.hpp"
+#include "tasks/tasks.hpp"
+
+namespace {
+
+using maestro::Evaluation;
+using maestro::Prompt;
+using maestro::examples::Policy;
+
+/// A model to judge: the base, or the result of a training run.
+struct Candidate {
+  std::string name;
+  std::string model;      ///< folder of the model
+  std::string metrics{};  ///< the run's metrics.jsonl; empty for the base
+  Evaluation held_out{};
+  Evaluation by_hand{};
+};
+
+/// The Conductor's KL(mean q || uniform), mean over the run's last tenth; nullopt where nothing was logged.
+std::optional<double> conductor_kl(const std::string& path) {
+  if (path.empty() || !maestro::path_exists(path)) return std::nullopt;
+  std::vector<double> values;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const maestro::Json record = maestro::parse_json(line, path);
+    const auto found = record.find("conductor/kl_to_uniform");
+    if (found != record.end() && found->is_number()) values.push_back(found->get<double>());
+  }
+  if (values.empty()) return std::nullopt;
+  const std::size_t last = std::max<std::size_t>(values.size() / 10, 1);
+  return maestro::moments_of(values.data() + (values.size() - last), last).mean;
+}
+
+std::string cell(const maestro::Interval& interval) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.1f (%.1f-%.1f)", 100 * interval.mean, 100 * interval.low, 100 * interval.high);
+  return text;
+}
+
+void print_table(std::ostream& out, const std::vector<Candidate>& candidates) {
+  out << "\nJudge score in % on held-out prompts, 95 % bootstrap interval over prompts in brackets\n\n| model |";
+  for (const auto& [task, interval] : candidates[0].held_out.per_task) {
+    out << ' ' << task << " (n=" << candidates[0].held_out.task_counts.at(task) << ") |";
+  }
+  out << " all | by hand (n=" << candidates[0].by_hand.prompt_scores.size() << ") | tokens | KL(q, uniform) |\n|---|";
+  for (std::size_t i = 0; i < candidates[0].held_out.per_task.size() + 4; ++i) out << "---|";
+  out << '\n';
+  for (const Candidate& c : candidates) {
+    out << "| " << c.name << " |";
+    for (const auto& [task, interval] : c.held_out.per_task) out << ' ' << cell(interval) << " |";
+    char rest[96];
+    std::snprintf(rest, sizeof rest, " %.1f |", c.held_out.mean_length);
+    out << ' ' << cell(c.held_out.overall) << " | " << cell(c.by_hand.overall) << " |" << rest;
+    if (const auto kl = conductor_kl(c.metrics)) {
+      std::snprintf(rest, sizeof rest, " %.3f |", *kl);
+      out << rest << '\n';
+    } else {
+      out << " - |\n";
+    }
+  }
+}
+
+/// The first response to a few prompts of each family, with the judge's rules.
+void write_samples(std::ostream& out, const std::string& name, const maestro::Rollouts& rollouts,
+                   std::map<std::string, int>& left) {
+  for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
+    const Prompt& prompt = rollouts.prompts[g];
+    const auto [entry, is_new] = left.try_emplace(prompt.task, 4);
+    if (entry->second-- <= 0) continue;
+    const std::size_t i = rollouts.groups.begin(g);
+    const auto remark = maestro::examples::held_out_remark(prompt, rollouts.texts[i]);
+    out << "### " << name << ", " << prompt.task << ", prompt " << prompt.row << ": score " << remark.score
+        << "\n\n```\n"
+        << maestro::replace_invalid_utf8(prompt.text) << maestro::replace_invalid_utf8(rollouts.texts[i]) << "\n```\n\n"
+        << remark.rules << "\n\n";
+  }
+}
+
+std::vector<Candidate> candidates_of(const cxxopts::ParseResult& given) {
+  std::vector<Candidate> result;
+  if (given.count("base") > 0) result.push_back({.name = "base", .model = given["base"].as<std::string>()});
+  if (given.count("run") > 0) {
+    for (const std::string& run : given["run"].as<std::vector<std::string>>()) {
+      const std::size_t equals = run.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        throw maestro::BadArgument("--run takes NAME=FOLDER, not '" + run + "'");
+      }
+      const std::string folder = run.substr(equals + 1);
+      result.push_back(
+          {.name = run.substr(0, equals), .model = folder + "/model", .metrics = folder + "/metrics.jsonl"});
+    }
+  }
+  if (result.empty()) throw maestro::BadArgument("nothing to evaluate: give --base FOLDER or --run NAME=FOLDER");
+  return result;
+}
+
+int run(const cxxopts::ParseResult& given) {
+  std::vector<Candidate> candidates = candidates_of(given);
+  const auto split_name = given["split"].as<std::string>();
+  if (split_name != "held_out" && split_name != "dev") {
+    throw maestro::BadArgument("--split: '" + split_name + "' is unknown; choose held_out or dev");
+  }
+  const auto split = split_name == "dev" ? maestro::examples::Split::dev : maestro::examples::Split::held_out;
+  const std::vector<Prompt> held_out =
+      maestro::examples::make_prompts(split, given["num-prompts"].as<std::size_t>(), 7);
+  const std::vector<Prompt> by_hand = maestro::load_prompts(given["by-hand"].as<std::string>()).prompts;
+  maestro::EvaluationSettings settings;
+  settings.sampling.num_generations = given["num-generations"].as<std::size_t>();
+  settings.sampling.max_completion_length = given["max-completion-length"].as<std::size_t>();
+  settings.seed = given["seed"].as<std::size_t>();
+  const auto samples_path = given["samples"].as<std::string>();
+  std::ofstream samples;
+  if (!samples_path.empty()) {
+    samples.open(samples_path);
+    if (!samples) throw maestro::IoError(samples_path + ": cannot be written");
+  }
+  for (Candidate& c : candidates) {
+    Policy policy(maestro::load_model<float>(c.model), maestro::load_tokenizer(c.model));
+    std::map<std::string, int> left;
+    c.held_out = maestro::evaluate(policy, std::span<const Prompt>(held_out), maestro::examples::held_out_score,
+                                   settings, [&](const maestro::Rollouts& rollouts, std::span<const double>) {
+                                     if (samples.is_open()) write_samples(samples, c.name, rollouts, left);
+                                   });
+    c.by_hand =
+        maestro::evaluate(policy, std::span<const Prompt>(by_hand), maestro::examples::held_out_score, settings);
+  }
+  print_table(std::cout, candidates);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  cxxopts::Options options("evaluate", "Scores models on held-out prompts and prints a table.\n");
+  options.set_width(110).add_options()("base", "Folder of the untrained model", cxxopts::value<std::string>())(
+      "run", "NAME=FOLDER of a training run; may be given several times", cxxopts::value<std::vector<std::string>>())(
+      "split", "Prompts of the built-in families: held_out, dev",
+      cxxopts::value<std::string>()->default_value("held_out"))("num-prompts", "Prompts of that split",
+                                                                cxxopts::value<std::size_t>()->default_value("240"))(
+      "by-hand", "JSONL file of prompts written by hand",
+      cxxopts::value<std::string>()->default_value("examples/data/prompts.jsonl"))(
+      "num-generations", "Responses per prompt", cxxopts::value<std::size_t>()->default_value("4"))(
+      "max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"))(
+      "seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("1234"))(
+      "samples", "File for samples to read; empty: none", cxxopts::value<std::string>()->default_value(""))(
+      "help", "This text");
+  try {
+    const auto given = options.parse(argc, argv);
+    if (given.count("help") > 0) {
+      std::cout << options.help() << '\n';
+      return 0;
+    }
+    if (!given.unmatched().empty()) {
+      throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
+    }
+    return run(given);
+  } catch (const std::exception& error) {
+    std::cerr << "evaluate: " << error.what() << '\n';
+    return 2;
+  }
+}

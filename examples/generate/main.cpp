@@ -1,0 +1,78 @@
+// Samples responses of a model to one prompt.
+#include <cxxopts.hpp>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+#include "common/types.hpp"
+#include "maestro/io/model_files.hpp"
+
+namespace {
+
+/// Text of a model is not to be trusted on a terminal: control bytes but newline and tab are left out.
+std::string printable(const std::string& text) {
+  std::string clean;
+  for (const char c : maestro::replace_invalid_utf8(text)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7F) || c == '\n' || c == '\t') clean += c;
+  }
+  return clean;
+}
+
+int run(const cxxopts::ParseResult& given) {
+  const auto model = given["model"].as<std::string>();
+  maestro::examples::Policy policy(maestro::load_model<float>(model), maestro::load_tokenizer(model));
+  maestro::Prompt prompt;
+  if (given.count("prompt") > 0) {
+    prompt.text = given["prompt"].as<std::string>() + "\n";
+  } else {
+    prompt.text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  const maestro::Sampling sampling{
+      .num_generations = given["num-generations"].as<std::size_t>(),
+      .max_completion_length = given["max-completion-length"].as<std::size_t>(),
+      .temperature = given["temperature"].as<double>(),
+      .top_k = given["top-k"].as<std::size_t>(),
+      .top_p = given["top-p"].as<double>(),
+      .min_p = given["min-p"].as<double>(),
+      .decoding = given.count("greedy") > 0 ? maestro::Decoding::greedy : maestro::Decoding::sample};
+  const maestro::Rollouts rollouts = policy.generate(std::span<const maestro::Prompt>(&prompt, 1), sampling,
+                                                     {.seed = given["seed"].as<std::size_t>()});
+  for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    std::cout << printable(rollouts.texts[i])
+              << (rollouts.finish[i] == maestro::Finish::length ? " [cut at the length limit]" : "") << '\n';
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
+  options.set_width(110).add_options()("model", "Folder of the model",
+                                       cxxopts::value<std::string>()->default_value("examples/models/base"))(
+      "prompt", "The prompt, a newline is added; without it the prompt is read from standard input as it is",
+      cxxopts::value<std::string>())("num-generations", "Responses", cxxopts::value<std::size_t>()->default_value("1"))(
+      "max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"))(
+      "temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"))(
+      "top-k", "Keep the k most probable tokens; 0: all", cxxopts::value<std::size_t>()->default_value("0"))(
+      "top-p", "Keep the smallest set of tokens with this probability", cxxopts::value<double>()->default_value("1"))(
+      "min-p", "Keep tokens at least this probable, relative to the best",
+      cxxopts::value<double>()->default_value("0"))("greedy", "Take the most probable token at each place")(
+      "seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("0"))("help", "This text");
+  try {
+    const auto given = options.parse(argc, argv);
+    if (given.count("help") > 0) {
+      std::cout << options.help() << '\n';
+      return 0;
+    }
+    if (!given.unmatched().empty()) {
+      throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
+    }
+    return run(given);
+  } catch (const std::exception& error) {
+    std::cerr << "generate: " << error.what() << '\n';
+    return 2;
+  }
+}
