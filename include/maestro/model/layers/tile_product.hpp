@@ -23,40 +23,44 @@ enum class TileResult { overwrite, accumulate };
 
 namespace detail {
 
-// Compiler vectors, because neither compiler keeps an array of accumulators in registers reliably.
+// Compiler vectors, because neither compiler keeps an array of accumulators in registers reliably. Their width does not
+// change any sum.
+#if defined(__AVX512F__)
+inline constexpr std::size_t tile_vector_bytes = 64;
+#else
+inline constexpr std::size_t tile_vector_bytes = 32;
+#endif
+inline constexpr std::size_t tile_parts = 64 / tile_vector_bytes;
+
 template <class T>
 struct TileVector {
-  typedef T type __attribute__((vector_size(32)));
+  typedef T type __attribute__((vector_size(tile_vector_bytes)));
 };
 
 template <std::size_t M, class T>
 inline void tile(std::size_t k, const T* a, std::size_t a_row, std::size_t a_col, const T* b, std::size_t b_row, T* c,
                  std::size_t c_row, TileResult result) {
   using Vector = typename TileVector<T>::type;
-  constexpr std::size_t lanes = tile_cols<T> / 2;
-  Vector low[M] = {};
-  Vector high[M] = {};
+  constexpr std::size_t lanes = tile_vector_bytes / sizeof(T);
+  Vector sum[M][tile_parts] = {};
   for (std::size_t p = 0; p < k; ++p) {
-    Vector b_low, b_high;
-    std::memcpy(&b_low, b + p * b_row, sizeof(Vector));
-    std::memcpy(&b_high, b + p * b_row + lanes, sizeof(Vector));
+    Vector b_part[tile_parts];
+    std::memcpy(b_part, b + p * b_row, sizeof(b_part));
     for (std::size_t i = 0; i < M; ++i) {
       const T x = a[i * a_row + p * a_col];
-      low[i] += x * b_low;
-      high[i] += x * b_high;
+      for (std::size_t v = 0; v < tile_parts; ++v) sum[i][v] += x * b_part[v];
     }
   }
   for (std::size_t i = 0; i < M; ++i) {
     T* const to = c + i * c_row;
-    if (result == TileResult::accumulate) {
-      Vector c_low, c_high;
-      std::memcpy(&c_low, to, sizeof(Vector));
-      std::memcpy(&c_high, to + lanes, sizeof(Vector));
-      low[i] += c_low;
-      high[i] += c_high;
+    for (std::size_t v = 0; v < tile_parts; ++v) {
+      if (result == TileResult::accumulate) {
+        Vector old;
+        std::memcpy(&old, to + v * lanes, sizeof(Vector));
+        sum[i][v] += old;
+      }
+      std::memcpy(to + v * lanes, &sum[i][v], sizeof(Vector));
     }
-    std::memcpy(to, &low[i], sizeof(Vector));
-    std::memcpy(to + lanes, &high[i], sizeof(Vector));
   }
 }
 
@@ -71,6 +75,9 @@ inline void tile_product(std::size_t m, std::size_t n, std::size_t k, const T* a
                          TileResult result = TileResult::overwrite) {
   for (std::size_t j = 0; j < n; j += tile_cols<T>) {
     std::size_t i = 0;
+    for (; i + 8 <= m && detail::tile_parts == 1; i += 8) {
+      detail::tile<8>(k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j, c_row, result);
+    }
     for (; i + 4 <= m; i += 4) {
       detail::tile<4>(k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j, c_row, result);
     }
