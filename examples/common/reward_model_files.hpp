@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "common/types.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/reward/reward_model.hpp"
+#include "types.hpp"
 
 namespace maestro::examples {
 

@@ -30,15 +30,28 @@ inline ModelConfig base_config(const Tokenizer& tokenizer) {
   return config;
 }
 
-/// One step's demonstrations as rollouts.
-inline Rollouts base_batch(const PretrainOptions& options, const Tokenizer& tokenizer, std::size_t step) {
-  const double share = 2 * step < options.steps ? options.first_faults : 1.0;
+/// Demonstrations from data row `first_row` on as rollouts.
+inline Rollouts text_batch(std::size_t count, std::uint64_t seed, const Faults& faults, std::size_t first_row,
+                           const Tokenizer& tokenizer) {
   std::vector<maestro::Demonstration> pairs;
-  for (Demonstration& d :
-       make_demonstrations(options.batch, options.seed, Faults{}.scaled(share), step * options.batch)) {
+  for (Demonstration& d : make_demonstrations(count, seed, faults, first_row)) {
     pairs.push_back({std::move(d.prompt.text), std::move(d.response)});
   }
   return demonstrations(std::span<const maestro::Demonstration>(pairs), tokenizer);
+}
+
+/// One step on the mean negative log-likelihood of the batch's response tokens; returns it, in nats.
+inline double supervised_step(Policy& policy, const Rollouts& batch, AdamW<float>& optimizer, double learning_rate) {
+  std::vector<float> log_probs(batch.tokens.size());
+  const std::vector<float> slopes(log_probs.size(), -1.0f / static_cast<float>(log_probs.size()));
+  policy.zero_gradients();
+  policy.forward(batch, {0, batch.groups.count()}, std::span<float>(log_probs), {});
+  policy.backward(std::span<const float>(slopes), {});
+  clip_global_norm(policy, 1.0);
+  optimizer.step(policy, learning_rate);
+  double loss = 0.0;
+  for (const float log_prob : log_probs) loss -= static_cast<double>(log_prob);
+  return loss / static_cast<double>(log_probs.size());
 }
 
 inline void pretrain_base(const PretrainOptions& options) {
@@ -53,27 +66,20 @@ inline void pretrain_base(const PretrainOptions& options) {
       .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.steps};
   const std::vector<Prompt> held_out = make_prompts(Split::held_out, options.final_prompts, options.seed);
   const auto few = std::span(held_out).first(std::min(options.evaluation_prompts, held_out.size()));
-  std::vector<float> log_probs;
-  std::vector<float> slopes;
   double loss = 0.0;
-  double tokens = 0.0;
   for (std::size_t step = 0; step < options.steps; ++step) {
-    const Rollouts batch = base_batch(options, tokenizer, step);
-    log_probs.resize(batch.tokens.size());
-    slopes.assign(log_probs.size(), -1.0f / static_cast<float>(log_probs.size()));
-    policy.zero_gradients();
-    policy.forward(batch, {0, batch.groups.count()}, log_probs, {});
-    policy.backward(slopes, {});
-    clip_global_norm(policy, 1.0);
-    optimizer.step(policy, options.learning_rate * learning_rate_factor(schedule, step));
-    for (const float log_prob : log_probs) loss -= static_cast<double>(log_prob);
-    tokens += static_cast<double>(log_probs.size());
+    const double share = 2 * step < options.steps ? options.first_faults : 1.0;
+    const Rollouts batch =
+        text_batch(options.batch, options.seed, Faults{}.scaled(share), step * options.batch, tokenizer);
+    loss += supervised_step(policy, batch, optimizer, options.learning_rate * learning_rate_factor(schedule, step));
     if ((step + 1) % options.report_steps == 0) {
-      std::cout << "step " << step + 1 << ": loss " << loss / tokens << " nats per byte" << std::endl;
-      loss = tokens = 0.0;
+      std::cout << "step " << step + 1 << ": loss " << loss / static_cast<double>(options.report_steps)
+                << " nats per byte" << std::endl;
+      loss = 0.0;
     }
     if ((step + 1) % options.evaluation_steps == 0 && step + 1 < options.steps) {
       print_report(std::cout, report_on(policy, few, 4, options.seed));
+      save_model(options.output + "/base", policy.weights(), tokenizer);
     }
   }
   save_model(options.output + "/base", policy.weights(), tokenizer);

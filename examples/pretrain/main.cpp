@@ -32,6 +32,7 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
   add("learning-rate", "Highest learning rate of the base model", real(o.learning_rate));
   add("warmup-steps", "Steps of linear warm-up", whole(o.warmup_steps));
   add("first-faults", "Fault rates of the first half, as a share of those of the second", real(o.first_faults));
+  add("reward-text-steps", "Steps of the reward model's backbone as a language model", whole(o.reward_text_steps));
   add("reward-steps", "Steps of the reward model", whole(o.reward_steps));
   add("reward-batch", "Preference pairs of a step", whole(o.reward_batch));
   add("reward-learning-rate", "Highest learning rate of the reward model", real(o.reward_learning_rate));

@@ -14,18 +14,19 @@ struct PretrainOptions {
   std::string models = "both";             ///< both, base or reward
   std::uint64_t seed = 1;
 
-  std::size_t steps = 2400;     ///< of the base model
+  std::size_t steps = 1600;     ///< of the base model
   std::size_t batch = 16;       ///< demonstrations of a step
   double learning_rate = 3e-3;  ///< at the end of the warm-up; then half a cosine to 0
   std::size_t warmup_steps = 50;
   double first_faults = 0.3;  ///< fault rates of the first half of the steps, as a share of those of the second
 
+  std::size_t reward_text_steps = 500;  ///< of its backbone as a language model, before the preferences
   std::size_t reward_steps = 1000;
   std::size_t reward_batch = 16;  ///< preference pairs of a step
   double reward_learning_rate = 2e-3;
 
   std::size_t report_steps = 200;      ///< between two reports of the loss
-  std::size_t evaluation_steps = 800;  ///< between two evaluations on held-out prompts
+  std::size_t evaluation_steps = 400;  ///< between two evaluations on held-out prompts, each with a saved model
   std::size_t evaluation_prompts = 48;
   std::size_t final_prompts = 192;  ///< of the last evaluation
 };

@@ -10,11 +10,13 @@
 #include <ostream>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/types.hpp"
 #include "evaluation/held_out_judge.hpp"
 #include "maestro/reward/tag_format.hpp"
+#include "maestro/text/utf8.hpp"
 #include "maestro/trainer/bootstrap.hpp"
 
 namespace maestro::examples {
@@ -85,6 +87,15 @@ inline void print_report(std::ostream& out, const std::map<std::string, FamilyRe
   }
 }
 
+/// A model's text for a terminal: invalid UTF-8 replaced, control bytes as '?'.
+inline std::string printable(std::string_view text) {
+  std::string safe = replace_invalid_utf8(text);
+  for (char& c : safe) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return safe;
+}
+
 /// A few responses to read, with the judge's rules.
 inline void print_samples(std::ostream& out, Policy& policy, std::span<const Prompt> prompts, std::uint64_t seed) {
   const Sampling sampling{.num_generations = 3, .max_completion_length = response_limit};
@@ -93,7 +104,7 @@ inline void print_samples(std::ostream& out, Policy& policy, std::span<const Pro
     const Completion completion = rollouts.completion(i);
     if (completion.member == 0) out << completion.prompt.text;
     const Remark remark = held_out_remark(completion.prompt, completion.text);
-    out << "    " << completion.text << "\n      " << remark.score << " (" << remark.rules << ")\n";
+    out << "    " << printable(completion.text) << "\n      " << remark.score << " (" << remark.rules << ")\n";
   }
 }
 
