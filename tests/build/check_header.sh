@@ -8,7 +8,7 @@ shift 4
 
 forbidden='/(iostream|regex)$|/(thrust|cub|cuda)/|/cuda_runtime[^/]*$|/mpi\.h$'
 if [ "$kind" = neutral ]; then
-  forbidden="$forbidden"'|/(random|filesystem)$|/Eigen/|/nlohmann/|cblas[^/]*\.h$|/omp\.h$'
+  forbidden="$forbidden"'|/(random|filesystem)$|/Eigen/|/nlohmann/|cblas[^/]*\.h$'
 fi
 # A name in a folder of maestro is ours, whatever it is called.
 found=$(tr -s ' \\' '\n' <"$object.d" | grep -v '/include/maestro/' | grep -E "$forbidden" || true)
