@@ -68,7 +68,8 @@ inline void pretrain_base(const PretrainOptions& options) {
   const auto few = std::span(held_out).first(std::min(options.evaluation_prompts, held_out.size()));
   double loss = 0.0;
   for (std::size_t step = 0; step < options.steps; ++step) {
-    const double share = 2 * step < options.steps ? options.first_faults : 1.0;
+    const bool first = static_cast<double>(step) < options.first_share * static_cast<double>(options.steps);
+    const double share = first ? options.first_faults : 1.0;
     const Rollouts batch =
         text_batch(options.batch, options.seed, Faults{}.scaled(share), step * options.batch, tokenizer);
     loss += supervised_step(policy, batch, optimizer, options.learning_rate * learning_rate_factor(schedule, step));

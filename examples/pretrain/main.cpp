@@ -25,14 +25,14 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
   const auto text = [](std::string& value) { return cxxopts::value<std::string>(value)->default_value(value); };
   auto add = options.add_options();
   add("output", "Folder that gets the folders base and reward", text(o.output));
-  add("models", "both, base or reward", text(o.models));
+  add("models", "both, base, or reward (from an existing base)", text(o.models));
   add("seed", "Seed of data and weights", cxxopts::value<std::uint64_t>(o.seed)->default_value(std::to_string(o.seed)));
   add("steps", "Steps of the base model", whole(o.steps));
   add("batch", "Demonstrations of a step", whole(o.batch));
   add("learning-rate", "Highest learning rate of the base model", real(o.learning_rate));
   add("warmup-steps", "Steps of linear warm-up", whole(o.warmup_steps));
-  add("first-faults", "Fault rates of the first half, as a share of those of the second", real(o.first_faults));
-  add("reward-text-steps", "Steps of the reward model's backbone as a language model", whole(o.reward_text_steps));
+  add("first-share", "Share of the steps in which faults are rare", real(o.first_share));
+  add("first-faults", "Fault rates there, as a share of those of the rest", real(o.first_faults));
   add("reward-steps", "Steps of the reward model", whole(o.reward_steps));
   add("reward-batch", "Preference pairs of a step", whole(o.reward_batch));
   add("reward-learning-rate", "Highest learning rate of the reward model", real(o.reward_learning_rate));
@@ -53,6 +53,7 @@ void check(const PretrainOptions& o) {
   require(o.report_steps > 0 && o.evaluation_steps > 0, "--report-steps and --evaluation-steps must be at least 1");
   require(o.evaluation_prompts > 0 && o.final_prompts > 0, "--evaluation-prompts and --final-prompts: at least 1");
   require(o.first_faults >= 0.0 && o.first_faults <= 1.0, "--first-faults must be in [0, 1]");
+  require(o.first_share >= 0.0 && o.first_share <= 1.0, "--first-share must be in [0, 1]");
   require(o.learning_rate > 0.0 && o.reward_learning_rate > 0.0, "learning rates must be above 0");
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The reward model: pairwise training on the preference oracle's pairs.
+/// The reward model: the lower half of the base model, then pairwise training on the preference oracle's pairs.
 
 #include <algorithm>
 #include <cstddef>
@@ -24,11 +24,10 @@
 
 namespace maestro::examples {
 
-/// 0.33 million parameters: d 96, 3 layers, 3 query heads on 1 key head.
+/// 0.43 million parameters: the base model's shape with its first two layers alone.
 inline ModelConfig reward_config(const Tokenizer& tokenizer) {
-  ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 96, 3, 3, 1, 32, 256);
-  config.max_positions = 512;
-  config.end_tokens = {tokenizer.end_token()};
+  ModelConfig config = base_config(tokenizer);
+  config.layers = 2;
   return config;
 }
 
@@ -60,26 +59,11 @@ inline double agreement(Preferences& model, std::uint64_t seed) {
   return static_cast<double>(right) / static_cast<double>(count);
 }
 
-/// Random weights for the head; for the backbone those of a short language-model training, which knows words and how
-/// to look them up in the prompt.
-inline void initialise_reward(const PretrainOptions& options, Preferences& model) {
-  model.initialise(options.seed);
-  ModelWeights<float> weights(model.config());
-  weights.initialise(options.seed);
-  Policy policy(std::move(weights), model.tokenizer());
-  AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
-  const ScheduleSettings schedule{.kind = ScheduleKind::constant, .warmup_steps = options.warmup_steps};
-  const Faults faults = Faults{}.scaled(options.first_faults);
-  for (std::size_t step = 0; step < options.reward_text_steps; ++step) {
-    const Rollouts batch = text_batch(options.batch, options.seed + 1, faults, step * options.batch, model.tokenizer());
-    const double loss =
-        supervised_step(policy, batch, optimizer, options.learning_rate * learning_rate_factor(schedule, step));
-    if ((step + 1) % options.report_steps == 0) {
-      std::cout << "backbone, step " << step + 1 << ": loss " << loss << " nats per byte" << std::endl;
-    }
-  }
+/// Random weights for the head; for the rest those of the base model's tensors of the same names.
+inline void initialise_reward(Preferences& model, const ModelWeights<float>& base, std::uint64_t seed) {
+  model.initialise(seed);
   std::map<std::string, std::span<const float>, std::less<>> learned;
-  policy.visit([&](auto view) { learned.emplace(view.name, view.values); });
+  base.visit([&](const auto& view) { learned.emplace(view.name, view.values); });
   model.visit([&](auto view) {
     const auto found = learned.find(view.name);
     if (found != learned.end()) std::ranges::copy(found->second, view.values.begin());
@@ -89,7 +73,7 @@ inline void initialise_reward(const PretrainOptions& options, Preferences& model
 inline void pretrain_reward(const PretrainOptions& options) {
   const Tokenizer tokenizer;
   Preferences model(reward_config(tokenizer), tokenizer);
-  initialise_reward(options, model);
+  initialise_reward(model, load_model<float>(options.output + "/base"), options.seed);
   AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
   const ScheduleSettings schedule{
       .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.reward_steps};

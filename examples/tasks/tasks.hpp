@@ -136,8 +136,9 @@ inline double preference_utility(const Flaws& flaws) {
          0.7 * flaws.neutral - 0.4 * flaws.no_reasoning;
 }
 
-/// `count` pairs on prompts of the train split. The order is that of utility plus logistic noise of scale 0.3, so the
-/// oracle errs now and then; a quarter of the responses have letters lost or swapped. As make_demonstrations otherwise.
+/// `count` pairs on prompts of the train split. The order is that of utility plus logistic noise of scale 0.2, so the
+/// oracle errs now and then. The two responses have a random share of the fault rates each, and some have letters lost
+/// or swapped. As make_demonstrations otherwise.
 inline std::vector<PreferencePair> make_preference_pairs(std::size_t count, std::uint64_t seed,
                                                          const Faults& faults = {}, std::size_t first_row = 0) {
   const auto use = static_cast<std::uint32_t>(DataUse::preferences);
@@ -148,18 +149,19 @@ inline std::vector<PreferencePair> make_preference_pairs(std::size_t count, std:
     Draws draws(seed, use, row, 0x800000u);
     std::string responses[2];
     double liking[2] = {0.0, 0.0};
+    const double shares[2] = {draws.uniform(), draws.uniform()};
     Flaws first;
     for (std::size_t side = 0; side < 2; ++side) {
       Flaws flaws;
       for (int attempt = 0; attempt < 4; ++attempt) {
         flaws = Flaws{};
-        responses[side] = respond(exercise, faults, flaws, draws);
-        if ((flaws.garbled = draws.chance(0.25))) responses[side] = garbled(responses[side], draws);
+        responses[side] = respond(exercise, faults.scaled(shares[side]), flaws, draws);
+        if ((flaws.garbled = draws.chance(0.15))) responses[side] = garbled(responses[side], draws);
         if (side == 0 || flaws != first) break;
       }
       first = flaws;
       const double u = (draws.uniform() + 0x1p-54);
-      liking[side] = preference_utility(flaws) + 0.3 * std::log(u / (1.0 - u));
+      liking[side] = preference_utility(flaws) + 0.2 * std::log(u / (1.0 - u));
     }
     const std::size_t better = liking[0] >= liking[1] ? 0 : 1;
     pairs[i] = {prompt_of(exercise, row), std::move(responses[better]), std::move(responses[1 - better])};
