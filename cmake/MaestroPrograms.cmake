@@ -6,11 +6,6 @@ target_compile_options(maestro_program INTERFACE -Wall -Wextra -Wpedantic -Wconv
 if(MAESTRO_NATIVE)
   target_compile_options(maestro_program INTERFACE -march=native)
 endif()
-if(MAESTRO_USE_BLAS AND TARGET maestro::blas)
-  target_link_libraries(maestro_program INTERFACE maestro::blas)
-  target_compile_definitions(maestro_program INTERFACE MAESTRO_PROGRAM_BLAS)
-endif()
-
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})

@@ -4,7 +4,7 @@
 /// The compile-time parts that the example programs share.
 
 #include "maestro/core/gemm.hpp"
-#if defined(MAESTRO_PROGRAM_BLAS)
+#if defined(MAESTRO_EXAMPLES_BLAS)
 #include "maestro/core/gemm_cblas.hpp"
 #endif
 #include "maestro/policy/transformer_policy.hpp"
@@ -12,7 +12,7 @@
 
 namespace maestro::examples {
 
-#if defined(MAESTRO_PROGRAM_BLAS)
+#if defined(MAESTRO_EXAMPLES_BLAS)
 using Backend = CblasBackend;
 inline constexpr const char* backend_name = "OpenBLAS";
 #else

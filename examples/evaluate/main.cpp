@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/types.hpp"
+#include "common/wait_policy.hpp"
 #include "evaluation/held_out_judge.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -149,6 +150,7 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  maestro::examples::wait_passively(argv);
   cxxopts::Options options("evaluate", "Scores models on held-out prompts and prints a table.\n");
   options.set_width(110).add_options()("base", "Folder of the untrained model", cxxopts::value<std::string>())(
       "run", "NAME=FOLDER of a training run; may be given several times", cxxopts::value<std::vector<std::string>>())(

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/types.hpp"
+#include "common/wait_policy.hpp"
 #include "maestro/io/model_files.hpp"
 
 namespace {
@@ -49,6 +50,7 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  maestro::examples::wait_passively(argv);
   cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
   options.set_width(110).add_options()("model", "Folder of the model",
                                        cxxopts::value<std::string>()->default_value("examples/models/base"))(

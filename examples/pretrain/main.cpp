@@ -5,6 +5,7 @@
 #include <iostream>
 #include <string>
 
+#include "common/wait_policy.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "pretrain/base.hpp"
@@ -60,6 +61,7 @@ void check(const PretrainOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  maestro::examples::wait_passively(argv);
   try {
     PretrainOptions options;
     int threads = 0;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/stop_signal.hpp"
+#include "common/wait_policy.hpp"
 #include "maestro/core/names.hpp"
 #include "train/options.hpp"
 #include "train/run.hpp"
@@ -172,6 +173,7 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  maestro::examples::wait_passively(argv);
   cxxopts::Options options("train", "Trains a language model by GRPO on several rewards whose weights are learned.\n");
   options.set_width(110);
   try {

@@ -11,7 +11,7 @@
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/statistics.hpp"
-#if defined(MAESTRO_PROGRAM_BLAS)
+#if defined(MAESTRO_TEST_BLAS)
 #include "maestro/core/gemm_cblas.hpp"
 #endif
 
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(eigen_gemm) {
   check_gemm<EigenBackend, double>(1e-12);
 }
 
-#if defined(MAESTRO_PROGRAM_BLAS)
+#if defined(MAESTRO_TEST_BLAS)
 BOOST_AUTO_TEST_CASE(cblas_gemm) {
   check_gemm<CblasBackend, float>(1e-4);
   check_gemm<CblasBackend, double>(1e-12);
