@@ -38,9 +38,8 @@
 
 namespace maestro::examples {
 
-using PreferenceModel = RewardModel<float, Backend, Tokenizer>;
 using PerplexityReward = Perplexity<ProxyScorer<Policy>>;
-using PreferenceReward = Preference<PreferenceModel>;
+using PreferenceReward = Preference<Preferences>;
 /// The paper's five rewards, of which --rewards chooses.
 using PaperRewards = ActiveRewards<PerplexityReward, Format, Entropy, Length, PreferenceReward>;
 
@@ -77,11 +76,11 @@ inline PaperRewards make_rewards(const TrainOptions& options, const Policy& poli
   if (options.length_target > 0.0) {
     length = {.shape = LengthShape::target, .target = options.length_target};
   } else {
-    length = {.shape = LengthShape::soft_overlong, .max_length = max_length, .cache = max_length / 2};
+    length = {.shape = LengthShape::soft_overlong, .max_length = max_length, .cache = max_length / 5};
   }
   // A preference model that is never called still has to be there: K is the compiler's.
-  PreferenceModel preference =
-      prefers ? load_reward_model(options.reward_model) : PreferenceModel(policy.config(), policy.tokenizer());
+  Preferences preference =
+      prefers ? load_reward_model(options.reward_model) : Preferences(policy.config(), policy.tokenizer());
   return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(
                                     policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
                                 Format({.grade = FormatGrade::graded}), Entropy(), Length(length),

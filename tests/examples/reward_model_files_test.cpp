@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "../../examples/common/reward_model_files.hpp"
-#include "../../examples/tasks/tasks.hpp"
+#include "common/reward_model_files.hpp"
+#include "tasks/tasks.hpp"
 
 using namespace maestro;
 

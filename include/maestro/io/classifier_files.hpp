@@ -51,6 +51,10 @@ inline ModelConfig classifier_config(const std::string& path) {
   if (fields.has("id2label") && fields.at("id2label").size() != 1) {
     fields.unsupported("id2label", "which is not implemented; a reward model has one label");
   }
+  if (fields.has("num_labels") && fields.count("num_labels", 1u << 20) != 1) {
+    fields.unsupported("num_labels", "which is not implemented; a reward model has one label");
+  }
+  json.erase("num_labels");
   name.replace(name.size() - classifier_suffix.size(), classifier_suffix.size(), causal_suffix);
   json["architectures"] = std::vector<std::string>{name};
   ModelConfig config = parse_config(json.dump(), path);
