@@ -18,11 +18,11 @@ while [ $# -gt 0 ]; do
 done
 
 source cmake/packages.sh
-install_packages $packages_build $packages_examples
 start=$SECONDS
+install_packages $packages_build
 
-build=${BUILD_DIR:-build/release}
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
+build=${BUILD_DIR:-build/examples}
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMAESTRO_BUILD_TESTS=OFF >/dev/null
 cmake --build "$build" --target train evaluate generate
 echo "built in $((SECONDS - start)) s"
 

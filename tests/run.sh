@@ -6,6 +6,7 @@
 #   BUILD_DIR=folder            builds there instead of build/<preset>
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source cmake/packages.sh
 source tests/run_functions.sh
 
 case "${1:-}" in
@@ -20,7 +21,7 @@ case "${1:-}" in
   *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 
-install_missing
+install_packages $packages_build $packages_tests
 for preset in "${presets[@]}"; do run_preset "$preset"; done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -3,24 +3,6 @@
 passed=0
 failed=0
 
-install_missing() {
-  local packages="g++ cmake ninja-build ccache pkg-config libeigen3-dev libboost-test-dev nlohmann-json3-dev
-    libcxxopts-dev libopenblas-openmp-dev"
-  local missing= package sudo=
-  for package in $packages; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
-  done
-  [ -n "$missing" ] || return 0
-  if ! command -v apt-get >/dev/null; then
-    echo "Needed, and no apt-get here to install it:$missing (names of Debian packages)" >&2
-    return 1
-  fi
-  [ "$(id -u)" = 0 ] || sudo=sudo
-  echo "Installing:$missing"
-  $sudo apt-get update -qq
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-}
-
 # One compile of a large unit wants about 1.5 GB: fewer jobs where memory is short.
 job_count() {
   local processors memory
