@@ -55,16 +55,16 @@ inline bool all_proper(const std::vector<std::string>& sentences) {
   });
 }
 
-/// Rules: well formed, hero, object and place named (where asked for), no repeated sentence, weight 1 each; sentence
-/// count, weight 2; proper sentences and full stop at the end, weight 1/2. All but the first are about the answer, and
-/// fail without one.
+/// Rules: well formed (weight 1.5) and sentence count (3), together about half of the weight, since the family is about
+/// format and length; hero, object and place named (where asked for) and no repeated sentence, 1 each; proper sentences
+/// and full stop at the end, 1/4. All but the first are about the answer, and fail without one.
 inline Verdict judge_story(const Prompt& prompt, std::string_view response) {
   const nlohmann::json facts = facts_of(prompt, "sentences");
   const auto [fewest, most] = asked_sentences(facts, prompt);
   const Reading reading = read_response(response);
   const std::vector<std::string> sentences = sentences_of(reading.answer);
   const bool told = reading.has_answer && !sentences.empty();
-  Verdict verdict{{{"well formed", reading.well_formed}}};
+  Verdict verdict{{{"well formed", reading.well_formed, 1.5}}};
   const auto named = [&](const char* key, std::string_view rule) {
     const std::string wanted = fact(facts, key, prompt);
     if (!wanted.empty()) verdict.rules.push_back({rule, told && has_phrase(reading.answer, wanted)});
@@ -72,10 +72,10 @@ inline Verdict judge_story(const Prompt& prompt, std::string_view response) {
   named("hero", "hero named");
   named("object", "object named");
   named("place", "place named");
-  verdict.rules.push_back({"sentence count", told && sentences.size() >= fewest && sentences.size() <= most, 2.0});
+  verdict.rules.push_back({"sentence count", told && sentences.size() >= fewest && sentences.size() <= most, 3.0});
   verdict.rules.push_back({"no repetition", told && all_different(sentences)});
-  verdict.rules.push_back({"proper sentences", told && all_proper(sentences), 0.5});
-  verdict.rules.push_back({"full stop", told && reading.answer.back() == '.', 0.5});
+  verdict.rules.push_back({"proper sentences", told && all_proper(sentences), 0.25});
+  verdict.rules.push_back({"full stop", told && reading.answer.back() == '.', 0.25});
   return verdict;
 }
 

@@ -3,7 +3,7 @@
 /// @file
 /// The base model: supervised training on demonstrations, faults included.
 
-#include <cmath>
+#include <algorithm>
 #include <cstddef>
 #include <iostream>
 #include <span>
@@ -12,6 +12,7 @@
 
 #include "common/types.hpp"
 #include "maestro/io/model_files.hpp"
+#include "maestro/io/prompts.hpp"
 #include "maestro/optimizer/adamw.hpp"
 #include "maestro/optimizer/clip.hpp"
 #include "maestro/optimizer/schedule.hpp"
@@ -64,8 +65,7 @@ inline void pretrain_base(const PretrainOptions& options) {
   AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
   const ScheduleSettings schedule{
       .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.steps};
-  const std::vector<Prompt> held_out = make_prompts(Split::held_out, options.final_prompts, options.seed);
-  const auto few = std::span(held_out).first(std::min(options.evaluation_prompts, held_out.size()));
+  const std::vector<Prompt> few = make_prompts(Split::dev, options.evaluation_prompts, options.seed);
   double loss = 0.0;
   for (std::size_t step = 0; step < options.steps; ++step) {
     const bool first = static_cast<double>(step) < options.first_share * static_cast<double>(options.steps);
@@ -84,8 +84,20 @@ inline void pretrain_base(const PretrainOptions& options) {
     }
   }
   save_model(options.output + "/base", policy.weights(), tokenizer);
-  std::cout << "base model saved; held-out prompts, 8 responses each at temperature 1:\n";
+  std::cout << "base model saved\n";
+}
+
+/// Prints how the saved base model does on held-out prompts and on those of `options.prompts`, with samples.
+inline void report_base(const PretrainOptions& options) {
+  const std::string folder = options.output + "/base";
+  Policy policy(load_model<float>(folder), load_tokenizer(folder));
+  const std::vector<Prompt> held_out = make_prompts(Split::held_out, options.final_prompts, options.seed);
+  std::cout << "held-out prompts, 8 responses each at temperature 1:\n";
   print_report(std::cout, report_on(policy, held_out, 8, options.seed));
+  if (!options.prompts.empty()) {
+    std::cout << options.prompts << ":\n";
+    print_report(std::cout, report_on(policy, load_prompts(options.prompts).prompts, 8, options.seed));
+  }
   print_samples(std::cout, policy, std::span(held_out).first(std::min<std::size_t>(9, held_out.size())), options.seed);
 }
 

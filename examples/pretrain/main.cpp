@@ -26,7 +26,8 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
   const auto text = [](std::string& value) { return cxxopts::value<std::string>(value)->default_value(value); };
   auto add = options.add_options();
   add("output", "Folder that gets the folders base and reward", text(o.output));
-  add("models", "both, base, or reward (from an existing base)", text(o.models));
+  add("models", "both, base, reward (from an existing base), none (only report on it)", text(o.models));
+  add("prompts", "JSONL file that the report covers too; empty: none", text(o.prompts));
   add("seed", "Seed of data and weights", cxxopts::value<std::uint64_t>(o.seed)->default_value(std::to_string(o.seed)));
   add("steps", "Steps of the base model", whole(o.steps));
   add("batch", "Demonstrations of a step", whole(o.batch));
@@ -39,7 +40,7 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
   add("reward-learning-rate", "Highest learning rate of the reward model", real(o.reward_learning_rate));
   add("report-steps", "Steps between two reports of the loss", whole(o.report_steps));
   add("evaluation-steps", "Steps between two evaluations", whole(o.evaluation_steps));
-  add("evaluation-prompts", "Held-out prompts of an evaluation", whole(o.evaluation_prompts));
+  add("evaluation-prompts", "Dev prompts of an evaluation", whole(o.evaluation_prompts));
   add("final-prompts", "Held-out prompts of the last evaluation", whole(o.final_prompts));
   add("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>(threads)->default_value("0"));
   add("help", "This text");
@@ -48,7 +49,8 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
 
 void check(const PretrainOptions& o) {
   using maestro::require;
-  require(o.models == "both" || o.models == "base" || o.models == "reward", "--models: choose both, base or reward");
+  require(o.models == "both" || o.models == "base" || o.models == "reward" || o.models == "none",
+          "--models: choose both, base, reward or none");
   require(o.batch > 0 && o.reward_batch > 0, "--batch and --reward-batch must be at least 1");
   require(o.steps > 0 && o.reward_steps > 0, "--steps and --reward-steps must be at least 1");
   require(o.report_steps > 0 && o.evaluation_steps > 0, "--report-steps and --evaluation-steps must be at least 1");
@@ -77,8 +79,10 @@ int main(int argc, char** argv) {
     check(options);
     if (threads > 0) maestro::set_threads(threads);
     std::filesystem::create_directories(options.output);
-    if (options.models != "reward") maestro::examples::pretrain_base(options);
-    if (options.models != "base") maestro::examples::pretrain_reward(options);
+    const bool both = options.models == "both";
+    if (both || options.models == "base") maestro::examples::pretrain_base(options);
+    if (options.models != "reward") maestro::examples::report_base(options);
+    if (both || options.models == "reward") maestro::examples::pretrain_reward(options);
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "pretrain: " << error.what() << '\n';
