@@ -152,18 +152,20 @@ int run(const cxxopts::ParseResult& given) {
 int main(int argc, char** argv) {
   maestro::examples::wait_passively(argv);
   cxxopts::Options options("evaluate", "Scores models on held-out prompts and prints a table.\n");
-  options.set_width(110).add_options()("base", "Folder of the untrained model", cxxopts::value<std::string>())(
-      "run", "NAME=FOLDER of a training run; may be given several times", cxxopts::value<std::vector<std::string>>())(
-      "split", "Prompts of the built-in families: held_out, dev",
-      cxxopts::value<std::string>()->default_value("held_out"))("num-prompts", "Prompts of that split",
-                                                                cxxopts::value<std::size_t>()->default_value("240"))(
-      "by-hand", "JSONL file of prompts written by hand",
-      cxxopts::value<std::string>()->default_value("examples/data/prompts.jsonl"))(
-      "num-generations", "Responses per prompt", cxxopts::value<std::size_t>()->default_value("4"))(
-      "max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"))(
-      "seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("1234"))(
-      "samples", "File for samples to read; empty: none", cxxopts::value<std::string>()->default_value(""))(
-      "help", "This text");
+  options.set_width(110);
+  auto add = options.add_options();
+  add("base", "Folder of the untrained model", cxxopts::value<std::string>());
+  add("run", "NAME=FOLDER of a training run; may be given several times", cxxopts::value<std::vector<std::string>>());
+  add("split", "Prompts of the built-in families: held_out, dev",
+      cxxopts::value<std::string>()->default_value("held_out"));
+  add("num-prompts", "Prompts of that split", cxxopts::value<std::size_t>()->default_value("240"));
+  add("by-hand", "JSONL file of prompts written by hand",
+      cxxopts::value<std::string>()->default_value("examples/data/prompts.jsonl"));
+  add("num-generations", "Responses per prompt", cxxopts::value<std::size_t>()->default_value("4"));
+  add("max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"));
+  add("seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("1234"));
+  add("samples", "File for samples to read; empty: none", cxxopts::value<std::string>()->default_value(""));
+  add("help", "This text");
   try {
     const auto given = options.parse(argc, argv);
     if (given.count("help") > 0) {

@@ -26,7 +26,8 @@ int run(const cxxopts::ParseResult& given) {
   maestro::examples::Policy policy(maestro::load_model<float>(model), maestro::load_tokenizer(model));
   maestro::Prompt prompt;
   if (given.count("prompt") > 0) {
-    prompt.text = given["prompt"].as<std::string>() + "\n";
+    prompt.text = given["prompt"].as<std::string>();
+    prompt.text.push_back('\n');
   } else {
     prompt.text.assign(std::istreambuf_iterator<char>(std::cin), {});
   }
@@ -52,17 +53,21 @@ int run(const cxxopts::ParseResult& given) {
 int main(int argc, char** argv) {
   maestro::examples::wait_passively(argv);
   cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
-  options.set_width(110).add_options()("model", "Folder of the model",
-                                       cxxopts::value<std::string>()->default_value("examples/models/base"))(
-      "prompt", "The prompt, a newline is added; without it the prompt is read from standard input as it is",
-      cxxopts::value<std::string>())("num-generations", "Responses", cxxopts::value<std::size_t>()->default_value("1"))(
-      "max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"))(
-      "temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"))(
-      "top-k", "Keep the k most probable tokens; 0: all", cxxopts::value<std::size_t>()->default_value("0"))(
-      "top-p", "Keep the smallest set of tokens with this probability", cxxopts::value<double>()->default_value("1"))(
-      "min-p", "Keep tokens at least this probable, relative to the best",
-      cxxopts::value<double>()->default_value("0"))("greedy", "Take the most probable token at each place")(
-      "seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("0"))("help", "This text");
+  options.set_width(110);
+  auto add = options.add_options();
+  add("model", "Folder of the model", cxxopts::value<std::string>()->default_value("examples/models/base"));
+  add("prompt", "The prompt, a newline is added; without it the prompt is read from standard input as it is",
+      cxxopts::value<std::string>());
+  add("num-generations", "Responses", cxxopts::value<std::size_t>()->default_value("1"));
+  add("max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"));
+  add("temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"));
+  add("top-k", "Keep the k most probable tokens; 0: all", cxxopts::value<std::size_t>()->default_value("0"));
+  add("top-p", "Keep the smallest set of tokens with this probability", cxxopts::value<double>()->default_value("1"));
+  add("min-p", "Keep tokens at least this probable, relative to the best",
+      cxxopts::value<double>()->default_value("0"));
+  add("greedy", "Take the most probable token at each place");
+  add("seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("0"));
+  add("help", "This text");
   try {
     const auto given = options.parse(argc, argv);
     if (given.count("help") > 0) {

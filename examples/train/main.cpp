@@ -6,6 +6,7 @@
 #include <cxxopts.hpp>
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,60 +49,74 @@ void add_options(cxxopts::Options& options) {
     return cxxopts::value<std::vector<std::string>>()->default_value(value);
   };
   const maestro::TrainerSettings& t = d.trainer;
-  options.add_options("Model and data")("model", "Folder with config.json, model.safetensors, tokenizer.json",
-                                        text(d.model))(
-      "reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model))(
-      "prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""))(
-      "on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"))(
-      "tasks", "Built-in task families to train on", list("arithmetic,story,emotion"))(
-      "num-prompts", "Prompts drawn from the task families", whole(d.num_prompts))(
-      "output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
-  options.add_options("Sampling")("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations))(
-      "max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length))(
-      "temperature", "Sampling temperature, > 0", real(t.sampling.temperature))(
-      "top-k", "Keep the k most probable tokens; 0: all", whole(t.sampling.top_k))(
-      "top-p", "Keep the smallest set of tokens with this probability", real(t.sampling.top_p))(
-      "min-p", "Keep tokens at least this probable, relative to the best", real(t.sampling.min_p));
-  options.add_options("Policy")("steps", "Training steps", whole(d.steps))("prompts-per-step", "Prompts of a step (N)",
-                                                                           whole(t.prompts_per_step))(
-      "learning-rate", "AdamW's learning rate", real(t.learning_rate))("lr-scheduler-type", "constant, linear, cosine",
-                                                                       text("constant"))(
-      "warmup-steps", "Steps of linear warm-up", whole(0))("weight-decay", "AdamW's decoupled weight decay",
-                                                           real(t.optimizer.adamw.weight_decay))(
-      "max-grad-norm", "Global-norm clipping; 0: none", real(t.max_grad_norm))(
-      "num-iterations", "Passes over each batch (mu)", whole(t.num_iterations))(
-      "num-minibatches", "Optimizer updates per pass", whole(t.num_minibatches))(
-      "loss-type", "grpo, bnpo, dapo, dr_grpo", text("dapo"))("importance-sampling-level", "token, sequence",
-                                                              text("token"))("epsilon", "Lower clip range of the ratio",
-                                                                             real(t.objective.epsilon_low))(
-      "epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high))(
-      "delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0))(
-      "beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta))(
-      "kl-estimator", "k1 (in the reward only), k2, k3", text("k3"))("kl-placement", "loss, reward", text("loss"))(
-      "ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
-  options.add_options("Rewards and their weights")("rewards", "Active rewards",
-                                                   list("perplexity,format,entropy,length,preference"))(
-      "proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps))(
-      "length-target", "Length reward: target in tokens; 0: soft overlong penalty", real(d.length_target))(
-      "scalarization", maestro::join_names(maestro::scalarization_names), text(d.scalarization))(
-      "normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise))(
-      "conductor", maestro::join_names(maestro::conductor_names), text(d.conductor))(
-      "conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate))(
-      "conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period))(
-      "conductor-emphasis", maestro::join_names(maestro::emphasis_names), text("one_hot"))(
-      "conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength))(
-      "conductor-estimator", "sampled, counterfactual", text("sampled"))(
-      "conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"))(
-      "conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"))(
-      "conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"))(
-      "conductor-entropy-bonus", "Weight of the entropy bonus (lambda)", real(d.learned.entropy_bonus));
-  options.add_options("Run")("seed", "Seed of every random draw", whole(t.seed))(
-      "threads", "Threads; 0: as many as the machine has", cxxopts::value<int>()->default_value("0"))(
-      "save-steps", "Steps between checkpoints; 0: at the end only", whole(d.save_steps))(
-      "save-total-limit", "Checkpoints kept", whole(d.save_total_limit))(
-      "resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"))(
-      "timings", "record, omit (for byte-identical metrics)", text("record"))(
-      "dry-run", "Check options, files and sizes, print the plan, do not train")("help", "This text");
+  const char* group = "";
+  const auto add = [&](const char* name, const std::string& help,
+                       const std::shared_ptr<cxxopts::Value>& value = cxxopts::value<bool>()) {
+    options.add_option(group, {name, help, value});
+  };
+  group = "Model and data";
+  add("model", "Folder with config.json, model.safetensors, tokenizer.json", text(d.model));
+  add("reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model));
+  add("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""));
+  add("on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"));
+  add("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"));
+  add("num-prompts", "Prompts drawn from the task families", whole(d.num_prompts));
+  add("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
+  group = "Sampling";
+  add("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations));
+  add("max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length));
+  add("temperature", "Sampling temperature, > 0", real(t.sampling.temperature));
+  add("top-k", "Keep the k most probable tokens; 0: all", whole(t.sampling.top_k));
+  add("top-p", "Keep the smallest set of tokens with this probability", real(t.sampling.top_p));
+  add("min-p", "Keep tokens at least this probable, relative to the best", real(t.sampling.min_p));
+  group = "Policy";
+  add("steps", "Training steps", whole(d.steps));
+  add("prompts-per-step", "Prompts of a step (N)", whole(t.prompts_per_step));
+  add("learning-rate", "AdamW's learning rate", real(t.learning_rate));
+  add("lr-scheduler-type", "constant, linear, cosine", text("constant"));
+  add("warmup-steps", "Steps of linear warm-up", whole(0));
+  add("weight-decay", "AdamW's decoupled weight decay", real(t.optimizer.adamw.weight_decay));
+  add("max-grad-norm", "Global-norm clipping; 0: none", real(t.max_grad_norm));
+  add("num-iterations", "Passes over each batch (mu)", whole(t.num_iterations));
+  add("num-minibatches", "Optimizer updates per pass", whole(t.num_minibatches));
+  add("loss-type", "grpo, bnpo, dapo, dr_grpo", text("dapo"));
+  add("importance-sampling-level", "token, sequence", text("token"));
+  add("epsilon", "Lower clip range of the ratio", real(t.objective.epsilon_low));
+  add("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high));
+  add("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0));
+  add("beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta));
+  add("kl-estimator", "k1 (in the reward only), k2, k3", text("k3"));
+  add("kl-placement", "loss, reward", text("loss"));
+  add("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
+  group = "Rewards and their weights";
+  add("rewards", "Active rewards", list("perplexity,format,entropy,length,preference"));
+  add("proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps));
+  add("length-shape", "Length reward: overlong (penalty near the limit), target, reference (as long as it)",
+      text("overlong"));
+  add("length-target", "Tokens of a response, for --length-shape target", real(d.length_target));
+  add("scalarization", "Rewards to advantages: " + maestro::join_names(maestro::scalarization_names),
+      text(d.scalarization));
+  add("normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise));
+  add("conductor", "Weights of the rewards: " + maestro::join_names(maestro::conductor_names), text(d.conductor));
+  add("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate));
+  add("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period));
+  add("conductor-emphasis", "Map from action to weights: " + maestro::join_names(maestro::emphasis_names),
+      text("one_hot"));
+  add("conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength));
+  add("conductor-estimator", "sampled, counterfactual", text("sampled"));
+  add("conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"));
+  add("conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"));
+  add("conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"));
+  add("conductor-entropy-bonus", "Weight of the entropy bonus (lambda)", real(d.learned.entropy_bonus));
+  group = "Run";
+  add("seed", "Seed of every random draw", whole(t.seed));
+  add("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>()->default_value("0"));
+  add("save-steps", "Steps between checkpoints; 0: at the end only", whole(d.save_steps));
+  add("save-total-limit", "Checkpoints kept", whole(d.save_total_limit));
+  add("resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"));
+  add("timings", "record, omit (for byte-identical metrics)", text("record"));
+  add("dry-run", "Check options, files and sizes, print the plan, do not train");
+  add("help", "This text");
 }
 
 TrainOptions read_options(const cxxopts::ParseResult& given) {
@@ -146,6 +161,8 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   t.objective.max_completion_length = t.sampling.max_completion_length;
   o.rewards = given["rewards"].as<std::vector<std::string>>();
   o.proxy_sync_steps = whole("proxy-sync-steps");
+  o.length_shape = choose<maestro::examples::LengthChoice>("--length-shape", text("length-shape"),
+                                                           maestro::examples::length_choice_names);
   o.length_target = real("length-target");
   o.scalarization = text("scalarization");
   o.normalise = text("normalise");

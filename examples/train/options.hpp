@@ -3,9 +3,11 @@
 /// @file
 /// The command line of `train` as a struct.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "maestro/conductor/learned_options.hpp"
@@ -20,6 +22,14 @@ enum class Resume : std::uint8_t {
   automatic,  ///< the run continues from its newest checkpoint
   never,      ///< the folder is refused
 };
+
+/// What the length reward asks for.
+enum class LengthChoice : std::uint8_t {
+  overlong,   ///< DAPO's soft penalty in the last fifth before the length limit
+  target,     ///< a response of `length_target` tokens
+  reference,  ///< an answer as long as the reference, in characters
+};
+inline constexpr std::array<std::string_view, 3> length_choice_names{"overlong", "target", "reference"};
 
 enum class DryRun : std::uint8_t { no, yes };
 
@@ -37,7 +47,8 @@ struct TrainOptions {
 
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
   std::size_t proxy_sync_steps = 6;
-  double length_target = 0.0;  ///< tokens; 0: soft overlong penalty instead of a target
+  LengthChoice length_shape = LengthChoice::overlong;
+  double length_target = 128.0;  ///< tokens, for LengthChoice::target
   std::string scalarization = "group";
   std::string normalise = "none";
   std::string conductor = "linear";

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,24 +67,37 @@ inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
   return prompts;
 }
 
+/// The length reward that --length-shape names.
+inline LengthOptions length_options(const TrainOptions& options) {
+  switch (options.length_shape) {
+    case LengthChoice::target:
+      return {.shape = LengthShape::target, .target = options.length_target};
+    case LengthChoice::reference:
+      return {.shape = LengthShape::target,
+              .unit = LengthUnit::characters,
+              .part = LengthPart::answer,
+              .target_of = [](const Prompt& prompt) -> std::optional<double> {
+                if (prompt.reference.empty()) return std::nullopt;
+                return static_cast<double>(count_characters(prompt.reference));
+              }};
+    case LengthChoice::overlong:
+      break;
+  }
+  const auto limit = static_cast<double>(options.trainer.sampling.max_completion_length);
+  return {.shape = LengthShape::soft_overlong, .max_length = limit, .cache = limit / 5};
+}
+
 inline PaperRewards make_rewards(const TrainOptions& options, const Policy& policy) {
   const bool prefers = std::find(options.rewards.begin(), options.rewards.end(), "preference") != options.rewards.end();
   if (prefers && options.reward_model.empty()) {
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
-  }
-  const auto max_length = static_cast<double>(options.trainer.sampling.max_completion_length);
-  LengthOptions length;
-  if (options.length_target > 0.0) {
-    length = {.shape = LengthShape::target, .target = options.length_target};
-  } else {
-    length = {.shape = LengthShape::soft_overlong, .max_length = max_length, .cache = max_length / 5};
   }
   // A preference model that is never called still has to be there: K is the compiler's.
   Preferences preference =
       prefers ? load_reward_model(options.reward_model) : Preferences(policy.config(), policy.tokenizer());
   return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(
                                     policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
-                                Format({.grade = FormatGrade::graded}), Entropy(), Length(length),
+                                Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
                                 PreferenceReward(std::move(preference))),
                       options.rewards);
 }
@@ -123,7 +137,7 @@ inline std::string fingerprint(const TrainOptions& o, std::size_t prompts) {
   json["ref_sync_steps"] = t.reference_sync_steps;
   json["rewards"] = o.rewards;
   json["proxy_sync_steps"] = o.proxy_sync_steps;
-  json["length_target"] = o.length_target;
+  json["length_shape"] = {length_choice_names[static_cast<std::size_t>(o.length_shape)], o.length_target};
   json["scalarization"] = o.scalarization;
   json["normalise"] = o.normalise;
   json["conductor"] = o.conductor;
