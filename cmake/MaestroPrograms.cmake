@@ -3,6 +3,9 @@
 add_library(maestro_program INTERFACE)
 target_link_libraries(maestro_program INTERFACE maestro::maestro)
 target_compile_options(maestro_program INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(maestro_program INTERFACE -Wno-restrict)  # false alarms in std::string, gcc bug 105651
+endif()
 if(MAESTRO_NATIVE)
   target_compile_options(maestro_program INTERFACE -march=native)
 endif()

@@ -5,7 +5,8 @@
 struct Politeness {  // an objective of your own: a name and a call operator
   static constexpr std::string_view name = "politeness";
   float operator()(const maestro::Completion& c) const {
-    return c.text.find("please") != std::string_view::npos || c.text.find("sorry") != std::string_view::npos ? 1.0f : 0.0f;
+    return c.text.find("please") != std::string_view::npos || c.text.find("sorry") != std::string_view::npos ? 1.0f
+                                                                                                             : 0.0f;
   }
 };
 

@@ -126,6 +126,7 @@ int run(const cxxopts::ParseResult& given) {
   maestro::EvaluationSettings settings;
   settings.sampling.num_generations = given["num-generations"].as<std::size_t>();
   settings.sampling.max_completion_length = given["max-completion-length"].as<std::size_t>();
+  settings.sampling.temperature = given["temperature"].as<double>();
   settings.seed = given["seed"].as<std::size_t>();
   const auto samples_path = given["samples"].as<std::string>();
   std::ofstream samples;
@@ -163,6 +164,7 @@ int main(int argc, char** argv) {
       cxxopts::value<std::string>()->default_value("examples/data/prompts.jsonl"));
   add("num-generations", "Responses per prompt", cxxopts::value<std::size_t>()->default_value("4"));
   add("max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"));
+  add("temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"));
   add("seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("1234"));
   add("samples", "File for samples to read; empty: none", cxxopts::value<std::string>()->default_value(""));
   add("help", "This text");

@@ -19,6 +19,7 @@ BOOST_AUTO_TEST_CASE(reports_the_step) {
   BOOST_TEST(report.rewards[0].count == 48u);
   BOOST_TEST(std::abs(report.rewards[0].weight + report.rewards[1].weight - 1.0) < 1e-6);
   BOOST_TEST(report.frac_reward_zero_std >= 0.0);
+  BOOST_TEST(std::abs(report.entropy - std::log(5.0)) < 1e-5);  // the logits start at 0
   const auto trace = trainer.trace();
   BOOST_TEST(trace.advantages.size() == 48u);
   BOOST_TEST(trace.rewards.rows() == 48u);

@@ -52,6 +52,7 @@ struct StepReport {
   double min_length = 0.0;
   double max_length = 0.0;
   double clipped_fraction = 0.0;  ///< share of responses cut at the length limit
+  double entropy = 0.0;           ///< mean over the drawn tokens, nats, before top-k / top-p
   double rollout_gap_mean = 0.0;  ///< |log-prob of the training pass - log-prob of the rollout|, nats
   double rollout_gap_max = 0.0;
   std::size_t response_tokens = 0;
