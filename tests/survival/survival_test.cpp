@@ -165,6 +165,33 @@ Undisturbed& undisturbed() {
   return run;
 }
 
+/// Starts a run and interrupts it once it has done a few steps; tried again when it was too fast to be caught.
+/// The steps that were done.
+std::size_t interrupt_a_run(const Undisturbed& reference, const std::string& name) {
+  const fs::path folder = reference.root / name;
+  const fs::path log = reference.root / (name + ".log");
+  int code = 0;
+  for (int attempt = 0; attempt < 20 && code == 0; ++attempt) {
+    fs::remove_all(folder);
+    const pid_t child = start(reference.command(name), log);
+    for (int waited = 0; waited < 10000 && lines(folder / "metrics.jsonl") < 2; ++waited)
+      std::this_thread::sleep_for(1ms);
+    ::kill(child, SIGINT);
+    code = wait_for(child);
+  }
+  BOOST_REQUIRE_MESSAGE(code == maestro::examples::exit_stopped, "exit code " << code << ": " << content(log));
+  const std::size_t done = lines(folder / "metrics.jsonl");
+  BOOST_TEST(done < static_cast<std::size_t>(steps));
+  return done;
+}
+
+/// Where the checkpoint of a step lies.
+fs::path checkpoint_of(std::size_t step) {
+  char name[64];
+  std::snprintf(name, sizeof name, "checkpoints/step-%08zu/state.safetensors", step);
+  return name;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(survival)
@@ -194,16 +221,8 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_it_resumes_to_the_same_bytes) {
 BOOST_AUTO_TEST_CASE(sigint_saves_and_exits_with_its_code) {
   Undisturbed& reference = undisturbed();
   const fs::path folder = reference.root / "interrupted";
-  const pid_t child = start(reference.command("interrupted"), reference.root / "interrupted.log");
-  while (lines(folder / "metrics.jsonl") < 2 && ::waitpid(child, nullptr, WNOHANG) == 0)
-    std::this_thread::sleep_for(1ms);
-  ::kill(child, SIGINT);
-  BOOST_TEST(wait_for(child) == maestro::examples::exit_stopped);
-  const std::size_t done = lines(folder / "metrics.jsonl");
-  BOOST_TEST(done < static_cast<std::size_t>(steps));
-  char newest[64];
-  std::snprintf(newest, sizeof newest, "checkpoints/step-%08zu/state.safetensors", done);
-  BOOST_TEST(fs::exists(folder / newest), newest);
+  const std::size_t done = interrupt_a_run(reference, "interrupted");
+  BOOST_TEST(fs::exists(folder / checkpoint_of(done)));
   BOOST_TEST(wait_for(start(reference.command("interrupted"), reference.root / "interrupted.log")) == 0);
   check_same(reference.folder, folder);
 }
@@ -212,20 +231,13 @@ BOOST_AUTO_TEST_CASE(a_full_disk_loses_nothing) {
   Undisturbed& reference = undisturbed();
   const fs::path folder = reference.root / "full";
   const fs::path log = reference.root / "full.log";
-  const pid_t child = start(reference.command("full"), log);
-  while (lines(folder / "metrics.jsonl") < 3 && ::waitpid(child, nullptr, WNOHANG) == 0)
-    std::this_thread::sleep_for(1ms);
-  ::kill(child, SIGINT);
-  BOOST_REQUIRE(wait_for(child) == maestro::examples::exit_stopped);
-  const std::size_t done = lines(folder / "metrics.jsonl");
-  char newest[64];
-  std::snprintf(newest, sizeof newest, "checkpoints/step-%08zu/state.safetensors", done);
-  const std::string saved = content(folder / newest);
+  const fs::path newest = folder / checkpoint_of(interrupt_a_run(reference, "full"));
+  const std::string saved = content(newest);
   BOOST_REQUIRE(saved.size() > 60000u);
   // The metrics still fit, a checkpoint does not.
   BOOST_TEST(wait_for(start(reference.command("full"), log, 60000)) == 2);
   BOOST_TEST(content(log).find("state.safetensors") != std::string::npos, content(log));
-  BOOST_TEST((content(folder / newest) == saved), "the last good checkpoint has changed");
+  BOOST_TEST((content(newest) == saved), "the last good checkpoint has changed");
   BOOST_TEST(wait_for(start(reference.command("full"), log)) == 0);
   check_same(reference.folder, folder);
 }
