@@ -20,6 +20,7 @@
 #include "maestro/io/json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/prompts.hpp"
+#include "maestro/policy/sampler.hpp"
 #include "maestro/reward/active_rewards.hpp"
 #include "maestro/reward/entropy.hpp"
 #include "maestro/reward/length.hpp"
@@ -171,6 +172,8 @@ inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t 
 /// Runs the training that the options describe; the exit code of the program.
 inline int train(const TrainOptions& options, bool terminal) {
   if (options.threads > 0) set_threads(options.threads);
+  validate(options.trainer);
+  check(options.trainer.sampling);
   const std::vector<Prompt> prompts = training_prompts(options);
   Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
   PaperRewards rewards = make_rewards(options, policy);
