@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
       {R"("attn_logit_softcapping": 50.0)", "attn_logit_softcapping"},
   };
   for (const auto& [text, name] : unsupported) {
-    const std::string message = refusal<Unsupported>([&] { parse(", " + text); });
+    const std::string message = refusal<Unsupported>([&, added = text] { parse(", " + added); });
     BOOST_TEST(message.starts_with("config.json: field "), text << " -> " << message);
     BOOST_TEST(message.find(name) != std::string::npos, text << " -> " << message);
   }
