@@ -48,6 +48,15 @@ BOOST_AUTO_TEST_CASE(later_visits_have_other_ratios) {
   BOOST_TEST(split.step(prompts).loss.ratio_max > 1.0);
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_with_fewer_groups_than_mini_batches_runs) {
+  auto settings = tiny::settings();
+  settings.num_minibatches = 2;
+  auto trainer = tiny::trainer(settings);
+  BOOST_TEST(trainer.step(tiny::prompts(2)).loss.ratio_max >= 1.0);
+  BOOST_TEST(trainer.step(tiny::prompts(1)).loss.ratio_max == 1.0);
+  BOOST_TEST(trainer.step(tiny::prompts(6)).loss.ratio_max >= 1.0);
+}
+
 BOOST_AUTO_TEST_CASE(micro_batches_change_nothing_but_rounding) {
   auto settings = tiny::settings();
   auto whole = tiny::trainer(settings);

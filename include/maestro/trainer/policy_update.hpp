@@ -76,6 +76,7 @@ class PolicyUpdate {
     d_entropies_.resize(uses_entropy ? tokens : 0);
     const std::size_t minibatches = std::min(settings_.num_minibatches, rollouts.groups.count());
     off_policy_ = settings_.num_iterations * minibatches > 1;
+    old_log_probs_.clear();
     if (off_policy_) remember_old_log_probs(policy, rollouts, rollouts.groups.count() / minibatches);
 
     UpdateReport report;
