@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_settled_workspace_allocates_nothing) {
     step(0, 1);
     step(0, 2);
     BOOST_TEST(allocations - before == 0u);
-    BOOST_TEST(before > 0u);
+    BOOST_TEST((before > 0u || MAESTRO_TEST_THREAD_SANITIZER));
   }
 }
 
