@@ -97,6 +97,10 @@ class PolicyUpdate {
       }
     }
     report.loss.all_reduce(communicator);
+    // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
+    const auto updates = static_cast<double>(settings_.num_iterations * minibatches);
+    report.loss.loss /= updates;
+    report.loss.policy_loss /= updates;
     return report;
   }
 
