@@ -41,7 +41,7 @@ int main() {
   const ByteTokenizer tokenizer;
   ModelWeights<float> weights(qwen3_config(tokenizer.vocabulary_size(), 32, 1, 2, 1, 16, 64));
   weights.initialise(1);
-  TransformerPolicy<float, EigenBackend, ByteTokenizer> policy(std::move(weights), tokenizer);
+  TransformerPolicy<float, NativeBackend, ByteTokenizer> policy(std::move(weights), tokenizer);
 
   RewardSet rewards{Politeness{}, Length{{.shape = LengthShape::target, .target = 16}}};
   LinearConductor<2> conductor({.learning_rate = 1e-2});

@@ -3,10 +3,10 @@
 /// @file
 /// The compile-time parts that the example programs share.
 
-#include "maestro/core/gemm.hpp"
 #if defined(MAESTRO_EXAMPLES_BLAS)
 #include "maestro/core/gemm_cblas.hpp"
 #endif
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 
@@ -16,8 +16,8 @@ namespace maestro::examples {
 using Backend = CblasBackend;
 inline constexpr const char* backend_name = "OpenBLAS";
 #else
-using Backend = EigenBackend;
-inline constexpr const char* backend_name = "Eigen";
+using Backend = NativeBackend;
+inline constexpr const char* backend_name = "native kernels";
 #endif
 using Tokenizer = ByteTokenizer;
 using Policy = TransformerPolicy<float, Backend, Tokenizer>;

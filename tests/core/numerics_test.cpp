@@ -3,10 +3,12 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/gemm.hpp"
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
@@ -32,7 +34,8 @@ Matrix<T> noise(std::size_t rows, std::size_t cols, std::uint32_t salt) {
 /// Every transpose, odd sizes, views with a stride, alpha and beta; NaN in C is overwritten where beta is 0.
 template <class Backend, class T>
 void check_gemm(double tolerance) {
-  const std::size_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {1, 17, 9}, {13, 1, 4}, {33, 29, 65}, {8, 16, 8}, {2, 3, 0}};
+  const std::size_t sizes[][3] = {{1, 1, 1},  {3, 5, 7}, {1, 17, 9}, {13, 1, 4},    {33, 29, 65},
+                                  {8, 16, 8}, {2, 3, 0}, {2, 90, 5}, {14, 70, 400}, {100, 300, 50}};
   for (const auto& [m, n, k] : sizes) {
     for (const auto ta : {Transpose::no, Transpose::yes}) {
       for (const auto tb : {Transpose::no, Transpose::yes}) {
@@ -73,6 +76,8 @@ void check_gemm(double tolerance) {
   BOOST_CHECK_THROW(gemm<Backend>(Transpose::no, Transpose::no, T(1), a.view(), b.view(), T(0), c.view()), BadArgument);
 }
 
+using Scalars = std::tuple<float, double>;
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(numerics)
@@ -80,6 +85,65 @@ BOOST_AUTO_TEST_SUITE(numerics)
 BOOST_AUTO_TEST_CASE(eigen_gemm) {
   check_gemm<EigenBackend, float>(1e-4);
   check_gemm<EigenBackend, double>(1e-12);
+}
+
+BOOST_AUTO_TEST_CASE(native_gemm) {
+  check_gemm<NativeBackend, float>(1e-4);
+  check_gemm<NativeBackend, double>(1e-12);
+}
+
+// Every instruction set that this processor has, and B packed in advance, against the product as it is called.
+BOOST_AUTO_TEST_CASE_TEMPLATE(native_kernels_agree, T, Scalars) {
+  for (const std::size_t m : {1u, 2u, 3u, 5u, 6u, 11u, 12u, 13u, 31u}) {
+    for (const std::size_t k : {1u, 7u, 8u, 200u, 500u}) {
+      const std::size_t n = 77;
+      const auto a = noise<T>(m, k, 4);
+      const auto b = noise<T>(n, k, 5);
+      Matrix<T> expected(m, n), result(m, n);
+      gemm<NativeBackend>(Transpose::no, Transpose::yes, T(1), a.view(), b.view(), T(0), expected.view());
+      AlignedVector<T> storage(PackedView<T>::size(k, n));
+      const PackedView<T> packed = pack(Transpose::yes, b.view(), storage.data());
+      Gemm<NativeBackend>::run<T>(T(1), a.view(), packed, T(0), result.view());
+      BOOST_TEST((result == expected));
+      const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-12;
+      for (Isa isa = Isa::portable; isa <= best_isa(); isa = static_cast<Isa>(static_cast<int>(isa) + 1)) {
+        Gemm<NativeBackend>::run<T>(Transpose::no, Transpose::yes, T(1), a.view(), b.view(), T(0), result.view(), isa);
+        for (std::size_t i = 0; i < m * n; ++i) {
+          BOOST_REQUIRE_SMALL(double(result.data()[i]) - double(expected.data()[i]), tolerance);
+        }
+        // The vector width is not part of the result: only the portable kernels lack the fused multiply-add.
+        if (isa != Isa::portable) BOOST_TEST((result == expected));
+      }
+    }
+  }
+}
+
+// What makes rollout and training agree, and threads irrelevant: an element of C depends on its row of A alone.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_row_of_a_native_product_depends_on_nothing_else, T, Scalars) {
+  const std::size_t m = 131, n = 700, k = 900;
+  const auto a = noise<T>(m, k, 6);
+  for (const auto tb : {Transpose::no, Transpose::yes}) {
+    const auto b = tb == Transpose::no ? noise<T>(k, n, 7) : noise<T>(n, k, 7);
+    Matrix<T> whole(m, n);
+    set_threads(1);
+    gemm<NativeBackend>(Transpose::no, tb, T(1), a.view(), b.view(), T(0), whole.view());
+    for (const int threads : {2, 3, 5}) {
+      set_threads(threads);
+      Matrix<T> again(m, n);
+      gemm<NativeBackend>(Transpose::no, tb, T(1), a.view(), b.view(), T(0), again.view());
+      BOOST_TEST((again == whole));
+    }
+    set_threads(2);
+    for (const std::size_t rows : {1u, 2u, 7u, 12u, 50u}) {
+      for (const std::size_t first : {0u, 1u, 60u, 81u}) {
+        Matrix<T> part(rows, n);
+        gemm<NativeBackend>(Transpose::no, tb, T(1), a.view().middle_rows(first, rows), b.view(), T(0), part.view());
+        for (std::size_t i = 0; i < rows; ++i) {
+          BOOST_TEST(std::equal(part.row(i).begin(), part.row(i).end(), whole.row(first + i).begin()));
+        }
+      }
+    }
+  }
 }
 
 #if defined(MAESTRO_TEST_BLAS)

@@ -46,7 +46,7 @@ using namespace maestro_test;
 BOOST_AUTO_TEST_SUITE(model_allocation)
 
 BOOST_AUTO_TEST_CASE(a_settled_workspace_allocates_nothing) {
-  using Model = Transformer<float, EigenBackend>;
+  using Model = Transformer<float, NativeBackend>;
   for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {
     const ModelConfig config = small_config(a);
     const ModelWeights<float> weights = random_weights<float>(config, 3);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/model/block.hpp"
 #include "maestro/model/layers/attention.hpp"
 #include "model_tools.hpp"
@@ -111,16 +112,16 @@ BOOST_AUTO_TEST_CASE(linear_gradients_accumulate) {
   fill(b, 3);
   fill(c.flat(), 4);
   const auto f = [&] {
-    linear<EigenBackend, double>(x, w, b, y);
+    linear<NativeBackend, double>(x, w, b, y);
     return weighted(y.flat(), c.flat());
   };
   ColumnSums<double> sums;
-  linear_backward_input<EigenBackend, double>(c, w, d_x);
-  linear_backward_weight<EigenBackend, double>(x, c, d_w, d_b, sums);
+  linear_backward_input<NativeBackend, double>(c, w, d_x);
+  linear_backward_weight<NativeBackend, double>(x, c, d_w, d_b, sums);
   BOOST_TEST(gradient_gap(x.flat(), d_x.flat(), f) < 1e-7);
   BOOST_TEST(gradient_gap(w.flat(), d_w.flat(), f) < 1e-7);
   BOOST_TEST(gradient_gap(b, d_b, f) < 1e-7);
-  linear_backward_weight<EigenBackend, double>(x, c, d_w, d_b, sums);
+  linear_backward_weight<NativeBackend, double>(x, c, d_w, d_b, sums);
   const auto twice = [&] { return 2.0 * f(); };
   BOOST_TEST(gradient_gap(w.flat(), d_w.flat(), twice) < 1e-7);
   BOOST_TEST(gradient_gap(b, d_b, twice) < 1e-7);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/data/groups.hpp"
 #include "maestro/data/ragged.hpp"

@@ -3,13 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "model_tools.hpp"
 
 using namespace maestro_test;
-using Model = Transformer<float, EigenBackend>;
+using Model = Transformer<float, NativeBackend>;
 
 // What transformers computed for small models with every parameter random: tests/fixtures/model/make_fixtures.py.
 namespace {
@@ -42,7 +43,7 @@ struct Fixture {
 
 Matrix<float> logits_of(const ModelWeights<float>& weights, MatrixView<const float> hidden) {
   Matrix<float> logits(hidden.rows(), weights.config().vocabulary);
-  linear<EigenBackend, float>(hidden, weights.head(), {}, logits);
+  linear<NativeBackend, float>(hidden, weights.head(), {}, logits);
   return logits;
 }
 
@@ -86,8 +87,8 @@ void check_model(const std::string& name) {
   ModelWeights<float> gradients(weights.config());
   Matrix<float> d_hidden(batch.rows(), weights.config().hidden);
   ColumnSums<float> sums;
-  linear_backward_input<EigenBackend, float>(d_logits, weights.head(), d_hidden);
-  linear_backward_weight<EigenBackend, float>(hidden, d_logits, gradients.head(), {}, sums);
+  linear_backward_input<NativeBackend, float>(d_logits, weights.head(), d_hidden);
+  linear_backward_weight<NativeBackend, float>(hidden, d_logits, gradients.head(), {}, sums);
   Model::backward(weights, batch, ws, d_hidden, gradients);
   std::size_t compared = 0;
   weights.visit(gradients, [&](ParameterView<float> p) {

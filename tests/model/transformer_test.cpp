@@ -6,8 +6,8 @@
 #include "model_tools.hpp"
 
 using namespace maestro_test;
-using Double = Transformer<double, EigenBackend>;
-using Float = Transformer<float, EigenBackend>;
+using Double = Transformer<double, NativeBackend>;
+using Float = Transformer<float, NativeBackend>;
 
 namespace {
 

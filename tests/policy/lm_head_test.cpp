@@ -1,3 +1,4 @@
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/model/lm_head.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -59,12 +60,12 @@ BOOST_AUTO_TEST_CASE(values_are_those_of_the_definition) {
   // 65536 bytes make several chunks of rows; 5000 tokens of vocabulary several chunks of columns
   for (const std::size_t vocabulary : {std::size_t{1}, std::size_t{13}, std::size_t{5000}}) {
     const Problem<double> p(37, 9, vocabulary, 50);
-    LmHead<double, EigenBackend> head({.workspace_bytes = 65536});
+    LmHead<double, NativeBackend> head({.workspace_bytes = 65536});
     std::vector<double> log_probs(50);
     std::vector<double> entropies(50);
     head.forward(p.batch(), std::span<double>(log_probs), entropies);
     const Problem<float> q(37, 9, vocabulary, 50);
-    LmHead<float, EigenBackend> narrow;
+    LmHead<float, NativeBackend> narrow;
     std::vector<float> close(50);
     narrow.forward(q.batch(), std::span<float>(close), {});
     for (std::size_t t = 0; t < 50; ++t) {
@@ -78,7 +79,7 @@ BOOST_AUTO_TEST_CASE(values_are_those_of_the_definition) {
 
 BOOST_AUTO_TEST_CASE(gradients_by_finite_differences) {
   Problem<double> p(21, 5, 700, 33);
-  LmHead<double, EigenBackend> head({.workspace_bytes = 65536});
+  LmHead<double, NativeBackend> head({.workspace_bytes = 65536});
   std::vector<double> log_probs(33);
   std::vector<double> entropies(33);
   std::vector<double> a(33);
@@ -114,7 +115,7 @@ BOOST_AUTO_TEST_CASE(gradients_by_finite_differences) {
 
 BOOST_AUTO_TEST_CASE(same_bits_again_and_frozen_head) {
   const Problem<float> p(40, 8, 300, 60);
-  LmHead<float, EigenBackend> head;
+  LmHead<float, NativeBackend> head;
   std::vector<float> first(60);
   std::vector<float> second(60);
   const std::vector<float> ones(60, 1.0f);
@@ -131,7 +132,7 @@ BOOST_AUTO_TEST_CASE(same_bits_again_and_frozen_head) {
 
 BOOST_AUTO_TEST_CASE(bad_batches_are_refused) {
   Problem<float> p(4, 3, 10, 5);
-  LmHead<float, EigenBackend> head;
+  LmHead<float, NativeBackend> head;
   std::vector<float> out(5);
   p.targets[2] = 10;
   BOOST_CHECK_THROW(head.forward(p.batch(), std::span<float>(out), {}), BadArgument);
@@ -141,7 +142,7 @@ BOOST_AUTO_TEST_CASE(bad_batches_are_refused) {
   p.predictors[2] = 3;
   p.hidden(3, 0) = std::nanf("");
   BOOST_CHECK_THROW(head.forward(p.batch(), std::span<float>(out), {}), BadData);
-  BOOST_CHECK_THROW((LmHead<float, EigenBackend>({.workspace_bytes = 100})), BadArgument);
+  BOOST_CHECK_THROW((LmHead<float, NativeBackend>({.workspace_bytes = 100})), BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(memory_at_a_large_vocabulary) {
@@ -155,7 +156,7 @@ BOOST_AUTO_TEST_CASE(memory_at_a_large_vocabulary) {
   const std::vector<float> ones(300, 1.0f);
   allocation::reset_peak();
   const std::size_t before = allocation::held();
-  LmHead<float, EigenBackend> head;
+  LmHead<float, NativeBackend> head;
   head.forward(p.batch(), std::span<float>(log_probs), entropies);
   head.backward(p.batch(), std::span<const float>(ones), ones, d_hidden.view(), d_weight);
   const std::size_t used = allocation::peak() - before;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "maestro/core/gemm.hpp"
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/policy/demonstrations.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
@@ -18,7 +19,7 @@ BOOST_AUTO_TEST_CASE(a_training_step_at_a_large_vocabulary_stays_small) {
   const ByteTokenizer tokenizer({.vocabulary = vocabulary});
   ModelWeights<float> weights(qwen3_config(vocabulary, 16, 1, 2, 1, 8, 32));
   weights.initialise(1);
-  TransformerPolicy<float, EigenBackend, ByteTokenizer> policy(std::move(weights), tokenizer);
+  TransformerPolicy<float, NativeBackend, ByteTokenizer> policy(std::move(weights), tokenizer);
   policy.zero_gradients();
   const std::vector<Demonstration> pairs(4, {"What is said?", std::string(149, 'x')});
   const Rollouts rollouts = demonstrations(std::span<const Demonstration>(pairs), tokenizer);

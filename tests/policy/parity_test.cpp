@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
@@ -34,7 +35,7 @@ void check_greedy(const std::string& name) {
   Sampling greedy;
   greedy.max_completion_length = continuations[0].size();
   greedy.decoding = Decoding::greedy;
-  Generator<float, EigenBackend> generator;
+  Generator<float, NativeBackend> generator;
   generator.run(weights, greedy, {}, {}, rollouts);
   for (std::size_t i = 0; i < rollouts.tokens.rows(); ++i) {
     const auto drawn = rollouts.tokens.row(i);

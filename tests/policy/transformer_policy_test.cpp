@@ -1,3 +1,4 @@
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -51,7 +52,7 @@ ModelWeights<T> small_model(Architecture architecture = Architecture::qwen3) {
   return weights;
 }
 template <class T>
-using Small = TransformerPolicy<T, EigenBackend, SmallTokenizer>;
+using Small = TransformerPolicy<T, NativeBackend, SmallTokenizer>;
 template <class T>
 Small<T> small_policy(Architecture architecture = Architecture::qwen3) {
   return Small<T>(small_model<T>(architecture), SmallTokenizer{});
@@ -78,7 +79,7 @@ std::pair<std::vector<std::int32_t>, double> greedy_by_full_forward(const ModelW
   while (response.size() < count) {
     PackedBatch batch;
     batch.push_sequence(tokens);
-    const auto hidden = Transformer<double, EigenBackend>::forward(weights, batch, workspace);
+    const auto hidden = Transformer<double, NativeBackend>::forward(weights, batch, workspace);
     const auto head = weights.head();
     std::vector<double> z(head.rows());
     for (std::size_t v = 0; v < z.size(); ++v) {
@@ -144,7 +145,7 @@ BOOST_AUTO_TEST_CASE(terminal_hidden_state_has_read_the_last_token) {
     PackedBatch batch;
     batch.pack(r, 0, 2, {.prompts = PromptRows::separate, .last_token = LastToken::feed});
     TransformerWorkspace<double> workspace;
-    const auto hidden = Transformer<double, EigenBackend>::forward(policy.weights(), batch, workspace);
+    const auto hidden = Transformer<double, NativeBackend>::forward(policy.weights(), batch, workspace);
     for (std::size_t i = 0; i < r.size(); ++i) {
       for (std::size_t c = 0; c < policy.hidden_size(); ++c) {
         BOOST_TEST(std::abs(hidden(batch.terminal_rows()[i], c) - static_cast<double>(r.hidden(i, c))) < 1e-6);

@@ -1,3 +1,4 @@
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/io/classifier_files.hpp"
 
 #include <stdlib.h>
@@ -54,7 +55,7 @@ BOOST_AUTO_TEST_SUITE(classifier_files)
 
 BOOST_AUTO_TEST_CASE(scores_agree_with_transformers) {
   ClassifierWeights<float> loaded = load_classifier<float>(fixture);
-  const RewardModel<float, EigenBackend, Letters> model(std::move(loaded.backbone), std::move(loaded.score), Letters{});
+  const RewardModel<float, NativeBackend, Letters> model(std::move(loaded.backbone), std::move(loaded.score), Letters{});
   const Json expected = parse_json(read_file(fixture + "/scores.json", 1 << 20), "scores.json");
   double largest = 0.0;
   double gap = 0.0;
@@ -74,14 +75,14 @@ BOOST_AUTO_TEST_CASE(scores_agree_with_transformers) {
 BOOST_AUTO_TEST_CASE(what_is_written_is_read_again) {
   const ByteTokenizer tokenizer;
   const ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 6, 1, 2, 1, 4, 10);
-  RewardModel<float, EigenBackend, ByteTokenizer> model(config, tokenizer);
+  RewardModel<float, NativeBackend, ByteTokenizer> model(config, tokenizer);
   model.initialise(4);
   const TemporaryFolder folder;
   const std::string path = folder.path + "/model";
   save_classifier<float>(path, model.backbone(), model.head(), tokenizer);
   ClassifierWeights<float> loaded = load_classifier<float>(path);
   BOOST_TEST((loaded.backbone.config() == model.config()));
-  const RewardModel<float, EigenBackend, ByteTokenizer> again(std::move(loaded.backbone), std::move(loaded.score),
+  const RewardModel<float, NativeBackend, ByteTokenizer> again(std::move(loaded.backbone), std::move(loaded.score),
                                                               load_tokenizer(path));
   const Rollouts rollouts = test::make_rollouts({{test::prompt("How?", 0), {{"so"}, {""}}}});
   std::vector<float> first(2);

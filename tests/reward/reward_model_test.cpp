@@ -1,3 +1,4 @@
+#include "maestro/core/gemm_native.hpp"
 #include "maestro/reward/reward_model.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -30,7 +31,7 @@ struct Letters {
 };
 
 template <class T>
-using Model = RewardModel<T, EigenBackend, Letters>;
+using Model = RewardModel<T, NativeBackend, Letters>;
 
 static_assert(PreferenceScorer<Model<float>> && Visitable<Model<float>>);
 static_assert(BatchReward<Preference<Model<float>>>);
@@ -105,7 +106,7 @@ BOOST_AUTO_TEST_CASE(the_score_reads_the_last_token_of_the_response) {
   std::size_t at = 0;
   weights.visit([&](auto p) { std::copy(values[at].begin(), values[at].end(), p.values.begin()), ++at; });
   TransformerWorkspace<double> workspace;
-  const auto hidden = Transformer<double, EigenBackend>::forward(weights, packed, workspace);
+  const auto hidden = Transformer<double, NativeBackend>::forward(weights, packed, workspace);
   double expected = 0.0;
   for (std::size_t c = 0; c < 6; ++c) expected += values.back()[c] * hidden(5, c);
   BOOST_TEST(scores[0] == expected, boost::test_tools::tolerance(1e-12));

@@ -1,10 +1,9 @@
 #pragma once
 
 /// @file
-/// Matrix products by backend tag. `EigenBackend` is defined here;
-/// `CblasBackend` in core/gemm_cblas.hpp, behind the CMake target
-/// maestro::blas. No Eigen macro is set: a translation unit's choice never
-/// leaks into another.
+/// Matrix products by backend tag. `EigenBackend` is defined here; `NativeBackend`, the library's own and the fastest,
+/// in core/gemm_native.hpp; `CblasBackend` in core/gemm_cblas.hpp, behind the CMake target maestro::blas. No Eigen
+/// macro is set: a translation unit's choice never leaks into another.
 
 // gcc 12 warns of its own AVX-512 intrinsics where Eigen's kernels are inlined
 // (gcc bug 105593).
@@ -27,8 +26,12 @@
 
 namespace maestro {
 
+struct NativeBackend {};
 struct EigenBackend {};
 struct CblasBackend {};
+
+template <class T>
+class PackedView;  // core/packed_matrix.hpp
 
 enum class Transpose { no, yes };
 
@@ -37,9 +40,9 @@ enum class Transpose { no, yes };
 template <class Backend>
 struct Gemm {
   static_assert(std::is_same_v<Backend, EigenBackend>,
-                "maestro: this GEMM backend is not defined here; for "
-                "CblasBackend include <maestro/core/gemm_cblas.hpp> "
-                "and link maestro::blas");
+                "maestro: this GEMM backend is not defined here; for NativeBackend include "
+                "<maestro/core/gemm_native.hpp>, for CblasBackend include <maestro/core/gemm_cblas.hpp> and link "
+                "maestro::blas");
 };
 
 template <>

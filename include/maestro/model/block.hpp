@@ -82,9 +82,9 @@ struct LayerGradients {
 namespace detail {
 
 // Norm (where the model has it) and RoPE of the query and key heads of row r of a.qkv, in place.
-template <class T>
-void finish_heads(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope, std::size_t position,
-                  std::size_t r, LayerActivations<T>& a) {
+template <class T, class M>
+void finish_heads(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
+                  std::size_t position, std::size_t r, LayerActivations<T>& a) {
   T* const row = a.qkv.row(r).data();
   const bool norm = c.query_key_norm == QueryKeyNorm::present;
   if (norm) std::copy_n(row, c.query_size() + c.key_size(), a.unrotated.row(r).data());
@@ -99,25 +99,26 @@ void finish_heads(const ModelConfig& c, const LayerWeights<const T>& w, const Ro
 }  // namespace detail
 
 /// Fills a.normed and a.qkv from a.input (and what backward needs). `positions` (rows) must lie in `rope`.
-template <class Backend, class T>
-void attention_input(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope,
+template <class Backend, class T, class M>
+void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                      std::span<const std::int32_t> positions, LayerActivations<T>& a) {
   rms_norm<T>(a.input, w.input_norm, c.norm_eps, a.normed, a.input_inverse);
-  linear<Backend, T>(a.normed, w.qkv, w.qkv_bias, a.qkv);
+  linear<Backend, T, M>(a.normed, w.qkv, w.qkv_bias, a.qkv);
   parallel_for(positions.size(), 4 * c.qkv_size(),
                [&](std::size_t r) { detail::finish_heads(c, w, rope, static_cast<std::size_t>(positions[r]), r, a); });
 }
 
 /// Writes the layer's result to `out` (rows x d) from a.input and a.attended. `out` may be a.input.
-template <class Backend, class T>
-void attention_output(const ModelConfig& c, const LayerWeights<const T>& w, LayerActivations<T>& a, MatrixView<T> out) {
+template <class Backend, class T, class M>
+void attention_output(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a,
+                      MatrixView<T> out) {
   std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
-  linear_add<Backend, T>(a.attended, w.output, a.middle);
+  linear_add<Backend, T, M>(a.attended, w.output, a.middle);
   rms_norm<T>(a.middle, w.post_norm, c.norm_eps, a.normed_middle, a.middle_inverse);
-  linear<Backend, T>(a.normed_middle, w.gate_up, {}, a.gate_up);
+  linear<Backend, T, M>(a.normed_middle, w.gate_up, {}, a.gate_up);
   swiglu<T>(a.gate_up, a.activated);
   std::copy(a.middle.flat().begin(), a.middle.flat().end(), out.data());
-  linear_add<Backend, T>(a.activated, w.down, out);
+  linear_add<Backend, T, M>(a.activated, w.down, out);
 }
 
 /// d_stream (rows x d): gradient of the layer's result on entry, of a.middle on return; g.attended gets the gradient of

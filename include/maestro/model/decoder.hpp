@@ -22,6 +22,7 @@
 #include "maestro/model/layers/tile_product.hpp"
 #include "maestro/model/layers/vector_loops.hpp"
 #include "maestro/model/packed_batch.hpp"
+#include "maestro/model/prepared_weights.hpp"
 #include "maestro/model/transformer.hpp"
 #include "maestro/model/weights.hpp"
 
@@ -84,14 +85,14 @@ class Decoder {
   /// @param responses  (R) ascending.
   /// @return (R x d) hidden states after the final norm; valid until the next call.
   /// @throws BadArgument for a token outside the vocabulary, or a response beyond max_positions.
-  MatrixView<const T> step(const ModelWeights<T>& weights, std::span<const std::size_t> responses,
+  MatrixView<const T> step(const PreparedWeights<T, Backend>& weights, std::span<const std::size_t> responses,
                            std::span<const std::int32_t> tokens) {
     const ModelConfig& c = weights.config();
     plan(c, responses, tokens);
     activations_.resize(c, responses.size());
     embed<T>(weights.embedding(), tokens, activations_.input);
     for (std::size_t l = 0; l < c.layers; ++l) {
-      const LayerWeights<const T> w = weights.layer(l);
+      const auto w = weights.layer(l);
       attention_input<Backend, T>(c, w, rope_, positions_, activations_);
       attend(c, l, responses);
       attention_output<Backend, T>(c, w, activations_, activations_.input.view());

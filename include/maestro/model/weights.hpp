@@ -24,17 +24,18 @@ namespace maestro {
 
 /// Views of one layer's parameters. Matrices are (out x in); an absent parameter is an empty view.
 /// `qkv` spans the query, key and value projections, one after another; `gate_up` the gate and up projections.
-template <class T>
+/// M: how a matrix is seen; PackedView<T> once a backend has packed it (model/prepared_weights.hpp).
+template <class T, class M = MatrixView<T>>
 struct LayerWeights {
   std::span<T> input_norm;  ///< (d)
-  MatrixView<T> qkv;        ///< ((H + 2 Hkv) D x d)
+  M qkv;                    ///< ((H + 2 Hkv) D x d)
   std::span<T> qkv_bias;    ///< ((H + 2 Hkv) D) or empty
   std::span<T> query_norm;  ///< (D) or empty
   std::span<T> key_norm;    ///< (D) or empty
-  MatrixView<T> output;     ///< (d x H D)
+  M output;                 ///< (d x H D)
   std::span<T> post_norm;   ///< (d)
-  MatrixView<T> gate_up;    ///< (2 I x d)
-  MatrixView<T> down;       ///< (d x I)
+  M gate_up;                ///< (2 I x d)
+  M down;                   ///< (d x I)
 };
 
 /// All parameters of one model (or their gradients, or a moment of them): values on one 64-byte aligned allocation.

@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/gemm.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/model/decoder.hpp"
+#include "maestro/model/layers/linear.hpp"
+#include "maestro/model/prepared_weights.hpp"
 #include "maestro/model/weights.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/policy/sampling.hpp"
@@ -51,7 +52,7 @@ class GenerationLane {
     float entropy;
   };
   struct Request {
-    const ModelWeights<T>& weights;
+    const PreparedWeights<T, Backend>& weights;
     const PromptCache<T>& prompts;
     MatrixView<const T> prompt_hidden;  ///< (N x d)
     const Sampling& sampling;
@@ -100,8 +101,8 @@ class GenerationLane {
 
   // Draws tokens_[r] for active_[r] from hidden row source_[r]; equal sources are neighbours and share their logits.
   void sample(const Request& request, MatrixView<const T> hidden, std::uint32_t position) {
-    const MatrixView<const T> head = request.weights.head();
-    const std::size_t fit = request.logits_bytes / (sizeof(T) * head.rows());
+    const std::size_t vocabulary = request.weights.config().vocabulary;
+    const std::size_t fit = request.logits_bytes / (sizeof(T) * vocabulary);
     const std::size_t chunk = std::max<std::size_t>(1, std::min(fit, hidden.rows()));
     drawn_.resize(active_.size());
     std::size_t first = 0;
@@ -110,8 +111,9 @@ class GenerationLane {
       std::size_t last = first;
       while (last < active_.size() && source_[last] < begin + chunk) ++last;
       const std::size_t rows = source_[last - 1] + 1 - begin;
-      logits_.resize(rows, head.rows());
-      gemm<Backend>(Transpose::no, Transpose::yes, T(1), hidden.middle_rows(begin, rows), head, T(0), logits_.view());
+      logits_.resize(rows, vocabulary);
+      linear<Backend, T, typename PreparedWeights<T, Backend>::MatrixType>(hidden.middle_rows(begin, rows),
+                                                                           request.weights.head(), {}, logits_.view());
       parallel_for(last - first, [&](std::size_t i) {
         const std::size_t r = first + i;
         Sampler<T>& sampler = samplers_[static_cast<std::size_t>(thread_index())];
@@ -190,7 +192,8 @@ class Generator {
     rollouts.finish.resize(rows, Finish::length);
     const std::size_t before = prompts_.rows();
     const MatrixView<const T> hidden = prompts_.run(weights, rollouts.prompt_tokens);
-    const Request request{.weights = weights,
+    prepared_.assign(weights);
+    const Request request{.weights = prepared_,
                           .prompts = prompts_.cache(),
                           .prompt_hidden = hidden,
                           .sampling = sampling,
@@ -257,6 +260,7 @@ class Generator {
 
   GenerationOptions options_;
   PromptRunner<T, Backend> prompts_;
+  PreparedWeights<T, Backend> prepared_;
   std::vector<Lane> lanes_;
   std::vector<std::size_t> begins_;
   std::vector<std::size_t> next_;

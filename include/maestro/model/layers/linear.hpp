@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/parallel.hpp"
@@ -13,10 +14,25 @@
 
 namespace maestro {
 
-/// y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
+namespace detail {
+
+// y = x W' + beta y, W as it is stored or packed by pack(Transpose::yes, W).
 template <class Backend, class T>
-void linear(MatrixView<const T> x, MatrixView<const T> weight, std::span<const T> bias, MatrixView<T> y) {
-  gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, T(0), y);
+void times_weight(MatrixView<const T> x, MatrixView<const T> weight, T beta, MatrixView<T> y) {
+  gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, beta, y);
+}
+template <class Backend, class T>
+void times_weight(MatrixView<const T> x, const PackedView<T>& weight, T beta, MatrixView<T> y) {
+  if (x.rows() > 0) Gemm<Backend>::template run<T>(T(1), x, weight, beta, y);
+}
+
+}  // namespace detail
+
+/// y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
+template <class Backend, class T, class Weight = MatrixView<const T>>
+void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
+            MatrixView<T> y) {
+  detail::times_weight<Backend, T>(x, weight, T(0), y);
   if (bias.empty()) return;
   parallel_for(y.rows(), y.cols(), [&](std::size_t r) {
     T* const out = y.row(r).data();
@@ -25,9 +41,9 @@ void linear(MatrixView<const T> x, MatrixView<const T> weight, std::span<const T
 }
 
 /// y += x W': a projection added to the residual stream.
-template <class Backend, class T>
-void linear_add(MatrixView<const T> x, MatrixView<const T> weight, MatrixView<T> y) {
-  gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, T(1), y);
+template <class Backend, class T, class Weight = MatrixView<const T>>
+void linear_add(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, MatrixView<T> y) {
+  detail::times_weight<Backend, T>(x, weight, T(1), y);
 }
 
 /// dx = dy W, overwritten.

@@ -1,0 +1,111 @@
+#pragma once
+
+/// @file
+/// The right operand of a matrix product in the order in which the native kernels read it.
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+#include "maestro/core/gemm.hpp"
+#include "maestro/core/gemm_kernels.hpp"
+#include "maestro/core/isa.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/core/views.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+#if MAESTRO_X86
+/// Eight rows of eight floats to eight columns.
+MAESTRO_AVX2 inline void transpose_8x8(const float* from, std::size_t stride, float* to, std::size_t to_stride) {
+  __m256 r[8];
+  __m256 s[8];
+  for (std::size_t i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * stride);
+  for (std::size_t i = 0; i < 8; i += 2) {
+    s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (std::size_t i = 0; i < 8; i += 4) {
+    r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+    r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+    r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+    r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  }
+}
+#endif
+
+/// One panel of op(B): columns [column, column + panel_cols), lines [first, first + count), zeros beyond the last
+/// column. to[k * panel_cols + j] overwritten.
+template <class T>
+void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::size_t first, std::size_t count, T* to,
+                [[maybe_unused]] Isa isa) {
+  constexpr std::size_t width = panel_cols<T>;
+  const std::size_t cols = std::min(width, (tb == Transpose::no ? b.cols() : b.rows()) - column);
+  if (cols < width) std::fill_n(to, count * width, T(0));
+  if (tb == Transpose::no) {
+    for (std::size_t p = 0; p < count; ++p) std::copy_n(&b(first + p, column), cols, to + p * width);
+    return;
+  }
+  std::size_t p = 0;
+#if MAESTRO_X86
+  if constexpr (std::is_same_v<T, float>) {
+    if (isa >= Isa::avx2 && cols == width) {
+      for (; p + 8 <= count; p += 8) {
+        for (std::size_t j = 0; j < width; j += 8) {
+          transpose_8x8(&b(column + j, first + p), b.stride(), to + p * width + j, width);
+        }
+      }
+    }
+  }
+#endif
+  for (std::size_t j = 0; j < cols; ++j) {
+    const T* const from = &b(column + j, first);
+    for (std::size_t q = p; q < count; ++q) to[q * width + j] = from[q];
+  }
+}
+
+}  // namespace detail
+
+/// op(B), k x n, in panels of 64 bytes of columns, the last one filled up with zeros. A view: copying copies no values.
+template <class T>
+class PackedView {
+ public:
+  PackedView() = default;
+  PackedView(const T* data, std::size_t rows, std::size_t cols) : data_(data), rows_(rows), cols_(cols) {}
+
+  /// Elements that a k x n matrix takes.
+  static constexpr std::size_t size(std::size_t rows, std::size_t cols) {
+    return (cols + detail::panel_cols<T> - 1) / detail::panel_cols<T> * detail::panel_cols<T> * rows;
+  }
+
+  std::size_t rows() const { return rows_; }  ///< k
+  std::size_t cols() const { return cols_; }  ///< n
+  std::size_t panels() const { return (cols_ + detail::panel_cols<T> - 1) / detail::panel_cols<T>; }
+  std::size_t panel_stride() const { return rows_ * detail::panel_cols<T>; }
+  const T* panel(std::size_t p) const { return data_ + p * panel_stride(); }
+
+ private:
+  const T* data_ = nullptr;
+  std::size_t rows_ = 0;
+  std::size_t cols_ = 0;
+};
+
+/// Packs op(B) into PackedView<T>::size elements at `to`, 64-byte aligned. Worth its pass over B where B is used more
+/// than once, or against few rows.
+template <class T>
+PackedView<T> pack(Transpose tb, MatrixView<const T> b, T* to) {
+  const PackedView<T> view(to, tb == Transpose::no ? b.rows() : b.cols(), tb == Transpose::no ? b.cols() : b.rows());
+  const Isa isa = best_isa();
+  parallel_for(view.panels(), view.panel_stride(), [&](std::size_t p) {
+    detail::pack_panel(tb, b, p * detail::panel_cols<T>, 0, view.rows(), to + p * view.panel_stride(), isa);
+  });
+  return view;
+}
+
+}  // namespace maestro

@@ -1,0 +1,97 @@
+#pragma once
+
+/// @file
+/// The weights of a model in the form in which a GEMM backend multiplies by them fastest, for passes that use them many
+/// times, such as the steps of a rollout.
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/gemm.hpp"
+#include "maestro/core/packed_matrix.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/weights.hpp"
+
+namespace maestro {
+
+/// Weights as they are: a backend without a form of its own. `weights` must outlive the object and not change.
+template <class T, class Backend>
+class PreparedWeights {
+ public:
+  using MatrixType = MatrixView<const T>;
+
+  void assign(const ModelWeights<T>& weights) { weights_ = &weights; }
+
+  const ModelConfig& config() const { return weights_->config(); }
+  MatrixView<const T> embedding() const { return weights_->embedding(); }
+  std::span<const T> final_norm() const { return weights_->final_norm(); }
+  LayerWeights<const T> layer(std::size_t index) const { return weights_->layer(index); }
+  MatrixType head() const { return weights_->head(); }
+  /// Bytes that one step reads: all parameters but the embedding's rows.
+  std::size_t bytes() const { return weights_->flat().size_bytes(); }
+
+ private:
+  const ModelWeights<T>* weights_ = nullptr;
+};
+
+/// Every matrix packed for the native kernels, beside the weights themselves, which norms and the embedding are read
+/// from: `weights` must outlive the object and not change. Costs one pass over the weights and as much memory.
+/// Reusing one object reuses its storage.
+template <class T>
+class PreparedWeights<T, NativeBackend> {
+ public:
+  using MatrixType = PackedView<T>;
+
+  void assign(const ModelWeights<T>& weights) {
+    weights_ = &weights;
+    const ModelConfig& c = weights.config();
+    std::size_t size = packed_size(weights.head());
+    for (std::size_t l = 0; l < c.layers; ++l) {
+      const LayerWeights<const T> w = weights.layer(l);
+      size += packed_size(w.qkv) + packed_size(w.output) + packed_size(w.gate_up) + packed_size(w.down);
+    }
+    values_.resize(size);
+    T* to = values_.data();
+    const auto next = [&to](MatrixView<const T> w) {
+      const PackedView<T> packed = pack(Transpose::yes, w, to);
+      to += packed_size(w);
+      return packed;
+    };
+    layers_.resize(c.layers);
+    for (std::size_t l = 0; l < c.layers; ++l) {
+      const LayerWeights<const T> w = weights.layer(l);
+      layers_[l] = {.input_norm = w.input_norm,
+                    .qkv = next(w.qkv),
+                    .qkv_bias = w.qkv_bias,
+                    .query_norm = w.query_norm,
+                    .key_norm = w.key_norm,
+                    .output = next(w.output),
+                    .post_norm = w.post_norm,
+                    .gate_up = next(w.gate_up),
+                    .down = next(w.down)};
+    }
+    head_ = next(weights.head());
+  }
+
+  const ModelConfig& config() const { return weights_->config(); }
+  MatrixView<const T> embedding() const { return weights_->embedding(); }
+  std::span<const T> final_norm() const { return weights_->final_norm(); }
+  const LayerWeights<const T, PackedView<T>>& layer(std::size_t index) const { return layers_[index]; }
+  MatrixType head() const { return head_; }
+  /// Bytes that one step reads.
+  std::size_t bytes() const { return values_.size() * sizeof(T); }
+
+ private:
+  static std::size_t packed_size(MatrixView<const T> w) { return PackedView<T>::size(w.cols(), w.rows()); }
+
+  const ModelWeights<T>* weights_ = nullptr;
+  std::vector<LayerWeights<const T, PackedView<T>>> layers_;
+  PackedView<T> head_;
+  AlignedVector<T> values_;
+};
+
+}  // namespace maestro
