@@ -151,7 +151,7 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   cxxopts::Options options("evaluate", "Scores models on held-out prompts and prints a table.\n");
   options.set_width(110);
   auto add = options.add_options();

@@ -51,7 +51,7 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
   options.set_width(110);
   auto add = options.add_options();

@@ -63,7 +63,7 @@ void check(const PretrainOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   try {
     PretrainOptions options;
     int threads = 0;

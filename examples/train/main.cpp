@@ -190,7 +190,7 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   cxxopts::Options options("train", "Trains a language model by GRPO on several rewards whose weights are learned.\n");
   options.set_width(110);
   try {

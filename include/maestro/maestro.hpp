@@ -24,6 +24,7 @@
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/gemm_kernels.hpp"
 #include "maestro/core/gemm_native.hpp"
+#include "maestro/core/gemm_product.hpp"
 #include "maestro/core/isa.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/packed_matrix.hpp"

@@ -58,18 +58,24 @@ BOOST_AUTO_TEST_CASE(fast_exponential_is_close) {
 }
 
 BOOST_AUTO_TEST_CASE(tile_products_match_plain_loops) {
-  for (const std::size_t m : {1u, 3u, 4u, 9u}) {
-    const std::size_t k = 7;
-    const std::size_t n = 2 * tile_cols<double>;
-    Matrix<double> a(m, k), b(k, n), c(m, n, 1.0);
-    fill(a.flat(), 1);
-    fill(b.flat(), 2);
-    tile_product(m, n, k, a.data(), k, 1, b.data(), n, c.data(), n, TileResult::accumulate);
-    for (std::size_t i = 0; i < m; ++i) {
-      for (std::size_t j = 0; j < n; ++j) {
-        double sum = 1.0;
-        for (std::size_t p = 0; p < k; ++p) sum += a(i, p) * b(p, j);
-        BOOST_TEST(std::abs(c(i, j) - sum) < 1e-13);
+  for (const std::size_t m : {1u, 3u, 4u, 9u, 14u}) {
+    for (const std::size_t k : {7u, 400u}) {
+      const std::size_t n = 5 * tile_cols<double>;
+      Matrix<double> a(m, k), turned(k, m), b(k, n), c(m, n, 1.0), d(m, n, std::nan(""));
+      fill(a.flat(), 1);
+      fill(b.flat(), 2);
+      for (std::size_t i = 0; i < m; ++i) {
+        for (std::size_t p = 0; p < k; ++p) turned(p, i) = a(i, p);
+      }
+      tile_product(Transpose::no, m, n, k, a.data(), k, b.data(), n, c.data(), n, TileResult::accumulate);
+      tile_product(Transpose::yes, m, n, k, turned.data(), m, b.data(), n, d.data(), n);
+      for (std::size_t i = 0; i < m; ++i) {
+        for (std::size_t j = 0; j < n; ++j) {
+          double sum = 0.0;
+          for (std::size_t p = 0; p < k; ++p) sum += a(i, p) * b(p, j);
+          BOOST_TEST(std::abs(c(i, j) - sum - 1.0) < 1e-12);
+          BOOST_TEST(std::abs(d(i, j) - sum) < 1e-12);
+        }
       }
     }
   }

@@ -62,7 +62,8 @@ template <class T>
 struct TileArguments {
   std::size_t depth;         ///< k of this pass, at most kernel_depth<T>
   const T* a;                ///< block of A
-  const T* b;                ///< panels of B: column j of panel p in line k at b[p * panel_stride + k * panel_cols + j]
+  const T* b;                ///< B: column j of panel p in line k at b[p * panel_stride + k * line_stride + j]
+  std::size_t line_stride;   ///< panel_cols where B is packed, its row stride where it is not
   std::size_t panel_stride;  ///< elements from one panel to the next
   T* c;
   std::size_t c_stride;
@@ -102,6 +103,7 @@ struct TileArguments {
     const T* a = tile.a;                                                                              \
     const T* b = tile.b;                                                                              \
     const std::size_t panel_stride = tile.panel_stride;                                               \
+    const std::size_t line_stride = tile.line_stride;                                                 \
     for (std::size_t p = 0; p < tile.depth; ++p) {                                                    \
       typename V::value line[vectors];                                                                \
       MAESTRO_UNROLL                                                                                  \
@@ -115,7 +117,7 @@ struct TileArguments {
         for (std::size_t v = 0; v < vectors; ++v) sum[i][v] = V::multiply_add(x, line[v], sum[i][v]); \
       }                                                                                               \
       a += ALayout::col_stride;                                                                       \
-      b += panel_cols<T>;                                                                             \
+      b += line_stride;                                                                               \
     }                                                                                                 \
     const typename V::value alpha = V::broadcast(&tile.alpha);                                        \
     MAESTRO_UNROLL                                                                                    \

@@ -16,6 +16,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/gemm_kernels.hpp"
+#include "maestro/core/gemm_product.hpp"
 #include "maestro/core/isa.hpp"
 #include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/parallel.hpp"
@@ -24,120 +25,6 @@
 namespace maestro {
 
 namespace detail {
-
-/// Panels of B that a task keeps in the second cache over a stretch of k: 16 x 24 KiB.
-inline constexpr std::size_t task_panels = 16;
-
-/// What a thread needs for its tasks.
-template <class T>
-struct GemmScratch {
-  AlignedVector<T> panels = AlignedVector<T>(task_panels * panel_cols<T> * kernel_depth<T>);
-  AlignedVector<T> block = AlignedVector<T>(a_block_size<T>);
-  AlignedVector<T> tile = AlignedVector<T>(most_tile_rows * most_tile_panels * panel_cols<T>);
-};
-template <class T>
-GemmScratch<T>& gemm_scratch() {
-  thread_local GemmScratch<T> scratch;
-  return scratch;
-}
-
-/// C = alpha op(A) B + beta C for one set of kernels.
-template <class T>
-struct Product {
-  const KernelSet<T>& kernels;
-  Transpose ta;
-  T alpha;
-  MatrixView<const T> a;
-  T beta;
-  MatrixView<T> c;
-
-  std::size_t depth() const { return ta == Transpose::no ? a.cols() : a.rows(); }
-
-  /// One stretch of k, [first, first + count): rows [begin, end) of C, against `panels` panels from `b` on, which
-  /// begin at column `column` of C.
-  void sweep(std::size_t first, std::size_t count, std::size_t begin, std::size_t end, const T* b,
-             std::size_t panel_stride, std::size_t column, std::size_t panels, GemmScratch<T>& scratch) const {
-    const bool opening = first == 0 && beta == T(0);
-    TileArguments<T> tile{.depth = count,
-                          .a = scratch.block.data(),
-                          .b = b,
-                          .panel_stride = panel_stride,
-                          .c = nullptr,
-                          .c_stride = 0,
-                          .alpha = alpha,
-                          .store = opening ? TileStore::overwrite : TileStore::accumulate};
-    for (std::size_t i = begin; i < end; i += kernels.rows) {
-      const std::size_t rows = std::min(kernels.rows, end - i);
-      copy_block(i, rows, first, count, scratch.block.data());
-      const std::size_t step = kernels.panels[ta == Transpose::no ? rows : kernels.rows];
-      for (std::size_t p = 0; p < panels; p += step) {
-        const std::size_t wide = std::min(step, panels - p);
-        const std::size_t left = column + p * panel_cols<T>;
-        const std::size_t cols = std::min(wide * panel_cols<T>, c.cols() - left);
-        tile.b = b + p * panel_stride;
-        run_tile(tile, i, rows, left, cols, wide, scratch.tile.data());
-      }
-    }
-  }
-
-  /// Applies beta to a block of C where it is neither 0 (overwritten) nor 1.
-  void scale(std::size_t begin, std::size_t end, std::size_t column, std::size_t cols) const {
-    if (beta == T(0) || beta == T(1)) return;
-    for (std::size_t i = begin; i < end; ++i) {
-      T* const row = c.row(i).data() + column;
-      for (std::size_t j = 0; j < cols; ++j) row[j] *= beta;
-    }
-  }
-
- private:
-  // Straight into C where the tile is whole; otherwise beside it, and what belongs to C is copied.
-  void run_tile(TileArguments<T>& tile, std::size_t i, std::size_t rows, std::size_t left, std::size_t cols,
-                std::size_t wide, T* beside) const {
-    const bool by_columns = ta == Transpose::yes;
-    const auto kernel = by_columns ? kernels.columns[wide] : kernels.by_rows[rows][wide];
-    T* const to = c.row(i).data() + left;
-    if (cols == wide * panel_cols<T> && (!by_columns || rows == kernels.rows)) {
-      tile.c = to;
-      tile.c_stride = c.stride();
-      kernel(tile);
-      return;
-    }
-    TileArguments<T> aside = tile;
-    aside.c = beside;
-    aside.c_stride = wide * panel_cols<T>;
-    aside.store = TileStore::overwrite;
-    kernel(aside);
-    for (std::size_t r = 0; r < rows; ++r) {
-      T* const row = to + r * c.stride();
-      const T* const from = beside + r * aside.c_stride;
-      if (tile.store == TileStore::overwrite) {
-        std::copy_n(from, cols, row);
-      } else {
-        for (std::size_t j = 0; j < cols; ++j) row[j] += from[j];
-      }
-    }
-  }
-
-  void copy_block(std::size_t i, std::size_t rows, std::size_t first, std::size_t count, T* block) const {
-    if (ta == Transpose::no) {
-      for (std::size_t r = 0; r < rows; ++r) {
-        std::memcpy(block + r * ARows<T>::row_stride, &a(i + r, first), count * sizeof(T));
-      }
-      return;
-    }
-    constexpr std::size_t line = AColumns<T>::col_stride;
-    for (std::size_t p = 0; p < count; ++p) {
-      const T* const from = &a(first + p, i);
-      T* const to = block + p * line;
-      if (rows == line) {
-        std::memcpy(to, from, line * sizeof(T));  // a constant size: three vector moves
-      } else {
-        std::copy_n(from, rows, to);
-        std::fill(to + rows, to + line, T(0));
-      }
-    }
-  }
-};
 
 /// Blocks of C: `row_parts` by `col_parts`, cut at whole tiles and panels.
 struct TaskGrid {
@@ -202,23 +89,23 @@ struct Gemm<NativeBackend> {
     const std::size_t panels = (c.cols() + panel_cols<T> - 1) / panel_cols<T>;
     const std::size_t tile = product.kernels.rows;
     const auto grid = TaskGrid::choose(c.rows(), panels, depth, tile, panel_cols<T>, false);
-    for_each_task(grid, c.rows(), tile, panels,
-                  [&](std::size_t begin, std::size_t end, std::size_t panel, std::size_t count) {
-                    GemmScratch<T>& scratch = gemm_scratch<T>();
-                    const std::size_t left = panel * panel_cols<T>;
-                    const std::size_t cols = std::min(count * panel_cols<T>, c.cols() - left);
-                    product.scale(begin, end, left, cols);
-                    if (depth == 0) return clear<T>(beta, begin, end, left, cols, c);
-                    for (std::size_t first = 0; first < depth; first += kernel_depth<T>) {
-                      const std::size_t stretch = std::min(kernel_depth<T>, depth - first);
-                      for (std::size_t p = 0; p < count; ++p) {
-                        pack_panel(tb, b, left + p * panel_cols<T>, first, stretch,
-                                   scratch.panels.data() + p * stretch * panel_cols<T>, isa);
-                      }
-                      product.sweep(first, stretch, begin, end, scratch.panels.data(), stretch * panel_cols<T>, left,
-                                    count, scratch);
-                    }
-                  });
+    for_each_task(
+        grid, c.rows(), tile, panels, [&](std::size_t begin, std::size_t end, std::size_t panel, std::size_t count) {
+          GemmScratch<T>& scratch = gemm_scratch<T>();
+          const std::size_t left = panel * panel_cols<T>;
+          const std::size_t cols = std::min(count * panel_cols<T>, c.cols() - left);
+          product.scale(begin, end, left, cols);
+          if (depth == 0) return clear<T>(beta, begin, end, left, cols, c);
+          for (std::size_t first = 0; first < depth; first += kernel_depth<T>) {
+            const std::size_t stretch = std::min(kernel_depth<T>, depth - first);
+            for (std::size_t p = 0; p < count; ++p) {
+              pack_panel(tb, b, left + p * panel_cols<T>, first, stretch,
+                         scratch.panels.data() + p * stretch * panel_cols<T>, isa);
+            }
+            product.sweep(first, stretch, begin, end, {scratch.panels.data(), panel_cols<T>, stretch * panel_cols<T>},
+                          left, count, scratch);
+          }
+        });
   }
 
   /// C = alpha A B + beta C, B packed in advance.
@@ -238,7 +125,8 @@ struct Gemm<NativeBackend> {
                     if (b.rows() == 0) return clear<T>(beta, begin, end, left, cols, c);
                     for (std::size_t first = 0; first < b.rows(); first += kernel_depth<T>) {
                       product.sweep(first, std::min(kernel_depth<T>, b.rows() - first), begin, end,
-                                    b.panel(panel) + first * panel_cols<T>, b.panel_stride(), left, count, scratch);
+                                    {b.panel(panel) + first * panel_cols<T>, panel_cols<T>, b.panel_stride()}, left,
+                                    count, scratch);
                     }
                   });
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <type_traits>
 
 #include "maestro/core/gemm.hpp"
@@ -49,7 +50,12 @@ void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::si
   const std::size_t cols = std::min(width, (tb == Transpose::no ? b.cols() : b.rows()) - column);
   if (cols < width) std::fill_n(to, count * width, T(0));
   if (tb == Transpose::no) {
-    for (std::size_t p = 0; p < count; ++p) std::copy_n(&b(first + p, column), cols, to + p * width);
+    const T* from = &b(first, column);
+    if (cols == width) {
+      for (std::size_t p = 0; p < count; ++p, from += b.stride()) std::memcpy(to + p * width, from, 64);
+    } else {
+      for (std::size_t p = 0; p < count; ++p, from += b.stride()) std::copy_n(from, cols, to + p * width);
+    }
     return;
   }
   std::size_t p = 0;

@@ -184,28 +184,28 @@ class Decoder {
     }
     const std::size_t dim_padded = padded_cols<T>(dim);
     const std::size_t lines = work.rows * shared;
-    tile_product(lines, prompt_padded, dim, s.queries.data(), dim, 1, prompts_->keys(layer, work.group, kv_head),
-                 prompt_padded, s.scores.data(), stride);
+    tile_product(Transpose::no, lines, prompt_padded, dim, s.queries.data(), dim,
+                 prompts_->keys(layer, work.group, kv_head), prompt_padded, s.scores.data(), stride);
     for (std::size_t r = 0; r < work.rows; ++r) {
       const std::size_t response = responses[work.first + r];
       T* const scores = s.scores.data() + r * shared * stride;
       tails_.for_blocks(layer, kv_head, response, [&](std::size_t first, std::size_t count, const T* keys, const T*) {
-        tile_product(shared, padded_cols<T>(count), dim, s.queries.data() + r * shared * dim, dim, 1, keys,
+        tile_product(Transpose::no, shared, padded_cols<T>(count), dim, s.queries.data() + r * shared * dim, dim, keys,
                      tails_.block_tokens, scores + prompt_padded + first, stride);
       });
       for (std::size_t h = 0; h < shared; ++h) {
         normalise(c, scores + h * stride, prompt_keys, prompt_padded, tails_.length(response));
       }
     }
-    tile_product(lines, dim_padded, prompt_keys, s.scores.data(), stride, 1,
+    tile_product(Transpose::no, lines, dim_padded, prompt_keys, s.scores.data(), stride,
                  prompts_->values(layer, work.group, kv_head), dim_padded, s.outputs.data(), dim_padded);
     for (std::size_t r = 0; r < work.rows; ++r) {
       T* const outputs = s.outputs.data() + r * shared * dim_padded;
       const T* const scores = s.scores.data() + r * shared * stride + prompt_padded;
       tails_.for_blocks(layer, kv_head, responses[work.first + r],
                         [&](std::size_t first, std::size_t count, const T*, const T* values) {
-                          tile_product(shared, dim_padded, count, scores + first, stride, 1, values, dim_padded,
-                                       outputs, dim_padded, TileResult::accumulate);
+                          tile_product(Transpose::no, shared, dim_padded, count, scores + first, stride, values,
+                                       dim_padded, outputs, dim_padded, TileResult::accumulate);
                         });
       T* const attended = activations_.attended.row(work.first + r).data() + kv_head * shared * dim;
       for (std::size_t h = 0; h < shared; ++h) std::copy_n(outputs + h * dim_padded, dim, attended + h * dim);

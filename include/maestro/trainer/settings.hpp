@@ -26,7 +26,7 @@ struct TrainerSettings {
   double max_grad_norm = 1.0;              ///< global-norm clipping; 0: none
   std::size_t num_iterations = 1;          ///< passes over each batch (mu)
   std::size_t num_minibatches = 1;         ///< optimizer updates per pass, over consecutive groups
-  std::size_t micro_batch_tokens = 16384;  ///< groups are added to a micro-batch until it holds this many tokens
+  std::size_t micro_batch_tokens = 2048;  ///< groups are added to a micro-batch until it holds this many tokens
   std::size_t reference_sync_steps = 0;    ///< copy the policy into the KL reference every so many steps; 0: never
 };
 

@@ -87,7 +87,7 @@ class Attention {
 
  private:
   enum class Pass { forward, backward };
-  static constexpr std::size_t block = 32;
+  static constexpr std::size_t block = 24;
 
   struct Kept {
     MatrixView<const T> qkv;
@@ -169,8 +169,8 @@ class Attention {
     const T factor = scale(c);
     T* const scores = s.scores.data();
     const T* const queries = qkv.row(segment.begin + first).data() + head * dim;
-    tile_product(rows, padded_cols<T>(keys), dim, queries, qkv.stride(), 1, s.keys_transposed.data(), row_size, scores,
-                 row_size);
+    tile_product(Transpose::no, rows, padded_cols<T>(keys), dim, queries, qkv.stride(), s.keys_transposed.data(),
+                 row_size, scores, row_size);
     T sums[block];
     for (std::size_t i = 0; i < rows; ++i) {
       T* const row = scores + i * row_size;
@@ -180,7 +180,7 @@ class Attention {
       std::fill(row + visible, row + keys, T(0));
       log_sum_exp(segment.begin + first + i, head) = most + std::log(sums[i]);
     }
-    tile_product(rows, dim_padded, keys, scores, row_size, 1, s.values.data(), dim_padded, s.outputs.data(),
+    tile_product(Transpose::no, rows, dim_padded, keys, scores, row_size, s.values.data(), dim_padded, s.outputs.data(),
                  dim_padded);
     for (std::size_t i = 0; i < rows; ++i) {
       const T inverse = T(1) / sums[i];
@@ -207,25 +207,25 @@ class Attention {
       copy_padded(kept.d_attended.row(begin + i).data() + head * dim, dim, dim_padded,
                   s.d_outputs.data() + i * dim_padded);
     }
-    tile_product(rows, keys_padded, dim, s.queries.data(), dim_padded, 1, s.keys_transposed.data(), row_size, scores,
-                 row_size);
-    tile_product(rows, keys_padded, dim, s.d_outputs.data(), dim_padded, 1, s.values_transposed.data(), row_size,
-                 d_scores, row_size);
+    tile_product(Transpose::no, rows, keys_padded, dim, s.queries.data(), dim_padded, s.keys_transposed.data(),
+                 row_size, scores, row_size);
+    tile_product(Transpose::no, rows, keys_padded, dim, s.d_outputs.data(), dim_padded, s.values_transposed.data(),
+                 row_size, d_scores, row_size);
     for (std::size_t i = 0; i < rows; ++i) {
       const std::size_t visible = segment.prefix_rows + first + i + 1;
       const T mean = dot(s.d_outputs.data() + i * dim_padded, kept.attended.row(begin + i).data() + head * dim, dim);
       score_gradient(scores + i * row_size, d_scores + i * row_size, visible, keys, factor,
                      kept.log_sum_exp(begin + i, head), mean);
     }
-    tile_product(rows, dim_padded, keys, d_scores, row_size, 1, s.keys.data(), dim_padded, s.outputs.data(),
+    tile_product(Transpose::no, rows, dim_padded, keys, d_scores, row_size, s.keys.data(), dim_padded, s.outputs.data(),
                  dim_padded);
     for (std::size_t i = 0; i < rows; ++i) {
       std::copy_n(s.outputs.data() + i * dim_padded, dim, d_qkv.row(begin + i).data() + head * dim);
     }
-    tile_product(keys, dim_padded, rows, d_scores, 1, row_size, s.queries.data(), dim_padded, s.d_keys.data(),
-                 dim_padded, TileResult::accumulate);
-    tile_product(keys, dim_padded, rows, scores, 1, row_size, s.d_outputs.data(), dim_padded, s.d_values.data(),
-                 dim_padded, TileResult::accumulate);
+    tile_product(Transpose::yes, keys, dim_padded, rows, d_scores, row_size, s.queries.data(), dim_padded,
+                 s.d_keys.data(), dim_padded, TileResult::accumulate);
+    tile_product(Transpose::yes, keys, dim_padded, rows, scores, row_size, s.d_outputs.data(), dim_padded,
+                 s.d_values.data(), dim_padded, TileResult::accumulate);
   }
 
   // scores become probabilities p; d_scores, which hold d p, become p (d p - mean) factor.
