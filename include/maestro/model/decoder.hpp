@@ -70,7 +70,7 @@ class PromptRunner {
 ///
 /// Reusing one object reuses its storage: tails grow in blocks of 64 tokens between steps, and a step allocates nothing
 /// else once its largest batch has been seen. Results do not depend on which other rows are in a step, except for the
-/// GEMM backend's rounding.
+/// GEMM backend's rounding; with NativeBackend they are the bits of Transformer::forward.
 template <class T, class Backend>
 class Decoder {
  public:
@@ -117,6 +117,7 @@ class Decoder {
     AlignedVector<T> queries;  ///< (rows * heads per kv x D)
     AlignedVector<T> scores;   ///< (rows * heads per kv x keys)
     AlignedVector<T> outputs;  ///< (rows * heads per kv x padded D)
+    AlignedVector<T> sums;     ///< (rows * heads per kv) of the exponentials
   };
   static constexpr std::size_t rows_per_item = 8;
 
@@ -155,6 +156,7 @@ class Decoder {
     for (Scratch& s : scratch_) {
       s.queries.resize(lines * c.head_dim);
       s.outputs.resize(lines * padded_cols<T>(c.head_dim));
+      s.sums.resize(lines);
       if (s.scores.size() < lines * most_keys) s.scores.resize(lines * most_keys * 2);
     }
   }
@@ -194,7 +196,8 @@ class Decoder {
                      tails_.block_tokens, scores + prompt_padded + first, stride);
       });
       for (std::size_t h = 0; h < shared; ++h) {
-        normalise(c, scores + h * stride, prompt_keys, prompt_padded, tails_.length(response));
+        s.sums[r * shared + h] =
+            exponentiate(c, scores + h * stride, prompt_keys, prompt_padded, tails_.length(response));
       }
     }
     tile_product(Transpose::no, lines, dim_padded, prompt_keys, s.scores.data(), stride,
@@ -208,21 +211,20 @@ class Decoder {
                                        dim_padded, outputs, dim_padded, TileResult::accumulate);
                         });
       T* const attended = activations_.attended.row(work.first + r).data() + kv_head * shared * dim;
-      for (std::size_t h = 0; h < shared; ++h) std::copy_n(outputs + h * dim_padded, dim, attended + h * dim);
+      for (std::size_t h = 0; h < shared; ++h) {
+        const T inverse = T(1) / s.sums[r * shared + h];
+        for (std::size_t i = 0; i < dim; ++i) attended[h * dim + i] = outputs[h * dim_padded + i] * inverse;
+      }
     }
   }
 
-  // Softmax over both parts of a row of scores.
-  static void normalise(const ModelConfig& c, T* scores, std::size_t prompt_keys, std::size_t prompt_padded,
+  // Both parts of a row of scores become exponentials, in the order of layers/attention.hpp; returns their sum.
+  static T exponentiate(const ModelConfig& c, T* scores, std::size_t prompt_keys, std::size_t prompt_padded,
                         std::size_t tail_keys) {
     const auto factor = static_cast<T>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
     T* const tail = scores + prompt_padded;
     const T most = factor * std::max(largest(scores, prompt_keys), largest(tail, tail_keys));
-    const T sum =
-        exp_and_sum(scores, prompt_keys, factor, most, scores) + exp_and_sum(tail, tail_keys, factor, most, tail);
-    const T inverse = T(1) / sum;
-    for (std::size_t i = 0; i < prompt_keys; ++i) scores[i] *= inverse;
-    for (std::size_t i = 0; i < tail_keys; ++i) tail[i] *= inverse;
+    return exp_and_sum(scores, prompt_keys, factor, most, scores) + exp_and_sum(tail, tail_keys, factor, most, tail);
   }
 
   const PromptCache<T>* prompts_ = nullptr;

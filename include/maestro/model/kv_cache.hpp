@@ -14,6 +14,7 @@
 #include "maestro/core/views.hpp"
 #include "maestro/data/ragged.hpp"
 #include "maestro/model/config.hpp"
+#include "maestro/model/layers/attention.hpp"
 #include "maestro/model/layers/tile_product.hpp"
 
 namespace maestro {
@@ -76,12 +77,12 @@ class PromptCache {
   AlignedVector<T> values_;
 };
 
-/// Cache of B responses in blocks of 64 tokens. Memory follows the tokens that exist, not the length limit; blocks of
-/// released responses are used again.
+/// Cache of B responses in blocks of attention_stretch tokens. Memory follows the tokens that exist, not the length
+/// limit; blocks of released responses are used again.
 template <class T>
 class TailCache {
  public:
-  static constexpr std::size_t block_tokens = 64;
+  static constexpr std::size_t block_tokens = attention_stretch;
 
   /// Forgets all responses; keeps blocks that fit the configuration.
   void reset(const ModelConfig& config, std::size_t responses) {

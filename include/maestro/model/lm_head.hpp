@@ -162,7 +162,7 @@ class LmHead {
     const std::size_t d = batch.hidden.cols();
     const std::size_t vocabulary = batch.weight.rows();
     const std::size_t budget = options_.workspace_bytes / sizeof(T);
-    const std::size_t columns = std::min<std::size_t>({vocabulary, 2048, budget / 32});
+    const std::size_t columns = std::min<std::size_t>({vocabulary, softmax_chunk, budget / 32});
     // logits, gathered rows and their gradients; rows in multiples of 16 suit the kernels
     const std::size_t fit = budget / (columns + 2 * d);
     const std::size_t rows = std::clamp<std::size_t>(fit - fit % 16, 16, 512);
@@ -175,11 +175,19 @@ class LmHead {
       for (std::size_t column = 0; column < vocabulary; column += columns) {
         const std::size_t width = std::min(columns, vocabulary - column);
         logits_.resize(count, width);
-        gemm<Backend>(Transpose::no, Transpose::yes, static_cast<T>(1.0 / batch.temperature), gathered_.view(),
-                      batch.weight.middle_rows(column, width), T(0), logits_.view());
+        gemm<Backend>(Transpose::no, Transpose::yes, T(1), gathered_.view(), batch.weight.middle_rows(column, width),
+                      T(0), logits_.view());
+        // Not by gemm's alpha: a sampler scales finished logits, and the two must agree to the bit.
+        if (batch.temperature != 1.0) scale_logits(static_cast<T>(1.0 / batch.temperature));
         body(Chunk{.first_row = first, .row_count = count, .first_column = column, .logits = logits_.view()});
       }
     }
+  }
+
+  void scale_logits(T factor) {
+    parallel_for(logits_.rows(), logits_.cols(), [&](std::size_t i) {
+      for (T& z : logits_.row(i)) z *= factor;
+    });
   }
 
   /// Calls body(token, column) for the tokens of `row` whose target lies in the chunk's columns.

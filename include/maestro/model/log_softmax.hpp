@@ -24,6 +24,9 @@ inline constexpr std::size_t sum_block = 32 * sum_lanes;
 
 }  // namespace detail
 
+/// Logits that are added to a softmax at a time by those that must agree to the bit: the LM head and the sampler.
+inline constexpr std::size_t softmax_chunk = 2048;
+
 /// The softmax of a row as far as log-probs and entropy need it; starts as the softmax of an empty row.
 struct SoftmaxState {
   double max = -std::numeric_limits<double>::infinity();

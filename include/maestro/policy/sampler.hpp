@@ -71,6 +71,7 @@ class Sampler {
   void reserve(std::size_t vocabulary) {
     scaled_.resize(vocabulary);
     weights_.resize(vocabulary);
+    tops_.reserve((vocabulary + softmax_chunk - 1) / softmax_chunk);
     if (filters()) candidates_.reserve(vocabulary);
   }
 
@@ -81,8 +82,7 @@ class Sampler {
     reserve(logits.size());
     const auto inverse = static_cast<T>(1.0 / temperature_);
     for (std::size_t i = 0; i < logits.size(); ++i) scaled_[i] = logits[i] * inverse;
-    SoftmaxState softmax;
-    add_logits<T>(softmax, scaled_, weights_);
+    const SoftmaxState softmax = weigh();
     if (!softmax.valid()) refuse(stream, position);
     const std::size_t token = decoding_ == Decoding::greedy ? most_probable(logits) : choose(stream.uniform(position));
     return {.token = static_cast<std::int32_t>(token),
@@ -91,6 +91,27 @@ class Sampler {
   }
 
  private:
+  /// Fills weights_ from scaled_, in the chunks of the LM head, so that both give a token the same log-prob.
+  SoftmaxState weigh() {
+    SoftmaxState softmax;
+    tops_.clear();
+    const std::span<const T> scaled = scaled_;
+    const std::span<T> weights = weights_;
+    for (std::size_t begin = 0; begin < scaled.size(); begin += softmax_chunk) {
+      const std::size_t count = std::min(softmax_chunk, scaled.size() - begin);
+      tops_.push_back(largest(scaled.data() + begin, count));
+      add_logits<T>(softmax, scaled.subspan(begin, count), weights.subspan(begin, count));
+    }
+    if (tops_.size() < 2) return softmax;
+    for (std::size_t chunk = 0; chunk < tops_.size(); ++chunk) {
+      const double below = static_cast<double>(tops_[chunk]) - softmax.max;
+      if (!(below < 0.0)) continue;
+      const auto factor = static_cast<T>(std::exp(below));
+      const std::size_t begin = chunk * softmax_chunk;
+      for (T& weight : weights.subspan(begin, std::min(softmax_chunk, weights.size() - begin))) weight *= factor;
+    }
+    return softmax;
+  }
   bool filters() const { return decoding_ == Decoding::sample && (top_k_ > 0 || top_p_ < 1.0 || min_p_ > 0.0); }
   static std::size_t most_probable(std::span<const T> logits) {
     std::size_t best = 0;
@@ -159,6 +180,7 @@ class Sampler {
   Decoding decoding_;
   AlignedVector<T> scaled_;
   AlignedVector<T> weights_;  ///< exp(z - max)
+  std::vector<T> tops_;       ///< largest logit of every chunk
   std::vector<std::uint32_t> candidates_;
   std::vector<T> kept_;
 };

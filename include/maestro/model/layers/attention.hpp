@@ -20,6 +20,11 @@
 
 namespace maestro {
 
+/// Keys of a segment of its own that are summed up in one go; those of its prefix come first, by themselves. A decoder,
+/// which holds the prompt in one place and the response in blocks of this many tokens, sums in the same order, so both
+/// give the same bits.
+inline constexpr std::size_t attention_stretch = 64;
+
 /// Per-thread tiles of attention.
 template <class T>
 struct AttentionScratch {
@@ -163,9 +168,10 @@ class Attention {
                      AttentionScratch<T>& s) {
     const std::size_t dim = c.head_dim;
     const std::size_t dim_padded = padded_cols<T>(dim);
-    const std::size_t row_size = padded_cols<T>(segment.prefix_rows + segment.rows);
+    const std::size_t prefix = segment.prefix_rows;
+    const std::size_t row_size = padded_cols<T>(prefix + segment.rows);
     const std::size_t rows = std::min(block, segment.rows - first);
-    const std::size_t keys = segment.prefix_rows + first + rows;
+    const std::size_t keys = prefix + first + rows;
     const T factor = scale(c);
     T* const scores = s.scores.data();
     const T* const queries = qkv.row(segment.begin + first).data() + head * dim;
@@ -174,14 +180,21 @@ class Attention {
     T sums[block];
     for (std::size_t i = 0; i < rows; ++i) {
       T* const row = scores + i * row_size;
-      const std::size_t visible = segment.prefix_rows + first + i + 1;
+      const std::size_t visible = prefix + first + i + 1;
       const T most = factor * largest(row, visible);
-      sums[i] = exp_and_sum(row, visible, factor, most, row);
+      sums[i] = exp_and_sum(row, prefix, factor, most, row) +
+                exp_and_sum(row + prefix, visible - prefix, factor, most, row + prefix);
       std::fill(row + visible, row + keys, T(0));
       log_sum_exp(segment.begin + first + i, head) = most + std::log(sums[i]);
     }
-    tile_product(Transpose::no, rows, dim_padded, keys, scores, row_size, s.values.data(), dim_padded, s.outputs.data(),
-                 dim_padded);
+    TileResult result = TileResult::overwrite;
+    const auto add_values = [&](std::size_t begin, std::size_t end) {
+      tile_product(Transpose::no, rows, dim_padded, end - begin, scores + begin, row_size,
+                   s.values.data() + begin * dim_padded, dim_padded, s.outputs.data(), dim_padded, result);
+      result = TileResult::accumulate;
+    };
+    if (prefix > 0) add_values(0, prefix);
+    for (std::size_t j = prefix; j < keys; j += attention_stretch) add_values(j, std::min(keys, j + attention_stretch));
     for (std::size_t i = 0; i < rows; ++i) {
       const T inverse = T(1) / sums[i];
       const T* const from = s.outputs.data() + i * dim_padded;

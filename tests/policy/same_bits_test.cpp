@@ -1,0 +1,113 @@
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "maestro/core/gemm_native.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/policy/transformer_policy.hpp"
+#include "policy/laws.hpp"
+
+using namespace maestro;
+
+namespace {
+
+/// One token a byte, no end in sight: responses run to their limit.
+struct Bytes {
+  std::vector<std::int32_t> encode(std::string_view text) const {
+    std::vector<std::int32_t> tokens;
+    for (const char c : text) tokens.push_back(static_cast<std::int32_t>(static_cast<unsigned char>(c) % 39));
+    return tokens;
+  }
+  std::string decode(std::span<const std::int32_t>) const { return {}; }
+  std::size_t vocabulary_size() const { return 40; }
+  std::int32_t end_token() const { return 39; }
+};
+using Model = TransformerPolicy<float, NativeBackend, Bytes>;
+
+/// `hidden` beyond a kernel's depth and `vocabulary` beyond a chunk of the head are where sums are cut.
+Model make_model(std::size_t hidden, std::size_t vocabulary, QueryKeyNorm norm) {
+  ModelConfig config = qwen3_config(vocabulary, hidden, 2, 6, 2, 10, hidden + 12);
+  config.query_key_norm = norm;
+  config.max_positions = 700;
+  ModelWeights<float> weights(config);
+  weights.initialise(5);
+  std::uint32_t tensor = 0;
+  weights.visit([&](auto p) {
+    const RandomStream stream({.seed = 78, .purpose = Purpose::user, .row = tensor++});
+    for (std::size_t i = 0; i < p.values.size(); ++i) {
+      p.values[i] += static_cast<float>(0.05 * stream.normal(static_cast<std::uint32_t>(i)));
+    }
+  });
+  return Model(std::move(weights), Bytes{});
+}
+
+/// Prompts shorter and longer than a block of the cache and than a kernel's depth.
+std::vector<Prompt> prompts_of_lengths(std::initializer_list<std::size_t> lengths) {
+  std::vector<Prompt> prompts;
+  for (const std::size_t length : lengths) {
+    Prompt prompt;
+    for (std::size_t i = 0; i < length; ++i) prompt.text += static_cast<char>('a' + (i * i + length) % 23);
+    prompt.row = static_cast<std::int64_t>(prompts.size());
+    prompts.push_back(prompt);
+  }
+  return prompts;
+}
+
+struct Threads {
+  explicit Threads(int count) { set_threads(count); }
+  ~Threads() { set_threads(2); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(same_bits)
+
+// A token's log-prob is the same whether it was decoded with a cache, beside whichever other responses, or computed
+// from the packed batch.
+BOOST_AUTO_TEST_CASE(rollout_and_training_agree_to_the_bit) {
+  struct Case {
+    std::size_t hidden, vocabulary;
+    QueryKeyNorm norm;
+    double temperature;
+  };
+  for (const Case& c : {Case{48, 40, QueryKeyNorm::present, 1.0}, Case{400, 5000, QueryKeyNorm::absent, 1.0},
+                        Case{400, 5000, QueryKeyNorm::present, 0.7}}) {
+    Model policy = make_model(c.hidden, c.vocabulary, c.norm);
+    const std::vector<Prompt> prompts = prompts_of_lengths({1, 33, 70, 400});
+    Rollouts r = policy.generate(prompts, laws::sampling(5, 150, c.temperature), {.seed = 3});
+    std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), again(r.tokens.size());
+    policy.forward(r, {0, prompts.size()}, log_probs, entropies);
+    policy.log_probs(r, {0, prompts.size()}, again);
+    BOOST_TEST((log_probs == r.log_probs));
+    BOOST_TEST((entropies == r.entropies));
+    BOOST_TEST((again == log_probs));
+    for (std::size_t g = 0; g < prompts.size(); ++g) {
+      const std::size_t first = r.tokens.offset(r.groups.begin(g));
+      std::vector<float> alone(r.tokens.offset(r.groups.end(g)) - first);
+      policy.log_probs(r, {g, g + 1}, alone);
+      BOOST_TEST(std::equal(alone.begin(), alone.end(), log_probs.begin() + static_cast<std::ptrdiff_t>(first)));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(threads_do_not_change_a_bit) {
+  const std::vector<Prompt> prompts = prompts_of_lengths({5, 90, 33});
+  const auto run = [&](int threads) {
+    const Threads scope(threads);
+    Model policy = make_model(400, 5000, QueryKeyNorm::present);
+    const Rollouts r = policy.generate(prompts, laws::sampling(6, 80, 1.0), {.seed = 9});
+    std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), d(r.tokens.size(), 0.01f);
+    policy.zero_gradients();
+    policy.forward(r, {0, prompts.size()}, log_probs, entropies);
+    policy.backward(d, d);
+    const auto tokens = r.tokens.flat();
+    return std::tuple(std::vector<std::int32_t>(tokens.begin(), tokens.end()), log_probs, r.hidden,
+                      laws::gradients_of(policy));
+  };
+  const auto one = run(1);
+  for (const int threads : {2, 3, 7}) BOOST_TEST((run(threads) == one));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
