@@ -43,7 +43,7 @@ double learn_bandit(Conductor conductor, std::uint32_t steps) {
     if (step == steps) {
       const Decision decision = conductor.decide(batch.view());
       for (std::size_t i = 0; i < 16; ++i) right += double{decision.probabilities(i, i / 4 % 2)} / 16.0;
-      BOOST_TEST(kl_to_uniform(decision) > 0.05);
+      BOOST_TEST(kl_to_uniform(decision, batch.rewards) > 0.05);
       Matrix<float> soft(16, 3);
       conductor.weights(batch.hidden.view(), soft);
       for (std::size_t i = 0; i < 16; ++i) {

@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "maestro/conductor/fixed.hpp"
+#include "maestro/reward/active_rewards.hpp"
+#include "maestro/reward/length.hpp"
 #include "maestro/trainer/loop.hpp"
 #include "trainer/tiny.hpp"
 
@@ -86,6 +88,15 @@ BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
   auto trainer = tiny::trainer(tiny::settings(), {.period = 3});
   const auto prompts = tiny::prompts(6);
   for (int i = 1; i <= 9; ++i) BOOST_TEST(trainer.step(prompts).conductor.has_value() == (i % 3 == 0));
+}
+
+BOOST_AUTO_TEST_CASE(a_reward_left_out_does_not_look_like_something_learned) {
+  const std::vector<std::string> chosen{"match", "small"};
+  const maestro::ActiveRewards<tiny::Match, tiny::Small, maestro::Length> rewards(
+      maestro::RewardSet{tiny::Match{}, tiny::Small{}, maestro::Length{}}, chosen);
+  auto trainer = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards,
+                                  maestro::LinearConductor<3>(), maestro::GroupRelative{}, tiny::settings());
+  BOOST_TEST(trainer.step(tiny::prompts(6)).kl_to_uniform < 1e-12);
 }
 
 BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {

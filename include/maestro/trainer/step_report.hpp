@@ -59,7 +59,7 @@ struct StepReport {
   std::size_t prompt_tokens = 0;
   std::uint64_t total_tokens = 0;            ///< prompt and response tokens since the run began
   std::vector<RewardFigures> rewards;        ///< (K)
-  double kl_to_uniform = 0.0;                ///< KL(mean q || uniform) of the Conductor's propensities, nats
+  double kl_to_uniform = 0.0;                ///< of the Conductor's propensities, nats; see probability.hpp
   std::optional<ConductorReport> conductor;  ///< present on steps where the Conductor updated
   StepTimings seconds;
 };

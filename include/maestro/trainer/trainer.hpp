@@ -203,7 +203,7 @@ class Trainer {
     const auto names = rewards_.names();
     for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards.push_back(describe_reward(k, std::string(names[k])));
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
-    report_.kl_to_uniform = kl_to_uniform(decision_);
+    report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }
 
   void describe_lengths() {
