@@ -175,6 +175,35 @@ BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
 }
 
 namespace {
+/// Refuses one data row beforehand.
+struct Picky : tiny::Match {
+  static constexpr std::string_view name = "picky";
+  void check_prompts(std::span<const maestro::Prompt> prompts, const maestro::Sampling& sampling) const {
+    BOOST_TEST(sampling.num_generations == 8u);
+    for (const auto& prompt : prompts) {
+      if (prompt.row == 11) throw maestro::BadArgument("picky: data row 11");
+    }
+  }
+};
+struct PickyPolicy : tiny::Policy {
+  PickyPolicy() : tiny::Policy({.contexts = 3, .actions = 5}) {}
+  void check_prompts(std::span<const maestro::Prompt> prompts, const maestro::Sampling&) const {
+    if (prompts.size() > 12) throw maestro::BadArgument("picky policy: more than 12");
+  }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_run_refuses_data_before_its_first_step) {
+  auto trainer = maestro::Trainer(PickyPolicy{}, maestro::RewardSet<tiny::Small, Picky>{tiny::Small{}, Picky{}},
+                                  maestro::EqualWeights<2>{}, maestro::GroupRelative{}, tiny::settings());
+  BOOST_CHECK_THROW(maestro::run_loop(trainer, tiny::prompts(12), {.steps = 1}), maestro::BadArgument);
+  BOOST_TEST(trainer.steps_done() == 0u);
+  BOOST_CHECK_NO_THROW(maestro::run_loop(trainer, tiny::prompts(11), {.steps = 1}));
+  BOOST_CHECK_EXCEPTION(maestro::run_loop(trainer, tiny::prompts(13), {.steps = 2}), maestro::BadArgument,
+                        [](const auto& error) { return std::string(error.what()).starts_with("picky policy"); });
+}
+
+namespace {
 struct Recorder {
   std::vector<std::uint32_t> steps;
   void on_step(const maestro::StepReport& report, const maestro::StepTrace&) { steps.push_back(report.step); }

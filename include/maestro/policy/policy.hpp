@@ -29,6 +29,8 @@ struct GroupRange {
 ///   entropies) of the last forward to the parameters' gradients; d_entropies may be empty. Once per forward.
 /// - `log_probs(rollouts, range, out)`: the values of forward without keeping anything; const.
 /// - `zero_gradients()`, and `visit(f)` over the parameters.
+/// - optional `check_prompts(prompts, sampling)`: const; throws for a prompt that generate would refuse, so that a run
+///   is refused before its first step.
 ///
 /// Copying a policy copies its parameters; workspaces and gradients need not be copied.
 template <class P>

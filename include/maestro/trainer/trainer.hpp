@@ -68,6 +68,17 @@ class Trainer {
     if (settings_.objective.beta != 0.0) reference_.emplace(policy_);
   }
 
+  /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
+  /// check_prompts); run_loop asks before its first step.
+  void check_prompts(std::span<const Prompt> prompts) const {
+    if constexpr (requires { policy_.check_prompts(prompts, settings_.sampling); }) {
+      policy_.check_prompts(prompts, settings_.sampling);
+    }
+    if constexpr (requires { rewards_.check_prompts(prompts, settings_.sampling); }) {
+      rewards_.check_prompts(prompts, settings_.sampling);
+    }
+  }
+
   /// Generates responses to `prompts`, learns from them, and says what happened.
   /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; the policy is then as
   /// the last optimizer update left it.
