@@ -115,7 +115,8 @@ void add_options(cxxopts::Options& options) {
   add("save-total-limit", "Checkpoints kept", whole(d.save_total_limit));
   add("resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"));
   add("timings", "record, omit (for byte-identical metrics)", text("record"));
-  add("dry-run", "Check options, files and sizes, print the plan, do not train");
+  add("dry-run",
+      "Check all that a run would refuse at its start (options, files, every prompt's size), print the plan");
   add("help", "This text");
 }
 

@@ -3,6 +3,8 @@
 /// @file
 /// A training run composed from command-line options: model, rewards, Conductor and scalarization chosen at run time.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -169,6 +171,32 @@ inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t 
             << o.output << '\n';
 }
 
+/// @throws IoError where the output folder could not be made.
+inline void check_output(const std::string& output) {
+  std::filesystem::path place = std::filesystem::absolute(output);
+  while (!std::filesystem::exists(place) && place.has_relative_path()) place = place.parent_path();
+  if (!std::filesystem::is_directory(place)) throw IoError("--output " + output + ": " + place.string() + " is a file");
+  if (::access(place.c_str(), W_OK) != 0) throw IoError("--output " + output + ": " + place.string() + " is read-only");
+}
+
+/// @throws BadArgument where --resume does not allow the checkpoint that there is.
+inline void check_resume(const TrainOptions& options, const std::optional<std::string>& checkpoint) {
+  if (!checkpoint || options.resume != Resume::never) return;
+  throw BadArgument(options.output +
+                    " holds the checkpoint of an earlier run; --resume auto continues it, another "
+                    "--output starts afresh");
+}
+
+/// What a run would still check before its first step; writes nothing.
+inline void check_folder(const TrainOptions& options, const CheckpointSettings& settings) {
+  check_output(options.output);
+  const auto checkpoint = Checkpoints::newest_in(settings.folder);
+  check_resume(options, checkpoint);
+  if (!checkpoint) return;
+  Checkpoints::check_fingerprint(*checkpoint, settings.fingerprint);
+  std::cout << "the run would continue from " << *checkpoint << '\n';
+}
+
 /// Runs the training that the options describe; the exit code of the program.
 inline int train(const TrainOptions& options, bool terminal) {
   if (options.threads > 0) set_threads(options.threads);
@@ -179,21 +207,21 @@ inline int train(const TrainOptions& options, bool terminal) {
   PaperRewards rewards = make_rewards(options, policy);
   const AnyConductor<PaperRewards::size> conductor(options.conductor, {.learned = options.learned});
   const AnyScalarization scalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)});
-  print_plan(options, policy, prompts.size());
+  Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
+  trainer.check_prompts(prompts);
+  const CheckpointSettings checkpoint_settings{.folder = options.output + "/checkpoints",
+                                               .keep = options.save_total_limit,
+                                               .fingerprint = fingerprint(options, prompts.size())};
+  require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
+  print_plan(options, trainer.policy(), prompts.size());
   if (options.dry_run == DryRun::yes) {
-    std::cout << "dry run: everything fits together; nothing was trained\n";
+    check_folder(options, checkpoint_settings);
+    std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
     return 0;
   }
 
-  Checkpoints checkpoints({.folder = options.output + "/checkpoints",
-                           .keep = options.save_total_limit,
-                           .fingerprint = fingerprint(options, prompts.size())});
-  if (options.resume == Resume::never && checkpoints.newest()) {
-    throw BadArgument(options.output +
-                      " holds the checkpoint of an earlier run; --resume auto continues it, another "
-                      "--output starts afresh");
-  }
-  Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
+  Checkpoints checkpoints(checkpoint_settings);
+  check_resume(options, checkpoints.newest());
   if (checkpoints.resume(trainer)) std::cout << "resumed after step " << trainer.steps_done() << '\n';
   const std::string metrics_path = options.output + "/metrics.jsonl";
   const std::string samples_path = options.output + "/samples.jsonl";

@@ -44,21 +44,37 @@ class Checkpoints {
   }
 
   /// The newest checkpoint's folder.
-  std::optional<std::string> newest() const {
-    const auto steps = saved_steps();
+  std::optional<std::string> newest() const { return newest_in(settings_.folder); }
+  /// As newest, of a folder that a run may be writing: only looks, makes and clears nothing.
+  static std::optional<std::string> newest_in(const std::string& folder) {
+    const auto steps = saved_steps(folder);
     if (steps.empty()) return std::nullopt;
-    return path_of(steps.back());
+    return path_of(folder, steps.back());
+  }
+
+  /// @param checkpoint  a folder that newest gave.
+  /// @throws BadFile when the checkpoint is damaged or was made by a run with another fingerprint.
+  static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint) {
+    std::string found;
+    StateReader reader(checkpoint + "/state.safetensors");
+    reader("fingerprint", found);
+    if (found == fingerprint) return;
+    throw BadFile(checkpoint +
+                  ": was saved by a run with other settings; use another output folder, or the settings of that run."
+                  "\n  saved: " +
+                  found + "\n  now:   " + fingerprint);
   }
 
   /// @throws IoError; the checkpoints there were survive.
   template <class TrainerType>
   void save(TrainerType& trainer) {
-    AtomicFolder folder(path_of(trainer.steps_done()));
+    AtomicFolder folder(path_of(settings_.folder, trainer.steps_done()));
     Contents<TrainerType> contents{trainer, settings_.fingerprint};
     save_state(folder.path("state.safetensors"), contents);
     folder.commit();
-    auto steps = saved_steps();
-    for (std::size_t i = 0; i + settings_.keep < steps.size(); ++i) detail::remove_tree(path_of(steps[i]));
+    const auto steps = saved_steps(settings_.folder);
+    for (std::size_t i = 0; i + settings_.keep < steps.size(); ++i)
+      detail::remove_tree(path_of(settings_.folder, steps[i]));
   }
 
   /// Loads the newest checkpoint, if there is one, and says whether there was.
@@ -67,17 +83,8 @@ class Checkpoints {
   bool resume(TrainerType& trainer) const {
     const auto folder = newest();
     if (!folder) return false;
+    check_fingerprint(*folder, settings_.fingerprint);
     std::string found;
-    {
-      StateReader reader(*folder + "/state.safetensors");
-      reader("fingerprint", found);
-    }
-    if (found != settings_.fingerprint) {
-      throw BadFile(*folder +
-                    ": was saved by a run with other settings; use another output folder, or the settings of "
-                    "that run.\n  saved: " +
-                    found + "\n  now:   " + settings_.fingerprint);
-    }
     Contents<TrainerType> contents{trainer, found};
     load_state(*folder + "/state.safetensors", contents);
     return true;
@@ -95,16 +102,16 @@ class Checkpoints {
     }
   };
 
-  std::string path_of(std::uint32_t step) const {
+  static std::string path_of(const std::string& folder, std::uint32_t step) {
     char name[32];
     std::snprintf(name, sizeof name, "/step-%08u", step);
-    return settings_.folder + name;
+    return folder + name;
   }
 
   /// Steps of the complete checkpoints, ascending.
-  std::vector<std::uint32_t> saved_steps() const {
+  static std::vector<std::uint32_t> saved_steps(const std::string& folder) {
     std::vector<std::uint32_t> steps;
-    for (const std::string& name : detail::names_in(settings_.folder)) {
+    for (const std::string& name : detail::names_in(folder)) {
       unsigned step = 0;
       int read = 0;
       if (std::sscanf(name.c_str(), "step-%8u%n", &step, &read) == 1 && static_cast<std::size_t>(read) == name.size()) {

@@ -1,0 +1,39 @@
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <string>
+
+#include "examples/train_program.hpp"
+
+using train_program::check_refused;
+using train_program::Stage;
+
+BOOST_AUTO_TEST_SUITE(train_options)
+
+BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
+  const Stage stage;
+  const auto good = stage.train("--dry-run");
+  BOOST_TEST(good.code == 0, good.output);
+  BOOST_TEST(good.output.find("dry run: ") != std::string::npos, good.output);
+  BOOST_TEST(!std::filesystem::exists(stage.root / "out"));
+
+  check_refused(stage.train("--dry-run --max-completion-length 59"), {"data row 0", "6 tokens", "59", "64 positions"});
+  check_refused(stage.train("--dry-run --conductor-estimator pathwise --conductor-emphasis soft"), {"pathwise"});
+  stage.write_prompts("long.jsonl", {"a", std::string(40, 'b')});
+  check_refused(stage.train("--dry-run --prompts '" + (stage.root / "long.jsonl").string() + "'"),
+                {"data row 1", "reference 40", "64 positions"});
+  check_refused(stage.train("--dry-run --save-total-limit 0"), {"--save-total-limit"});
+  check_refused(stage.train("--dry-run --output '" + (stage.root / "long.jsonl/out").string() + "'"), {"is a file"});
+}
+
+BOOST_AUTO_TEST_CASE(a_dry_run_looks_at_the_checkpoint_there_is) {
+  const Stage stage;
+  const auto run = stage.train("--timings omit");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  const auto again = stage.train("--dry-run");
+  BOOST_TEST(again.code == 0, again.output);
+  BOOST_TEST(again.output.find("would continue from") != std::string::npos, again.output);
+  check_refused(stage.train("--dry-run --seed 4"), {"other settings"});
+  check_refused(stage.train("--dry-run --resume never"), {"--resume auto continues it"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()
