@@ -84,6 +84,26 @@ BOOST_AUTO_TEST_CASE(same_seed_same_bits) {
   BOOST_TEST((tiny::state_of(a) != tiny::state_of(c)));
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_over_the_end_of_an_epoch_has_no_twins) {
+  auto trainer = tiny::trainer();
+  maestro::run_loop(trainer, tiny::prompts(4), {.steps = 1});  // six prompts a step
+  const auto trace = trainer.trace();
+  std::size_t repeats = 0;
+  for (std::size_t g = 0; g < 6; ++g) {
+    for (std::size_t h = 0; h < g; ++h) {
+      if (trace.rollouts.prompts[g].row != trace.rollouts.prompts[h].row) continue;
+      ++repeats;
+      bool same = true;
+      for (std::size_t m = 0; m < 8; ++m) {
+        same = same && trace.rollouts.texts[8 * g + m] == trace.rollouts.texts[8 * h + m];
+        same = same && trace.decision.actions[8 * g + m] == trace.decision.actions[8 * h + m];
+      }
+      BOOST_TEST(!same);
+    }
+  }
+  BOOST_TEST(repeats == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
   auto trainer = tiny::trainer(tiny::settings(), {.period = 3});
   const auto prompts = tiny::prompts(6);

@@ -15,6 +15,8 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/random.hpp"
+#include "maestro/data/groups.hpp"
+#include "maestro/data/rollouts.hpp"
 #include "maestro/model/log_softmax.hpp"
 #include "maestro/policy/sampling.hpp"
 
@@ -163,13 +165,21 @@ class Sampler {
   std::vector<T> kept_;
 };
 
-/// The stream that draws the tokens of one response.
+/// The stream that draws the tokens of one response; `response` is its response_number.
 inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std::size_t response) {
   return RandomStream({.seed = key.seed,
                        .purpose = Purpose::token_sampling,
                        .step = key.step,
                        .row = static_cast<std::uint32_t>(data_row),
                        .response = static_cast<std::uint32_t>(response)});
+}
+
+/// The stream of response i of a batch whose prompts and groups are set.
+inline RandomStream token_stream(const DrawKey& key, const Rollouts& rollouts, std::size_t i) {
+  const std::size_t group = rollouts.groups.group_of(i);
+  const auto row_of = [&](std::size_t g) { return rollouts.prompts[g].row; };
+  return token_stream(key, rollouts.prompts[group].row,
+                      response_number(rollouts.groups, group, i - rollouts.groups.begin(group), row_of));
 }
 
 }  // namespace maestro

@@ -24,7 +24,7 @@ struct Sampling {
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
 };
 
-/// What keys the draws of one generation; data row, response and position complete the key.
+/// What keys the draws of one generation; data row, response_number and position complete the key.
 struct DrawKey {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
