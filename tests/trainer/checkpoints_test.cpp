@@ -41,6 +41,42 @@ BOOST_AUTO_TEST_CASE(a_saved_run_goes_on_where_it_was) {
   BOOST_TEST((tiny::state_of(saved) == tiny::state_of(resumed)));
 }
 
+namespace {
+struct FailingOnce : tiny::Policy {
+  FailingOnce() : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}) {}
+  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
+    if (++call == 4) throw maestro::BadData("backward failed");
+    tiny::Policy::backward(d_log_probs, d_entropies);
+  }
+  int call = 0;
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_trainer_whose_step_failed_goes_on_from_a_checkpoint) {
+  const Folder folder;
+  auto settings = tiny::settings();
+  settings.num_minibatches = 2;
+  maestro::Trainer trainer(FailingOnce{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
+                           maestro::GroupRelative{}, settings);
+  const auto prompts = tiny::prompts(6);
+  trainer.step(prompts);
+  maestro::Checkpoints checkpoints(folder.settings("a"));
+  checkpoints.save(trainer);
+  BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadData);
+  BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadArgument);
+  BOOST_TEST(checkpoints.resume(trainer));
+  BOOST_TEST(trainer.step(prompts).step == 2u);
+  // What a failed step leaves is recognised after saving and loading, too.
+  auto failed = tiny::trainer(settings);
+  maestro::Trainer broken(FailingOnce{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
+                          maestro::GroupRelative{}, settings);
+  broken.step(prompts);
+  BOOST_CHECK_THROW(broken.step(prompts), maestro::BadData);
+  checkpoints.save(broken);
+  BOOST_TEST(checkpoints.resume(failed));
+  BOOST_CHECK_THROW(failed.step(prompts), maestro::BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(looking_for_a_checkpoint_changes_nothing) {
   const Folder folder;
   BOOST_TEST(!maestro::Checkpoints::newest_in(folder.path.string()).has_value());

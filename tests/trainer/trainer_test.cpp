@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
@@ -183,6 +184,64 @@ BOOST_AUTO_TEST_CASE(a_bad_reward_stops_the_step_and_names_its_place) {
     return std::string(error.what()).find("broken") != std::string::npos;
   });
   BOOST_TEST((tiny::state_of(trainer) == before));
+}
+
+namespace {
+/// Throws in the backward pass of the given calls, counted from 1.
+struct Fragile : tiny::Policy {
+  explicit Fragile(std::vector<int> calls) : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), fails(calls) {}
+  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
+    if (std::find(fails.begin(), fails.end(), ++call) != fails.end()) throw maestro::BadData("backward failed");
+    tiny::Policy::backward(d_log_probs, d_entropies);
+  }
+  std::vector<int> fails;
+  int call = 0;
+};
+
+auto fragile(std::vector<int> calls, const maestro::TrainerSettings& settings) {
+  return maestro::Trainer(Fragile(std::move(calls)), tiny::Rewards{tiny::Match{}, tiny::Small{}},
+                          tiny::Conductor({.period = 1, .learning_rate = 0.05}), maestro::GroupRelative{}, settings);
+}
+
+/// Fails in its first update.
+struct FragileConductor : maestro::EqualWeights<2> {
+  std::optional<maestro::ConductorReport> update() { throw maestro::BadData("update failed"); }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_step_that_fails_before_its_first_update_may_be_tried_again) {
+  const auto prompts = tiny::prompts(6);
+  auto undisturbed = fragile({}, tiny::settings());
+  auto disturbed = fragile({3}, tiny::settings());
+  for (int i = 0; i < 2; ++i) {
+    undisturbed.step(prompts);
+    disturbed.step(prompts);
+  }
+  BOOST_CHECK_THROW(disturbed.step(prompts), maestro::BadData);
+  BOOST_TEST((tiny::state_of(undisturbed) == tiny::state_of(disturbed)));
+  undisturbed.step(prompts);
+  disturbed.step(prompts);
+  BOOST_TEST((tiny::state_of(undisturbed) == tiny::state_of(disturbed)));
+}
+
+BOOST_AUTO_TEST_CASE(after_a_step_that_failed_between_its_updates_there_is_no_other) {
+  const auto prompts = tiny::prompts(6);
+  auto settings = tiny::settings();
+  settings.num_minibatches = 2;
+  auto trainer = fragile({4}, settings);
+  trainer.step(prompts);
+  const auto conductor = tiny::state_of(trainer.conductor());
+  BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadData);
+  BOOST_TEST((tiny::state_of(trainer.conductor()) == conductor));
+  BOOST_CHECK_EXCEPTION(trainer.step(prompts), maestro::BadArgument, [](const auto& error) {
+    return std::string(error.what()).find("checkpoint") != std::string::npos;
+  });
+  BOOST_TEST(trainer.steps_done() == 1u);
+
+  auto late = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), tiny::Rewards{tiny::Match{}, tiny::Small{}},
+                               FragileConductor{}, maestro::GroupRelative{}, tiny::settings());
+  BOOST_CHECK_THROW(late.step(prompts), maestro::BadData);
+  BOOST_CHECK_THROW(late.step(prompts), maestro::BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {

@@ -80,10 +80,18 @@ class Trainer {
   }
 
   /// Generates responses to `prompts`, learns from them, and says what happened.
-  /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; the policy is then as
-  /// the last optimizer update left it.
+  ///
+  /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint holds but what
+  /// follows the policy by its period (proxies, the KL reference): it may be tried again, or another may follow. One
+  /// that throws later has left policy, optimizer and Conductor between two steps: every further step is then refused
+  /// until the state of a checkpoint is loaded.
+  /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
+  /// that failed too late.
   const StepReport& step(std::span<const Prompt> prompts) {
     require(!prompts.empty(), "trainer: a step needs at least one prompt");
+    require(condition_ == Condition::whole,
+            "trainer: an earlier step failed in the middle of its updates, so that policy, optimizer and Conductor do "
+            "not belong together; go on from a checkpoint");
     const auto start = Clock::now();
     report_ = StepReport{};
     follow_policy();
@@ -102,6 +110,11 @@ class Trainer {
     train_policy();
     report_.seconds.training = seconds_since(training_start);
 
+    const auto learning_start = Clock::now();
+    teach_conductor();
+    report_.seconds.conductor += seconds_since(learning_start);
+
+    condition_ = Condition::whole;
     ++step_;
     total_tokens_ += rollouts_.tokens.size() + rollouts_.prompt_tokens.size();
     describe_step();
@@ -127,6 +140,7 @@ class Trainer {
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("step", step_);
+    v("condition", condition_);
     v("total_tokens", total_tokens_);
     v("policy", ParameterValues{policy_});
     v("policy_update", update_);
@@ -138,6 +152,9 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
+  /// Whether the parts that a step changes are all of the same step.
+  enum class Condition : std::uint8_t { whole, torn };
+
   static double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
@@ -181,6 +198,10 @@ class Trainer {
     counterfactuals_.resize(counterfactual ? responses : 0, num_rewards);
     scalarization_(ScalarizationInput{scores_, decision_, rollouts_.groups, penalty_},
                    ScalarizationOutput{advantages_, scalar_rewards_, counterfactuals_}, communicator_);
+  }
+
+  /// After the policy's update, so that a failure there leaves the Conductor as it was.
+  void teach_conductor() {
     conductor_.observe({.decision = decision_,
                         .hidden = rollouts_.hidden,
                         .groups = rollouts_.groups,
@@ -192,8 +213,8 @@ class Trainer {
 
   void train_policy() {
     report_.learning_rate = settings_.learning_rate * learning_rate_factor(settings_.schedule, step_);
-    const UpdateReport done =
-        update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate, communicator_);
+    const UpdateReport done = update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate,
+                                          communicator_, [this] { condition_ = Condition::torn; });
     report_.loss = done.loss;
     report_.grad_norm = done.grad_norm;
     report_.rollout_gap_mean = done.rollout_gap_mean;
@@ -267,6 +288,7 @@ class Trainer {
   S scalarization_;
   PolicyUpdate<P> update_;
   std::optional<Snapshot<P>> reference_;
+  Condition condition_ = Condition::whole;
   std::uint32_t step_ = 0;
   std::uint64_t total_tokens_ = 0;
 
