@@ -6,6 +6,7 @@
 #include "maestro/reward/active_rewards.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/trainer/loop.hpp"
+#include "maestro/trainer/metrics.hpp"
 #include "trainer/tiny.hpp"
 
 BOOST_AUTO_TEST_SUITE(trainer)
@@ -157,6 +158,32 @@ BOOST_AUTO_TEST_CASE(kl_to_the_reference_holds_the_policy_back) {
   const double loose = moved(0.0, maestro::KlPlacement::loss);
   BOOST_TEST(moved(1.0, maestro::KlPlacement::loss) < 0.5 * loose);
   BOOST_TEST(moved(1.0, maestro::KlPlacement::reward) < 0.8 * loose);
+}
+
+BOOST_AUTO_TEST_CASE(tokens_whose_kl_is_clamped_are_counted_and_logged) {
+  for (const auto placement : {maestro::KlPlacement::loss, maestro::KlPlacement::reward}) {
+    auto settings = tiny::settings();
+    settings.objective.beta = 1e-6;
+    settings.objective.kl_placement = placement;
+    tiny::Policy policy({.contexts = 3, .actions = 5, .length = 2});
+    policy.logits()(0, 0) = 50.0f;  // the reference hardly ever takes another action in context 0
+    maestro::Trainer trainer(policy, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
+                             maestro::GroupRelative{}, settings);
+    trainer.policy().logits()(0, 0) = 0.0f;
+    const auto& report = trainer.step(tiny::prompts(6));
+    const auto& rollouts = trainer.trace().rollouts;
+    double expected = 0.0;
+    for (std::size_t i = 0; i < rollouts.size(); ++i) {
+      if (rollouts.completion(i).prompt.row % 3 != 0) continue;
+      for (const std::int32_t token : rollouts.tokens.row(i)) expected += token != 0 ? 1.0 : 0.0;
+    }
+    BOOST_TEST(expected > 0.0);
+    double logged = -1.0;
+    maestro::for_each_metric(report, [&](const std::string& name, double value) {
+      if (name == "kl_clamped") logged = value;
+    });
+    BOOST_TEST(logged == expected);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(groups_of_one_and_one_reward_run) {

@@ -44,6 +44,8 @@ struct StepReport {
   double epoch = 0.0;      ///< passes over the prompts so far; 0 where the caller chose the prompts
   double learning_rate = 0.0;
   LossReport loss;
+  double kl_clamped = 0.0;   ///< tokens whose |log pi_ref - log pi| was cut at 20: in the loss, over all updates, or in
+                             ///< the penalty where the KL sits in the reward
   double grad_norm = 0.0;    ///< global norm before clipping, of the step's last optimizer update
   double reward_mean = 0.0;  ///< of the scalar rewards
   double reward_deviation = 0.0;

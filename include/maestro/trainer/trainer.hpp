@@ -178,8 +178,8 @@ class Trainer {
     });
     if (settings_.objective.kl_placement != KlPlacement::reward) return;
     penalty_.resize(rollouts_.size());
-    kl_penalty(settings_.objective.beta, settings_.objective.kl_estimator, rollouts_.log_probs, reference_log_probs_,
-               rollouts_.tokens.offsets(), penalty_);
+    penalty_clamped_ = kl_penalty(settings_.objective.beta, settings_.objective.kl_estimator, rollouts_.log_probs,
+                                  reference_log_probs_, rollouts_.tokens.offsets(), penalty_);
   }
 
   void weigh_rewards() {
@@ -216,6 +216,7 @@ class Trainer {
     const UpdateReport done = update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate,
                                           communicator_, [this] { condition_ = Condition::torn; });
     report_.loss = done.loss;
+    report_.kl_clamped = penalty_.empty() ? done.loss.kl_clamped : static_cast<double>(penalty_clamped_);
     report_.grad_norm = done.grad_norm;
     report_.rollout_gap_mean = done.rollout_gap_mean;
     report_.rollout_gap_max = done.rollout_gap_max;
@@ -301,6 +302,7 @@ class Trainer {
   std::vector<float> scalar_rewards_;
   std::vector<float> reference_log_probs_;
   std::vector<float> penalty_;
+  std::size_t penalty_clamped_ = 0;
   StepReport report_;
 };
 
