@@ -201,7 +201,6 @@ inline void check_folder(const TrainOptions& options, const CheckpointSettings& 
 inline int train(const TrainOptions& options, bool terminal) {
   if (options.threads > 0) set_threads(options.threads);
   validate(options.trainer);
-  check(options.trainer.sampling);
   const std::vector<Prompt> prompts = training_prompts(options);
   Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
   PaperRewards rewards = make_rewards(options, policy);

@@ -278,6 +278,12 @@ BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
   settings = tiny::settings();
   settings.learning_rate = -1.0;
   BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+  settings = tiny::settings();
+  settings.sampling.temperature = 0.0;
+  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+  settings = tiny::settings();
+  settings.sampling.top_p = 1.5;
+  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
 }
 
 namespace {
