@@ -60,7 +60,7 @@ void add_options(cxxopts::Options& options) {
   add("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""));
   add("on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"));
   add("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"));
-  add("num-prompts", "Prompts drawn from the task families", whole(d.num_prompts));
+  add("num-prompts", "Prompts drawn from the families of --tasks, in turn", whole(d.num_prompts));
   add("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
   group = "Sampling";
   add("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations));

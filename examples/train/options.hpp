@@ -39,7 +39,7 @@ struct TrainOptions {
   std::string prompts;                                  ///< JSONL file; empty: the built-in task families
   OnBadLine on_bad_line = OnBadLine::stop;
   std::vector<std::string> tasks{"arithmetic", "story", "emotion"};
-  std::size_t num_prompts = 768;  ///< training prompts drawn from the task families
+  std::size_t num_prompts = 768;  ///< training prompts, of `tasks` in turn
   std::string output = "runs/train";
 
   std::uint32_t steps = 100;

@@ -47,7 +47,7 @@ using PreferenceReward = Preference<Preferences>;
 /// The paper's five rewards, of which --rewards chooses.
 using PaperRewards = ActiveRewards<PerplexityReward, Format, Entropy, Length, PreferenceReward>;
 
-/// The training prompts: those of a file, or of the built-in task families.
+/// The training prompts: those of a file, or of the built-in task families that --tasks names.
 inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
   if (!options.prompts.empty()) {
     const PromptFile file = load_prompts(options.prompts, options.on_bad_line);
@@ -56,18 +56,7 @@ inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
     }
     return file.prompts;
   }
-  for (const std::string& task : options.tasks) {
-    if (std::find(std::begin(family_names), std::end(family_names), task) == std::end(family_names)) {
-      throw BadArgument("--tasks: '" + task + "' is unknown; there are arithmetic, story, emotion");
-    }
-  }
-  std::vector<Prompt> prompts;
-  for (Prompt& prompt : make_prompts(Split::train, options.num_prompts, options.trainer.seed)) {
-    if (std::find(options.tasks.begin(), options.tasks.end(), prompt.task) != options.tasks.end()) {
-      prompts.push_back(std::move(prompt));
-    }
-  }
-  return prompts;
+  return make_prompts(Split::train, options.num_prompts, options.trainer.seed, options.tasks);
 }
 
 /// The length reward that --length-shape names.

@@ -25,7 +25,7 @@ struct Result {
   std::string output;  ///< both streams
 };
 
-/// A folder with a base and a reward model of 64 positions and four prompts of 6 bytes; removed at the end.
+/// A folder with a base and a reward model of 128 and 160 positions and four prompts of 6 bytes; removed at the end.
 struct Stage {
   fs::path root = fs::temp_directory_path() / ("maestro_train_" + std::to_string(::getpid()));
 
@@ -33,11 +33,11 @@ struct Stage {
     fs::create_directories(root);
     const maestro::examples::Tokenizer tokenizer;
     auto config = maestro::qwen3_config(tokenizer.vocabulary_size(), 16, 1, 2, 1, 8, 32);
-    config.max_positions = 64;
+    config.max_positions = 128;
     maestro::ModelWeights<float> weights(config);
     weights.initialise(5);
     maestro::save_model((root / "base").string(), weights, tokenizer);
-    config.max_positions = 80;
+    config.max_positions = 160;
     maestro::examples::Preferences preferences(config, tokenizer);
     preferences.initialise(6);
     maestro::examples::save_reward_model((root / "reward").string(), preferences);

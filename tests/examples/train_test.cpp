@@ -16,13 +16,24 @@ BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
   BOOST_TEST(good.output.find("dry run: ") != std::string::npos, good.output);
   BOOST_TEST(!std::filesystem::exists(stage.root / "out"));
 
-  check_refused(stage.train("--dry-run --max-completion-length 59"), {"data row 0", "6 tokens", "59", "64 positions"});
+  check_refused(stage.train("--dry-run --max-completion-length 123"),
+                {"data row 0", "6 tokens", "123", "128 positions"});
   check_refused(stage.train("--dry-run --conductor-estimator pathwise --conductor-emphasis soft"), {"pathwise"});
-  stage.write_prompts("long.jsonl", {"a", std::string(40, 'b')});
+  stage.write_prompts("long.jsonl", {"a", std::string(100, 'b')});
   check_refused(stage.train("--dry-run --prompts '" + (stage.root / "long.jsonl").string() + "'"),
-                {"data row 1", "reference 40", "64 positions"});
+                {"data row 1", "reference 100", "128 positions"});
   check_refused(stage.train("--dry-run --save-total-limit 0"), {"--save-total-limit"});
   check_refused(stage.train("--dry-run --output '" + (stage.root / "long.jsonl/out").string() + "'"), {"is a file"});
+}
+
+BOOST_AUTO_TEST_CASE(num_prompts_counts_the_chosen_tasks) {
+  const Stage stage;
+  const auto run = stage.bare("--dry-run --model '" + (stage.root / "base").string() + "' --output '" +
+                              (stage.root / "out").string() +
+                              "' --rewards format --reward-model '' --max-completion-length 24 "
+                              "--tasks arithmetic,story --num-prompts 50");
+  BOOST_TEST(run.code == 0, run.output);
+  BOOST_TEST(run.output.find("prompts    50 of") != std::string::npos, run.output);
 }
 
 BOOST_AUTO_TEST_CASE(a_dry_run_looks_at_the_checkpoint_there_is) {
