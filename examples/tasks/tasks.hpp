@@ -21,6 +21,7 @@
 #include "emotion.hpp"
 #include "faults.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/hash.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/data/prompt.hpp"
 #include "story.hpp"
@@ -37,8 +38,7 @@ inline constexpr std::string_view family_names[families] = {Arithmetic::task, St
 
 /// The split that owns a content, by its hash (FNV-1a, then a finaliser): 70 % train, 10 % dev, 20 % held out.
 inline Split split_of(std::string_view content) {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  for (const char c : content) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  std::uint64_t hash = fnv1a(content);
   hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDu;
   hash ^= hash >> 33;
   const std::uint64_t slot = hash % 10;

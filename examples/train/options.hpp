@@ -3,6 +3,7 @@
 /// @file
 /// The command line of `train` as a struct.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -61,5 +62,10 @@ struct TrainOptions {
   int threads = 0;  ///< 0: as many as the machine has
   DryRun dry_run = DryRun::no;
 };
+
+/// Whether --rewards names this reward.
+inline bool uses(const TrainOptions& options, std::string_view reward) {
+  return std::find(options.rewards.begin(), options.rewards.end(), reward) != options.rewards.end();
+}
 
 }  // namespace maestro::examples

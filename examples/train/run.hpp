@@ -19,7 +19,6 @@
 #include "common/types.hpp"
 #include "maestro/conductor/any.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/io/json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/policy/sampler.hpp"
@@ -38,6 +37,7 @@
 #include "maestro/trainer/progress.hpp"
 #include "maestro/trainer/trainer.hpp"
 #include "tasks/tasks.hpp"
+#include "train/fingerprint.hpp"
 #include "train/options.hpp"
 
 namespace maestro::examples {
@@ -80,7 +80,7 @@ inline LengthOptions length_options(const TrainOptions& options) {
 }
 
 inline PaperRewards make_rewards(const TrainOptions& options, const Policy& policy) {
-  const bool prefers = std::find(options.rewards.begin(), options.rewards.end(), "preference") != options.rewards.end();
+  const bool prefers = uses(options, "preference");
   if (prefers && options.reward_model.empty()) {
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
   }
@@ -92,57 +92,6 @@ inline PaperRewards make_rewards(const TrainOptions& options, const Policy& poli
                                 Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
                                 PreferenceReward(std::move(preference))),
                       options.rewards);
-}
-
-/// Everything that decides the run's results, as text: a checkpoint of other settings is refused.
-inline std::string fingerprint(const TrainOptions& o, std::size_t prompts) {
-  const TrainerSettings& t = o.trainer;
-  OrderedJson json;
-  json["model"] = o.model;
-  json["reward_model"] = o.reward_model;
-  json["prompts"] = o.prompts.empty() ? "built-in" : o.prompts;
-  json["tasks"] = o.tasks;
-  json["num_prompts"] = prompts;
-  json["seed"] = t.seed;
-  json["prompts_per_step"] = t.prompts_per_step;
-  json["num_generations"] = t.sampling.num_generations;
-  json["max_completion_length"] = t.sampling.max_completion_length;
-  json["temperature"] = t.sampling.temperature;
-  json["top_k"] = t.sampling.top_k;
-  json["top_p"] = t.sampling.top_p;
-  json["min_p"] = t.sampling.min_p;
-  json["learning_rate"] = t.learning_rate;
-  json["schedule"] = schedule_names[static_cast<std::size_t>(t.schedule.kind)];
-  json["warmup_steps"] = t.schedule.warmup_steps;
-  if (t.schedule.kind != ScheduleKind::constant) json["steps"] = t.schedule.total_steps;
-  json["weight_decay"] = t.optimizer.adamw.weight_decay;
-  json["max_grad_norm"] = t.max_grad_norm;
-  json["num_iterations"] = t.num_iterations;
-  json["num_minibatches"] = t.num_minibatches;
-  json["loss_type"] = reduction_names[static_cast<std::size_t>(t.objective.reduction)];
-  json["importance_sampling_level"] = ratio_level_names[static_cast<std::size_t>(t.objective.ratio_level)];
-  json["epsilon"] = {t.objective.epsilon_low, t.objective.epsilon_high};
-  json["delta"] = t.objective.ratio_cap.value_or(0.0);
-  json["beta"] = t.objective.beta;
-  json["kl"] = {kl_estimator_names[static_cast<std::size_t>(t.objective.kl_estimator)],
-                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)]};
-  json["ref_sync_steps"] = t.reference_sync_steps;
-  json["rewards"] = o.rewards;
-  json["proxy_sync_steps"] = o.proxy_sync_steps;
-  json["length_shape"] = {length_choice_names[static_cast<std::size_t>(o.length_shape)], o.length_target};
-  json["scalarization"] = o.scalarization;
-  json["normalise"] = o.normalise;
-  json["conductor"] = o.conductor;
-  const LearnedConductorOptions& c = o.learned;
-  json["conductor_learning_rate"] = c.learning_rate;
-  json["conductor_period"] = c.period;
-  json["conductor_emphasis"] = {emphasis_names[static_cast<std::size_t>(c.emphasis)], c.strength};
-  json["conductor_estimator"] = estimator_names[static_cast<std::size_t>(c.estimator)];
-  json["conductor_baseline"] = static_cast<int>(c.baseline);
-  json["conductor_floor"] = static_cast<int>(c.floor);
-  json["conductor_hidden_scaling"] = static_cast<int>(c.hidden_scaling);
-  json["conductor_entropy_bonus"] = c.entropy_bonus;
-  return json.dump();
 }
 
 inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t prompts) {
@@ -199,7 +148,7 @@ inline int train(const TrainOptions& options, bool terminal) {
   trainer.check_prompts(prompts);
   const CheckpointSettings checkpoint_settings{.folder = options.output + "/checkpoints",
                                                .keep = options.save_total_limit,
-                                               .fingerprint = fingerprint(options, prompts.size())};
+                                               .fingerprint = fingerprint(options, prompts)};
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
   print_plan(options, trainer.policy(), prompts.size());
   if (options.dry_run == DryRun::yes) {

@@ -22,6 +22,7 @@
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/gemm.hpp"
+#include "maestro/core/hash.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/platform.hpp"

@@ -31,20 +31,24 @@ struct Stage {
 
   Stage() {
     fs::create_directories(root);
-    const maestro::examples::Tokenizer tokenizer;
-    auto config = maestro::qwen3_config(tokenizer.vocabulary_size(), 16, 1, 2, 1, 8, 32);
-    config.max_positions = 128;
-    maestro::ModelWeights<float> weights(config);
-    weights.initialise(5);
-    maestro::save_model((root / "base").string(), weights, tokenizer);
-    config.max_positions = 160;
-    maestro::examples::Preferences preferences(config, tokenizer);
-    preferences.initialise(6);
-    maestro::examples::save_reward_model((root / "reward").string(), preferences);
+    write_models(5);
     write_prompts("prompts.jsonl", {"zero", "one", "two", "three"});
   }
   ~Stage() { fs::remove_all(root); }
 
+  /// Both models, with weights drawn from `seed`.
+  void write_models(std::uint64_t seed) const {
+    const maestro::examples::Tokenizer tokenizer;
+    auto config = maestro::qwen3_config(tokenizer.vocabulary_size(), 16, 1, 2, 1, 8, 32);
+    config.max_positions = 128;
+    maestro::ModelWeights<float> weights(config);
+    weights.initialise(seed);
+    maestro::save_model((root / "base").string(), weights, tokenizer);
+    config.max_positions = 160;
+    maestro::examples::Preferences preferences(config, tokenizer);
+    preferences.initialise(seed + 1);
+    maestro::examples::save_reward_model((root / "reward").string(), preferences);
+  }
   /// A prompt file of one line for each reference.
   void write_prompts(const std::string& name, const std::vector<std::string>& references) const {
     std::ofstream file(root / name);

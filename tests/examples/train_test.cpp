@@ -47,4 +47,30 @@ BOOST_AUTO_TEST_CASE(a_dry_run_looks_at_the_checkpoint_there_is) {
   check_refused(stage.train("--dry-run --resume never"), {"--resume auto continues it"});
 }
 
+BOOST_AUTO_TEST_CASE(a_resumed_run_notices_changed_files_and_accepts_moved_ones) {
+  namespace fs = std::filesystem;
+  const Stage stage;
+  const auto run = stage.train("");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  const auto with = [&](const char* option, const char* file) {
+    return stage.train("--dry-run " + std::string(option) + " '" + (stage.root / file).string() + "'");
+  };
+  const auto goes_on = [](const train_program::Result& result) {
+    BOOST_TEST(result.code == 0, result.output);
+    BOOST_TEST(result.output.find("would continue") != std::string::npos, result.output);
+  };
+  fs::rename(stage.root / "prompts.jsonl", stage.root / "moved.jsonl");
+  fs::rename(stage.root / "reward", stage.root / "moved_reward");
+  fs::copy(stage.root / "moved.jsonl", stage.root / "prompts.jsonl");
+  fs::copy(stage.root / "moved_reward", stage.root / "reward");
+  goes_on(stage.train("--dry-run"));
+  goes_on(with("--prompts", "moved.jsonl"));
+  goes_on(with("--reward-model", "moved_reward"));
+
+  stage.write_prompts("prompts.jsonl", {"zero", "one", "two", "four"});
+  check_refused(stage.train("--dry-run"), {"content of the prompts: saved \"fnv1a ", "other settings"});
+  stage.write_models(7);
+  check_refused(with("--prompts", "moved.jsonl"), {"content of --model: saved", "content of --reward-model: saved"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -95,4 +95,25 @@ BOOST_AUTO_TEST_CASE(looking_for_a_checkpoint_changes_nothing) {
   BOOST_CHECK_THROW(maestro::Checkpoints::check_fingerprint(*found, "b"), maestro::BadFile);
 }
 
+BOOST_AUTO_TEST_CASE(a_refusal_names_what_differs) {
+  const Folder folder;
+  auto trainer = tiny::trainer();
+  maestro::Checkpoints checkpoints(folder.settings(R"({"seed": 3, "steps": [1, 2], "old": "x"})"));
+  checkpoints.save(trainer);
+  const auto refusal = [&](const std::string& fingerprint) {
+    try {
+      maestro::Checkpoints::check_fingerprint(checkpoints.newest().value(), fingerprint);
+    } catch (const maestro::BadFile& error) {
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  const std::string message = refusal(R"({"seed": 4, "steps": [1, 2], "new": true})");
+  BOOST_TEST(message.find("\n  seed: saved 3, now 4") != std::string::npos, message);
+  BOOST_TEST(message.find("\n  old: saved \"x\", now nothing") != std::string::npos, message);
+  BOOST_TEST(message.find("\n  new: saved nothing, now true") != std::string::npos, message);
+  BOOST_TEST(message.find("steps") == std::string::npos, message);
+  BOOST_TEST(refusal("plain").find("now:   plain") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

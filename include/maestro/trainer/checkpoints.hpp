@@ -15,6 +15,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
 #include "maestro/io/state.hpp"
 
 namespace maestro {
@@ -22,9 +23,39 @@ namespace maestro {
 struct CheckpointSettings {
   std::string folder;    ///< holds step-00000012/ and so on; made where it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
-  std::string
-      fingerprint{};  ///< whatever decides the run's results (options, data); a checkpoint with another is refused
+  /// Whatever decides the run's results (options, data); a checkpoint with another is refused. Where it is a JSON
+  /// object, the refusal names the keys that differ.
+  std::string fingerprint{};
 };
+
+namespace detail {
+
+/// What differs between two fingerprints, one line each.
+inline std::string fingerprint_difference(const std::string& saved, const std::string& now) {
+  const auto object = [](const std::string& text) {
+    try {
+      return parse_json(text, "fingerprint");
+    } catch (const BadFile&) {
+      return Json();
+    }
+  };
+  const Json a = object(saved);
+  const Json b = object(now);
+  if (!a.is_object() || !b.is_object()) return "\n  saved: " + saved + "\n  now:   " + now;
+  const auto shown = [](const Json& json, const std::string& key) {
+    return json.contains(key) ? dump_json(json.at(key)) : std::string("nothing");
+  };
+  Json keys = a;
+  keys.update(b);
+  std::string lines;
+  for (const auto& [key, value] : keys.items()) {
+    if (a.contains(key) && b.contains(key) && a.at(key) == b.at(key)) continue;
+    lines += "\n  " + key + ": saved " + shown(a, key) + ", now " + shown(b, key);
+  }
+  return lines;
+}
+
+}  // namespace detail
 
 /// Saves and loads the whole state of a trainer: see Trainer::visit_state. Each checkpoint is written to a temporary
 /// folder, synced and renamed; only then are the oldest ones removed, so a crash at any moment loses nothing.
@@ -60,9 +91,8 @@ class Checkpoints {
     reader("fingerprint", found);
     if (found == fingerprint) return;
     throw BadFile(checkpoint +
-                  ": was saved by a run with other settings; use another output folder, or the settings of that run."
-                  "\n  saved: " +
-                  found + "\n  now:   " + fingerprint);
+                  ": was saved by a run with other settings; use another output folder, or the settings of that run." +
+                  detail::fingerprint_difference(found, fingerprint));
   }
 
   /// @throws IoError; the checkpoints there were survive.
