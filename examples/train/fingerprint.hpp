@@ -17,6 +17,7 @@
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "train/options.hpp"
+#include "train/weights.hpp"
 
 namespace maestro::examples {
 
@@ -88,6 +89,12 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   json["scalarization"] = o.scalarization;
   json["normalise"] = o.normalise;
   json["conductor"] = o.conductor;
+  if (o.conductor == "fixed" || o.conductor == "scheduled") json["weights"] = o.weights;
+  if (o.conductor == "scheduled") {
+    const WeightSteps steps(o);
+    json["weights_end"] = o.weights_end;
+    json["weights_steps"] = {steps.first + 1, steps.last + 1};
+  }
   const LearnedConductorOptions& c = o.learned;
   json["conductor_learning_rate"] = c.learning_rate;
   json["conductor_period"] = c.period;

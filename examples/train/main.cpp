@@ -98,6 +98,12 @@ void add_options(cxxopts::Options& options) {
       text(d.scalarization));
   add("normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise));
   add("conductor", "Weights of the rewards: " + maestro::join_names(maestro::conductor_names), text(d.conductor));
+  add("weights", "For --conductor fixed, and the start of scheduled: one for each of --rewards, such as 0.5,0.3,0.2",
+      cxxopts::value<std::vector<double>>());
+  add("weights-end", "The weights that --conductor scheduled moves to, linearly",
+      cxxopts::value<std::vector<double>>());
+  add("weights-start-step", "The last step, from 1, that has --weights", whole(d.weights_start_step));
+  add("weights-end-step", "The first step that has --weights-end; 0: the last of the run", whole(d.weights_end_step));
   add("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate));
   add("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period));
   add("conductor-emphasis", "Map from action to weights: " + maestro::join_names(maestro::emphasis_names),
@@ -168,6 +174,10 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   o.scalarization = text("scalarization");
   o.normalise = text("normalise");
   o.conductor = text("conductor");
+  if (given.count("weights") > 0) o.weights = given["weights"].as<std::vector<double>>();
+  if (given.count("weights-end") > 0) o.weights_end = given["weights-end"].as<std::vector<double>>();
+  o.weights_start_step = static_cast<std::uint32_t>(whole("weights-start-step"));
+  o.weights_end_step = static_cast<std::uint32_t>(whole("weights-end-step"));
   maestro::LearnedConductorOptions& c = o.learned;
   c.learning_rate = real("conductor-learning-rate");
   c.period = static_cast<std::uint32_t>(whole("conductor-period"));

@@ -54,6 +54,10 @@ struct TrainOptions {
   std::string normalise = "none";
   std::string conductor = "linear";
   LearnedConductorOptions learned{};
+  std::vector<double> weights{};         ///< fixed, and scheduled at its start: one for each of `rewards`, in order
+  std::vector<double> weights_end{};     ///< scheduled at its end
+  std::uint32_t weights_start_step = 1;  ///< scheduled: the last step, from 1, that has `weights`
+  std::uint32_t weights_end_step = 0;    ///< scheduled: the first step that has `weights_end`; 0: the run's last
 
   std::uint32_t save_steps = 0;
   std::size_t save_total_limit = 2;

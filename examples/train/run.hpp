@@ -39,6 +39,7 @@
 #include "tasks/tasks.hpp"
 #include "train/fingerprint.hpp"
 #include "train/options.hpp"
+#include "train/weights.hpp"
 
 namespace maestro::examples {
 
@@ -142,7 +143,7 @@ inline int train(const TrainOptions& options, bool terminal) {
   const std::vector<Prompt> prompts = training_prompts(options);
   Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
   PaperRewards rewards = make_rewards(options, policy);
-  const AnyConductor<PaperRewards::size> conductor(options.conductor, {.learned = options.learned});
+  const AnyConductor<PaperRewards::size> conductor(options.conductor, conductor_options(options, rewards.names()));
   const AnyScalarization scalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)});
   Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
   trainer.check_prompts(prompts);

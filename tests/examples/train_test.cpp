@@ -1,8 +1,13 @@
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "examples/train_program.hpp"
+#include "maestro/io/json.hpp"
 
 using train_program::check_refused;
 using train_program::Stage;
@@ -45,6 +50,61 @@ BOOST_AUTO_TEST_CASE(a_dry_run_looks_at_the_checkpoint_there_is) {
   BOOST_TEST(again.output.find("would continue from") != std::string::npos, again.output);
   check_refused(stage.train("--dry-run --seed 4"), {"other settings"});
   check_refused(stage.train("--dry-run --resume never"), {"--resume auto continues it"});
+}
+
+namespace {
+/// The logged weights of a reward, step by step.
+std::vector<double> logged_weights(const Stage& stage, const std::string& reward) {
+  std::vector<double> weights;
+  std::ifstream file(stage.root / "out/metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    weights.push_back(maestro::parse_json(line, "metrics").at("conductor/weight/" + reward).get<double>());
+  }
+  std::filesystem::remove_all(stage.root / "out");
+  return weights;
+}
+
+void check_weights(const std::vector<double>& found, const std::vector<double>& expected) {
+  BOOST_TEST_REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) BOOST_TEST(std::abs(found[i] - expected[i]) < 1e-6);
+}
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(weights_from_the_command_line_reach_their_rewards) {
+  const Stage stage;
+  // Another order than that of all rewards, and some left out.
+  const std::string rewards = "--reward-model '' --rewards length,format,entropy ";
+  auto run = stage.train(rewards + "--conductor fixed --weights 0.5,0.3,-0.2");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  const std::filesystem::path kept = stage.root / "kept.jsonl";
+  std::filesystem::copy(stage.root / "out/metrics.jsonl", kept);
+  check_weights(logged_weights(stage, "length"), {0.5, 0.5});
+  for (const auto& [reward, weight] : {std::pair{"format", 0.3}, {"entropy", -0.2}, {"perplexity", 0.0}}) {
+    std::filesystem::create_directories(stage.root / "out");
+    std::filesystem::copy(kept, stage.root / "out/metrics.jsonl");
+    check_weights(logged_weights(stage, reward), {weight, weight});
+  }
+  run = stage.train(rewards + "--conductor scheduled --weights 1,0,0 --weights-end 0,1,0 --steps 5");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  check_weights(logged_weights(stage, "format"), {0.0, 0.25, 0.5, 0.75, 1.0});
+  run = stage.train(rewards + "--conductor scheduled --weights 1,0,0 --weights-end 0,1,0 --steps 5" +
+                    " --weights-start-step 2 --weights-end-step 4");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  check_weights(logged_weights(stage, "length"), {1.0, 1.0, 0.5, 0.0, 0.0});
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_are_refused) {
+  const Stage stage;
+  const std::string dry = "--dry-run --reward-model '' --rewards length,format --conductor ";
+  check_refused(stage.train(dry + "fixed"), {"--conductor fixed needs --weights"});
+  check_refused(stage.train(dry + "fixed --weights 0.5,0.3,0.2"),
+                {"--weights has 3 weights for 2 rewards", "length,format, in this order"});
+  check_refused(stage.train(dry + "fixed --weights 0,0"), {"all weights are 0"});
+  check_refused(stage.train(dry + "fixed --weights 1e50,1"), {"the weight of length is not finite"});
+  check_refused(stage.train(dry + "scheduled --weights 1,2"), {"--conductor scheduled needs --weights-end"});
+  check_refused(stage.train(dry + "scheduled --weights 1,2 --weights-end 1"), {"--weights-end has 1 weights"});
+  check_refused(stage.train(dry + "scheduled --weights 1,2 --weights-end 2,1 --weights-start-step 2"),
+                {"end at step 2", "start, step 2"});
 }
 
 BOOST_AUTO_TEST_CASE(a_resumed_run_notices_changed_files_and_accepts_moved_ones) {
