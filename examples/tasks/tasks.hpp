@@ -87,6 +87,8 @@ inline std::vector<Prompt> make_prompts(Split split, std::size_t count, std::uin
   if (chosen.empty()) throw BadArgument("tasks: none chosen; known are " + join_names(family_names));
   bool wanted[families] = {};
   for (const std::string& name : chosen) wanted[index_of_name("tasks", name, family_names)] = true;
+  if (count > 0xFFFFFFFFu / families)
+    throw BadArgument("tasks: at most 2^32 / 3 prompts, not " + std::to_string(count));
   std::vector<Prompt> prompts;
   std::set<std::string> seen;
   for (std::uint32_t row = 0; prompts.size() < count; ++row) {

@@ -2,10 +2,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <exception>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +17,7 @@
 #include "common/stop_signal.hpp"
 #include "common/wait_policy.hpp"
 #include "maestro/core/names.hpp"
+#include "train/idle_options.hpp"
 #include "train/options.hpp"
 #include "train/run.hpp"
 
@@ -128,6 +132,13 @@ void add_options(cxxopts::Options& options) {
 
 TrainOptions read_options(const cxxopts::ParseResult& given) {
   const auto whole = [&](const char* name) { return given[name].as<std::size_t>(); };
+  const auto count = [&](const char* name) {
+    const std::size_t value = whole(name);
+    if (value > std::numeric_limits<std::uint32_t>::max()) {
+      throw maestro::BadArgument(std::string("--") + name + " is " + std::to_string(value) + ", it must be below 2^32");
+    }
+    return static_cast<std::uint32_t>(value);
+  };
   const auto real = [&](const char* name) { return given[name].as<double>(); };
   const auto text = [&](const char* name) { return given[name].as<std::string>(); };
   TrainOptions o;
@@ -136,9 +147,9 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   o.prompts = text("prompts");
   o.on_bad_line = choose<maestro::OnBadLine>("--on-bad-line", text("on-bad-line"), bad_line_names);
   o.tasks = given["tasks"].as<std::vector<std::string>>();
-  o.num_prompts = whole("num-prompts");
+  o.num_prompts = count("num-prompts");
   o.output = text("output");
-  o.steps = static_cast<std::uint32_t>(whole("steps"));
+  o.steps = count("steps");
   maestro::TrainerSettings& t = o.trainer;
   t.seed = whole("seed");
   t.prompts_per_step = whole("prompts-per-step");
@@ -161,13 +172,18 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   t.objective.ratio_level = maestro::ratio_level_from_name(text("importance-sampling-level"));
   t.objective.epsilon_low = real("epsilon");
   t.objective.epsilon_high = real("epsilon-high");
-  if (real("delta") != 0.0) t.objective.ratio_cap = real("delta");
+  if (real("delta") != 0.0) {
+    t.objective.ratio_cap = real("delta");
+    if (!(real("delta") > 1.0 + real("epsilon-high"))) {
+      throw maestro::BadArgument("--delta must be above 1 + --epsilon-high, or 0 for no cap");
+    }
+  }
   t.objective.beta = real("beta");
   t.objective.kl_estimator = maestro::kl_estimator_from_name(text("kl-estimator"));
   t.objective.kl_placement = maestro::kl_placement_from_name(text("kl-placement"));
   t.objective.max_completion_length = t.sampling.max_completion_length;
   o.rewards = given["rewards"].as<std::vector<std::string>>();
-  o.proxy_sync_steps = whole("proxy-sync-steps");
+  o.proxy_sync_steps = count("proxy-sync-steps");
   o.length_shape = choose<maestro::examples::LengthChoice>("--length-shape", text("length-shape"),
                                                            maestro::examples::length_choice_names);
   o.length_target = real("length-target");
@@ -176,11 +192,11 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   o.conductor = text("conductor");
   if (given.count("weights") > 0) o.weights = given["weights"].as<std::vector<double>>();
   if (given.count("weights-end") > 0) o.weights_end = given["weights-end"].as<std::vector<double>>();
-  o.weights_start_step = static_cast<std::uint32_t>(whole("weights-start-step"));
-  o.weights_end_step = static_cast<std::uint32_t>(whole("weights-end-step"));
+  o.weights_start_step = count("weights-start-step");
+  o.weights_end_step = count("weights-end-step");
   maestro::LearnedConductorOptions& c = o.learned;
   c.learning_rate = real("conductor-learning-rate");
-  c.period = static_cast<std::uint32_t>(whole("conductor-period"));
+  c.period = count("conductor-period");
   c.emphasis = maestro::emphasis_from_name(text("conductor-emphasis"));
   c.strength = real("conductor-strength");
   c.estimator = maestro::estimator_from_name(text("conductor-estimator"));
@@ -189,11 +205,12 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   c.hidden_scaling =
       choose<maestro::HiddenScaling>("--conductor-hidden-scaling", text("conductor-hidden-scaling"), scaling_names);
   c.entropy_bonus = real("conductor-entropy-bonus");
-  o.save_steps = static_cast<std::uint32_t>(whole("save-steps"));
+  o.save_steps = count("save-steps");
   o.save_total_limit = whole("save-total-limit");
   o.resume = choose<maestro::examples::Resume>("--resume", text("resume"), resume_names);
   o.timings = choose<maestro::LogTimings>("--timings", text("timings"), timing_names);
   o.threads = given["threads"].as<int>();
+  maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");
   o.dry_run = given.count("dry-run") > 0 ? maestro::examples::DryRun::yes : maestro::examples::DryRun::no;
   return o;
 }
@@ -202,7 +219,9 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
 
 int main(int argc, char** argv) {
   maestro::examples::wait_passively(argv);
-  cxxopts::Options options("train", "Trains a language model by GRPO on several rewards whose weights are learned.\n");
+  cxxopts::Options options("train",
+                           "Trains a language model by GRPO on several rewards whose weights are learned. An option "
+                           "that the others\nleave without effect is refused.\n");
   options.set_width(110);
   try {
     add_options(options);
@@ -215,7 +234,9 @@ int main(int argc, char** argv) {
       throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
     }
     maestro::examples::catch_stop_signals();
-    return maestro::examples::train(read_options(given), isatty(STDOUT_FILENO) != 0);
+    const TrainOptions read = read_options(given);
+    maestro::examples::refuse_idle_options(read, [&](const char* name) { return given.count(name) > 0; });
+    return maestro::examples::train(read, isatty(STDOUT_FILENO) != 0);
   } catch (const std::exception& error) {
     std::cerr << "train: " << error.what() << '\n';
     return 2;

@@ -47,7 +47,7 @@ struct TrainOptions {
   TrainerSettings trainer{};
 
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
-  std::size_t proxy_sync_steps = 6;
+  std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
   double length_target = 128.0;  ///< tokens, for LengthChoice::target
   std::string scalarization = "group";

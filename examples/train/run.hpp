@@ -38,6 +38,7 @@
 #include "maestro/trainer/trainer.hpp"
 #include "tasks/tasks.hpp"
 #include "train/fingerprint.hpp"
+#include "train/idle_options.hpp"
 #include "train/options.hpp"
 #include "train/weights.hpp"
 
@@ -57,6 +58,7 @@ inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
     }
     return file.prompts;
   }
+  require(options.num_prompts > 0, "--num-prompts must be at least 1");
   return make_prompts(Split::train, options.num_prompts, options.trainer.seed, options.tasks);
 }
 
@@ -88,8 +90,7 @@ inline PaperRewards make_rewards(const TrainOptions& options, const Policy& poli
   // A preference model that is never called still has to be there: K is the compiler's.
   Preferences preference =
       prefers ? load_reward_model(options.reward_model) : Preferences(policy.config(), policy.tokenizer());
-  return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(
-                                    policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
+  return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(policy, {.sync_steps = options.proxy_sync_steps})),
                                 Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
                                 PreferenceReward(std::move(preference))),
                       options.rewards);
@@ -141,6 +142,7 @@ inline int train(const TrainOptions& options, bool terminal) {
   if (options.threads > 0) set_threads(options.threads);
   validate(options.trainer);
   const std::vector<Prompt> prompts = training_prompts(options);
+  refuse_idle_rewards(options, prompts);
   Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
   PaperRewards rewards = make_rewards(options, policy);
   const AnyConductor<PaperRewards::size> conductor(options.conductor, conductor_options(options, rewards.names()));

@@ -62,6 +62,7 @@ BOOST_AUTO_TEST_CASE(chosen_families_fill_the_count) {
   }
   BOOST_CHECK_THROW(make_prompts(Split::train, 3, 7, std::vector<std::string>{"chess"}), BadArgument);
   BOOST_CHECK_THROW(make_prompts(Split::train, 3, 7, std::vector<std::string>{}), BadArgument);
+  BOOST_CHECK_THROW(make_prompts(Split::train, std::size_t{1} << 32, 7), BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(splits_share_no_content) {

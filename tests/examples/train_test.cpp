@@ -107,6 +107,62 @@ BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_are_refused) {
                 {"end at step 2", "start, step 2"});
 }
 
+BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
+  const Stage stage;
+  const auto refused = [&](const std::string& arguments, const std::string& option, const std::string& why) {
+    check_refused(stage.train("--dry-run " + arguments), {"--" + option + " has no effect", why});
+  };
+  const auto accepted = [&](const std::string& arguments) {
+    const auto run = stage.train("--dry-run " + arguments);
+    BOOST_TEST(run.code == 0, arguments << ": " << run.output);
+  };
+  refused("--tasks story", "tasks", "with --prompts");
+  refused("--num-prompts 5", "num-prompts", "with --prompts");
+  for (const char* option : {"epsilon", "epsilon-high", "delta"}) {
+    refused(std::string("--") + option + " 1.3", option, "every ratio is 1");
+    accepted(std::string("--num-minibatches 2 --") + option + (option == std::string("epsilon") ? " 0.3" : " 1.3"));
+  }
+  refused("--importance-sampling-level sequence", "importance-sampling-level", "every ratio is 1");
+  accepted("--importance-sampling-level sequence --num-iterations 2");
+  refused("--kl-estimator k2", "kl-estimator", "--beta is 0");
+  refused("--ref-sync-steps 3", "ref-sync-steps", "--beta is 0");
+  accepted("--ref-sync-steps 0");
+  accepted("--ref-sync-steps 3 --kl-estimator k2 --beta 0.1");
+  refused("--rewards format", "reward-model", "unless --rewards has preference");
+  accepted("--rewards format --reward-model ''");
+  refused("--rewards preference --proxy-sync-steps 3", "proxy-sync-steps", "unless --rewards has perplexity");
+  refused("--rewards preference --length-shape target", "length-shape", "unless --rewards has length");
+  refused("--length-target 9", "length-target", "without --length-shape target");
+  accepted("--length-shape target --length-target 9");
+  refused("--conductor maestro_paper --conductor-floor mix", "conductor-floor", "take linear");
+  accepted("--conductor maestro_paper");
+  for (const char* conductor : {"equal", "random"}) {
+    refused(std::string("--conductor-period 4 --conductor ") + conductor, "conductor-period", "does not learn");
+  }
+  refused("--conductor-strength 0.4", "conductor-strength", "blended");
+  accepted("--conductor-strength 0.4 --conductor-emphasis blended_policy --conductor mlp");
+  refused("--weights 1,1,1,1,1", "weights", "without --conductor fixed");
+  refused("--conductor fixed --weights 1,1,1,1,1 --weights-end-step 2", "weights-end-step", "scheduled");
+  check_refused(stage.train("--dry-run --conductor chess --conductor-period 4"), {"unknown name 'chess'"});
+}
+
+BOOST_AUTO_TEST_CASE(values_that_cannot_be_meant_are_refused) {
+  const Stage stage;
+  for (const char* option : {"steps", "save-steps", "proxy-sync-steps", "conductor-period"}) {
+    check_refused(stage.train(std::string("--dry-run --") + option + " 4294967298"),
+                  {std::string("--") + option + " is 4294967298", "below 2^32"});
+  }
+  check_refused(stage.bare("--dry-run --num-prompts 4294967298"), {"--num-prompts is 4294967298"});
+  check_refused(stage.bare("--dry-run --num-prompts 0"), {"--num-prompts must be at least 1"});
+  check_refused(stage.train("--dry-run --threads -2"), {"--threads"});
+  check_refused(stage.train("--dry-run --num-iterations 2 --delta 1.1"), {"--delta must be above"});
+  stage.write_prompts("plain.jsonl", {"", ""});
+  const std::string plain = "--dry-run --reward-model '' --prompts '" + (stage.root / "plain.jsonl").string() + "' ";
+  check_refused(stage.train(plain + "--rewards perplexity,format"), {"no prompt has one", "--rewards"});
+  check_refused(stage.train(plain + "--rewards length --length-shape reference"), {"no prompt has one", "overlong"});
+  BOOST_TEST(stage.train(plain + "--rewards length,format").code == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_resumed_run_notices_changed_files_and_accepts_moved_ones) {
   namespace fs = std::filesystem;
   const Stage stage;
