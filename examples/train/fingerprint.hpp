@@ -81,7 +81,8 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   json["delta"] = t.objective.ratio_cap.value_or(0.0);
   json["beta"] = t.objective.beta;
   json["kl"] = {kl_estimator_names[static_cast<std::size_t>(t.objective.kl_estimator)],
-                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)]};
+                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)],
+                kl_correction_names[static_cast<std::size_t>(t.objective.kl_correction)]};
   json["ref_sync_steps"] = t.reference_sync_steps;
   json["rewards"] = o.rewards;
   json["proxy_sync_steps"] = o.proxy_sync_steps;

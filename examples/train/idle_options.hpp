@@ -39,6 +39,9 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(on_policy && t.objective.ratio_cap, {"delta"}, ratio);
   refuse(on_policy && !corrected, {"importance-sampling-level"}, ratio);
   refuse(t.objective.beta == 0.0, {"kl-estimator", "kl-placement"}, "while --beta is 0");
+  const bool corrects = t.objective.kl_correction != KlCorrection::none;
+  refuse(corrects && t.objective.beta == 0.0, {"kl-correction"}, "while --beta is 0");
+  refuse(corrects && t.objective.kl_placement != KlPlacement::loss, {"kl-correction"}, "without --kl-placement loss");
   refuse(t.objective.beta == 0.0 && t.reference_sync_steps > 0, {"ref-sync-steps"}, "while --beta is 0");
 
   refuse(!uses(o, "preference") && !o.reward_model.empty(), {"reward-model"}, "unless --rewards has preference");

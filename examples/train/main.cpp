@@ -89,8 +89,9 @@ void add_options(cxxopts::Options& options) {
   add("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high));
   add("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0));
   add("beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta));
-  add("kl-estimator", "k1 (in the reward only), k2, k3", text("k3"));
+  add("kl-estimator", "k1 (in the reward, or with --kl-correction ratio), k2, k3", text("k3"));
   add("kl-placement", "loss, reward", text("loss"));
+  add("kl-correction", "What multiplies the KL of the loss: none, ratio (to the policy that generated)", text("none"));
   add("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
   group = "Rewards and their weights";
   add("rewards", "Active rewards", list("perplexity,format,entropy,length,preference"));
@@ -181,6 +182,7 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   t.objective.beta = real("beta");
   t.objective.kl_estimator = maestro::kl_estimator_from_name(text("kl-estimator"));
   t.objective.kl_placement = maestro::kl_placement_from_name(text("kl-placement"));
+  t.objective.kl_correction = maestro::kl_correction_from_name(text("kl-correction"));
   t.objective.max_completion_length = t.sampling.max_completion_length;
   o.rewards = given["rewards"].as<std::vector<std::string>>();
   o.proxy_sync_steps = count("proxy-sync-steps");

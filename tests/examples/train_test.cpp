@@ -125,6 +125,10 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   refused("--importance-sampling-level sequence", "importance-sampling-level", "every ratio is 1");
   accepted("--importance-sampling-level sequence --num-iterations 2");
   refused("--kl-estimator k2", "kl-estimator", "--beta is 0");
+  refused("--kl-correction ratio", "kl-correction", "--beta is 0");
+  refused("--kl-correction ratio --beta 0.1 --kl-placement reward", "kl-correction", "without --kl-placement loss");
+  accepted("--kl-correction ratio --beta 0.1");
+  accepted("--kl-correction ratio --beta 0.1 --importance-sampling-level sequence");
   refused("--ref-sync-steps 3", "ref-sync-steps", "--beta is 0");
   accepted("--ref-sync-steps 0");
   accepted("--ref-sync-steps 3 --kl-estimator k2 --beta 0.1");
@@ -144,6 +148,17 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   refused("--weights 1,1,1,1,1", "weights", "without --conductor fixed");
   refused("--conductor fixed --weights 1,1,1,1,1 --weights-end-step 2", "weights-end-step", "scheduled");
   check_refused(stage.train("--dry-run --conductor chess --conductor-period 4"), {"unknown name 'chess'"});
+}
+
+BOOST_AUTO_TEST_CASE(the_kl_correction_reaches_the_objective) {
+  const Stage stage;
+  // k1 in the loss has no expected gradient unless the ratio multiplies it, which the objective knows.
+  check_refused(stage.train("--dry-run --beta 0.1 --kl-estimator k1"), {"kl_correction ratio"});
+  const auto run = stage.train("--beta 0.1 --kl-estimator k1 --kl-correction ratio");
+  BOOST_TEST(run.code == 0, run.output);
+  check_refused(stage.train("--dry-run --beta 0.1 --kl-estimator k3 --kl-correction none"),
+                {"kl: saved [\"k1\",\"loss\",\"ratio\"], now [\"k3\",\"loss\",\"none\"]"});
+  check_refused(stage.train("--dry-run --beta 0.1 --kl-correction half"), {"unknown name 'half'", "none, ratio"});
 }
 
 BOOST_AUTO_TEST_CASE(values_that_cannot_be_meant_are_refused) {
