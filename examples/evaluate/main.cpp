@@ -5,16 +5,14 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/types.hpp"
 #include "common/wait_policy.hpp"
+#include "evaluate/conductor_kl.hpp"
 #include "evaluation/held_out_judge.hpp"
-#include "maestro/io/file.hpp"
-#include "maestro/io/json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/trainer/evaluation.hpp"
@@ -34,21 +32,6 @@ struct Candidate {
   Evaluation held_out{};
   Evaluation by_hand{};
 };
-
-/// The Conductor's KL(mean q || uniform), mean over the run's last tenth; nullopt where nothing was logged.
-std::optional<double> conductor_kl(const std::string& path) {
-  if (path.empty() || !maestro::path_exists(path)) return std::nullopt;
-  std::vector<double> values;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const maestro::Json record = maestro::parse_json(line, path);
-    const auto found = record.find("conductor/kl_to_uniform");
-    if (found != record.end() && found->is_number()) values.push_back(found->get<double>());
-  }
-  if (values.empty()) return std::nullopt;
-  const std::size_t last = std::max<std::size_t>(values.size() / 10, 1);
-  return maestro::moments_of(values.data() + (values.size() - last), last).mean;
-}
 
 std::string cell(const maestro::Interval& interval) {
   char text[64];
@@ -70,12 +53,7 @@ void print_table(std::ostream& out, const std::vector<Candidate>& candidates) {
     char rest[96];
     std::snprintf(rest, sizeof rest, " %.1f |", c.held_out.mean_length);
     out << ' ' << cell(c.held_out.overall) << " | " << cell(c.by_hand.overall) << " |" << rest;
-    if (const auto kl = conductor_kl(c.metrics)) {
-      std::snprintf(rest, sizeof rest, " %.3f |", *kl);
-      out << rest << '\n';
-    } else {
-      out << " - |\n";
-    }
+    out << ' ' << maestro::examples::conductor_kl_cell(maestro::examples::conductor_kl(c.metrics)) << " |\n";
   }
 }
 
@@ -152,7 +130,10 @@ int run(const cxxopts::ParseResult& given) {
 
 int main(int argc, char** argv) {
   maestro::examples::wait_briefly(argv);
-  cxxopts::Options options("evaluate", "Scores models on held-out prompts and prints a table.\n");
+  cxxopts::Options options("evaluate",
+                           "Scores models on held-out prompts and prints a table. KL(q, uniform) is that of the "
+                           "Conductor's\nmean action probabilities over the run's last tenth; under 0.05 it has not "
+                           "learned to prefer a reward.\n");
   options.set_width(110);
   auto add = options.add_options();
   add("base", "Folder of the untrained model", cxxopts::value<std::string>());

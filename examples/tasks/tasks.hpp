@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <set>
 #include <span>
 #include <string>
@@ -20,6 +21,8 @@
 #include "emotion.hpp"
 #include "faults.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/hash.hpp"
+#include "maestro/core/names.hpp"
 #include "maestro/data/prompt.hpp"
 #include "story.hpp"
 
@@ -35,8 +38,7 @@ inline constexpr std::string_view family_names[families] = {Arithmetic::task, St
 
 /// The split that owns a content, by its hash (FNV-1a, then a finaliser): 70 % train, 10 % dev, 20 % held out.
 inline Split split_of(std::string_view content) {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  for (const char c : content) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  std::uint64_t hash = fnv1a(content);
   hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDu;
   hash ^= hash >> 33;
   const std::uint64_t slot = hash % 10;
@@ -76,22 +78,36 @@ inline Prompt prompt_of(const Exercise& exercise, std::int64_t row) {
   return prompt;
 }
 
-/// `count` prompts of a split, the families in turn, `row` from 0. No text comes twice while a thousand redraws find
-/// a new one, so a small evaluation set has no repetitions. Every text ends in a newline.
-inline std::vector<Prompt> make_prompts(Split split, std::size_t count, std::uint64_t seed) {
+/// `count` prompts of a split, the chosen families in turn (in the order of family_names), `row` from 0. No text comes
+/// twice while a thousand redraws find a new one, so a small evaluation set has no repetitions. Every text ends in a
+/// newline. The prompts of a family are the same, in the same order, whichever others are chosen.
+/// @throws BadArgument for a name that is no family, or when none is given.
+inline std::vector<Prompt> make_prompts(Split split, std::size_t count, std::uint64_t seed,
+                                        std::span<const std::string> chosen) {
+  if (chosen.empty()) throw BadArgument("tasks: none chosen; known are " + join_names(family_names));
+  bool wanted[families] = {};
+  for (const std::string& name : chosen) wanted[index_of_name("tasks", name, family_names)] = true;
+  if (count > 0xFFFFFFFFu / families)
+    throw BadArgument("tasks: at most 2^32 / 3 prompts, not " + std::to_string(count));
   std::vector<Prompt> prompts;
   std::set<std::string> seen;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto row = static_cast<std::uint32_t>(i);
+  for (std::uint32_t row = 0; prompts.size() < count; ++row) {
+    if (!wanted[row % families]) continue;
     Prompt prompt;
     for (std::uint32_t retry = 0; retry < 1000; ++retry) {
       const auto use = static_cast<std::uint32_t>(DataUse::prompts) + static_cast<std::uint32_t>(split);
-      prompt = prompt_of(draw_exercise(split, seed, use, row, retry * 1000), static_cast<std::int64_t>(i));
+      prompt = prompt_of(draw_exercise(split, seed, use, row, retry * 1000), static_cast<std::int64_t>(prompts.size()));
       if (seen.insert(prompt.text).second) break;
     }
     prompts.push_back(std::move(prompt));
   }
   return prompts;
+}
+
+/// As above, of all families.
+inline std::vector<Prompt> make_prompts(Split split, std::size_t count, std::uint64_t seed) {
+  const std::vector<std::string> all(std::begin(family_names), std::end(family_names));
+  return make_prompts(split, count, seed, all);
 }
 
 /// A prompt with a response, and what is wrong with it.

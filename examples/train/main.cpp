@@ -2,10 +2,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <exception>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +17,7 @@
 #include "common/stop_signal.hpp"
 #include "common/wait_policy.hpp"
 #include "maestro/core/names.hpp"
+#include "train/idle_options.hpp"
 #include "train/options.hpp"
 #include "train/run.hpp"
 
@@ -60,7 +64,7 @@ void add_options(cxxopts::Options& options) {
   add("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""));
   add("on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"));
   add("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"));
-  add("num-prompts", "Prompts drawn from the task families", whole(d.num_prompts));
+  add("num-prompts", "Prompts drawn from the families of --tasks, in turn", whole(d.num_prompts));
   add("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
   group = "Sampling";
   add("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations));
@@ -85,8 +89,9 @@ void add_options(cxxopts::Options& options) {
   add("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high));
   add("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0));
   add("beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta));
-  add("kl-estimator", "k1 (in the reward only), k2, k3", text("k3"));
+  add("kl-estimator", "k1 (in the reward, or with --kl-correction ratio), k2, k3", text("k3"));
   add("kl-placement", "loss, reward", text("loss"));
+  add("kl-correction", "What multiplies the KL of the loss: none, ratio (to the policy that generated)", text("none"));
   add("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
   group = "Rewards and their weights";
   add("rewards", "Active rewards", list("perplexity,format,entropy,length,preference"));
@@ -98,6 +103,12 @@ void add_options(cxxopts::Options& options) {
       text(d.scalarization));
   add("normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise));
   add("conductor", "Weights of the rewards: " + maestro::join_names(maestro::conductor_names), text(d.conductor));
+  add("weights", "For --conductor fixed, and the start of scheduled: one for each of --rewards, such as 0.5,0.3,0.2",
+      cxxopts::value<std::vector<double>>());
+  add("weights-end", "The weights that --conductor scheduled moves to, linearly",
+      cxxopts::value<std::vector<double>>());
+  add("weights-start-step", "The last step, from 1, that has --weights", whole(d.weights_start_step));
+  add("weights-end-step", "The first step that has --weights-end; 0: the last of the run", whole(d.weights_end_step));
   add("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate));
   add("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period));
   add("conductor-emphasis", "Map from action to weights: " + maestro::join_names(maestro::emphasis_names),
@@ -115,12 +126,20 @@ void add_options(cxxopts::Options& options) {
   add("save-total-limit", "Checkpoints kept", whole(d.save_total_limit));
   add("resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"));
   add("timings", "record, omit (for byte-identical metrics)", text("record"));
-  add("dry-run", "Check options, files and sizes, print the plan, do not train");
+  add("dry-run",
+      "Check all that a run would refuse at its start (options, files, every prompt's size), print the plan");
   add("help", "This text");
 }
 
 TrainOptions read_options(const cxxopts::ParseResult& given) {
   const auto whole = [&](const char* name) { return given[name].as<std::size_t>(); };
+  const auto count = [&](const char* name) {
+    const std::size_t value = whole(name);
+    if (value > std::numeric_limits<std::uint32_t>::max()) {
+      throw maestro::BadArgument(std::string("--") + name + " is " + std::to_string(value) + ", it must be below 2^32");
+    }
+    return static_cast<std::uint32_t>(value);
+  };
   const auto real = [&](const char* name) { return given[name].as<double>(); };
   const auto text = [&](const char* name) { return given[name].as<std::string>(); };
   TrainOptions o;
@@ -129,9 +148,9 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   o.prompts = text("prompts");
   o.on_bad_line = choose<maestro::OnBadLine>("--on-bad-line", text("on-bad-line"), bad_line_names);
   o.tasks = given["tasks"].as<std::vector<std::string>>();
-  o.num_prompts = whole("num-prompts");
+  o.num_prompts = count("num-prompts");
   o.output = text("output");
-  o.steps = static_cast<std::uint32_t>(whole("steps"));
+  o.steps = count("steps");
   maestro::TrainerSettings& t = o.trainer;
   t.seed = whole("seed");
   t.prompts_per_step = whole("prompts-per-step");
@@ -154,22 +173,32 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   t.objective.ratio_level = maestro::ratio_level_from_name(text("importance-sampling-level"));
   t.objective.epsilon_low = real("epsilon");
   t.objective.epsilon_high = real("epsilon-high");
-  if (real("delta") != 0.0) t.objective.ratio_cap = real("delta");
+  if (real("delta") != 0.0) {
+    t.objective.ratio_cap = real("delta");
+    if (!(real("delta") > 1.0 + real("epsilon-high"))) {
+      throw maestro::BadArgument("--delta must be above 1 + --epsilon-high, or 0 for no cap");
+    }
+  }
   t.objective.beta = real("beta");
   t.objective.kl_estimator = maestro::kl_estimator_from_name(text("kl-estimator"));
   t.objective.kl_placement = maestro::kl_placement_from_name(text("kl-placement"));
+  t.objective.kl_correction = maestro::kl_correction_from_name(text("kl-correction"));
   t.objective.max_completion_length = t.sampling.max_completion_length;
   o.rewards = given["rewards"].as<std::vector<std::string>>();
-  o.proxy_sync_steps = whole("proxy-sync-steps");
+  o.proxy_sync_steps = count("proxy-sync-steps");
   o.length_shape = choose<maestro::examples::LengthChoice>("--length-shape", text("length-shape"),
                                                            maestro::examples::length_choice_names);
   o.length_target = real("length-target");
   o.scalarization = text("scalarization");
   o.normalise = text("normalise");
   o.conductor = text("conductor");
+  if (given.count("weights") > 0) o.weights = given["weights"].as<std::vector<double>>();
+  if (given.count("weights-end") > 0) o.weights_end = given["weights-end"].as<std::vector<double>>();
+  o.weights_start_step = count("weights-start-step");
+  o.weights_end_step = count("weights-end-step");
   maestro::LearnedConductorOptions& c = o.learned;
   c.learning_rate = real("conductor-learning-rate");
-  c.period = static_cast<std::uint32_t>(whole("conductor-period"));
+  c.period = count("conductor-period");
   c.emphasis = maestro::emphasis_from_name(text("conductor-emphasis"));
   c.strength = real("conductor-strength");
   c.estimator = maestro::estimator_from_name(text("conductor-estimator"));
@@ -178,11 +207,12 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   c.hidden_scaling =
       choose<maestro::HiddenScaling>("--conductor-hidden-scaling", text("conductor-hidden-scaling"), scaling_names);
   c.entropy_bonus = real("conductor-entropy-bonus");
-  o.save_steps = static_cast<std::uint32_t>(whole("save-steps"));
+  o.save_steps = count("save-steps");
   o.save_total_limit = whole("save-total-limit");
   o.resume = choose<maestro::examples::Resume>("--resume", text("resume"), resume_names);
   o.timings = choose<maestro::LogTimings>("--timings", text("timings"), timing_names);
   o.threads = given["threads"].as<int>();
+  maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");
   o.dry_run = given.count("dry-run") > 0 ? maestro::examples::DryRun::yes : maestro::examples::DryRun::no;
   return o;
 }
@@ -191,7 +221,9 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
 
 int main(int argc, char** argv) {
   maestro::examples::wait_briefly(argv);
-  cxxopts::Options options("train", "Trains a language model by GRPO on several rewards whose weights are learned.\n");
+  cxxopts::Options options("train",
+                           "Trains a language model by GRPO on several rewards whose weights are learned. An option "
+                           "that the others\nleave without effect is refused.\n");
   options.set_width(110);
   try {
     add_options(options);
@@ -204,7 +236,9 @@ int main(int argc, char** argv) {
       throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
     }
     maestro::examples::catch_stop_signals();
-    return maestro::examples::train(read_options(given), isatty(STDOUT_FILENO) != 0);
+    const TrainOptions read = read_options(given);
+    maestro::examples::refuse_idle_options(read, [&](const char* name) { return given.count(name) > 0; });
+    return maestro::examples::train(read, isatty(STDOUT_FILENO) != 0);
   } catch (const std::exception& error) {
     std::cerr << "train: " << error.what() << '\n';
     return 2;

@@ -3,6 +3,7 @@
 /// @file
 /// The command line of `train` as a struct.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -39,20 +40,24 @@ struct TrainOptions {
   std::string prompts;                                  ///< JSONL file; empty: the built-in task families
   OnBadLine on_bad_line = OnBadLine::stop;
   std::vector<std::string> tasks{"arithmetic", "story", "emotion"};
-  std::size_t num_prompts = 768;  ///< training prompts drawn from the task families
+  std::size_t num_prompts = 768;  ///< training prompts, of `tasks` in turn
   std::string output = "runs/train";
 
   std::uint32_t steps = 100;
   TrainerSettings trainer{};
 
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
-  std::size_t proxy_sync_steps = 6;
+  std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
   double length_target = 128.0;  ///< tokens, for LengthChoice::target
   std::string scalarization = "group";
   std::string normalise = "none";
   std::string conductor = "linear";
   LearnedConductorOptions learned{};
+  std::vector<double> weights{};         ///< fixed, and scheduled at its start: one for each of `rewards`, in order
+  std::vector<double> weights_end{};     ///< scheduled at its end
+  std::uint32_t weights_start_step = 1;  ///< scheduled: the last step, from 1, that has `weights`
+  std::uint32_t weights_end_step = 0;    ///< scheduled: the first step that has `weights_end`; 0: the run's last
 
   std::uint32_t save_steps = 0;
   std::size_t save_total_limit = 2;
@@ -61,5 +66,10 @@ struct TrainOptions {
   int threads = 0;  ///< 0: as many as the machine has
   DryRun dry_run = DryRun::no;
 };
+
+/// Whether --rewards names this reward.
+inline bool uses(const TrainOptions& options, std::string_view reward) {
+  return std::find(options.rewards.begin(), options.rewards.end(), reward) != options.rewards.end();
+}
 
 }  // namespace maestro::examples

@@ -3,6 +3,8 @@
 /// @file
 /// A training run composed from command-line options: model, rewards, Conductor and scalarization chosen at run time.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -17,7 +19,6 @@
 #include "common/types.hpp"
 #include "maestro/conductor/any.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/io/json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/policy/sampler.hpp"
@@ -36,7 +37,10 @@
 #include "maestro/trainer/progress.hpp"
 #include "maestro/trainer/trainer.hpp"
 #include "tasks/tasks.hpp"
+#include "train/fingerprint.hpp"
+#include "train/idle_options.hpp"
 #include "train/options.hpp"
+#include "train/weights.hpp"
 
 namespace maestro::examples {
 
@@ -45,7 +49,7 @@ using PreferenceReward = Preference<Preferences>;
 /// The paper's five rewards, of which --rewards chooses.
 using PaperRewards = ActiveRewards<PerplexityReward, Format, Entropy, Length, PreferenceReward>;
 
-/// The training prompts: those of a file, or of the built-in task families.
+/// The training prompts: those of a file, or of the built-in task families that --tasks names.
 inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
   if (!options.prompts.empty()) {
     const PromptFile file = load_prompts(options.prompts, options.on_bad_line);
@@ -54,18 +58,8 @@ inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
     }
     return file.prompts;
   }
-  for (const std::string& task : options.tasks) {
-    if (std::find(std::begin(family_names), std::end(family_names), task) == std::end(family_names)) {
-      throw BadArgument("--tasks: '" + task + "' is unknown; there are arithmetic, story, emotion");
-    }
-  }
-  std::vector<Prompt> prompts;
-  for (Prompt& prompt : make_prompts(Split::train, options.num_prompts, options.trainer.seed)) {
-    if (std::find(options.tasks.begin(), options.tasks.end(), prompt.task) != options.tasks.end()) {
-      prompts.push_back(std::move(prompt));
-    }
-  }
-  return prompts;
+  require(options.num_prompts > 0, "--num-prompts must be at least 1");
+  return make_prompts(Split::train, options.num_prompts, options.trainer.seed, options.tasks);
 }
 
 /// The length reward that --length-shape names.
@@ -89,69 +83,17 @@ inline LengthOptions length_options(const TrainOptions& options) {
 }
 
 inline PaperRewards make_rewards(const TrainOptions& options, const Policy& policy) {
-  const bool prefers = std::find(options.rewards.begin(), options.rewards.end(), "preference") != options.rewards.end();
+  const bool prefers = uses(options, "preference");
   if (prefers && options.reward_model.empty()) {
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
   }
   // A preference model that is never called still has to be there: K is the compiler's.
   Preferences preference =
       prefers ? load_reward_model(options.reward_model) : Preferences(policy.config(), policy.tokenizer());
-  return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(
-                                    policy, {.sync_steps = static_cast<std::uint32_t>(options.proxy_sync_steps)})),
+  return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(policy, {.sync_steps = options.proxy_sync_steps})),
                                 Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
                                 PreferenceReward(std::move(preference))),
                       options.rewards);
-}
-
-/// Everything that decides the run's results, as text: a checkpoint of other settings is refused.
-inline std::string fingerprint(const TrainOptions& o, std::size_t prompts) {
-  const TrainerSettings& t = o.trainer;
-  OrderedJson json;
-  json["model"] = o.model;
-  json["reward_model"] = o.reward_model;
-  json["prompts"] = o.prompts.empty() ? "built-in" : o.prompts;
-  json["tasks"] = o.tasks;
-  json["num_prompts"] = prompts;
-  json["seed"] = t.seed;
-  json["prompts_per_step"] = t.prompts_per_step;
-  json["num_generations"] = t.sampling.num_generations;
-  json["max_completion_length"] = t.sampling.max_completion_length;
-  json["temperature"] = t.sampling.temperature;
-  json["top_k"] = t.sampling.top_k;
-  json["top_p"] = t.sampling.top_p;
-  json["min_p"] = t.sampling.min_p;
-  json["learning_rate"] = t.learning_rate;
-  json["schedule"] = schedule_names[static_cast<std::size_t>(t.schedule.kind)];
-  json["warmup_steps"] = t.schedule.warmup_steps;
-  if (t.schedule.kind != ScheduleKind::constant) json["steps"] = t.schedule.total_steps;
-  json["weight_decay"] = t.optimizer.adamw.weight_decay;
-  json["max_grad_norm"] = t.max_grad_norm;
-  json["num_iterations"] = t.num_iterations;
-  json["num_minibatches"] = t.num_minibatches;
-  json["loss_type"] = reduction_names[static_cast<std::size_t>(t.objective.reduction)];
-  json["importance_sampling_level"] = ratio_level_names[static_cast<std::size_t>(t.objective.ratio_level)];
-  json["epsilon"] = {t.objective.epsilon_low, t.objective.epsilon_high};
-  json["delta"] = t.objective.ratio_cap.value_or(0.0);
-  json["beta"] = t.objective.beta;
-  json["kl"] = {kl_estimator_names[static_cast<std::size_t>(t.objective.kl_estimator)],
-                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)]};
-  json["ref_sync_steps"] = t.reference_sync_steps;
-  json["rewards"] = o.rewards;
-  json["proxy_sync_steps"] = o.proxy_sync_steps;
-  json["length_shape"] = {length_choice_names[static_cast<std::size_t>(o.length_shape)], o.length_target};
-  json["scalarization"] = o.scalarization;
-  json["normalise"] = o.normalise;
-  json["conductor"] = o.conductor;
-  const LearnedConductorOptions& c = o.learned;
-  json["conductor_learning_rate"] = c.learning_rate;
-  json["conductor_period"] = c.period;
-  json["conductor_emphasis"] = {emphasis_names[static_cast<std::size_t>(c.emphasis)], c.strength};
-  json["conductor_estimator"] = estimator_names[static_cast<std::size_t>(c.estimator)];
-  json["conductor_baseline"] = static_cast<int>(c.baseline);
-  json["conductor_floor"] = static_cast<int>(c.floor);
-  json["conductor_hidden_scaling"] = static_cast<int>(c.hidden_scaling);
-  json["conductor_entropy_bonus"] = c.entropy_bonus;
-  return json.dump();
 }
 
 inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t prompts) {
@@ -169,31 +111,57 @@ inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t 
             << o.output << '\n';
 }
 
+/// @throws IoError where the output folder could not be made.
+inline void check_output(const std::string& output) {
+  std::filesystem::path place = std::filesystem::absolute(output);
+  while (!std::filesystem::exists(place) && place.has_relative_path()) place = place.parent_path();
+  if (!std::filesystem::is_directory(place)) throw IoError("--output " + output + ": " + place.string() + " is a file");
+  if (::access(place.c_str(), W_OK) != 0) throw IoError("--output " + output + ": " + place.string() + " is read-only");
+}
+
+/// @throws BadArgument where --resume does not allow the checkpoint that there is.
+inline void check_resume(const TrainOptions& options, const std::optional<std::string>& checkpoint) {
+  if (!checkpoint || options.resume != Resume::never) return;
+  throw BadArgument(options.output +
+                    " holds the checkpoint of an earlier run; --resume auto continues it, another "
+                    "--output starts afresh");
+}
+
+/// What a run would still check before its first step; writes nothing.
+inline void check_folder(const TrainOptions& options, const CheckpointSettings& settings) {
+  check_output(options.output);
+  const auto checkpoint = Checkpoints::newest_in(settings.folder);
+  check_resume(options, checkpoint);
+  if (!checkpoint) return;
+  Checkpoints::check_fingerprint(*checkpoint, settings.fingerprint);
+  std::cout << "the run would continue from " << *checkpoint << '\n';
+}
+
 /// Runs the training that the options describe; the exit code of the program.
 inline int train(const TrainOptions& options, bool terminal) {
   if (options.threads > 0) set_threads(options.threads);
   validate(options.trainer);
-  check(options.trainer.sampling);
   const std::vector<Prompt> prompts = training_prompts(options);
+  refuse_idle_rewards(options, prompts);
   Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
   PaperRewards rewards = make_rewards(options, policy);
-  const AnyConductor<PaperRewards::size> conductor(options.conductor, {.learned = options.learned});
+  const AnyConductor<PaperRewards::size> conductor(options.conductor, conductor_options(options, rewards.names()));
   const AnyScalarization scalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)});
-  print_plan(options, policy, prompts.size());
+  Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
+  trainer.check_prompts(prompts);
+  const CheckpointSettings checkpoint_settings{.folder = options.output + "/checkpoints",
+                                               .keep = options.save_total_limit,
+                                               .fingerprint = fingerprint(options, prompts)};
+  require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
+  print_plan(options, trainer.policy(), prompts.size());
   if (options.dry_run == DryRun::yes) {
-    std::cout << "dry run: everything fits together; nothing was trained\n";
+    check_folder(options, checkpoint_settings);
+    std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
     return 0;
   }
 
-  Checkpoints checkpoints({.folder = options.output + "/checkpoints",
-                           .keep = options.save_total_limit,
-                           .fingerprint = fingerprint(options, prompts.size())});
-  if (options.resume == Resume::never && checkpoints.newest()) {
-    throw BadArgument(options.output +
-                      " holds the checkpoint of an earlier run; --resume auto continues it, another "
-                      "--output starts afresh");
-  }
-  Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
+  Checkpoints checkpoints(checkpoint_settings);
+  check_resume(options, checkpoints.newest());
   if (checkpoints.resume(trainer)) std::cout << "resumed after step " << trainer.steps_done() << '\n';
   const std::string metrics_path = options.output + "/metrics.jsonl";
   const std::string samples_path = options.output + "/samples.jsonl";

@@ -25,6 +25,7 @@
 #include "maestro/core/gemm_kernels.hpp"
 #include "maestro/core/gemm_native.hpp"
 #include "maestro/core/gemm_product.hpp"
+#include "maestro/core/hash.hpp"
 #include "maestro/core/isa.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/packed_matrix.hpp"

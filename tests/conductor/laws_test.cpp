@@ -52,7 +52,7 @@ void check_laws(C conductor) {
       }
       BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
     }
-    BOOST_TEST(kl_to_uniform(decision) >= 0.0);
+    BOOST_TEST(kl_to_uniform(decision, batch.rewards) >= 0.0);
     const auto advantages = centred_advantages(batch, decision);
     const auto counterfactuals = centred_counterfactuals(batch, decision);
     conductor.observe({.decision = decision,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conductor/support.hpp"
+#include "maestro/conductor/fixed.hpp"
 
 using namespace maestro;
 using namespace conductor_test;
@@ -43,7 +44,7 @@ double learn_bandit(Conductor conductor, std::uint32_t steps) {
     if (step == steps) {
       const Decision decision = conductor.decide(batch.view());
       for (std::size_t i = 0; i < 16; ++i) right += double{decision.probabilities(i, i / 4 % 2)} / 16.0;
-      BOOST_TEST(kl_to_uniform(decision) > 0.05);
+      BOOST_TEST(kl_to_uniform(decision, batch.rewards) > 0.05);
       Matrix<float> soft(16, 3);
       conductor.weights(batch.hidden.view(), soft);
       for (std::size_t i = 0; i < 16; ++i) {
@@ -124,6 +125,22 @@ BOOST_AUTO_TEST_CASE(actions_depend_on_their_key_alone) {
   BOOST_TEST(moved_step > 0);
   BOOST_TEST(moved_seed > 0);
   BOOST_TEST(moved_row > 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_data_row_that_comes_again_draws_anew) {
+  Batch batch({8, 8, 8}, 5, 3);
+  batch.rows[2] = batch.rows[0];
+  const auto repeats = [&](auto conductor) {
+    const Decision decision = conductor.decide(batch.view());
+    bool same = true;
+    for (std::size_t i = 0; i < 8; ++i) {
+      for (std::size_t k = 0; k < 3; ++k) same = same && decision.weights(i, k) == decision.weights(16 + i, k);
+    }
+    return same;
+  };
+  BOOST_TEST(!repeats(LinearConductor<3>()));
+  BOOST_TEST(!repeats(RandomWeights<3>()));
+  BOOST_TEST(!repeats(RandomWeights<3>({.sharing = RandomSharing::per_prompt})));
 }
 
 BOOST_AUTO_TEST_CASE(missing_rewards_mask_their_action) {

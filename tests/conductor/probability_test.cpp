@@ -5,9 +5,13 @@
 #include <cmath>
 #include <vector>
 
+#include "conductor/support.hpp"
 #include "maestro/conductor/emphasis.hpp"
+#include "maestro/conductor/fixed.hpp"
+#include "maestro/conductor/learned.hpp"
 
 using namespace maestro;
+using namespace conductor_test;
 
 namespace {
 
@@ -144,24 +148,56 @@ BOOST_AUTO_TEST_CASE(emphasis_maps) {
 
 BOOST_AUTO_TEST_CASE(kl_to_uniform_of_the_mean) {
   Decision decision;
+  const Matrix<float> rewards(4, 2, 0.0f);
   decision.probabilities.assign(4, 2, 0.5f);
-  BOOST_TEST(kl_to_uniform(decision) == 0.0);
+  BOOST_TEST(kl_to_uniform(decision, rewards) == 0.0);
   for (std::size_t i = 0; i < 4; ++i) {
     decision.probabilities(i, 0) = i % 2 == 0 ? 1.0f : 0.0f;
     decision.probabilities(i, 1) = i % 2 == 0 ? 0.0f : 1.0f;
   }
-  BOOST_TEST(kl_to_uniform(decision) == 0.0);
+  BOOST_TEST(kl_to_uniform(decision, rewards) == 0.0);
   for (std::size_t i = 0; i < 4; ++i) {
     decision.probabilities(i, 0) = 1.0f;
     decision.probabilities(i, 1) = 0.0f;
   }
-  BOOST_TEST(std::abs(kl_to_uniform(decision) - std::log(2.0)) < 1e-12);
+  BOOST_TEST(std::abs(kl_to_uniform(decision, rewards) - std::log(2.0)) < 1e-12);
   Decision fixed;
   fixed.weights.assign(3, 2, 1.0f);
-  BOOST_TEST(kl_to_uniform(fixed) == 0.0);
+  const Matrix<float> fewer(3, 2, 0.0f);
+  BOOST_TEST(kl_to_uniform(fixed, fewer) == 0.0);
   fixed.weights.assign(3, 2, 0.0f);
-  BOOST_TEST(kl_to_uniform(fixed) == 0.0);
-  BOOST_TEST(kl_to_uniform(Decision{}) == 0.0);
+  BOOST_TEST(kl_to_uniform(fixed, fewer) == 0.0);
+  BOOST_TEST(kl_to_uniform(Decision{}, {}) == 0.0);
+  BOOST_CHECK_THROW(kl_to_uniform(decision, fewer), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(a_masked_action_is_no_preference) {
+  LinearConductor<5> unlearned;
+  Batch one_left_out({4, 4}, 6, 5);
+  for (std::size_t i = 0; i < 8; ++i) one_left_out.rewards(i, 4) = missing;
+  const Decision four_of_five = unlearned.decide(one_left_out.view());
+  BOOST_TEST(kl_to_uniform(four_of_five, one_left_out.rewards) < 1e-12);
+  Batch by_row({4, 4}, 6, 5);
+  for (std::size_t i = 0; i < 8; ++i) {
+    for (std::size_t k = 0; k < i % 6; ++k) by_row.rewards(i, k) = missing;
+  }
+  BOOST_TEST(kl_to_uniform(unlearned.decide(by_row.view()), by_row.rewards) < 1e-12);
+  EqualWeights<5> equal;
+  BOOST_TEST(kl_to_uniform(equal.decide(by_row.view()), by_row.rewards) < 1e-12);
+
+  // Preferring one of two where the third is masked is all that the mask leaves; where it applies it is more.
+  Decision certain;
+  certain.probabilities.assign(2, 3, 0.0f);
+  certain.probabilities(0, 0) = certain.probabilities(1, 0) = 1.0f;
+  Matrix<float> rewards(2, 3, 0.0f);
+  BOOST_TEST(std::abs(kl_to_uniform(certain, rewards) - std::log(3.0)) < 1e-12);
+  rewards(0, 2) = rewards(1, 2) = missing;
+  BOOST_TEST(std::abs(kl_to_uniform(certain, rewards) - std::log(2.0)) < 1e-12);
+  rewards(1, 2) = 0.0f;
+  BOOST_TEST(std::abs(kl_to_uniform(certain, rewards) - std::log(12.0 / 5.0)) < 1e-12);
+  FixedWeights<3> two_of_three({0.5f, 0.5f, 0.0f});
+  const Batch all({2}, 6, 3);
+  BOOST_TEST(std::abs(kl_to_uniform(two_of_three.decide(all.view()), all.rewards) - std::log(1.5)) < 1e-7);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

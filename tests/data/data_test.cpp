@@ -40,6 +40,22 @@ BOOST_AUTO_TEST_CASE(an_id_that_returns_is_refused) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(a_data_row_that_comes_again_goes_on_counting_its_responses) {
+  const std::vector<std::size_t> sizes{3, 2, 4, 1, 2};
+  const std::vector<std::int64_t> rows{7, 5, 7, 5, 7};
+  const Groups groups = Groups::from_sizes(sizes);
+  const auto number = [&](std::size_t group, std::size_t member) {
+    return response_number(groups, group, member, [&](std::size_t g) { return rows[g]; });
+  };
+  BOOST_TEST(number(0, 2) == 2u);
+  BOOST_TEST(number(1, 0) == 0u);
+  BOOST_TEST(number(2, 0) == 3u);
+  BOOST_TEST(number(3, 0) == 2u);
+  BOOST_TEST(number(4, 1) == 8u);
+  BOOST_CHECK_NO_THROW(number(0, (std::size_t{1} << 24) - 1));
+  BOOST_CHECK_THROW(number(2, (std::size_t{1} << 24) - 3), BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(ragged_rows) {
   Ragged<int> ragged;
   const std::vector<int> first{1, 2}, none, last{3};

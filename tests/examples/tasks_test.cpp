@@ -50,6 +50,21 @@ BOOST_AUTO_TEST_CASE(prompts_are_complete_and_the_same_every_time) {
   BOOST_TEST(same < 5u);
 }
 
+BOOST_AUTO_TEST_CASE(chosen_families_fill_the_count) {
+  const std::vector<Prompt> all = make_prompts(Split::train, 60, 7);
+  const std::vector<std::string> two{"emotion", "arithmetic"};
+  const std::vector<Prompt> prompts = make_prompts(Split::train, 30, 7, two);
+  BOOST_TEST_REQUIRE(prompts.size() == 30u);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    BOOST_TEST(prompts[i].task == (i % 2 == 0 ? "arithmetic" : "emotion"));
+    BOOST_TEST(prompts[i].row == static_cast<std::int64_t>(i));
+    BOOST_TEST(prompts[i].text == all[i / 2 * 3 + (i % 2) * 2].text);
+  }
+  BOOST_CHECK_THROW(make_prompts(Split::train, 3, 7, std::vector<std::string>{"chess"}), BadArgument);
+  BOOST_CHECK_THROW(make_prompts(Split::train, 3, 7, std::vector<std::string>{}), BadArgument);
+  BOOST_CHECK_THROW(make_prompts(Split::train, std::size_t{1} << 32, 7), BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(splits_share_no_content) {
   std::map<std::string, Split> owner;
   std::map<std::string, Split> by_text;

@@ -343,4 +343,19 @@ BOOST_AUTO_TEST_CASE(json_is_parsed_with_bounds) {
   BOOST_CHECK_THROW(read_file("/tmp"), IoError);
 }
 
+BOOST_AUTO_TEST_CASE(a_hash_is_that_of_the_bytes_in_any_pieces) {
+  BOOST_TEST(fnv1a("") == 0xCBF29CE484222325u);
+  BOOST_TEST(fnv1a("a") == 0xAF63DC4C8601EC8Cu);  // the authors' test vectors
+  BOOST_TEST(fnv1a("foobar") == 0x85944171F73967E8u);
+  BOOST_TEST(fnv1a("bar", fnv1a("foo")) == fnv1a("foobar"));
+  const Scratch scratch;
+  const std::string path = scratch.path("content");
+  std::string content(3000000, 'x');
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * i >> 3);
+  write_file(path, content);
+  BOOST_TEST(hash_file(path) == fnv1a(content));
+  BOOST_TEST(hash_file(path, fnv1a("foo")) == fnv1a("foo" + content));
+  BOOST_CHECK_THROW(hash_file(scratch.path("missing")), IoError);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

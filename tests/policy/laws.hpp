@@ -2,6 +2,7 @@
 
 // Laws of the Policy concept, run on every model of it.
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstddef>
@@ -74,6 +75,17 @@ void generates(P policy, std::span<const maestro::Prompt> prompts, const maestro
   BOOST_TEST((again.hidden == rollouts.hidden));
   const Rollouts other = policy.generate(prompts, how, {.seed = 6, .step = 2});
   BOOST_TEST(!(other.tokens == rollouts.tokens));
+  // A data row that comes again in the batch draws anew.
+  std::vector<maestro::Prompt> repeated(prompts.begin(), prompts.end());
+  repeated.push_back(prompts[0]);
+  const Rollouts twice = policy.generate(repeated, how, key);
+  bool same = true;
+  for (std::size_t m = 0; m < how.num_generations; ++m) {
+    const auto first = twice.tokens.row(m);
+    const auto second = twice.tokens.row(rows + m);
+    same = same && std::equal(first.begin(), first.end(), second.begin(), second.end());
+  }
+  BOOST_TEST(!same);
 }
 
 /// forward == log_probs bit for bit; both close to what generate reported; micro-batches agree with the whole.

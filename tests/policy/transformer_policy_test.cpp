@@ -229,6 +229,9 @@ BOOST_AUTO_TEST_CASE(bad_input_is_named) {
     return std::string(e.what()).find("data row 11 has 190 tokens and max_completion_length is 11") !=
            std::string::npos;
   });
+  BOOST_CHECK_THROW(policy.check_prompts(prompts, laws::sampling(2, 11)), BadArgument);
+  BOOST_CHECK_THROW(policy.check_prompts(texts({"fine", ""}), laws::sampling()), BadArgument);
+  BOOST_CHECK_NO_THROW(policy.check_prompts(prompts, laws::sampling(2, 10)));
   BOOST_CHECK_NO_THROW(policy.generate(prompts, laws::sampling(2, 10), {}));
   BOOST_CHECK_THROW(Small<float>(small_model<float>(), SmallTokenizer{.size = 41}), BadArgument);
   BOOST_CHECK_THROW(policy.backward(std::span<const float>(), {}), BadArgument);

@@ -87,6 +87,38 @@ BOOST_AUTO_TEST_CASE(queries_that_do_not_fit_are_refused) {
   BOOST_CHECK_THROW((ProxyScorer{Unigrams{}, {.micro_batch_tokens = 0}}), BadArgument);
 }
 
+/// As Unigrams, but with a limit on the positions.
+struct Limited : Unigrams {
+  struct Config {
+    std::size_t max_positions = 20;
+  };
+  Config config() const { return {}; }
+  std::vector<std::int32_t> encode_prompt(std::string_view text) const { return bytes.encode(text); }
+};
+
+BOOST_AUTO_TEST_CASE(data_that_the_positions_cannot_hold_is_refused_before_the_run) {
+  const RewardSet rewards{Perplexity{ProxyScorer{Limited{}}}};
+  const Sampling sampling{.max_completion_length = 10};
+  std::vector<Prompt> prompts{prompt("four", 0, "sixsix"), prompt("fifteen letters", 1)};
+  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling));
+  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling, {false}));
+  prompts.push_back(prompt("four", 17, "seven77"));
+  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling, {false}));
+  BOOST_CHECK_EXCEPTION(rewards.check_prompts(prompts, sampling), BadArgument, [](const BadArgument& e) {
+    const std::string message = e.what();
+    BOOST_TEST_INFO(message);
+    for (const char* part : {"data row 17", " 4 tokens", " 7 ", " 10,", " 20 positions"}) {
+      if (message.find(part) == std::string::npos) return false;
+    }
+    return true;
+  });
+  prompts[2] = prompt(std::string(21, 'x'), 2, "r");
+  BOOST_CHECK_THROW(rewards.check_prompts(prompts, sampling), BadArgument);
+  // A policy that names no limit has none to check.
+  const RewardSet unlimited{Perplexity{ProxyScorer{Unigrams{}}}};
+  BOOST_CHECK_NO_THROW(unlimited.check_prompts(prompts, sampling));
+}
+
 BOOST_AUTO_TEST_CASE(the_copy_follows_the_policy_every_few_steps) {
   Unigrams policy;
   RewardSet rewards{Perplexity{ProxyScorer{policy, {.sync_steps = 3}}, {.scale = PerplexityScale::negative_log}}};

@@ -215,6 +215,25 @@ BOOST_AUTO_TEST_CASE(it_learns_a_preference_and_serves_as_a_reward) {
   BOOST_TEST(out(0, 0) > out(1, 0));
 }
 
+BOOST_AUTO_TEST_CASE(what_check_prompts_lets_pass_can_be_scored) {
+  ModelConfig short_config = config();
+  short_config.max_positions = 12;
+  const RewardSet rewards{Preference{random_model<float>(short_config)}};
+  const std::vector<Prompt> prompts{prompt("abc", 0), prompt("abcd", 7)};
+  // Eight tokens of response: cut, or seven letters and the end.
+  const auto longest = [&](std::size_t letters, Finish finish) {
+    return make_rollouts({{prompts[1], {{std::string(letters, 'b'), {}, finish}}}});
+  };
+  Matrix<float> out(1, 1);
+  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, {.max_completion_length = 8}));
+  BOOST_CHECK_NO_THROW(rewards.evaluate(longest(7, Finish::stop), out));
+  BOOST_CHECK_NO_THROW(rewards.evaluate(longest(8, Finish::length), out));
+  BOOST_CHECK_THROW(rewards.evaluate(longest(8, Finish::stop), out), BadData);
+  BOOST_CHECK_EXCEPTION(
+      rewards.check_prompts(prompts, {.max_completion_length = 9}), BadArgument,
+      [](const BadArgument& e) { return std::string(e.what()).find("data row 7 has 4 tokens") != std::string::npos; });
+}
+
 BOOST_AUTO_TEST_CASE(losses_of_extreme_and_wrong_input) {
   std::vector<double> scores{1000, -1000, 0, 0};
   std::vector<double> d(4);

@@ -1,8 +1,12 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
 #include "maestro/conductor/fixed.hpp"
+#include "maestro/reward/active_rewards.hpp"
+#include "maestro/reward/length.hpp"
 #include "maestro/trainer/loop.hpp"
+#include "maestro/trainer/metrics.hpp"
 #include "trainer/tiny.hpp"
 
 BOOST_AUTO_TEST_SUITE(trainer)
@@ -82,10 +86,39 @@ BOOST_AUTO_TEST_CASE(same_seed_same_bits) {
   BOOST_TEST((tiny::state_of(a) != tiny::state_of(c)));
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_over_the_end_of_an_epoch_has_no_twins) {
+  auto trainer = tiny::trainer();
+  maestro::run_loop(trainer, tiny::prompts(4), {.steps = 1});  // six prompts a step
+  const auto trace = trainer.trace();
+  std::size_t repeats = 0;
+  for (std::size_t g = 0; g < 6; ++g) {
+    for (std::size_t h = 0; h < g; ++h) {
+      if (trace.rollouts.prompts[g].row != trace.rollouts.prompts[h].row) continue;
+      ++repeats;
+      bool same = true;
+      for (std::size_t m = 0; m < 8; ++m) {
+        same = same && trace.rollouts.texts[8 * g + m] == trace.rollouts.texts[8 * h + m];
+        same = same && trace.decision.actions[8 * g + m] == trace.decision.actions[8 * h + m];
+      }
+      BOOST_TEST(!same);
+    }
+  }
+  BOOST_TEST(repeats == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
   auto trainer = tiny::trainer(tiny::settings(), {.period = 3});
   const auto prompts = tiny::prompts(6);
   for (int i = 1; i <= 9; ++i) BOOST_TEST(trainer.step(prompts).conductor.has_value() == (i % 3 == 0));
+}
+
+BOOST_AUTO_TEST_CASE(a_reward_left_out_does_not_look_like_something_learned) {
+  const std::vector<std::string> chosen{"match", "small"};
+  const maestro::ActiveRewards<tiny::Match, tiny::Small, maestro::Length> rewards(
+      maestro::RewardSet{tiny::Match{}, tiny::Small{}, maestro::Length{}}, chosen);
+  auto trainer = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards,
+                                  maestro::LinearConductor<3>(), maestro::GroupRelative{}, tiny::settings());
+  BOOST_TEST(trainer.step(tiny::prompts(6)).kl_to_uniform < 1e-12);
 }
 
 BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {
@@ -127,6 +160,32 @@ BOOST_AUTO_TEST_CASE(kl_to_the_reference_holds_the_policy_back) {
   BOOST_TEST(moved(1.0, maestro::KlPlacement::reward) < 0.8 * loose);
 }
 
+BOOST_AUTO_TEST_CASE(tokens_whose_kl_is_clamped_are_counted_and_logged) {
+  for (const auto placement : {maestro::KlPlacement::loss, maestro::KlPlacement::reward}) {
+    auto settings = tiny::settings();
+    settings.objective.beta = 1e-6;
+    settings.objective.kl_placement = placement;
+    tiny::Policy policy({.contexts = 3, .actions = 5, .length = 2});
+    policy.logits()(0, 0) = 50.0f;  // the reference hardly ever takes another action in context 0
+    maestro::Trainer trainer(policy, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
+                             maestro::GroupRelative{}, settings);
+    trainer.policy().logits()(0, 0) = 0.0f;
+    const auto& report = trainer.step(tiny::prompts(6));
+    const auto& rollouts = trainer.trace().rollouts;
+    double expected = 0.0;
+    for (std::size_t i = 0; i < rollouts.size(); ++i) {
+      if (rollouts.completion(i).prompt.row % 3 != 0) continue;
+      for (const std::int32_t token : rollouts.tokens.row(i)) expected += token != 0 ? 1.0 : 0.0;
+    }
+    BOOST_TEST(expected > 0.0);
+    double logged = -1.0;
+    maestro::for_each_metric(report, [&](const std::string& name, double value) {
+      if (name == "kl_clamped") logged = value;
+    });
+    BOOST_TEST(logged == expected);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(groups_of_one_and_one_reward_run) {
   auto settings = tiny::settings();
   settings.sampling.num_generations = 1;
@@ -154,6 +213,64 @@ BOOST_AUTO_TEST_CASE(a_bad_reward_stops_the_step_and_names_its_place) {
   BOOST_TEST((tiny::state_of(trainer) == before));
 }
 
+namespace {
+/// Throws in the backward pass of the given calls, counted from 1.
+struct Fragile : tiny::Policy {
+  explicit Fragile(std::vector<int> calls) : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), fails(calls) {}
+  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
+    if (std::find(fails.begin(), fails.end(), ++call) != fails.end()) throw maestro::BadData("backward failed");
+    tiny::Policy::backward(d_log_probs, d_entropies);
+  }
+  std::vector<int> fails;
+  int call = 0;
+};
+
+auto fragile(std::vector<int> calls, const maestro::TrainerSettings& settings) {
+  return maestro::Trainer(Fragile(std::move(calls)), tiny::Rewards{tiny::Match{}, tiny::Small{}},
+                          tiny::Conductor({.period = 1, .learning_rate = 0.05}), maestro::GroupRelative{}, settings);
+}
+
+/// Fails in its first update.
+struct FragileConductor : maestro::EqualWeights<2> {
+  std::optional<maestro::ConductorReport> update() { throw maestro::BadData("update failed"); }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_step_that_fails_before_its_first_update_may_be_tried_again) {
+  const auto prompts = tiny::prompts(6);
+  auto undisturbed = fragile({}, tiny::settings());
+  auto disturbed = fragile({3}, tiny::settings());
+  for (int i = 0; i < 2; ++i) {
+    undisturbed.step(prompts);
+    disturbed.step(prompts);
+  }
+  BOOST_CHECK_THROW(disturbed.step(prompts), maestro::BadData);
+  BOOST_TEST((tiny::state_of(undisturbed) == tiny::state_of(disturbed)));
+  undisturbed.step(prompts);
+  disturbed.step(prompts);
+  BOOST_TEST((tiny::state_of(undisturbed) == tiny::state_of(disturbed)));
+}
+
+BOOST_AUTO_TEST_CASE(after_a_step_that_failed_between_its_updates_there_is_no_other) {
+  const auto prompts = tiny::prompts(6);
+  auto settings = tiny::settings();
+  settings.num_minibatches = 2;
+  auto trainer = fragile({4}, settings);
+  trainer.step(prompts);
+  const auto conductor = tiny::state_of(trainer.conductor());
+  BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadData);
+  BOOST_TEST((tiny::state_of(trainer.conductor()) == conductor));
+  BOOST_CHECK_EXCEPTION(trainer.step(prompts), maestro::BadArgument, [](const auto& error) {
+    return std::string(error.what()).find("checkpoint") != std::string::npos;
+  });
+  BOOST_TEST(trainer.steps_done() == 1u);
+
+  auto late = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), tiny::Rewards{tiny::Match{}, tiny::Small{}},
+                               FragileConductor{}, maestro::GroupRelative{}, tiny::settings());
+  BOOST_CHECK_THROW(late.step(prompts), maestro::BadData);
+  BOOST_CHECK_THROW(late.step(prompts), maestro::BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
   auto settings = tiny::settings();
   settings.num_minibatches = 7;
@@ -161,6 +278,41 @@ BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
   settings = tiny::settings();
   settings.learning_rate = -1.0;
   BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+  settings = tiny::settings();
+  settings.sampling.temperature = 0.0;
+  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+  settings = tiny::settings();
+  settings.sampling.top_p = 1.5;
+  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+}
+
+namespace {
+/// Refuses one data row beforehand.
+struct Picky : tiny::Match {
+  static constexpr std::string_view name = "picky";
+  void check_prompts(std::span<const maestro::Prompt> prompts, const maestro::Sampling& sampling) const {
+    BOOST_TEST(sampling.num_generations == 8u);
+    for (const auto& prompt : prompts) {
+      if (prompt.row == 11) throw maestro::BadArgument("picky: data row 11");
+    }
+  }
+};
+struct PickyPolicy : tiny::Policy {
+  PickyPolicy() : tiny::Policy({.contexts = 3, .actions = 5}) {}
+  void check_prompts(std::span<const maestro::Prompt> prompts, const maestro::Sampling&) const {
+    if (prompts.size() > 12) throw maestro::BadArgument("picky policy: more than 12");
+  }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_run_refuses_data_before_its_first_step) {
+  auto trainer = maestro::Trainer(PickyPolicy{}, maestro::RewardSet<tiny::Small, Picky>{tiny::Small{}, Picky{}},
+                                  maestro::EqualWeights<2>{}, maestro::GroupRelative{}, tiny::settings());
+  BOOST_CHECK_THROW(maestro::run_loop(trainer, tiny::prompts(12), {.steps = 1}), maestro::BadArgument);
+  BOOST_TEST(trainer.steps_done() == 0u);
+  BOOST_CHECK_NO_THROW(maestro::run_loop(trainer, tiny::prompts(11), {.steps = 1}));
+  BOOST_CHECK_EXCEPTION(maestro::run_loop(trainer, tiny::prompts(13), {.steps = 2}), maestro::BadArgument,
+                        [](const auto& error) { return std::string(error.what()).starts_with("picky policy"); });
 }
 
 namespace {

@@ -51,13 +51,14 @@ inline void check_hidden(MatrixView<const float> hidden, std::size_t rows, std::
   }
 }
 
-/// The stream of one response's draws; nothing else has a say.
+/// The stream of one response's draws; seed, step, data row and response_number alone have a say.
 inline RandomStream draw_stream(const StepView& view, Purpose purpose, std::size_t group, std::size_t member) {
   return RandomStream({.seed = view.seed,
                        .purpose = purpose,
                        .step = view.step,
                        .row = static_cast<std::uint32_t>(view.rows[group]),
-                       .response = static_cast<std::uint32_t>(member)});
+                       .response = static_cast<std::uint32_t>(
+                           response_number(view.groups, group, member, [&](std::size_t g) { return view.rows[g]; }))});
 }
 
 }  // namespace maestro::detail

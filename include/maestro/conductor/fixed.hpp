@@ -102,8 +102,8 @@ struct RandomWeightsOptions {
   RandomKind kind = RandomKind::simplex;
 };
 
-/// Random weights: what the learned Conductor must beat. Draws are keyed by (seed, step, data row, member or 0).
-/// Deterministic use gives the mean, 1/K.
+/// Random weights: what the learned Conductor must beat. Draws are keyed by (seed, step, data row, response_number of
+/// the response or of its group's first). Deterministic use gives the mean, 1/K.
 template <std::size_t K>
 class RandomWeights {
  public:

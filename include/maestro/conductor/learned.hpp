@@ -33,8 +33,8 @@ namespace maestro {
 
 /// A Conductor of K actions with a learned head. The scalar type is the network's.
 ///
-/// Each response draws its own action a ~ q(.|h) from a stream keyed by (seed, step, data row, member), which the map
-/// `emphasis` turns into weights. Every `period` steps the head takes one AdamW step up
+/// Each response draws its own action a ~ q(.|h) from a stream keyed by (seed, step, data row, response_number), which
+/// the map `emphasis` turns into weights. Every `period` steps the head takes one AdamW step up
 ///
 ///     mean over the buffer of [surrogate of `estimator`] + entropy_bonus * mean H(p(.|h)).
 ///

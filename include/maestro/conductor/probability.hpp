@@ -10,8 +10,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
+#include "maestro/core/error.hpp"
 #include "maestro/core/platform.hpp"
+#include "maestro/core/views.hpp"
 #include "maestro/data/decision.hpp"
 
 namespace maestro {
@@ -118,17 +121,45 @@ MAESTRO_HD double gradient_through_temperature(const ActionDistribution<K>& row,
   return by_log_tau;
 }
 
-/// KL(mean over rows of q || uniform) in nats: 0 while no action is preferred, log K when one always wins. A decision
-/// that drew no action is judged by the size of its weights, scaled to sum 1. Under 0.05 a run has not learned.
-inline double kl_to_uniform(const Decision& decision) {
-  const Matrix<float>& q = decision.probabilities.empty() ? decision.weights : decision.probabilities;
-  double total = 0.0;
-  for (const float value : q.flat()) total += std::abs(static_cast<double>(value));
+/// A Conductor whose KL to uniform stays under this has not learned to prefer a reward.
+inline constexpr double learned_kl = 0.05;
+
+/// KL(mean over rows of q || mean over rows of the row's own uniform) in nats: 0 while no action is preferred. A row's
+/// uniform is over the actions it may draw: those whose reward applies and those of positive propensity, or all where
+/// there are none. So a masked action is no preference, whether it is masked in some rows or in all.
+///
+/// A decision that drew no action is judged by the size of its weights on the rewards that apply, each row scaled to
+/// sum 1; rows without any say nothing. With K actions allowed everywhere the figure is at most log K.
+/// @param rewards  (B x K), NaN where a reward does not apply.
+inline double kl_to_uniform(const Decision& decision, MatrixView<const float> rewards) {
+  const bool drew = !decision.probabilities.empty();
+  const Matrix<float>& q = drew ? decision.probabilities : decision.weights;
+  require(rewards.rows() == q.rows() && rewards.cols() == q.cols(),
+          "kl_to_uniform: the rewards must have the decision's shape (B x K)");
+  std::vector<double> mean(q.cols(), 0.0);
+  std::vector<double> uniform(q.cols(), 0.0);
+  std::vector<double> share(q.cols());
+  double rows = 0.0;
+  for (std::size_t i = 0; i < q.rows(); ++i) {
+    const auto applies = [&](std::size_t k) { return !std::isnan(rewards(i, k)) || (drew && q(i, k) > 0.0f); };
+    std::size_t applicable = 0;
+    for (std::size_t k = 0; k < q.cols(); ++k) applicable += applies(k) ? 1u : 0u;
+    double total = 0.0;
+    for (std::size_t k = 0; k < q.cols(); ++k) {
+      share[k] = applicable == 0 || applies(k) ? std::abs(static_cast<double>(q(i, k))) : 0.0;
+      total += share[k];
+    }
+    if (!(total > 0.0)) continue;
+    rows += 1.0;
+    const double even = 1.0 / static_cast<double>(applicable == 0 ? q.cols() : applicable);
+    for (std::size_t k = 0; k < q.cols(); ++k) {
+      mean[k] += share[k] / total;
+      uniform[k] += applicable == 0 || applies(k) ? even : 0.0;
+    }
+  }
   double kl = 0.0;
-  for (std::size_t k = 0; k < q.cols(); ++k) {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < q.rows(); ++i) sum += std::abs(static_cast<double>(q(i, k)));
-    if (sum > 0.0) kl += sum / total * std::log(sum / total * static_cast<double>(q.cols()));
+  for (std::size_t k = 0; k < mean.size(); ++k) {
+    if (mean[k] > 0.0) kl += mean[k] / rows * std::log(mean[k] / uniform[k]);
   }
   return kl > 0.0 ? kl : 0.0;
 }

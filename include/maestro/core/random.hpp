@@ -51,7 +51,7 @@ struct StreamKey {
   Purpose purpose = Purpose::user;
   std::uint32_t step = 0;
   std::uint32_t row = 0;       ///< data row (prompt), not the row's place in a batch
-  std::uint32_t response = 0;  ///< member of the group, below 2^24
+  std::uint32_t response = 0;  ///< which of the responses to the data row in this step, below 2^24
 };
 
 /// Draws of one stream. Stateless: the same position gives the same value, in any order, on any thread.

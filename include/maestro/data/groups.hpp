@@ -80,4 +80,21 @@ class Groups {
   std::vector<std::size_t> offsets_{0};
 };
 
+/// The place of a response among all responses to its data row in a batch: what keys its random streams. A data row
+/// that comes twice (a batch over the end of an epoch) goes on counting, so that no two responses share their draws.
+/// @param row_of  row_of(g): the data row of group g.
+/// O(N). @throws BadArgument at the random streams' limit.
+template <class RowOf>
+std::size_t response_number(const Groups& groups, std::size_t group, std::size_t member, const RowOf& row_of) {
+  std::size_t number = member;
+  for (std::size_t g = 0; g < group; ++g) {
+    if (row_of(g) == row_of(group)) number += groups.size(g);
+  }
+  if (number >= (std::size_t{1} << 24)) {
+    throw BadArgument("groups: data row " + std::to_string(row_of(group)) +
+                      " has more than 2^24 responses in one step, the random streams' limit");
+  }
+  return number;
+}
+
 }  // namespace maestro

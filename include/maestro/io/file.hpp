@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/hash.hpp"
 
 namespace maestro {
 
@@ -102,6 +103,20 @@ inline std::string unique_suffix() {
 }
 
 }  // namespace detail
+
+/// 64-bit FNV-1a of a file's bytes, read in pieces; `hash` continues that of an earlier file.
+/// @throws IoError
+inline std::uint64_t hash_file(const std::string& path, std::uint64_t hash = fnv1a_start) {
+  const detail::Descriptor file = detail::open_to_read(path);
+  std::vector<char> piece(std::size_t{1} << 20);
+  while (true) {
+    const ::ssize_t read = ::read(file.get(), piece.data(), piece.size());
+    if (read < 0 && errno == EINTR) continue;
+    if (read < 0) detail::throw_io(path, "read", errno);
+    if (read == 0) return hash;
+    hash = fnv1a({piece.data(), static_cast<std::size_t>(read)}, hash);
+  }
+}
 
 /// A whole regular file, mapped read-only. Move-only; an empty file maps to an empty span.
 /// Another process that truncates the file while it is mapped makes later reads fail with SIGBUS: our own writers never

@@ -37,7 +37,7 @@ class Categorical {
     std::vector<std::int32_t> response;
     for (std::size_t n = 0; n < prompts.size(); ++n) {
       for (std::size_t g = 0; g < sampling.num_generations; ++g) {
-        const RandomStream stream = token_stream(key, prompts[n].row, g);
+        const RandomStream stream = token_stream(key, result, result.groups.begin(n) + g);
         const std::size_t limit = std::min(length, sampling.max_completion_length);
         Finish finish = length <= sampling.max_completion_length ? Finish::stop : Finish::length;
         response.clear();

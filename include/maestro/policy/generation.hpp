@@ -71,7 +71,7 @@ class GenerationLane {
     source_.clear();
     for (std::size_t i = first; i < last; ++i) {
       const std::size_t g = rollouts.groups.group_of(i);
-      streams_.push_back(token_stream(request.key, rollouts.prompts[g].row, i - rollouts.groups.begin(g)));
+      streams_.push_back(token_stream(request.key, rollouts, i));
       active_.push_back(i - first);
       source_.push_back(g);
     }

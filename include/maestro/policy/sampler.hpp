@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,34 +14,12 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/random.hpp"
+#include "maestro/data/groups.hpp"
+#include "maestro/data/rollouts.hpp"
 #include "maestro/model/log_softmax.hpp"
 #include "maestro/policy/sampling.hpp"
 
 namespace maestro {
-
-/// Refuses sampling settings outside their documented domain.
-/// @throws BadArgument naming the setting and the remedy.
-inline void check(const Sampling& sampling) {
-  const auto shown = [](double value) { return std::to_string(value); };
-  if (sampling.num_generations == 0) throw BadArgument("sampling: num_generations must be at least 1");
-  if (sampling.num_generations > (std::size_t{1} << 24)) {
-    throw BadArgument("sampling: num_generations must be at most 2^24, the random streams' limit");
-  }
-  if (sampling.max_completion_length == 0) throw BadArgument("sampling: max_completion_length must be at least 1");
-  if (sampling.max_completion_length > std::numeric_limits<std::uint32_t>::max()) {
-    throw BadArgument("sampling: max_completion_length must be below 2^32");
-  }
-  if (!(sampling.temperature > 0.0) || !std::isfinite(sampling.temperature)) {
-    throw BadArgument("sampling: temperature must be positive and finite, not " + shown(sampling.temperature) +
-                      "; for the most probable token set decoding = Decoding::greedy");
-  }
-  if (!(sampling.top_p > 0.0 && sampling.top_p <= 1.0)) {
-    throw BadArgument("sampling: top_p must be in (0, 1], not " + shown(sampling.top_p) + "; 1 keeps all tokens");
-  }
-  if (!(sampling.min_p >= 0.0 && sampling.min_p < 1.0)) {
-    throw BadArgument("sampling: min_p must be in [0, 1), not " + shown(sampling.min_p) + "; 0 keeps all tokens");
-  }
-}
 
 /// A drawn token.
 struct SampledToken {
@@ -185,13 +162,21 @@ class Sampler {
   std::vector<T> kept_;
 };
 
-/// The stream that draws the tokens of one response.
+/// The stream that draws the tokens of one response; `response` is its response_number.
 inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std::size_t response) {
   return RandomStream({.seed = key.seed,
                        .purpose = Purpose::token_sampling,
                        .step = key.step,
                        .row = static_cast<std::uint32_t>(data_row),
                        .response = static_cast<std::uint32_t>(response)});
+}
+
+/// The stream of response i of a batch whose prompts and groups are set.
+inline RandomStream token_stream(const DrawKey& key, const Rollouts& rollouts, std::size_t i) {
+  const std::size_t group = rollouts.groups.group_of(i);
+  const auto row_of = [&](std::size_t g) { return rollouts.prompts[g].row; };
+  return token_stream(key, rollouts.prompts[group].row,
+                      response_number(rollouts.groups, group, i - rollouts.groups.begin(group), row_of));
 }
 
 }  // namespace maestro

@@ -3,9 +3,14 @@
 /// @file
 /// How responses are drawn.
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <string>
 #include <vector>
+
+#include "maestro/core/error.hpp"
 
 namespace maestro {
 
@@ -24,7 +29,31 @@ struct Sampling {
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
 };
 
-/// What keys the draws of one generation; data row, response and position complete the key.
+/// Refuses sampling settings outside their documented domain.
+/// @throws BadArgument naming the setting and the remedy.
+inline void check(const Sampling& sampling) {
+  const auto shown = [](double value) { return std::to_string(value); };
+  if (sampling.num_generations == 0) throw BadArgument("sampling: num_generations must be at least 1");
+  if (sampling.num_generations > (std::size_t{1} << 24)) {
+    throw BadArgument("sampling: num_generations must be at most 2^24, the random streams' limit");
+  }
+  if (sampling.max_completion_length == 0) throw BadArgument("sampling: max_completion_length must be at least 1");
+  if (sampling.max_completion_length > std::numeric_limits<std::uint32_t>::max()) {
+    throw BadArgument("sampling: max_completion_length must be below 2^32");
+  }
+  if (!(sampling.temperature > 0.0) || !std::isfinite(sampling.temperature)) {
+    throw BadArgument("sampling: temperature must be positive and finite, not " + shown(sampling.temperature) +
+                      "; for the most probable token set decoding = Decoding::greedy");
+  }
+  if (!(sampling.top_p > 0.0 && sampling.top_p <= 1.0)) {
+    throw BadArgument("sampling: top_p must be in (0, 1], not " + shown(sampling.top_p) + "; 1 keeps all tokens");
+  }
+  if (!(sampling.min_p >= 0.0 && sampling.min_p < 1.0)) {
+    throw BadArgument("sampling: min_p must be in [0, 1), not " + shown(sampling.min_p) + "; 0 keeps all tokens");
+  }
+}
+
+/// What keys the draws of one generation; data row, response_number and position complete the key.
 struct DrawKey {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;

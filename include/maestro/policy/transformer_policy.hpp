@@ -114,6 +114,15 @@ class TransformerPolicy {
     return tokens;
   }
 
+  /// What generate would refuse of these prompts, before a run begins.
+  /// @throws BadArgument as generate.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
+    check(sampling);
+    for (const Prompt& prompt : prompts) {
+      check_length(prompt, encode_prompt(prompt.text).size(), sampling.max_completion_length);
+    }
+  }
+
   /// @throws BadArgument naming the data row of a prompt that is empty or leaves no room for a response, with the
   /// sizes.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {

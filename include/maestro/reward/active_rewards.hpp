@@ -57,6 +57,9 @@ class ActiveRewards {
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
     set_.evaluate(rollouts, rewards, active_);
   }
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
+    set_.check_prompts(prompts, sampling, active_);
+  }
   template <class P>
   void before_step(P& policy, std::uint32_t step) {
     set_.before_step(policy, step, active_);

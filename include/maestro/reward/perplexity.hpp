@@ -19,6 +19,7 @@
 #include "maestro/core/platform.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/policy/sampling.hpp"
 #include "maestro/reward/group_rank.hpp"
 #include "maestro/reward/scorer.hpp"
 #include "maestro/reward/tag_format.hpp"
@@ -92,6 +93,20 @@ class Perplexity {
       log_perplexity[rows[q]] = static_cast<float>(log_nover_perplexity(static_cast<double>(nll[q]), lengths[q]));
     }
     fill(rollouts, log_perplexity, scores);
+  }
+
+  /// Refuses prompts whose reference the scorer could not score after the longest response; a response's text is taken
+  /// to have no more of the scorer's tokens than were drawn.
+  /// @throws BadArgument naming data row and sizes.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires
+      requires(const S& scorer, const Prompt& prompt) {
+    scorer.check_query(prompt, std::size_t{}, std::string_view{});
+  }
+  {
+    for (const Prompt& prompt : prompts) {
+      if (prompt.reference.empty()) continue;
+      scorer_.check_query(prompt, sampling.max_completion_length, prompt.reference);
+    }
   }
 
   /// Forwarded to the scorer.

@@ -10,6 +10,7 @@
 
 #include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/policy/sampling.hpp"
 #include "maestro/reward/scorer.hpp"
 
 namespace maestro {
@@ -27,6 +28,11 @@ class Preference {
   void operator()(const Rollouts& rollouts, std::span<float> scores) const { scorer_.score(rollouts, scores); }
 
   /// Forwarded to the scorer.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires
+      requires(const S& scorer) {
+    scorer.check_prompts(prompts, sampling);
+  }
+  { scorer_.check_prompts(prompts, sampling); }
   template <class P>
   void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
     scorer.before_step(policy, step);

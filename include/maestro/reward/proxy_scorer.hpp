@@ -69,6 +69,28 @@ class ProxyScorer {
     }
   }
 
+  /// Refuses a query that the proxy's positions could not hold, for checks before a run: `continuation` after the
+  /// prompt and a prefix of up to `prefix_tokens` tokens. Nothing to check where the policy names no limit.
+  /// @throws BadArgument naming data row and sizes, or a continuation that has no tokens.
+  void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const {
+    const std::size_t scored = count_tokens(continuation);
+    const std::string place = "ProxyScorer: data row " + std::to_string(prompt.row);
+    if (scored == 0) throw BadArgument(place + ": the reference has no tokens");
+    if constexpr (requires(const P& p) {
+                    { p.encode_prompt(prompt.text).size() } -> std::convertible_to<std::size_t>;
+                    { p.config().max_positions } -> std::convertible_to<std::size_t>;
+                  }) {
+      const std::size_t asked = proxy_.policy().encode_prompt(prompt.text).size();
+      const std::size_t limit = proxy_.policy().config().max_positions;
+      if (asked > limit || scored > limit - asked || prefix_tokens > limit - asked - scored) {
+        throw BadArgument(place + ": the prompt has " + std::to_string(asked) + " tokens, the reference " +
+                          std::to_string(scored) + " and the longest response " + std::to_string(prefix_tokens) +
+                          ", together beyond the model's " + std::to_string(limit) +
+                          " positions; shorten one of them, or leave the perplexity reward out");
+      }
+    }
+  }
+
   /// Tokens of `text`.
   std::size_t count_tokens(std::string_view text) const { return proxy_.policy().tokenizer().encode(text).size(); }
 

@@ -23,6 +23,7 @@
 #include "maestro/model/transformer.hpp"
 #include "maestro/model/weights.hpp"
 #include "maestro/optimizer/parameter.hpp"
+#include "maestro/policy/sampling.hpp"
 #include "maestro/text/tokenizer.hpp"
 
 namespace maestro {
@@ -101,6 +102,22 @@ class RewardModel {
       const std::size_t last = micro_batch_end(batch, groups, first);
       run(batch, groups, first, last, Keep::nothing, out.subspan(groups.begin(first), rows_of(groups, first, last)));
       first = last;
+    }
+  }
+
+  /// Refuses, before a run begins, prompts that with the longest response would be beyond the model's positions; a
+  /// response's text is taken to have no more of this model's tokens than were drawn.
+  /// @throws BadArgument naming data row and sizes.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
+    const std::size_t limit = config().max_positions;
+    for (const Prompt& prompt : prompts) {
+      const std::size_t begin = config().begin_token >= 0 ? 1 : 0;
+      const std::size_t tokens = begin + tokenizer_.encode(prompt.text).size();
+      if (tokens <= limit && sampling.max_completion_length <= limit - tokens) continue;
+      throw BadArgument("RewardModel: the prompt of data row " + std::to_string(prompt.row) + " has " +
+                        std::to_string(tokens) + " tokens and the longest response " +
+                        std::to_string(sampling.max_completion_length) + ", together beyond the model's " +
+                        std::to_string(limit) + " positions; shorten one of them, or take another reward model");
     }
   }
 

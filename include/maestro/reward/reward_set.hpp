@@ -25,6 +25,7 @@
 #include "maestro/core/state.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/policy/sampling.hpp"
 #include "maestro/reward/excerpt.hpp"
 #include "maestro/reward/named.hpp"
 #include "maestro/reward/reward.hpp"
@@ -165,6 +166,28 @@ class RewardSet {
     RewardMask<size> all;
     all.fill(true);
     before_step(policy, step, all);
+  }
+
+  /// Calls check_prompts(prompts, sampling) of the active rewards that have it: what a step would refuse, before a run.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling, const RewardMask<size>& active) const {
+    for_each_reward(
+        [&](std::size_t k, const auto& reward) {
+          using R = std::remove_cvref_t<decltype(reward)>;
+          if constexpr (requires { reward.check_prompts(prompts, sampling); }) {
+            if (active[k]) reward.check_prompts(prompts, sampling);
+          } else {
+            static_assert(
+                !requires { &R::check_prompts; },
+                "maestro: this reward has a check_prompts that does not take (std::span<const Prompt>, const "
+                "Sampling&) const");
+          }
+        },
+        *this);
+  }
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
+    RewardMask<size> all;
+    all.fill(true);
+    check_prompts(prompts, sampling, all);
   }
 
   /// Visits the state of the active rewards that have any, each under its own name.

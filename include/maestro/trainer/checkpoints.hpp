@@ -15,6 +15,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
 #include "maestro/io/state.hpp"
 
 namespace maestro {
@@ -22,9 +23,39 @@ namespace maestro {
 struct CheckpointSettings {
   std::string folder;    ///< holds step-00000012/ and so on; made where it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
-  std::string
-      fingerprint{};  ///< whatever decides the run's results (options, data); a checkpoint with another is refused
+  /// Whatever decides the run's results (options, data); a checkpoint with another is refused. Where it is a JSON
+  /// object, the refusal names the keys that differ.
+  std::string fingerprint{};
 };
+
+namespace detail {
+
+/// What differs between two fingerprints, one line each.
+inline std::string fingerprint_difference(const std::string& saved, const std::string& now) {
+  const auto object = [](const std::string& text) {
+    try {
+      return parse_json(text, "fingerprint");
+    } catch (const BadFile&) {
+      return Json();
+    }
+  };
+  const Json a = object(saved);
+  const Json b = object(now);
+  if (!a.is_object() || !b.is_object()) return "\n  saved: " + saved + "\n  now:   " + now;
+  const auto shown = [](const Json& json, const std::string& key) {
+    return json.contains(key) ? dump_json(json.at(key)) : std::string("nothing");
+  };
+  Json keys = a;
+  keys.update(b);
+  std::string lines;
+  for (const auto& [key, value] : keys.items()) {
+    if (a.contains(key) && b.contains(key) && a.at(key) == b.at(key)) continue;
+    lines += "\n  " + key + ": saved " + shown(a, key) + ", now " + shown(b, key);
+  }
+  return lines;
+}
+
+}  // namespace detail
 
 /// Saves and loads the whole state of a trainer: see Trainer::visit_state. Each checkpoint is written to a temporary
 /// folder, synced and renamed; only then are the oldest ones removed, so a crash at any moment loses nothing.
@@ -44,21 +75,36 @@ class Checkpoints {
   }
 
   /// The newest checkpoint's folder.
-  std::optional<std::string> newest() const {
-    const auto steps = saved_steps();
+  std::optional<std::string> newest() const { return newest_in(settings_.folder); }
+  /// As newest, of a folder that a run may be writing: only looks, makes and clears nothing.
+  static std::optional<std::string> newest_in(const std::string& folder) {
+    const auto steps = saved_steps(folder);
     if (steps.empty()) return std::nullopt;
-    return path_of(steps.back());
+    return path_of(folder, steps.back());
+  }
+
+  /// @param checkpoint  a folder that newest gave.
+  /// @throws BadFile when the checkpoint is damaged or was made by a run with another fingerprint.
+  static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint) {
+    std::string found;
+    StateReader reader(checkpoint + "/state.safetensors");
+    reader("fingerprint", found);
+    if (found == fingerprint) return;
+    throw BadFile(checkpoint +
+                  ": was saved by a run with other settings; use another output folder, or the settings of that run." +
+                  detail::fingerprint_difference(found, fingerprint));
   }
 
   /// @throws IoError; the checkpoints there were survive.
   template <class TrainerType>
   void save(TrainerType& trainer) {
-    AtomicFolder folder(path_of(trainer.steps_done()));
+    AtomicFolder folder(path_of(settings_.folder, trainer.steps_done()));
     Contents<TrainerType> contents{trainer, settings_.fingerprint};
     save_state(folder.path("state.safetensors"), contents);
     folder.commit();
-    auto steps = saved_steps();
-    for (std::size_t i = 0; i + settings_.keep < steps.size(); ++i) detail::remove_tree(path_of(steps[i]));
+    const auto steps = saved_steps(settings_.folder);
+    for (std::size_t i = 0; i + settings_.keep < steps.size(); ++i)
+      detail::remove_tree(path_of(settings_.folder, steps[i]));
   }
 
   /// Loads the newest checkpoint, if there is one, and says whether there was.
@@ -67,17 +113,8 @@ class Checkpoints {
   bool resume(TrainerType& trainer) const {
     const auto folder = newest();
     if (!folder) return false;
+    check_fingerprint(*folder, settings_.fingerprint);
     std::string found;
-    {
-      StateReader reader(*folder + "/state.safetensors");
-      reader("fingerprint", found);
-    }
-    if (found != settings_.fingerprint) {
-      throw BadFile(*folder +
-                    ": was saved by a run with other settings; use another output folder, or the settings of "
-                    "that run.\n  saved: " +
-                    found + "\n  now:   " + settings_.fingerprint);
-    }
     Contents<TrainerType> contents{trainer, found};
     load_state(*folder + "/state.safetensors", contents);
     return true;
@@ -95,16 +132,16 @@ class Checkpoints {
     }
   };
 
-  std::string path_of(std::uint32_t step) const {
+  static std::string path_of(const std::string& folder, std::uint32_t step) {
     char name[32];
     std::snprintf(name, sizeof name, "/step-%08u", step);
-    return settings_.folder + name;
+    return folder + name;
   }
 
   /// Steps of the complete checkpoints, ascending.
-  std::vector<std::uint32_t> saved_steps() const {
+  static std::vector<std::uint32_t> saved_steps(const std::string& folder) {
     std::vector<std::uint32_t> steps;
-    for (const std::string& name : detail::names_in(settings_.folder)) {
+    for (const std::string& name : detail::names_in(folder)) {
       unsigned step = 0;
       int read = 0;
       if (std::sscanf(name.c_str(), "step-%8u%n", &step, &read) == 1 && static_cast<std::size_t>(read) == name.size()) {

@@ -25,9 +25,11 @@ enum class LoopEnd { finished, stopped };
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves.
 /// Observers see every step in the order given. A stop request is honoured between steps, so nothing is lost.
+/// @throws BadArgument before the first step for data that a later one would refuse: see Trainer::check_prompts.
 template <class TrainerType, Observer... Observers>
 LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopSettings& settings,
                  Observers&... observers) {
+  trainer.check_prompts(data);
   PromptOrder order(data, trainer.settings().prompts_per_step, trainer.settings().seed);
   std::uint32_t saved_at = trainer.steps_done();
   const auto save = [&] {

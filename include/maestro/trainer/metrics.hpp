@@ -26,6 +26,7 @@ void for_each_metric(const StepReport& report, Write&& write) {
   write("completions/max_length", report.max_length);
   write("completions/clipped_ratio", report.clipped_fraction);
   write("kl", report.loss.kl());
+  write("kl_clamped", report.kl_clamped);
   write("entropy", report.entropy);
   write("policy_loss", report.loss.policy_loss);
   write("ratio/mean", report.loss.ratio_mean());

@@ -65,9 +65,11 @@ class PolicyUpdate {
   explicit PolicyUpdate(const TrainerSettings& settings)
       : settings_(settings), objective_(settings.objective), optimizer_(settings.optimizer) {}
 
-  template <Communicator Comm>
+  /// @param before_change  called before each optimizer step; what throws before the first has changed no parameter.
+  template <Communicator Comm, class BeforeChange>
   UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
-                   std::span<const float> reference_log_probs, double learning_rate, Comm& communicator) {
+                   std::span<const float> reference_log_probs, double learning_rate, Comm& communicator,
+                   BeforeChange&& before_change) {
     const std::size_t tokens = rollouts.tokens.size();
     log_probs_.resize(tokens);
     d_log_probs_.resize(tokens);
@@ -93,6 +95,7 @@ class PolicyUpdate {
         }
         report.grad_norm =
             settings_.max_grad_norm > 0.0 ? clip_global_norm(policy, settings_.max_grad_norm) : global_norm(policy);
+        before_change();
         optimizer_.step(policy, learning_rate);
       }
     }

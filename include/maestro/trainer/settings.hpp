@@ -33,8 +33,7 @@ struct TrainerSettings {
 /// @throws BadArgument naming the setting, its value's domain and the remedy.
 inline void validate(const TrainerSettings& settings) {
   require(settings.prompts_per_step > 0, "trainer: prompts_per_step must be at least 1");
-  require(settings.sampling.num_generations > 0, "trainer: num_generations must be at least 1");
-  require(settings.sampling.max_completion_length > 0, "trainer: max_completion_length must be at least 1");
+  check(settings.sampling);
   require(settings.num_iterations > 0, "trainer: num_iterations must be at least 1");
   require(settings.num_minibatches > 0, "trainer: num_minibatches must be at least 1");
   require(settings.num_minibatches <= settings.prompts_per_step,

@@ -44,6 +44,8 @@ struct StepReport {
   double epoch = 0.0;      ///< passes over the prompts so far; 0 where the caller chose the prompts
   double learning_rate = 0.0;
   LossReport loss;
+  double kl_clamped = 0.0;   ///< tokens whose |log pi_ref - log pi| was cut at 20: in the loss, over all updates, or in
+                             ///< the penalty where the KL sits in the reward
   double grad_norm = 0.0;    ///< global norm before clipping, of the step's last optimizer update
   double reward_mean = 0.0;  ///< of the scalar rewards
   double reward_deviation = 0.0;
@@ -59,7 +61,7 @@ struct StepReport {
   std::size_t prompt_tokens = 0;
   std::uint64_t total_tokens = 0;            ///< prompt and response tokens since the run began
   std::vector<RewardFigures> rewards;        ///< (K)
-  double kl_to_uniform = 0.0;                ///< KL(mean q || uniform) of the Conductor's propensities, nats
+  double kl_to_uniform = 0.0;                ///< of the Conductor's propensities, nats; see probability.hpp
   std::optional<ConductorReport> conductor;  ///< present on steps where the Conductor updated
   StepTimings seconds;
 };

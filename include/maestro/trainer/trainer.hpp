@@ -68,11 +68,30 @@ class Trainer {
     if (settings_.objective.beta != 0.0) reference_.emplace(policy_);
   }
 
+  /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
+  /// check_prompts); run_loop asks before its first step.
+  void check_prompts(std::span<const Prompt> prompts) const {
+    if constexpr (requires { policy_.check_prompts(prompts, settings_.sampling); }) {
+      policy_.check_prompts(prompts, settings_.sampling);
+    }
+    if constexpr (requires { rewards_.check_prompts(prompts, settings_.sampling); }) {
+      rewards_.check_prompts(prompts, settings_.sampling);
+    }
+  }
+
   /// Generates responses to `prompts`, learns from them, and says what happened.
-  /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; the policy is then as
-  /// the last optimizer update left it.
+  ///
+  /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint holds but what
+  /// follows the policy by its period (proxies, the KL reference): it may be tried again, or another may follow. One
+  /// that throws later has left policy, optimizer and Conductor between two steps: every further step is then refused
+  /// until the state of a checkpoint is loaded.
+  /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
+  /// that failed too late.
   const StepReport& step(std::span<const Prompt> prompts) {
     require(!prompts.empty(), "trainer: a step needs at least one prompt");
+    require(condition_ == Condition::whole,
+            "trainer: an earlier step failed in the middle of its updates, so that policy, optimizer and Conductor do "
+            "not belong together; go on from a checkpoint");
     const auto start = Clock::now();
     report_ = StepReport{};
     follow_policy();
@@ -91,6 +110,11 @@ class Trainer {
     train_policy();
     report_.seconds.training = seconds_since(training_start);
 
+    const auto learning_start = Clock::now();
+    teach_conductor();
+    report_.seconds.conductor += seconds_since(learning_start);
+
+    condition_ = Condition::whole;
     ++step_;
     total_tokens_ += rollouts_.tokens.size() + rollouts_.prompt_tokens.size();
     describe_step();
@@ -116,6 +140,7 @@ class Trainer {
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("step", step_);
+    v("condition", condition_);
     v("total_tokens", total_tokens_);
     v("policy", ParameterValues{policy_});
     v("policy_update", update_);
@@ -127,6 +152,9 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
+  /// Whether the parts that a step changes are all of the same step.
+  enum class Condition : std::uint8_t { whole, torn };
+
   static double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
@@ -150,8 +178,8 @@ class Trainer {
     });
     if (settings_.objective.kl_placement != KlPlacement::reward) return;
     penalty_.resize(rollouts_.size());
-    kl_penalty(settings_.objective.beta, settings_.objective.kl_estimator, rollouts_.log_probs, reference_log_probs_,
-               rollouts_.tokens.offsets(), penalty_);
+    penalty_clamped_ = kl_penalty(settings_.objective.beta, settings_.objective.kl_estimator, rollouts_.log_probs,
+                                  reference_log_probs_, rollouts_.tokens.offsets(), penalty_);
   }
 
   void weigh_rewards() {
@@ -170,6 +198,10 @@ class Trainer {
     counterfactuals_.resize(counterfactual ? responses : 0, num_rewards);
     scalarization_(ScalarizationInput{scores_, decision_, rollouts_.groups, penalty_},
                    ScalarizationOutput{advantages_, scalar_rewards_, counterfactuals_}, communicator_);
+  }
+
+  /// After the policy's update, so that a failure there leaves the Conductor as it was.
+  void teach_conductor() {
     conductor_.observe({.decision = decision_,
                         .hidden = rollouts_.hidden,
                         .groups = rollouts_.groups,
@@ -181,9 +213,10 @@ class Trainer {
 
   void train_policy() {
     report_.learning_rate = settings_.learning_rate * learning_rate_factor(settings_.schedule, step_);
-    const UpdateReport done =
-        update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate, communicator_);
+    const UpdateReport done = update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate,
+                                          communicator_, [this] { condition_ = Condition::torn; });
     report_.loss = done.loss;
+    report_.kl_clamped = penalty_.empty() ? done.loss.kl_clamped : static_cast<double>(penalty_clamped_);
     report_.grad_norm = done.grad_norm;
     report_.rollout_gap_mean = done.rollout_gap_mean;
     report_.rollout_gap_max = done.rollout_gap_max;
@@ -203,7 +236,7 @@ class Trainer {
     const auto names = rewards_.names();
     for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards.push_back(describe_reward(k, std::string(names[k])));
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
-    report_.kl_to_uniform = kl_to_uniform(decision_);
+    report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }
 
   void describe_lengths() {
@@ -256,6 +289,7 @@ class Trainer {
   S scalarization_;
   PolicyUpdate<P> update_;
   std::optional<Snapshot<P>> reference_;
+  Condition condition_ = Condition::whole;
   std::uint32_t step_ = 0;
   std::uint64_t total_tokens_ = 0;
 
@@ -268,6 +302,7 @@ class Trainer {
   std::vector<float> scalar_rewards_;
   std::vector<float> reference_log_probs_;
   std::vector<float> penalty_;
+  std::size_t penalty_clamped_ = 0;
   StepReport report_;
 };
 

@@ -1,0 +1,79 @@
+#pragma once
+
+/// @file
+/// Options that the others leave without effect: refused, since a run that ignores one is not the run asked for.
+
+#include <algorithm>
+#include <initializer_list>
+#include <span>
+#include <string>
+
+#include "maestro/conductor/any.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+#include "maestro/data/prompt.hpp"
+#include "train/options.hpp"
+
+namespace maestro::examples {
+
+/// @param given  given(name): whether the option stood on the command line.
+/// @throws BadArgument naming an option that was given although the others leave it without effect. A value that only
+/// says "none" passes.
+template <class Given>
+void refuse_idle_options(const TrainOptions& o, const Given& given) {
+  const auto refuse = [&](bool idle, std::initializer_list<const char*> options, const std::string& why) {
+    for (const char* option : options) {
+      if (idle && given(option)) throw BadArgument(std::string("--") + option + " has no effect " + why);
+    }
+  };
+  const TrainerSettings& t = o.trainer;
+  index_of_name("--conductor", o.conductor, conductor_names);
+
+  refuse(o.prompts.empty(), {"on-bad-line"}, "without --prompts");
+  refuse(!o.prompts.empty(), {"tasks", "num-prompts"}, "with --prompts, whose prompts are all taken");
+
+  const bool on_policy = t.num_iterations * t.num_minibatches == 1;
+  const std::string ratio = "while every ratio is 1: --num-iterations or --num-minibatches must be above 1";
+  const bool corrected = t.objective.beta > 0.0 && t.objective.kl_correction == KlCorrection::ratio;
+  refuse(on_policy, {"epsilon", "epsilon-high"}, ratio);
+  refuse(on_policy && t.objective.ratio_cap, {"delta"}, ratio);
+  refuse(on_policy && !corrected, {"importance-sampling-level"}, ratio);
+  refuse(t.objective.beta == 0.0, {"kl-estimator", "kl-placement"}, "while --beta is 0");
+  const bool corrects = t.objective.kl_correction != KlCorrection::none;
+  refuse(corrects && t.objective.beta == 0.0, {"kl-correction"}, "while --beta is 0");
+  refuse(corrects && t.objective.kl_placement != KlPlacement::loss, {"kl-correction"}, "without --kl-placement loss");
+  refuse(t.objective.beta == 0.0 && t.reference_sync_steps > 0, {"ref-sync-steps"}, "while --beta is 0");
+
+  refuse(!uses(o, "preference") && !o.reward_model.empty(), {"reward-model"}, "unless --rewards has preference");
+  refuse(!uses(o, "perplexity"), {"proxy-sync-steps"}, "unless --rewards has perplexity");
+  refuse(!uses(o, "length"), {"length-shape", "length-target"}, "unless --rewards has length");
+  refuse(o.length_shape != LengthChoice::target, {"length-target"}, "without --length-shape target");
+
+  const bool paper = o.conductor == "maestro_paper";
+  const bool learned = o.conductor == "linear" || o.conductor == "mlp";
+  refuse(
+      !learned,
+      {"conductor-learning-rate", "conductor-period", "conductor-emphasis", "conductor-strength", "conductor-estimator",
+       "conductor-baseline", "conductor-floor", "conductor-hidden-scaling", "conductor-entropy-bonus"},
+      "with --conductor " + o.conductor +
+          (paper ? ", which is the paper's reading whatever else is asked; take linear to set it"
+                 : ", which does not learn"));
+  refuse(o.learned.emphasis != Emphasis::blended_uniform && o.learned.emphasis != Emphasis::blended_policy,
+         {"conductor-strength"}, "without a blended --conductor-emphasis");
+  const bool scheduled = o.conductor == "scheduled";
+  refuse(!scheduled && o.conductor != "fixed", {"weights"}, "without --conductor fixed or scheduled");
+  refuse(!scheduled, {"weights-end", "weights-start-step", "weights-end-step"}, "without --conductor scheduled");
+}
+
+/// @throws BadArgument for a chosen reward that needs references where no prompt has one.
+inline void refuse_idle_rewards(const TrainOptions& o, std::span<const Prompt> prompts) {
+  const auto has_reference = [](const Prompt& prompt) { return !prompt.reference.empty(); };
+  if (std::any_of(prompts.begin(), prompts.end(), has_reference)) return;
+  const std::string why = " compares with references, and no prompt has one; ";
+  if (uses(o, "perplexity")) throw BadArgument("the perplexity reward" + why + "leave it out of --rewards");
+  if (uses(o, "length") && o.length_shape == LengthChoice::reference) {
+    throw BadArgument("--length-shape reference" + why + "choose overlong or target");
+  }
+}
+
+}  // namespace maestro::examples

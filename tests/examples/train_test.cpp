@@ -1,0 +1,207 @@
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "examples/train_program.hpp"
+#include "maestro/io/json.hpp"
+
+using train_program::check_refused;
+using train_program::Stage;
+
+BOOST_AUTO_TEST_SUITE(train_options)
+
+BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
+  const Stage stage;
+  const auto good = stage.train("--dry-run");
+  BOOST_TEST(good.code == 0, good.output);
+  BOOST_TEST(good.output.find("dry run: ") != std::string::npos, good.output);
+  BOOST_TEST(!std::filesystem::exists(stage.root / "out"));
+
+  check_refused(stage.train("--dry-run --max-completion-length 123"),
+                {"data row 0", "6 tokens", "123", "128 positions"});
+  check_refused(stage.train("--dry-run --conductor-estimator pathwise --conductor-emphasis soft"), {"pathwise"});
+  stage.write_prompts("long.jsonl", {"a", std::string(100, 'b')});
+  check_refused(stage.train("--dry-run --prompts '" + (stage.root / "long.jsonl").string() + "'"),
+                {"data row 1", "reference 100", "128 positions"});
+  check_refused(stage.train("--dry-run --save-total-limit 0"), {"--save-total-limit"});
+  check_refused(stage.train("--dry-run --output '" + (stage.root / "long.jsonl/out").string() + "'"), {"is a file"});
+}
+
+BOOST_AUTO_TEST_CASE(num_prompts_counts_the_chosen_tasks) {
+  const Stage stage;
+  const auto run = stage.bare("--dry-run --model '" + (stage.root / "base").string() + "' --output '" +
+                              (stage.root / "out").string() +
+                              "' --rewards format --reward-model '' --max-completion-length 24 "
+                              "--tasks arithmetic,story --num-prompts 50");
+  BOOST_TEST(run.code == 0, run.output);
+  BOOST_TEST(run.output.find("prompts    50 of") != std::string::npos, run.output);
+}
+
+BOOST_AUTO_TEST_CASE(a_dry_run_looks_at_the_checkpoint_there_is) {
+  const Stage stage;
+  const auto run = stage.train("--timings omit");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  const auto again = stage.train("--dry-run");
+  BOOST_TEST(again.code == 0, again.output);
+  BOOST_TEST(again.output.find("would continue from") != std::string::npos, again.output);
+  check_refused(stage.train("--dry-run --seed 4"), {"other settings"});
+  check_refused(stage.train("--dry-run --resume never"), {"--resume auto continues it"});
+}
+
+namespace {
+/// The logged weights of a reward, step by step.
+std::vector<double> logged_weights(const Stage& stage, const std::string& reward) {
+  std::vector<double> weights;
+  std::ifstream file(stage.root / "out/metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    weights.push_back(maestro::parse_json(line, "metrics").at("conductor/weight/" + reward).get<double>());
+  }
+  std::filesystem::remove_all(stage.root / "out");
+  return weights;
+}
+
+void check_weights(const std::vector<double>& found, const std::vector<double>& expected) {
+  BOOST_TEST_REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) BOOST_TEST(std::abs(found[i] - expected[i]) < 1e-6);
+}
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(weights_from_the_command_line_reach_their_rewards) {
+  const Stage stage;
+  // Another order than that of all rewards, and some left out.
+  const std::string rewards = "--reward-model '' --rewards length,format,entropy ";
+  auto run = stage.train(rewards + "--conductor fixed --weights 0.5,0.3,-0.2");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  const std::filesystem::path kept = stage.root / "kept.jsonl";
+  std::filesystem::copy(stage.root / "out/metrics.jsonl", kept);
+  check_weights(logged_weights(stage, "length"), {0.5, 0.5});
+  for (const auto& [reward, weight] : {std::pair{"format", 0.3}, {"entropy", -0.2}, {"perplexity", 0.0}}) {
+    std::filesystem::create_directories(stage.root / "out");
+    std::filesystem::copy(kept, stage.root / "out/metrics.jsonl");
+    check_weights(logged_weights(stage, reward), {weight, weight});
+  }
+  run = stage.train(rewards + "--conductor scheduled --weights 1,0,0 --weights-end 0,1,0 --steps 5");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  check_weights(logged_weights(stage, "format"), {0.0, 0.25, 0.5, 0.75, 1.0});
+  run = stage.train(rewards + "--conductor scheduled --weights 1,0,0 --weights-end 0,1,0 --steps 5" +
+                    " --weights-start-step 2 --weights-end-step 4");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  check_weights(logged_weights(stage, "length"), {1.0, 1.0, 0.5, 0.0, 0.0});
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_are_refused) {
+  const Stage stage;
+  const std::string dry = "--dry-run --reward-model '' --rewards length,format --conductor ";
+  check_refused(stage.train(dry + "fixed"), {"--conductor fixed needs --weights"});
+  check_refused(stage.train(dry + "fixed --weights 0.5,0.3,0.2"),
+                {"--weights has 3 weights for 2 rewards", "length,format, in this order"});
+  check_refused(stage.train(dry + "fixed --weights 0,0"), {"all weights are 0"});
+  check_refused(stage.train(dry + "fixed --weights 1e50,1"), {"the weight of length is not finite"});
+  check_refused(stage.train(dry + "scheduled --weights 1,2"), {"--conductor scheduled needs --weights-end"});
+  check_refused(stage.train(dry + "scheduled --weights 1,2 --weights-end 1"), {"--weights-end has 1 weights"});
+  check_refused(stage.train(dry + "scheduled --weights 1,2 --weights-end 2,1 --weights-start-step 2"),
+                {"end at step 2", "start, step 2"});
+}
+
+BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
+  const Stage stage;
+  const auto refused = [&](const std::string& arguments, const std::string& option, const std::string& why) {
+    check_refused(stage.train("--dry-run " + arguments), {"--" + option + " has no effect", why});
+  };
+  const auto accepted = [&](const std::string& arguments) {
+    const auto run = stage.train("--dry-run " + arguments);
+    BOOST_TEST(run.code == 0, arguments << ": " << run.output);
+  };
+  refused("--tasks story", "tasks", "with --prompts");
+  refused("--num-prompts 5", "num-prompts", "with --prompts");
+  for (const char* option : {"epsilon", "epsilon-high", "delta"}) {
+    refused(std::string("--") + option + " 1.3", option, "every ratio is 1");
+    accepted(std::string("--num-minibatches 2 --") + option + (option == std::string("epsilon") ? " 0.3" : " 1.3"));
+  }
+  refused("--importance-sampling-level sequence", "importance-sampling-level", "every ratio is 1");
+  accepted("--importance-sampling-level sequence --num-iterations 2");
+  refused("--kl-estimator k2", "kl-estimator", "--beta is 0");
+  refused("--kl-correction ratio", "kl-correction", "--beta is 0");
+  refused("--kl-correction ratio --beta 0.1 --kl-placement reward", "kl-correction", "without --kl-placement loss");
+  accepted("--kl-correction ratio --beta 0.1");
+  accepted("--kl-correction ratio --beta 0.1 --importance-sampling-level sequence");
+  refused("--ref-sync-steps 3", "ref-sync-steps", "--beta is 0");
+  accepted("--ref-sync-steps 0");
+  accepted("--ref-sync-steps 3 --kl-estimator k2 --beta 0.1");
+  refused("--rewards format", "reward-model", "unless --rewards has preference");
+  accepted("--rewards format --reward-model ''");
+  refused("--rewards preference --proxy-sync-steps 3", "proxy-sync-steps", "unless --rewards has perplexity");
+  refused("--rewards preference --length-shape target", "length-shape", "unless --rewards has length");
+  refused("--length-target 9", "length-target", "without --length-shape target");
+  accepted("--length-shape target --length-target 9");
+  refused("--conductor maestro_paper --conductor-floor mix", "conductor-floor", "take linear");
+  accepted("--conductor maestro_paper");
+  for (const char* conductor : {"equal", "random"}) {
+    refused(std::string("--conductor-period 4 --conductor ") + conductor, "conductor-period", "does not learn");
+  }
+  refused("--conductor-strength 0.4", "conductor-strength", "blended");
+  accepted("--conductor-strength 0.4 --conductor-emphasis blended_policy --conductor mlp");
+  refused("--weights 1,1,1,1,1", "weights", "without --conductor fixed");
+  refused("--conductor fixed --weights 1,1,1,1,1 --weights-end-step 2", "weights-end-step", "scheduled");
+  check_refused(stage.train("--dry-run --conductor chess --conductor-period 4"), {"unknown name 'chess'"});
+}
+
+BOOST_AUTO_TEST_CASE(the_kl_correction_reaches_the_objective) {
+  const Stage stage;
+  // k1 in the loss has no expected gradient unless the ratio multiplies it, which the objective knows.
+  check_refused(stage.train("--dry-run --beta 0.1 --kl-estimator k1"), {"kl_correction ratio"});
+  const auto run = stage.train("--beta 0.1 --kl-estimator k1 --kl-correction ratio");
+  BOOST_TEST(run.code == 0, run.output);
+  check_refused(stage.train("--dry-run --beta 0.1 --kl-estimator k3 --kl-correction none"),
+                {"kl: saved [\"k1\",\"loss\",\"ratio\"], now [\"k3\",\"loss\",\"none\"]"});
+  check_refused(stage.train("--dry-run --beta 0.1 --kl-correction half"), {"unknown name 'half'", "none, ratio"});
+}
+
+BOOST_AUTO_TEST_CASE(values_that_cannot_be_meant_are_refused) {
+  const Stage stage;
+  for (const char* option : {"steps", "save-steps", "proxy-sync-steps", "conductor-period"}) {
+    check_refused(stage.train(std::string("--dry-run --") + option + " 4294967298"),
+                  {std::string("--") + option + " is 4294967298", "below 2^32"});
+  }
+  check_refused(stage.bare("--dry-run --num-prompts 4294967298"), {"--num-prompts is 4294967298"});
+  check_refused(stage.bare("--dry-run --num-prompts 0"), {"--num-prompts must be at least 1"});
+  check_refused(stage.train("--dry-run --threads -2"), {"--threads"});
+  check_refused(stage.train("--dry-run --num-iterations 2 --delta 1.1"), {"--delta must be above"});
+  stage.write_prompts("plain.jsonl", {"", ""});
+  const std::string plain = "--dry-run --reward-model '' --prompts '" + (stage.root / "plain.jsonl").string() + "' ";
+  check_refused(stage.train(plain + "--rewards perplexity,format"), {"no prompt has one", "--rewards"});
+  check_refused(stage.train(plain + "--rewards length --length-shape reference"), {"no prompt has one", "overlong"});
+  BOOST_TEST(stage.train(plain + "--rewards length,format").code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_resumed_run_notices_changed_files_and_accepts_moved_ones) {
+  namespace fs = std::filesystem;
+  const Stage stage;
+  const auto run = stage.train("");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  const auto with = [&](const char* option, const char* file) {
+    return stage.train("--dry-run " + std::string(option) + " '" + (stage.root / file).string() + "'");
+  };
+  const auto goes_on = [](const train_program::Result& result) {
+    BOOST_TEST(result.code == 0, result.output);
+    BOOST_TEST(result.output.find("would continue") != std::string::npos, result.output);
+  };
+  fs::rename(stage.root / "prompts.jsonl", stage.root / "moved.jsonl");
+  fs::rename(stage.root / "reward", stage.root / "moved_reward");
+  fs::copy(stage.root / "moved.jsonl", stage.root / "prompts.jsonl");
+  fs::copy(stage.root / "moved_reward", stage.root / "reward");
+  goes_on(stage.train("--dry-run"));
+  goes_on(with("--prompts", "moved.jsonl"));
+  goes_on(with("--reward-model", "moved_reward"));
+
+  stage.write_prompts("prompts.jsonl", {"zero", "one", "two", "four"});
+  check_refused(stage.train("--dry-run"), {"content of the prompts: saved \"fnv1a ", "other settings"});
+  stage.write_models(7);
+  check_refused(with("--prompts", "moved.jsonl"), {"content of --model: saved", "content of --reward-model: saved"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,119 @@
+#include "maestro/trainer/checkpoints.hpp"
+
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <string>
+
+#include "trainer/tiny.hpp"
+
+namespace {
+
+/// A folder for one test; removed at the end.
+struct Folder {
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("maestro_checkpoints_" + std::to_string(::getpid()));
+  ~Folder() { std::filesystem::remove_all(path); }
+  maestro::CheckpointSettings settings(std::string fingerprint) const {
+    return {.folder = path.string(), .fingerprint = std::move(fingerprint)};
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(checkpoints)
+
+BOOST_AUTO_TEST_CASE(a_saved_run_goes_on_where_it_was) {
+  const Folder folder;
+  auto saved = tiny::trainer();
+  const auto prompts = tiny::prompts(6);
+  saved.step(prompts);
+  saved.step(prompts);
+  maestro::Checkpoints checkpoints(folder.settings("a"));
+  BOOST_TEST(!checkpoints.newest().has_value());
+  checkpoints.save(saved);
+  auto resumed = tiny::trainer();
+  BOOST_TEST(checkpoints.resume(resumed));
+  BOOST_TEST(resumed.steps_done() == 2u);
+  saved.step(prompts);
+  resumed.step(prompts);
+  BOOST_TEST((tiny::state_of(saved) == tiny::state_of(resumed)));
+}
+
+namespace {
+struct FailingOnce : tiny::Policy {
+  FailingOnce() : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}) {}
+  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
+    if (++call == 4) throw maestro::BadData("backward failed");
+    tiny::Policy::backward(d_log_probs, d_entropies);
+  }
+  int call = 0;
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_trainer_whose_step_failed_goes_on_from_a_checkpoint) {
+  const Folder folder;
+  auto settings = tiny::settings();
+  settings.num_minibatches = 2;
+  maestro::Trainer trainer(FailingOnce{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
+                           maestro::GroupRelative{}, settings);
+  const auto prompts = tiny::prompts(6);
+  trainer.step(prompts);
+  maestro::Checkpoints checkpoints(folder.settings("a"));
+  checkpoints.save(trainer);
+  BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadData);
+  BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadArgument);
+  BOOST_TEST(checkpoints.resume(trainer));
+  BOOST_TEST(trainer.step(prompts).step == 2u);
+  // What a failed step leaves is recognised after saving and loading, too.
+  auto failed = tiny::trainer(settings);
+  maestro::Trainer broken(FailingOnce{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
+                          maestro::GroupRelative{}, settings);
+  broken.step(prompts);
+  BOOST_CHECK_THROW(broken.step(prompts), maestro::BadData);
+  checkpoints.save(broken);
+  BOOST_TEST(checkpoints.resume(failed));
+  BOOST_CHECK_THROW(failed.step(prompts), maestro::BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(looking_for_a_checkpoint_changes_nothing) {
+  const Folder folder;
+  BOOST_TEST(!maestro::Checkpoints::newest_in(folder.path.string()).has_value());
+  BOOST_TEST(!std::filesystem::exists(folder.path));
+  auto trainer = tiny::trainer();
+  trainer.step(tiny::prompts(6));
+  maestro::Checkpoints checkpoints(folder.settings("a"));
+  checkpoints.save(trainer);
+  const auto half_written = folder.path / "step-00000002.tmp-1-0";
+  std::filesystem::create_directory(half_written);
+  const auto found = maestro::Checkpoints::newest_in(folder.path.string());
+  BOOST_TEST_REQUIRE(found.has_value());
+  BOOST_TEST(*found == checkpoints.newest().value());
+  BOOST_TEST(std::filesystem::exists(half_written));
+  BOOST_CHECK_NO_THROW(maestro::Checkpoints::check_fingerprint(*found, "a"));
+  BOOST_CHECK_THROW(maestro::Checkpoints::check_fingerprint(*found, "b"), maestro::BadFile);
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_names_what_differs) {
+  const Folder folder;
+  auto trainer = tiny::trainer();
+  maestro::Checkpoints checkpoints(folder.settings(R"({"seed": 3, "steps": [1, 2], "old": "x"})"));
+  checkpoints.save(trainer);
+  const auto refusal = [&](const std::string& fingerprint) {
+    try {
+      maestro::Checkpoints::check_fingerprint(checkpoints.newest().value(), fingerprint);
+    } catch (const maestro::BadFile& error) {
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  const std::string message = refusal(R"({"seed": 4, "steps": [1, 2], "new": true})");
+  BOOST_TEST(message.find("\n  seed: saved 3, now 4") != std::string::npos, message);
+  BOOST_TEST(message.find("\n  old: saved \"x\", now nothing") != std::string::npos, message);
+  BOOST_TEST(message.find("\n  new: saved nothing, now true") != std::string::npos, message);
+  BOOST_TEST(message.find("steps") == std::string::npos, message);
+  BOOST_TEST(refusal("plain").find("now:   plain") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
