@@ -4,7 +4,6 @@
 
 #include <cstdlib>
 #include <string>
-#include <type_traits>
 
 #include "bench/common/backend.hpp"
 #include "examples/common/wait_policy.hpp"
@@ -12,10 +11,9 @@
 
 int main(int argc, char** argv) {
   maestro::examples::wait_passively(argv);
-  const bool eigen = std::is_same_v<maestro::bench::Backend, maestro::EigenBackend>;
   const char* const policy = std::getenv("OMP_WAIT_POLICY");
   benchmark::AddCustomContext("threads", std::to_string(maestro::max_threads()));
-  benchmark::AddCustomContext("gemm_backend", eigen ? "Eigen" : "cblas");
+  benchmark::AddCustomContext("gemm_backend", maestro::bench::backend_name);
   benchmark::AddCustomContext("omp_wait_policy", policy != nullptr ? policy : "unset");
   benchmark::AddCustomContext("compiler", __VERSION__);
   benchmark::Initialize(&argc, argv);

@@ -52,38 +52,58 @@ void lm_head(benchmark::State& state, Pass pass) {
                  .flops = products * 2.0 * static_cast<double>(tokens) * static_cast<double>(d * vocabulary)});
 }
 
-/// One token for each of `rows` responses to prompts of 64 tokens, groups of up to 8, at the end of a tail that grows
-/// from 1 to 128 tokens and starts anew.
+/// A response's cache of random tokens that decoding steps extend; all prompts have 64 tokens, groups up to 8 members.
+struct DecodeScene {
+  static constexpr std::size_t prompt = 64;
+
+  ModelConfig config;
+  ModelWeights<float> weights;
+  std::vector<std::size_t> groups;
+  std::vector<std::size_t> responses;
+  std::vector<std::int32_t> tokens;
+  PromptRunner<float, Backend> runner;
+  Decoder<float, Backend> decoder;
+
+  DecodeScene(const ModelConfig& c, std::size_t rows)
+      : config(c), weights(c), groups(rows), responses(rows), tokens(random_tokens(rows, c.vocabulary)) {
+    fill(weights.flat(), 0.02);
+    Ragged<std::int32_t> prompts;
+    for (std::size_t r = 0; r < rows; ++r) groups[r] = r / 8;
+    for (std::size_t g = 0; g <= groups.back(); ++g) prompts.push_row(random_tokens(prompt, c.vocabulary));
+    std::iota(responses.begin(), responses.end(), std::size_t{0});
+    runner.run(weights, prompts);
+  }
+  /// Responses of `length` tokens each.
+  void restart(std::size_t length) {
+    decoder.begin(config, runner.cache(), groups);
+    for (std::size_t t = 0; t < length; ++t) step();
+  }
+  void step() { decoder.step(weights, responses, tokens); }
+};
+
+/// One token for each of `rows` responses that have `tail` tokens, and up to 64 more.
 void decode(benchmark::State& state, const ModelConfig& config) {
   const std::size_t rows = size_arg(state, 0);
-  constexpr std::size_t prompt = 64;
-  constexpr std::size_t longest = 128;
-  ModelWeights<float> weights(config);
-  fill(weights.flat(), 0.02);
-  Ragged<std::int32_t> prompts;
-  std::vector<std::size_t> groups(rows);
-  for (std::size_t r = 0; r < rows; ++r) groups[r] = r / 8;
-  for (std::size_t g = 0; g <= groups.back(); ++g) prompts.push_row(random_tokens(prompt, config.vocabulary));
-  PromptRunner<float, Backend> runner;
-  runner.run(weights, prompts);
-  Decoder<float, Backend> decoder;
-  decoder.begin(config, runner.cache(), groups);
-  std::vector<std::size_t> responses(rows);
-  std::iota(responses.begin(), responses.end(), std::size_t{0});
-  const std::vector<std::int32_t> tokens = random_tokens(rows, config.vocabulary);
-  std::size_t length = 0;
+  const std::size_t tail = size_arg(state, 1);
+  constexpr std::size_t steps = 64;
+  DecodeScene scene(config, rows);
+  std::size_t done = steps;
   for (auto _ : state) {
-    if (length++ == longest) {
-      decoder.begin(config, runner.cache(), groups);
-      length = 1;
+    if (done == steps) {
+      state.PauseTiming();
+      scene.restart(tail);
+      done = 0;
+      state.ResumeTiming();
     }
-    decoder.step(weights, responses, tokens);
+    scene.step();
+    ++done;
     benchmark::ClobberMemory();
   }
   const std::size_t layer =
       config.hidden * (config.qkv_size() + config.query_size()) + 3 * config.hidden * config.intermediate;
   const auto read = static_cast<double>(config.layers * layer);
-  const double pairs = static_cast<double>(rows * config.layers) * (prompt + longest / 2.0);
+  const double pairs =
+      static_cast<double>(rows * config.layers) * (static_cast<double>(DecodeScene::prompt + tail) + steps / 2.0);
   report(state,
          {.items = static_cast<double>(rows),
           .flops = 2.0 * read * static_cast<double>(rows) + 4.0 * pairs * static_cast<double>(config.query_size()),
@@ -98,12 +118,13 @@ const int registered = [] {
         ->Args({256, 576, 49152})
         ->Args({128, 896, 151936});
   }
-  const auto steps = [](const std::string& name, const ModelConfig& config) {
-    auto* const bench = add("decode_step/" + name, [config](benchmark::State& s) { decode(s, config); });
-    bench->ArgName("rows")->Arg(1)->Arg(4)->Arg(8)->Arg(16);
+  const auto steps = [](const std::string& name, const ModelConfig& config, const std::vector<std::int64_t>& tails) {
+    add("decode_step/" + name, [config](benchmark::State& s) { decode(s, config); })
+        ->ArgNames({"rows", "tail"})
+        ->ArgsProduct({{1, 4, 8, 16}, tails});
   };
-  steps("shipped", shipped_config());
-  steps("135m_8_layers", wide_config());
+  steps("shipped", shipped_config(), {32, 512});
+  steps("135m_8_layers", wide_config(), {32});
   return 0;
 }();
 
