@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# How long the headers and the example programs take to compile: processor seconds of one compiler run, the median of
+# several, with g++ and clang++ (those that are there), at -O2 and as a syntax check at -O0. No ccache.
+#   bench/compile_time.sh [--runs N] [--only REGEX] [--output FILE.json]
+# Prints a markdown table; every single time goes into FILE.json (runs/compile_time.json).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+runs=3
+only=.
+output=runs/compile_time.json
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --runs | --only | --output)
+      [ $# -ge 2 ] || { echo "bench/compile_time.sh: $1 needs a value" >&2; exit 2; }
+      declare "${1#--}=$2"
+      shift 2 ;;
+    --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+    *) echo "bench/compile_time.sh: '$1' is unknown; see --help" >&2; exit 2 ;;
+  esac
+done
+[[ $runs =~ ^[1-9][0-9]*$ ]] || { echo "bench/compile_time.sh: --runs must be a number above 0" >&2; exit 2; }
+
+source cmake/packages.sh
+install_packages $packages_build
+
+export CCACHE_DISABLE=1  # where the compiler's name leads to ccache
+
+# The first name of each compiler that is there.
+compilers=()
+seen=
+for name in ${CXX:-} g++ clang++ clang++-14; do
+  path=$(readlink -f "$(command -v "$name" || true)")
+  case "$path:$seen" in
+    :*) ;;
+    *":$path:"*) ;;
+    *) compilers+=("$name") seen+=:$path: ;;
+  esac
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# What is compiled: lines of "name<tab>file".
+includes() { printf '#include <%s>\n' "$2" >"$work/$1.cpp"; printf '%s\t%s\n' "$2" "$work/$1.cpp"; }
+subjects() {
+  printf '// nothing\n' >"$work/empty.cpp"
+  printf 'an empty file\t%s\n' "$work/empty.cpp"
+  includes eigen Eigen/Core
+  includes json nlohmann/json.hpp
+  includes all maestro/maestro.hpp
+  local header
+  for header in core/gemm io/model_files optimizer/optimizer objective/loss scalarization/any_scalarization \
+    conductor/learned conductor/any model/transformer model/decoder model/lm_head policy/transformer_policy \
+    reward/reward_set reward/reward_model trainer/trainer trainer/checkpoints; do
+    includes "${header//\//_}" "maestro/$header.hpp"
+  done
+  for file in examples/*.cpp examples/*/main.cpp; do printf '%s\t%s\n' "$file" "$file"; done
+}
+
+openmp() {
+  if echo '#include <omp.h>' | "$1" -fopenmp -fsyntax-only -x c++ - 2>/dev/null; then echo -fopenmp; fi
+}
+
+# compile <compiler> <mode> <file>: prints its processor seconds.
+compile() {
+  local flags=(-std=c++20 -march=native -Iinclude -Iexamples $(pkg-config --cflags eigen3) $(openmp "$1"))
+  case $2 in
+    -O2) flags+=(-O2 -c -o "$work/object.o") ;;
+    syntax) flags+=(-O0 -fsyntax-only) ;;
+  esac
+  local TIMEFORMAT='%U %S' times
+  times=$( { time "$1" "${flags[@]}" "$3" >"$work/log" 2>&1 || { cat "$work/log" >&2; echo failed; }; } 2>&1)
+  case $times in *failed*) echo "$times" >&2; return 1 ;; esac
+  awk '{ printf "%.2f", $1 + $2 }' <<<"$times"
+}
+
+median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+modes=(-O2 syntax)
+header='| compiled |' rule='|---|'
+for compiler in "${compilers[@]}"; do
+  for mode in "${modes[@]}"; do
+    header+=" $(basename "$compiler") $([ "$mode" = syntax ] && echo '-O0 -fsyntax-only' || echo "$mode") |"
+    rule+='---|'
+  done
+done
+echo "Processor seconds, median of $runs. $(for c in "${compilers[@]}"; do "$c" --version | head -1; done | paste -sd';')"
+echo
+echo "$header"
+echo "$rule"
+
+json=() status=0
+while IFS=$'\t' read -r name file; do
+  [[ $name =~ $only ]] || continue
+  row="| $name |"
+  for compiler in "${compilers[@]}"; do
+    for mode in "${modes[@]}"; do
+      seconds=()
+      for ((i = 0; i < runs; ++i)); do
+        seconds+=("$(compile "$compiler" "$mode" "$file")") || { status=1; break; }
+      done
+      if [ ${#seconds[@]} -eq "$runs" ]; then row+=" $(median "${seconds[@]}") |"; else row+=' failed |'; fi
+      json+=("  {\"compiled\": \"$name\", \"compiler\": \"$(basename "$compiler")\", \"mode\": \"$mode\", \"seconds\": [$(IFS=,; echo "${seconds[*]}")]}")
+    done
+  done
+  echo "$row"
+done < <(subjects)
+
+mkdir -p "$(dirname "$output")"
+{ echo '['; (IFS=$'\n'; echo "${json[*]}") | sed '$!s/$/,/'; echo ']'; } >"$output"
+exit $status
