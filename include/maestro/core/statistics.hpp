@@ -11,6 +11,16 @@
 
 namespace maestro {
 
+/// a b + c, rounded once where the processor does that fast. A compiler left to itself fuses some of the copies of a
+/// loop that it makes and not others; then the bits would depend on where in an array a value lies.
+MAESTRO_HD inline double multiply_add(double a, double b, double c) {
+#if defined(__FP_FAST_FMA) || defined(__CUDA_ARCH__)
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 /// Count, mean and sum of squared deviations of the values that are not missing.
 struct Moments {
   std::size_t count = 0;
@@ -26,30 +36,25 @@ struct Moments {
 };
 
 /// Moments of get(0), ..., get(count - 1); NaN is skipped.
-/// Equal values give their own value as mean and exactly 0 as squares, whatever the rounding of their sum.
+/// Values are summed relative to the first one, so that equal values give their own value as mean and exactly 0 as
+/// squares.
 template <class Get>
 MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   Moments result;
-  double sum = 0.0;
   double first = 0.0;
-  bool all_equal = true;
+  double sum = 0.0;
   for (std::size_t i = 0; i < count; ++i) {
     const auto value = static_cast<double>(get(i));
     if (value != value) continue;
     if (result.count == 0) first = value;
-    all_equal = all_equal && value == first;
-    sum += value;
+    sum += value - first;
     ++result.count;
   }
   if (result.count == 0) return result;
-  if (all_equal) {
-    result.mean = first;
-    return result;
-  }
-  result.mean = sum / static_cast<double>(result.count);
+  result.mean = first + sum / static_cast<double>(result.count);
   for (std::size_t i = 0; i < count; ++i) {
     const double deviation = static_cast<double>(get(i)) - result.mean;
-    if (deviation == deviation) result.squares += deviation * deviation;
+    if (deviation == deviation) result.squares = multiply_add(deviation, deviation, result.squares);
   }
   return result;
 }

@@ -9,12 +9,13 @@
 /// @throws BadData naming the row (and the reward) for an infinite reward, or a weight or penalty that is not finite.
 
 #include <cmath>
+#include <span>
 
 #include "maestro/core/error.hpp"
+#include "maestro/scalarization/by_moments.hpp"
 #include "maestro/scalarization/formulas.hpp"
 #include "maestro/scalarization/normalise.hpp"
 #include "maestro/scalarization/scalarization.hpp"
-#include "maestro/scalarization/weighed_rewards.hpp"
 
 namespace maestro {
 
@@ -46,18 +47,18 @@ class GroupRelative {
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const WeighedRewards weighed(options_.normaliser, in, out);
+    const std::span normaliser(&options_.normaliser, 1);
     const int ddof = options_.ddof;
     const double epsilon = options_.epsilon;
     switch (options_.scale) {
       case AdvantageScale::group:
-        scalarize_by_moments(MomentScope::group, weighed, in, out, comm, GroupStandardise{ddof, epsilon});
+        scalarize_by_moments(normaliser, in, out, comm, GroupStandardise{ddof, epsilon});
         return;
       case AdvantageScale::batch:
-        scalarize_by_moments(MomentScope::group_and_batch, weighed, in, out, comm, BatchScale{ddof, epsilon});
+        scalarize_by_moments(normaliser, in, out, comm, BatchScale{ddof, epsilon});
         return;
       case AdvantageScale::none:
-        scalarize_by_moments(MomentScope::group, weighed, in, out, comm, GroupCentre{});
+        scalarize_by_moments(normaliser, in, out, comm, GroupCentre{});
         return;
     }
   }
@@ -80,8 +81,8 @@ class DrGrpo {
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const WeighedRewards weighed(options_.normaliser, in, out);
-    scalarize_by_moments(MomentScope::group, weighed, in, out, comm, GroupCentre{});
+    const std::span normaliser(&options_.normaliser, 1);
+    scalarize_by_moments(normaliser, in, out, comm, GroupCentre{});
   }
 
   const DrGrpoOptions& options() const { return options_; }
@@ -102,8 +103,8 @@ class Rloo {
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const WeighedRewards weighed(options_.normaliser, in, out);
-    scalarize_by_moments(MomentScope::group, weighed, in, out, comm, LeaveOneOut{});
+    const std::span normaliser(&options_.normaliser, 1);
+    scalarize_by_moments(normaliser, in, out, comm, LeaveOneOut{});
   }
 
   const RlooOptions& options() const { return options_; }
@@ -135,9 +136,9 @@ class Gdpo {
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    WeighedRewards weighed(options_.normaliser, in, out);
-    weighed.normalise({.kind = Normalisation::z_score, .ddof = 1, .epsilon = options_.group_epsilon});
-    scalarize_by_moments(MomentScope::batch, weighed, in, out, comm, BatchStandardise{1, options_.batch_epsilon});
+    const Normaliser normalisers[] = {options_.normaliser,
+                                      {.kind = Normalisation::z_score, .ddof = 1, .epsilon = options_.group_epsilon}};
+    scalarize_by_moments(normalisers, in, out, comm, BatchStandardise{1, options_.batch_epsilon});
   }
 
   const GdpoOptions& options() const { return options_; }

@@ -12,19 +12,30 @@
 
 namespace maestro {
 
-/// R = sum_k w_k r_k - penalty. A missing reward (NaN) adds 0 and the weights are not renormalised (TRL); NaN where all
-/// K are missing. Double, in index order, so equal rows with equal weights give equal bits.
+/// A reward as it enters a weighted sum: 0 where it is missing (TRL; the weights are not renormalised).
+template <class Reward>
+MAESTRO_HD Reward present_or_zero(Reward reward) {
+  return reward == reward ? reward : Reward{0};
+}
+
+/// R = sum_k w_k r_k - penalty, a missing reward (NaN) adding 0; NaN where all K are missing. Double, in index order,
+/// so equal rows with equal weights give equal bits.
 template <class Reward, class Weight>
 MAESTRO_HD double weighted_sum(std::size_t count, const Reward& reward, const Weight& weight, double penalty) {
   double sum = 0.0;
   bool any = false;
   for (std::size_t k = 0; k < count; ++k) {
     const auto value = static_cast<double>(reward(k));
-    if (value != value) continue;
-    any = true;
-    sum += static_cast<double>(weight(k)) * value;
+    any = any || value == value;
+    sum = multiply_add(static_cast<double>(weight(k)), present_or_zero(value), sum);
   }
   return any ? sum - penalty : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// The mean of `count` values after one of them changes from `before` to `after`: mean + (after - before)/count.
+/// No change, or no values at all, gives the same bits.
+MAESTRO_HD inline double replace_one(double count, double mean, double before, double after) {
+  return mean + (count > 0.0 ? after - before : 0.0) / (count > 0.0 ? count : 1.0);
 }
 
 /// The moments after one of the values changes from `before` to `after`, in O(1):
@@ -33,93 +44,108 @@ MAESTRO_HD double weighted_sum(std::size_t count, const Reward& reward, const We
 /// gives the same bits. Used where the values are spread over the batch; within a group the two passes are run again.
 MAESTRO_HD inline Moments replace_one(const Moments& moments, double before, double after) {
   const double change = after - before;
-  if (change == 0.0 || moments.count == 0) return moments;
   Moments result = moments;
-  result.mean = moments.mean + change / static_cast<double>(moments.count);
-  const double squares = moments.squares + change * ((after - result.mean) + (before - moments.mean));
+  result.mean = replace_one(static_cast<double>(moments.count), moments.mean, before, after);
+  const double squares = multiply_add(change, (after - result.mean) + (before - moments.mean), moments.squares);
   result.squares = squares > 0.0 ? squares : 0.0;
   return result;
 }
 
+/// What a formula reads of the moments of the row's group, or of the batch.
+enum class MomentUse { none, mean, deviation };
+
+/// What it may read of each.
+struct Figures {
+  double count = 0.0;
+  double mean = 0.0;
+  double deviation = 0.0;  ///< with the ddof that the formula asks for
+};
+
+MAESTRO_HD inline Figures figures_of(const Moments& moments, int ddof) {
+  return {static_cast<double>(moments.count), moments.mean, moments.deviation(ddof)};
+}
+
+/// An advantage (or z-score) as a function of the value that it judges: factor (value - centre) / divisor.
+struct AdvantageLine {
+  double centre = 0.0;
+  double factor = 1.0;
+  double divisor = 1.0;
+  MAESTRO_HD double operator()(double value) const { return factor * (value - centre) / divisor; }
+};
+
 /// (value - mean) / (deviation + epsilon); 0 where the denominator is 0, since then all values are equal.
-MAESTRO_HD inline double standardise(double value, const Moments& moments, double deviation, double epsilon) {
+MAESTRO_HD inline AdvantageLine standardised(double mean, double deviation, double epsilon) {
   const double denominator = deviation + epsilon;
-  return denominator > 0.0 ? (value - moments.mean) / denominator : 0.0;
+  return {mean, denominator > 0.0 ? 1.0 : 0.0, denominator > 0.0 ? denominator : 1.0};
 }
 
 /// (R - group mean) / (group deviation + epsilon).
 struct GroupStandardise {
+  static constexpr MomentUse group = MomentUse::deviation;
+  static constexpr MomentUse batch = MomentUse::none;
   int ddof = 1;
   double epsilon = 0.0;
-  MAESTRO_HD double operator()(double reward, const Moments& group, const Moments&) const {
-    return standardise(reward, group, group.deviation(ddof), epsilon);
+  MAESTRO_HD AdvantageLine operator()(const Figures& own, const Figures&) const {
+    return standardised(own.mean, own.deviation, epsilon);
   }
 };
 
 /// (R - group mean) / (batch deviation + epsilon).
 struct BatchScale {
+  static constexpr MomentUse group = MomentUse::mean;
+  static constexpr MomentUse batch = MomentUse::deviation;
   int ddof = 1;
   double epsilon = 0.0;
-  MAESTRO_HD double operator()(double reward, const Moments& group, const Moments& batch) const {
-    return standardise(reward, group, batch.deviation(ddof), epsilon);
+  MAESTRO_HD AdvantageLine operator()(const Figures& own, const Figures& all) const {
+    return standardised(own.mean, all.deviation, epsilon);
   }
 };
 
 /// (R - batch mean) / (batch deviation + epsilon).
 struct BatchStandardise {
+  static constexpr MomentUse group = MomentUse::none;
+  static constexpr MomentUse batch = MomentUse::deviation;
   int ddof = 1;
   double epsilon = 0.0;
-  MAESTRO_HD double operator()(double reward, const Moments&, const Moments& batch) const {
-    return standardise(reward, batch, batch.deviation(ddof), epsilon);
+  MAESTRO_HD AdvantageLine operator()(const Figures&, const Figures& all) const {
+    return standardised(all.mean, all.deviation, epsilon);
   }
 };
 
 /// R - group mean.
 struct GroupCentre {
-  MAESTRO_HD double operator()(double reward, const Moments& group, const Moments&) const {
-    return reward - group.mean;
-  }
+  static constexpr MomentUse group = MomentUse::mean;
+  static constexpr MomentUse batch = MomentUse::none;
+  static constexpr int ddof = 1;  // not read
+  MAESTRO_HD AdvantageLine operator()(const Figures& own, const Figures&) const { return {own.mean, 1.0, 1.0}; }
 };
 
 /// R - mean of the others in the group = n/(n - 1) (R - group mean); 0 for a lone row.
 struct LeaveOneOut {
-  MAESTRO_HD double operator()(double reward, const Moments& group, const Moments&) const {
-    if (group.count < 2) return 0.0;
-    const auto n = static_cast<double>(group.count);
-    return n / (n - 1.0) * (reward - group.mean);
+  static constexpr MomentUse group = MomentUse::mean;
+  static constexpr MomentUse batch = MomentUse::none;
+  static constexpr int ddof = 1;  // not read
+  MAESTRO_HD AdvantageLine operator()(const Figures& own, const Figures&) const {
+    const bool alone = own.count < 2.0;
+    return {own.mean, (alone ? 0.0 : own.count) / (alone ? 1.0 : own.count - 1.0), 1.0};
   }
 };
 
-/// Rank in [0, 1] among the values that are not missing: mid-rank / (n - 1); 0.5 for a lone value and for ties of all.
-template <class Get>
-MAESTRO_HD double unit_rank(std::size_t count, std::size_t which, const Get& get) {
-  std::size_t valid = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto value = static_cast<double>(get(i));
-    if (value == value) ++valid;
-  }
-  return valid > 1 ? mid_rank(count, which, get) / static_cast<double>(valid - 1) : 0.5;
+/// Rank in [0, 1] among `valid` values that are not missing: mid-rank / (n - 1); 0.5 for a lone value and for ties of
+/// all.
+/// @param mid_rank  0 for the smallest, ties share their mean rank
+MAESTRO_HD inline double unit_rank(double mid_rank, double valid) {
+  const bool alone = valid < 2.0;
+  return (alone ? 0.5 : mid_rank) / (alone ? 1.0 : valid - 1.0);
 }
 
-/// Advantage under a response's own weights: w.d / sqrt(w' C w + epsilon).
-/// @param count      length of w and d, the order of C
-/// @param weight     weight(k)
-/// @param deviation  deviation(k): the response's reward minus the group's mean
-/// @param covariance covariance(k, l) of the group
-template <class Weight, class Deviation, class Covariance>
-MAESTRO_HD double own_weight_advantage(std::size_t count, const Weight& weight, const Deviation& deviation,
-                                       const Covariance& covariance, double epsilon) {
-  double numerator = 0.0;
-  double variance = 0.0;
-  for (std::size_t k = 0; k < count; ++k) {
-    const double w = weight(k);
-    numerator += w * deviation(k);
-    double row = 0.0;
-    for (std::size_t l = 0; l < count; ++l) row += covariance(k, l) * weight(l);
-    variance += w * row;
-  }
-  if (!(variance > 0.0)) return 0.0;  // then w.d is 0 too, but for rounding
-  return numerator / std::sqrt(variance + epsilon);
+/// Advantage under a response's own weights w: w.d / sqrt(w' C w + epsilon); 0 where w' C w is 0, since then w.d is 0
+/// too, but for rounding.
+/// @param projection  w.d, d the response's rewards minus the group's means
+/// @param variance    w' C w, C the group's covariance
+/// @param root        sqrt(variance + epsilon)
+MAESTRO_HD inline double own_weight_advantage(double projection, double variance, double root) {
+  return variance > 0.0 ? projection / root : 0.0;
 }
 
 }  // namespace maestro

@@ -8,17 +8,18 @@
 #include <cstddef>
 #include <limits>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/parallel.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/groups.hpp"
+#include "maestro/scalarization/checks.hpp"
 #include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/group_blocks.hpp"
+#include "maestro/scalarization/lanes.hpp"
 
 namespace maestro {
 
@@ -49,10 +50,78 @@ inline void check(const Normaliser& normaliser) {
           "normaliser: epsilon must be finite and not negative");
 }
 
+/// `normalisers` from the first one that does something.
+inline std::span<const Normaliser> without_none(std::span<const Normaliser> normalisers) {
+  while (!normalisers.empty() && normalisers.front().kind == Normalisation::none) normalisers = normalisers.subspan(1);
+  return normalisers;
+}
+
+namespace detail {
+
+/// Normalises rewards in lanes inside their groups. Scratch that one thread reuses.
+class LaneNormaliser {
+ public:
+  /// @param values  (size x width) every lane one reward of one group; overwritten; NaN stays
+  void operator()(const Normaliser& normaliser, std::size_t size, std::size_t width, bool gaps, double* values) {
+    if (normaliser.kind == Normalisation::z_score) standardise(normaliser, size, width, gaps, values);
+    if (normaliser.kind == Normalisation::rank) rank(size, width, values);
+  }
+
+ private:
+  void standardise(const Normaliser& normaliser, std::size_t size, std::size_t width, bool gaps, double* values) {
+    moments_.resize(width);
+    const auto value = [&](std::size_t j) { return values + j * width; };
+    moments_.find_means(size, gaps, value);
+    moments_.find_deviations(normaliser.ddof, size, gaps, value);
+    const double* mean = moments_.means();
+    const double* deviation = moments_.deviations();
+    for (std::size_t j = 0; j < size; ++j) {
+      double* v = values + j * width;
+      for (std::size_t q = 0; q < width; ++q) v[q] = standardised(mean[q], deviation[q], normaliser.epsilon)(v[q]);
+    }
+  }
+
+  /// O(size^2) per lane; a group is small.
+  void rank(std::size_t size, std::size_t width, double* values) {
+    valid_.assign(width, 0.0);
+    ranks_.assign(size * width, -0.5);  // an equal value counts one half, the value itself included
+    double* valid = valid_.data();
+    for (std::size_t j = 0; j < size; ++j) {
+      const double* other = values + j * width;
+      for (std::size_t q = 0; q < width; ++q) valid[q] += other[q] == other[q] ? 1.0 : 0.0;
+      for (std::size_t i = 0; i < size; ++i) {
+        const double* own = values + i * width;
+        double* rank = ranks_.data() + i * width;
+        for (std::size_t q = 0; q < width; ++q) {
+          rank[q] += (other[q] < own[q] ? 1.0 : 0.0) + (other[q] == own[q] ? 0.5 : 0.0);
+        }
+      }
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      double* own = values + i * width;
+      const double* rank = ranks_.data() + i * width;
+      for (std::size_t q = 0; q < width; ++q) own[q] = own[q] == own[q] ? unit_rank(rank[q], valid[q]) : own[q];
+    }
+  }
+
+  LaneMoments moments_;
+  AlignedVector<double> valid_;
+  AlignedVector<double> ranks_;
+};
+
+template <class T>
+void convert(MatrixView<const T> from, MatrixView<double> to) {
+  for (std::size_t i = 0; i < from.rows(); ++i) {
+    for (std::size_t k = 0; k < from.cols(); ++k) to(i, k) = static_cast<double>(from(i, k));
+  }
+}
+
+}  // namespace detail
+
 /// Normalises every reward inside its group.
 /// @param rewards  (B x K) any finite scale; NaN (missing) stays NaN and is left out of the group's figures.
 /// @param groups   partition of the B rows.
-/// @param out      (B x K) overwritten; may alias rewards only with normalisation none.
+/// @param out      (B x K) overwritten; may alias rewards.
 /// A constant reward gives exactly 0 as z-score and 0.5 as rank. Two passes, deterministic; O(B K), ranks O(B G K).
 /// @throws BadData naming the row and the reward index when a reward is infinite.
 template <class T>
@@ -60,35 +129,23 @@ void normalise(const Normaliser& normaliser, MatrixView<T> rewards, const Groups
   check(normaliser);
   require(rewards.rows() == groups.rows(), "normalise: rewards must have one row per row of the groups");
   require(out.rows() == rewards.rows() && out.cols() == rewards.cols(), "normalise: out must have the rewards' shape");
-  parallel_for(groups.count(), [&](std::size_t g) {
-    const std::size_t begin = groups.begin(g);
-    const std::size_t size = groups.size(g);
-    for (std::size_t i = begin; i < begin + size; ++i) {
-      for (std::size_t k = 0; k < rewards.cols(); ++k) {
-        if (!std::isinf(rewards(i, k))) continue;
-        throw BadData("scalarization: row " + std::to_string(i) + ", reward " + std::to_string(k) +
-                      " is infinite; return nullopt (NaN) for a reward that does not apply");
-      }
-    }
-    for (std::size_t k = 0; k < rewards.cols(); ++k) {
-      const auto value = [&](std::size_t i) { return static_cast<double>(rewards(begin + i, k)); };
-      if (normaliser.kind == Normalisation::none) {
-        for (std::size_t i = 0; i < size; ++i) out(begin + i, k) = value(i);
-        continue;
-      }
-      const Moments moments = moments_of(size, value);
-      const double deviation = moments.deviation(normaliser.ddof);
-      for (std::size_t i = 0; i < size; ++i) {
-        if (std::isnan(value(i))) {
-          out(begin + i, k) = std::numeric_limits<double>::quiet_NaN();
-        } else if (normaliser.kind == Normalisation::z_score) {
-          out(begin + i, k) = standardise(value(i), moments, deviation, normaliser.epsilon);
-        } else {
-          out(begin + i, k) = unit_rank(size, i, value);
-        }
-      }
-    }
-  });
+  struct Worker {
+    AlignedVector<double> lanes;
+    detail::LaneNormaliser normalise;
+  };
+  const std::size_t count = rewards.cols();
+  const auto work = [&](Worker& worker, const GroupBlock& block) {
+    const MatrixView<const T> rows = rewards.middle_rows(block.begin(), block.rows());
+    const MatrixView<double> to = out.middle_rows(block.begin(), block.rows());
+    throw_infinite_reward(rows, block.begin());
+    if (normaliser.kind == Normalisation::none) return detail::convert(rows, to);
+    detail::to_lanes(block, rows, std::numeric_limits<double>::quiet_NaN(), worker.lanes);
+    const bool gaps = detail::any_missing(worker.lanes.data(), worker.lanes.size());
+    worker.normalise(normaliser, block.size, count * block.groups(), gaps, worker.lanes.data());
+    detail::to_rows(block, worker.lanes.data(), to);
+  };
+  for_each_block(
+      groups, count, 4 * count, [] { return Worker{}; }, work);
 }
 
 }  // namespace maestro

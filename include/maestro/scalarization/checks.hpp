@@ -1,0 +1,93 @@
+#pragma once
+
+/// @file
+/// What a scalarization refuses: shapes that do not fit, and values that no formula admits. Neutral.
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/scalarization/scalarization.hpp"
+
+namespace maestro {
+
+/// The bits of a float's infinity; a magnitude above it is NaN.
+inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
+
+/// The bits of the largest magnitude among `count` values: above infinity_bits where one of them is NaN, else equal to
+/// it where one is infinite.
+inline std::uint32_t largest_magnitude(const float* values, std::size_t count) {
+  std::uint32_t largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(values[i]) & 0x7fffffffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+inline bool all_finite(const float* values, std::size_t count) {
+  return largest_magnitude(values, count) < infinity_bits;
+}
+
+inline bool any_infinite(const float* values, std::size_t count) {
+  std::uint32_t infinite = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    infinite |= (std::bit_cast<std::uint32_t>(values[i]) & 0x7fffffffu) == infinity_bits ? 1u : 0u;
+  }
+  return infinite != 0;
+}
+
+/// @throws BadData naming the first row, counted from `first_row`, and the reward that is infinite, if one is.
+template <class T>
+void throw_infinite_reward(MatrixView<T> rewards, std::size_t first_row) {
+  for (std::size_t i = 0; i < rewards.rows(); ++i) {
+    for (std::size_t k = 0; k < rewards.cols(); ++k) {
+      if (!std::isinf(rewards(i, k))) continue;
+      throw BadData("scalarization: row " + std::to_string(first_row + i) + ", reward " + std::to_string(k) +
+                    " is infinite; return nullopt (NaN) for a reward that does not apply");
+    }
+  }
+}
+
+/// @throws BadArgument where shapes do not fit, or counterfactuals are asked for and the decision has no base.
+inline void check_shapes(const ScalarizationInput& in, const ScalarizationOutput& out) {
+  const std::size_t rows = in.rewards.rows();
+  const std::size_t cols = in.rewards.cols();
+  const auto fits = [&](auto&& matrix) { return matrix.rows() == rows && matrix.cols() == cols; };
+  require(in.groups.rows() == rows, "scalarization: rewards must have one row per row of the groups");
+  require(fits(in.decision.weights), "scalarization: weights must have the rewards' shape (B x K)");
+  require(in.decision.actions.empty() || in.decision.actions.size() == rows,
+          "scalarization: there must be one action per row, or none at all");
+  require(in.penalty.empty() || in.penalty.size() == rows, "scalarization: penalty must be empty or (B)");
+  require(out.advantages.size() == rows, "scalarization: advantages must be (B)");
+  require(out.scalar_rewards.empty() || out.scalar_rewards.size() == rows,
+          "scalarization: scalar_rewards must be empty or (B)");
+  if (out.counterfactuals.empty()) return;
+  require(fits(out.counterfactuals), "scalarization: counterfactuals must have the rewards' shape (B x K)");
+  require(fits(in.decision.base),
+          "scalarization: counterfactuals need decision.base (B x K); this Conductor gives none");
+}
+
+/// Throws for the first value that is not admissible: weights and penalties first, then the emphasis, then rewards,
+/// each with the lowest row. The walks over the batch only notice that there is one; this finds it again.
+/// @throws BadData naming row and reward.
+inline void throw_bad_value(const ScalarizationInput& in, bool with_base) {
+  for (std::size_t i = 0; i < in.rewards.rows(); ++i) {
+    for (std::size_t k = 0; k < in.rewards.cols(); ++k) {
+      if (std::isfinite(in.decision.weights(i, k)) && (!with_base || std::isfinite(in.decision.base(i, k)))) continue;
+      throw BadData("scalarization: row " + std::to_string(i) + ", the weight of reward " + std::to_string(k) +
+                    " is not finite; check the Conductor");
+    }
+    if (!in.penalty.empty() && !std::isfinite(in.penalty[i])) {
+      throw BadData("scalarization: row " + std::to_string(i) +
+                    ", the penalty is not finite; check the reference log-probs");
+    }
+  }
+  if (!std::isfinite(in.decision.emphasis)) throw BadData("scalarization: the emphasis is not finite");
+  throw_infinite_reward(in.rewards, 0);
+}
+
+}  // namespace maestro
