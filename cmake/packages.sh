@@ -4,6 +4,8 @@
 packages_build="g++ cmake ninja-build ccache pkg-config libeigen3-dev nlohmann-json3-dev libcxxopts-dev"
 # What the tests need beside that.
 packages_tests="libboost-test-dev libopenblas-openmp-dev"
+# What the benchmarks need beside that: Python for their driver and their peers, its headers for torch.compile.
+packages_bench="python3 python3-venv python3-dev libopenblas-openmp-dev"
 
 install_packages() {
   local missing= package sudo=
