@@ -15,7 +15,7 @@ WORKS = ("training_step", "generation", "grpo_step", "scalarization", "limits")
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", choices=WORKS, required=True)
-    parser.add_argument("--peer", choices=("eager", "compiled", "trl"), default="eager")
+    parser.add_argument("--peer", choices=("eager", "compiled", "fused_head", "trl"), default="eager")
     parser.add_argument("--model", default="shipped")
     parser.add_argument("--folder", default="", help="model folder; without one the weights are random")
     parser.add_argument("--tokenizer", default="examples/models/base", help="folder of the tokenizer, for grpo_step")
