@@ -4,8 +4,9 @@
 packages_build="g++ cmake ninja-build ccache pkg-config libeigen3-dev nlohmann-json3-dev libcxxopts-dev"
 # What the tests need beside that.
 packages_tests="libboost-test-dev libopenblas-openmp-dev"
-# What the benchmarks need beside that.
-packages_bench="libbenchmark-dev"
+# What the benchmarks need beside that: Google Benchmark, Python for their driver and their peers, its headers for
+# torch.compile.
+packages_bench="libbenchmark-dev python3 python3-venv python3-dev libopenblas-openmp-dev"
 
 install_packages() {
   local missing= package sudo=

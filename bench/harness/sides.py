@@ -1,0 +1,125 @@
+"""The programs that work, and the talk with them: bench/work/protocol.hpp says how."""
+
+import json
+import os
+import subprocess
+import tempfile
+
+
+class SideError(Exception):
+    """A program ended or said something unexpected."""
+
+
+class Process:
+    """One program that has set up and warmed up; it sleeps until `go`."""
+
+    def __init__(self, command, environment):
+        self._errors = tempfile.TemporaryFile()
+        self._command = command
+        self._process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self.info = {}
+        try:
+            while (line := self._read()) != "ready":
+                self.info.update(json.loads(line))
+        except BaseException:
+            self.stop()
+            raise
+
+    def go(self):
+        """One repetition's figures."""
+        try:
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
+        except OSError:
+            pass  # the read below says what happened
+        return json.loads(self._read())
+
+    def stop(self):
+        try:
+            self._process.stdin.close()
+            self._process.wait(timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def _read(self):
+        """The next line that belongs to the protocol; libraries may print others."""
+        while line := self._process.stdout.readline():
+            line = line.strip()
+            if line == "ready" or line.startswith("{"):
+                return line
+        code = self._process.wait()
+        self._errors.seek(0)
+        tail = self._errors.read().decode(errors="replace").strip().splitlines()[-5:]
+        raise SideError(f"{self._command[0]} ended with code {code}: " + " | ".join(tail))
+
+
+class Workshop:
+    """Knows where the programs are and how they are started."""
+
+    def __init__(self, build, python, threads):
+        self.build = build
+        self.python = python
+        self.threads = threads
+        self.peer_environment = {}  # of a work, where calibration has chosen one
+
+    def ours(self, name):
+        return os.path.join(self.build, "bench", name)
+
+    def start(self, case, side, environment=None):
+        options = {**case.options, **side.options, "threads": self.threads}
+        if not side.peer:
+            return Process([self.ours("bench_work"), *flags(options)], {})
+        options.pop("shipped", None)
+        options["peer"] = side.peer
+        if case.model and case.name != "memory":
+            options["folder"] = self.model_folder(case.model)
+        if environment is None:
+            environment = self.peer_environment.get(case.options["work"], {})
+        return Process([self.python, "bench/peers/work.py", *flags(options)], {**self.base_environment(), **environment})
+
+    def base_environment(self):
+        cache = os.path.join(self.build, "inductor")
+        return {"TORCHINDUCTOR_CACHE_DIR": cache, "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
+
+    def model_folder(self, model):
+        """Where the peers find a model; ours writes those of random weights once, so that both sides have the same."""
+        if model == "shipped":
+            return "examples/models/base"
+        folder = os.path.join(self.build, "models", model)
+        if not os.path.exists(folder):
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+            subprocess.run([self.ours("bench_work"), "--model", model, "--write-model", folder], check=True)
+        return folder
+
+    def limits(self):
+        """Ours, and the peer's where there is one."""
+        ours = subprocess.run(
+            [self.ours("bench_limits"), str(self.threads)], check=True, stdout=subprocess.PIPE, text=True
+        )
+        found = json.loads(ours.stdout)
+        if self.python:
+            peer = subprocess.run(
+                [self.python, "bench/peers/work.py", "--work", "limits", "--threads", str(self.threads)],
+                env={**os.environ, **self.base_environment()},
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            peer = json.loads(peer.stdout.strip().splitlines()[-1])
+            found["gemm_gflops"]["torch"] = peer["gemm_gflops"]
+            found["peer_versions"] = peer["versions"]
+        return found
+
+
+def flags(options):
+    return [part for name, value in options.items() for part in ("--" + name, str(value))]
