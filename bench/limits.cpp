@@ -98,7 +98,7 @@ double read_rate() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   try {
     maestro::set_threads(argc > 1 ? std::stoi(argv[1]) : 2);
     OrderedJson gemm = OrderedJson::object();

@@ -7,13 +7,17 @@
 #include "bench/micro/support.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/model/layers/tile_product.hpp"
 
 namespace maestro::bench {
 namespace {
 
-using Vector = detail::TileVector<float>::type;
-constexpr std::size_t lanes = detail::tile_vector_bytes / sizeof(float);
+#if defined(__AVX512F__)
+constexpr std::size_t vector_bytes = 64;
+#else
+constexpr std::size_t vector_bytes = 32;
+#endif
+typedef float Vector __attribute__((vector_size(vector_bytes)));
+constexpr std::size_t lanes = vector_bytes / sizeof(float);
 constexpr std::size_t chains = 12;  // independent multiply-adds in flight, more than latency times pipes
 
 /// `rounds` dependent multiply-adds in each of `chains` registers.

@@ -10,7 +10,7 @@
 #include "maestro/core/parallel.hpp"
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   const char* const policy = std::getenv("OMP_WAIT_POLICY");
   benchmark::AddCustomContext("threads", std::to_string(maestro::max_threads()));
   benchmark::AddCustomContext("gemm_backend", maestro::bench::backend_name);

@@ -61,6 +61,7 @@ struct DecodeScene {
   std::vector<std::size_t> groups;
   std::vector<std::size_t> responses;
   std::vector<std::int32_t> tokens;
+  PreparedWeights<float, Backend> prepared;
   PromptRunner<float, Backend> runner;
   Decoder<float, Backend> decoder;
 
@@ -72,13 +73,14 @@ struct DecodeScene {
     for (std::size_t g = 0; g <= groups.back(); ++g) prompts.push_row(random_tokens(prompt, c.vocabulary));
     std::iota(responses.begin(), responses.end(), std::size_t{0});
     runner.run(weights, prompts);
+    prepared.assign(weights);
   }
   /// Responses of `length` tokens each.
   void restart(std::size_t length) {
     decoder.begin(config, runner.cache(), groups);
     for (std::size_t t = 0; t < length; ++t) step();
   }
-  void step() { decoder.step(weights, responses, tokens); }
+  void step() { decoder.step(prepared, responses, tokens); }
 };
 
 /// One token for each of `rows` responses that have `tail` tokens, and up to 64 more.

@@ -90,7 +90,7 @@ void sweep(const std::filesystem::path& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   try {
     if (argc == 8 && std::string_view(argv[1]) == "--point") {
       print_point(argv + 2);

@@ -75,7 +75,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_passively(argv);
+  maestro::examples::wait_briefly(argv);
   try {
     return run(argc, argv);
   } catch (const cxxopts::exceptions::exception& error) {

@@ -46,7 +46,7 @@ Work training_step(const WorkOptions& options) {
   return {.info = {{"parameters", state->policy.weights().parameters()}}, .repetition = [state] {
             State& s = *state;
             const UpdateReport report =
-                s.update.run(s.policy, s.rollouts, s.advantages, {}, s.settings.learning_rate, s.communicator);
+                s.update.run(s.policy, s.rollouts, s.advantages, {}, s.settings.learning_rate, s.communicator, [] {});
             return OrderedJson{{"tokens", s.rollouts.tokens.size()},
                                {"gflop", s.gflop},
                                {"checks", {{"loss", report.loss.loss}, {"grad_norm", report.grad_norm}}}};
