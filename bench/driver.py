@@ -12,7 +12,7 @@ import time
 from harness import report
 from harness.cases import NAMES, chosen_cases
 from harness.measuring import calibrate, run_case
-from harness.sides import SideError, Workshop
+from harness.sides import SideError, Workshop, better_limits
 
 
 def parse():
@@ -21,6 +21,7 @@ def parse():
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this; may be given again")
     parser.add_argument("--no-peers", action="store_true", help="measure our side alone")
     parser.add_argument("--output", default="runs/bench", help="folder for results.json and table.md")
+    parser.add_argument("--repetitions", type=int, help="of every case, instead of its own number (5 or more)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--python", default="", help=argparse.SUPPRESS)
@@ -60,46 +61,55 @@ def main():
     only = options.only or []
     workshop = Workshop(options.build, "" if options.no_peers else options.python, options.threads)
     cases = chosen_cases(only, options.quick, peers=bool(workshop.python))
+    for case in cases:
+        case.repetitions = options.repetitions or case.repetitions
     os.makedirs(options.output, exist_ok=True)
     start = time.monotonic()
     found = {"machine": machine(options), "quick": options.quick, "limits": {}, "wait_policy": {}, "cases": []}
     log("limits")
     found["limits"] = workshop.limits()
-    rows = report.limit_rows(found["limits"])
     if workshop.python and cases:
         log("how the peers' threads wait")
         found["wait_policy"] = calibrate(workshop, cases, log)
-    failures = 0
     for case in cases:
         log(f"{case.title} [{time.monotonic() - start:.0f} s]")
         entry = {"name": case.name, "title": case.title, "options": case.options}
         try:
             entry["sides"] = run_case(workshop, case)
         except SideError as error:
-            failures += 1
             entry["error"] = str(error)
-            rows.append((case.title, f"failed: {error}", "-", "-", "-"))
-        else:
-            if not only or case.name in only:
-                rows += report.case_rows(case, entry["sides"], found["limits"])
-            if case.name == "grpo_step" and (not only or "conductor_share" in only):
-                rows.append(report.conductor_row(case, entry["sides"]))
         found["cases"].append(entry)
-        write(options.output, found, rows)
+        write(options.output, found, table(found, cases, only))
+    if cases:
+        found["limits"] = better_limits(found["limits"], workshop.limits())
     found["seconds"] = time.monotonic() - start
-    write(options.output, found, rows)
+    write(options.output, found, table(found, cases, only))
     about = found["machine"]
     print(f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads, {about['date']}, {about['commit'][:12]}\n")
-    print(report.markdown(rows))
+    print(table(found, cases, only))
     print(f"{found['seconds']:.0f} s; raw results in {options.output}/results.json")
-    return 1 if failures else 0
+    return 1 if any("error" in entry for entry in found["cases"]) else 0
 
 
-def write(folder, found, rows):
+def table(found, cases, only):
+    """What has been measured so far, as markdown."""
+    rows = report.limit_rows(found["limits"])
+    for case, entry in zip(cases, found["cases"]):
+        if "error" in entry:
+            rows.append((case.title, f"failed: {entry['error']}", "-", "-", "-"))
+            continue
+        if not only or case.name in only:
+            rows += report.case_rows(case, entry["sides"], found["limits"])
+        if case.name == "grpo_step" and (not only or "conductor_share" in only):
+            rows.append(report.conductor_row(case, entry["sides"]))
+    return report.markdown(rows)
+
+
+def write(folder, found, text):
     with open(os.path.join(folder, "results.json"), "w") as file:
         json.dump(found, file, indent=1)
     with open(os.path.join(folder, "table.md"), "w") as file:
-        file.write(report.markdown(rows))
+        file.write(text)
 
 
 if __name__ == "__main__":

@@ -10,30 +10,47 @@ from harness.sides import SideError
 WAIT_POLICIES = ({"OMP_WAIT_POLICY": "passive"}, {})
 
 
+# Works whose peers mostly decode, or mostly do not, share their choice.
+FAMILY = {"generation": "generation", "grpo_step": "generation"}
+
+
 def calibrate(workshop, cases, log):
-    """Gives the peers the wait policy that is faster for them here and now, for each kind of work, tried on its first
-    case. An OMP_WAIT_POLICY of the caller's stays as it is."""
+    """Gives the peers the wait policy that is faster for them here and now, tried on the first case of each family of
+    works. An OMP_WAIT_POLICY of the caller's stays as it is."""
     if "OMP_WAIT_POLICY" in os.environ:
         return {}
     tried = {}
     for case in cases:
         work = case.options["work"]
+        family = FAMILY.get(work, "other")
         side = next((s for s in case.sides if s.peer in ("eager", "trl")), None)
-        if work in workshop.peer_environment or side is None:
+        if side is None or case.fresh:
             continue
-        seconds = []
-        for environment in WAIT_POLICIES:
-            process = workshop.start(case, side, environment)
-            try:
-                seconds.append(min(process.go()["seconds"] for _ in range(3)))
-            finally:
-                process.stop()
-        best = seconds.index(min(seconds))
-        workshop.peer_environment[work] = WAIT_POLICIES[best]
-        names = [e.get("OMP_WAIT_POLICY", "default") for e in WAIT_POLICIES]
-        tried[work] = {"seconds": dict(zip(names, seconds)), "chosen": names[best]}
-        log(f"  {work}: peers wait {names[best]} (" + ", ".join(f"{n} {s:.3f} s" for n, s in zip(names, seconds)) + ")")
+        if family not in tried:
+            seconds = _best_seconds(workshop, case, side)
+            best = seconds.index(min(seconds))
+            names = [e.get("OMP_WAIT_POLICY", "default") for e in WAIT_POLICIES]
+            tried[family] = {"seconds": dict(zip(names, seconds)), "chosen": names[best]}
+            shown = ", ".join(f"{name} {s:.3f} s" for name, s in zip(names, seconds))
+            log(f"  {case.title}: {shown}")
+        workshop.peer_environment[work] = next(
+            e for e in WAIT_POLICIES if e.get("OMP_WAIT_POLICY", "default") == tried[family]["chosen"]
+        )
     return tried
+
+
+def _best_seconds(workshop, case, side):
+    """The least seconds under each policy, in turn."""
+    processes = []
+    try:
+        for environment in WAIT_POLICIES:
+            processes.append(workshop.start(case, side, environment))
+            processes[-1].wait_until_ready()
+        rounds = [[process.go()["seconds"] for process in processes] for _ in range(4)]
+    finally:
+        for process in processes:
+            process.stop()
+    return [min(seconds) for seconds in zip(*rounds)]
 
 
 def run_case(workshop, case):
@@ -42,29 +59,32 @@ def run_case(workshop, case):
     if case.fresh:
         for _ in range(case.repetitions):
             for side, result in zip(case.sides, results):
-                process = workshop.start(case, side)
-                try:
-                    result["info"] = process.info
-                    result["repetitions"].append(process.go())
-                finally:
-                    process.stop()
-        return results
+                run_sides(workshop, case, [side], [result], 1)
+    else:
+        run_sides(workshop, case, case.sides, results, case.repetitions)
+    for result in results:
+        for line in result["repetitions"]:
+            line["seconds_per_token"] = line["seconds"] / line["tokens"]
+    if not case.fresh:
+        check_same_work(results)
+    return results
+
+
+def run_sides(workshop, case, sides, results, repetitions):
+    """Starts all sides together, then lets one after the other do a repetition."""
     processes = []
     try:
-        for side, result in zip(case.sides, results):
+        for side in sides:
             processes.append(workshop.start(case, side))
-            result["info"] = processes[-1].info
-        for _ in range(case.repetitions):
+        for process, result in zip(processes, results):
+            process.wait_until_ready()
+            result["info"] = process.info
+        for _ in range(repetitions):
             for process, result in zip(processes, results):
                 result["repetitions"].append(process.go())
     finally:
         for process in processes:
             process.stop()
-    for result in results:
-        for line in result["repetitions"]:
-            line["seconds_per_token"] = line["seconds"] / line["tokens"]
-    check_same_work(results)
-    return results
 
 
 def check_same_work(results):

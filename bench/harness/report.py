@@ -27,7 +27,8 @@ def limit_rows(limits):
 def case_rows(case, results, limits):
     """One row per peer, or one for ours alone."""
     ours = results[0]
-    share = share_of_limit(ours, limits)
+    timed = case.compare != "peak_bytes"
+    share = share_of_limit(ours, limits) if timed else "-"
     rows = []
     for peer in results[1:]:
         pairs = [b[case.compare] / a[case.compare] for a, b in zip(ours["repetitions"], peer["repetitions"])]
@@ -35,7 +36,7 @@ def case_rows(case, results, limits):
         if case.note:
             ratio += f"; {case.note}"
         peer_cell = f"{figure(case, peer)} {peer['label']}"
-        peer_share = share_of_limit(peer, limits)
+        peer_share = share_of_limit(peer, limits) if timed else "-"
         both = share if peer_share == "-" else f"{share}; peer {peer_share}"
         rows.append((case.title, figure(case, ours), peer_cell, ratio, both))
     if not rows:
@@ -49,7 +50,7 @@ def conductor_row(case, results):
     shares = [line["conductor_seconds"] / line["total_seconds"] for line in lines]
     share = sum(line["conductor_seconds"] for line in lines) / sum(line["total_seconds"] for line in lines)
     cell = f"{100 * share:.3f} % ({100 * min(shares):.3f}-{100 * max(shares):.3f})"
-    return (f"Conductor and scalarization, share of the {case.title}", cell, "-", "-", "-")
+    return (f"Conductor's share of the {case.title}", cell, "-", "-", "-")
 
 
 def figure(case, result):

@@ -11,7 +11,7 @@ class SideError(Exception):
 
 
 class Process:
-    """One program that has set up and warmed up; it sleeps until `go`."""
+    """One program. It sets up and warms up until `wait_until_ready` returns, then sleeps until `go`."""
 
     def __init__(self, command, environment):
         self._errors = tempfile.TemporaryFile()
@@ -25,12 +25,10 @@ class Process:
             text=True,
         )
         self.info = {}
-        try:
-            while (line := self._read()) != "ready":
-                self.info.update(json.loads(line))
-        except BaseException:
-            self.stop()
-            raise
+
+    def wait_until_ready(self):
+        while (line := self._read()) != "ready":
+            self.info.update(json.loads(line))
 
     def go(self):
         """One repetition's figures."""
@@ -103,22 +101,31 @@ class Workshop:
 
     def limits(self):
         """Ours, and the peer's where there is one."""
-        ours = subprocess.run(
-            [self.ours("bench_limits"), str(self.threads)], check=True, stdout=subprocess.PIPE, text=True
-        )
-        found = json.loads(ours.stdout)
+        found = json.loads(self._run([self.ours("bench_limits"), str(self.threads)], {}))
         if self.python:
-            peer = subprocess.run(
-                [self.python, "bench/peers/work.py", "--work", "limits", "--threads", str(self.threads)],
-                env={**os.environ, **self.base_environment()},
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            peer = json.loads(peer.stdout.strip().splitlines()[-1])
+            command = [self.python, "bench/peers/work.py", "--work", "limits", "--threads", str(self.threads)]
+            peer = json.loads(self._run(command, self.base_environment()).strip().splitlines()[-1])
             found["gemm_gflops"]["torch"] = peer["gemm_gflops"]
             found["peer_versions"] = peer["versions"]
         return found
+
+    @staticmethod
+    def _run(command, environment):
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SideError(f"{command[0]} ended with code {done.returncode}: {done.stderr.strip()[-500:]}")
+        return done.stdout
+
+
+def better_limits(first, second):
+    """The higher of two measurements of each limit: what else the machine does only ever lowers them."""
+    best = json.loads(json.dumps(first))
+    for who, shapes in second["gemm_gflops"].items():
+        for shape, rate in shapes.items():
+            best["gemm_gflops"][who][shape] = max(rate, best["gemm_gflops"][who][shape])
+    key = "read_gbytes_per_second"
+    best[key] = max(first[key], second[key])
+    return best
 
 
 def flags(options):
