@@ -1,5 +1,5 @@
-#include "maestro/core/gemm_native.hpp"
 #include "maestro/io/classifier_files.hpp"
+#include "maestro/core/gemm_native.hpp"
 
 #include <stdlib.h>
 
@@ -55,7 +55,8 @@ BOOST_AUTO_TEST_SUITE(classifier_files)
 
 BOOST_AUTO_TEST_CASE(scores_agree_with_transformers) {
   ClassifierWeights<float> loaded = load_classifier<float>(fixture);
-  const RewardModel<float, NativeBackend, Letters> model(std::move(loaded.backbone), std::move(loaded.score), Letters{});
+  const RewardModel<float, NativeBackend, Letters> model(std::move(loaded.backbone), std::move(loaded.score),
+                                                         Letters{});
   const Json expected = parse_json(read_file(fixture + "/scores.json", 1 << 20), "scores.json");
   double largest = 0.0;
   double gap = 0.0;
@@ -83,7 +84,7 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read_again) {
   ClassifierWeights<float> loaded = load_classifier<float>(path);
   BOOST_TEST((loaded.backbone.config() == model.config()));
   const RewardModel<float, NativeBackend, ByteTokenizer> again(std::move(loaded.backbone), std::move(loaded.score),
-                                                              load_tokenizer(path));
+                                                               load_tokenizer(path));
   const Rollouts rollouts = test::make_rollouts({{test::prompt("How?", 0), {{"so"}, {""}}}});
   std::vector<float> first(2);
   std::vector<float> second(2);

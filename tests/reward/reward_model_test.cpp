@@ -1,5 +1,5 @@
-#include "maestro/core/gemm_native.hpp"
 #include "maestro/reward/reward_model.hpp"
+#include "maestro/core/gemm_native.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -23,11 +23,11 @@ struct TrainerSettings {
   OptimizerSettings optimizer{};  ///< of the policy
   double learning_rate = 1e-6;    ///< times the schedule's factor of the step
   ScheduleSettings schedule{.kind = ScheduleKind::constant};
-  double max_grad_norm = 1.0;              ///< global-norm clipping; 0: none
-  std::size_t num_iterations = 1;          ///< passes over each batch (mu)
-  std::size_t num_minibatches = 1;         ///< optimizer updates per pass, over consecutive groups
+  double max_grad_norm = 1.0;             ///< global-norm clipping; 0: none
+  std::size_t num_iterations = 1;         ///< passes over each batch (mu)
+  std::size_t num_minibatches = 1;        ///< optimizer updates per pass, over consecutive groups
   std::size_t micro_batch_tokens = 2048;  ///< groups are added to a micro-batch until it holds this many tokens
-  std::size_t reference_sync_steps = 0;    ///< copy the policy into the KL reference every so many steps; 0: never
+  std::size_t reference_sync_steps = 0;   ///< copy the policy into the KL reference every so many steps; 0: never
 };
 
 /// @throws BadArgument naming the setting, its value's domain and the remedy.
