@@ -2,8 +2,14 @@
 
 import json
 import os
+import queue
+import signal
 import subprocess
 import tempfile
+import threading
+
+# Compiling a model takes minutes on a slow machine; a program that is silent for longer than this is stuck.
+PATIENCE_SECONDS = 1200
 
 
 class SideError(Exception):
@@ -23,8 +29,11 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            start_new_session=True,
         )
         self.info = {}
+        self._lines = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def wait_until_ready(self):
         while (line := self._read()) != "ready":
@@ -40,21 +49,34 @@ class Process:
         return json.loads(self._read())
 
     def stop(self):
+        """Ends the program, and what it may have started."""
         try:
             self._process.stdin.close()
             self._process.wait(timeout=30)
         except (OSError, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+            pass
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
         self._errors.close()
 
-    def _read(self):
-        """The next line that belongs to the protocol; libraries may print others."""
-        while line := self._process.stdout.readline():
+    def _listen(self):
+        """Lines that belong to the protocol; libraries may print others. None at the end."""
+        for line in self._process.stdout:
             line = line.strip()
             if line == "ready" or line.startswith("{"):
-                return line
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _read(self):
+        try:
+            line = self._lines.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            raise SideError(f"{self._command[0]} said nothing for {PATIENCE_SECONDS} s") from None
+        if line is not None:
+            return line
         code = self._process.wait()
         self._errors.seek(0)
         tail = self._errors.read().decode(errors="replace").strip().splitlines()[-5:]
@@ -86,8 +108,12 @@ class Workshop:
         return Process([self.python, "bench/peers/work.py", *flags(options)], {**self.base_environment(), **environment})
 
     def base_environment(self):
-        cache = os.path.join(self.build, "inductor")
-        return {"TORCHINDUCTOR_CACHE_DIR": cache, "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
+        return {
+            "TORCHINDUCTOR_CACHE_DIR": os.path.join(self.build, "inductor"),
+            "TORCHINDUCTOR_COMPILE_THREADS": "1",  # the pool of compiling processes has been seen to hang
+            "TQDM_DISABLE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
 
     def model_folder(self, model):
         """Where the peers find a model; ours writes those of random weights once, so that both sides have the same."""
