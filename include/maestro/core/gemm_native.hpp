@@ -10,10 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
-#include <type_traits>
 
-#include "maestro/core/buffer.hpp"
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/gemm_kernels.hpp"
 #include "maestro/core/gemm_product.hpp"

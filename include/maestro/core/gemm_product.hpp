@@ -139,7 +139,7 @@ struct Product {
         std::memcpy(to, from, line * sizeof(T));  // a constant size: three vector moves
       } else {
         std::copy_n(from, rows, to);
-        std::fill(to + rows, to + line, T(0));
+        std::fill(to + rows, to + kernels.rows, T(0));  // the kernel computes a full tile
       }
     }
   }
