@@ -21,6 +21,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/finite.hpp"
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/parallel.hpp"

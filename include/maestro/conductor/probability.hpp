@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "maestro/core/platform.hpp"
 #include "maestro/data/decision.hpp"
@@ -123,11 +124,16 @@ MAESTRO_HD double gradient_through_temperature(const ActionDistribution<K>& row,
 inline double kl_to_uniform(const Decision& decision) {
   const Matrix<float>& q = decision.probabilities.empty() ? decision.weights : decision.probabilities;
   double total = 0.0;
-  for (const float value : q.flat()) total += std::abs(static_cast<double>(value));
+  std::vector<double> sums(q.cols(), 0.0);
+  for (std::size_t i = 0; i < q.rows(); ++i) {
+    for (std::size_t k = 0; k < q.cols(); ++k) {
+      const double size = std::abs(static_cast<double>(q(i, k)));
+      total += size;
+      sums[k] += size;
+    }
+  }
   double kl = 0.0;
-  for (std::size_t k = 0; k < q.cols(); ++k) {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < q.rows(); ++i) sum += std::abs(static_cast<double>(q(i, k)));
+  for (const double sum : sums) {
     if (sum > 0.0) kl += sum / total * std::log(sum / total * static_cast<double>(q.cols()));
   }
   return kl > 0.0 ? kl : 0.0;
