@@ -21,6 +21,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/finite.hpp"
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/gemm_kernels.hpp"
 #include "maestro/core/gemm_native.hpp"

@@ -143,6 +143,25 @@ BOOST_AUTO_TEST_CASE(a_data_row_that_comes_again_draws_anew) {
   BOOST_TEST(!repeats(RandomWeights<3>({.sharing = RandomSharing::per_prompt})));
 }
 
+BOOST_AUTO_TEST_CASE(threads_do_not_change_a_decision) {
+  LinearConductor<3> conductor({.hidden_size = 5});
+  randomise(conductor, 0.3);
+  std::vector<std::size_t> sizes(100, 8);
+  sizes.insert(sizes.begin() + 50, {0, 1, 300});
+  Batch batch(sizes, 5, 3);
+  for (std::size_t i = 0; i < batch.rewards.rows(); i += 5) batch.rewards(i, i % 3) = missing;
+  set_threads(1);
+  const Decision one = conductor.decide(batch.view());
+  for (const int threads : {2, 3}) {
+    set_threads(threads);
+    const Decision more = conductor.decide(batch.view());
+    BOOST_TEST(one.actions == more.actions, boost::test_tools::per_element());
+    BOOST_TEST((one.probabilities == more.probabilities));
+    BOOST_TEST((one.weights == more.weights));
+  }
+  set_threads(2);
+}
+
 BOOST_AUTO_TEST_CASE(missing_rewards_mask_their_action) {
   LinearConductor<3> conductor({.hidden_size = 5});
   randomise(conductor, 0.3);

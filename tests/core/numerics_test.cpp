@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
+#include "maestro/core/finite.hpp"
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/gemm_native.hpp"
 #include "maestro/core/names.hpp"
@@ -198,6 +199,41 @@ BOOST_AUTO_TEST_CASE(moments_keep_their_digits) {
   const std::vector<float> equal(7, 0.1f);
   BOOST_TEST(moments_of(equal.data(), 7).squares == 0.0);
   BOOST_TEST(moments_of(equal.data(), 7).mean == double(0.1f));
+}
+
+BOOST_AUTO_TEST_CASE(bits_tell_finite_values_from_others) {
+  const float infinite = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float largest = std::numeric_limits<float>::max();
+  std::vector<float> values(37, -largest);
+  BOOST_TEST(all_finite(values.data(), 0));
+  for (std::size_t at = 0; at < values.size(); ++at) {
+    BOOST_TEST(all_finite(values.data(), values.size()));
+    BOOST_TEST(!any_infinite(values.data(), values.size()));
+    for (const float bad : {infinite, -infinite, nan, -nan}) {
+      values[at] = bad;
+      BOOST_TEST(!all_finite(values.data(), values.size()));
+      BOOST_TEST(any_infinite(values.data(), values.size()) == std::isinf(bad));
+      BOOST_TEST((largest_magnitude(values.data(), values.size()) > infinity_bits) == std::isnan(bad));
+    }
+    values[at] = at % 2 == 0 ? largest : -0.0f;
+  }
+}
+
+BOOST_AUTO_TEST_CASE(multiply_add_is_one_formula) {
+  // The same bits alone, in a loop that vectorises, and in its last steps.
+  double a[19], b[19], c[19], sums[19];
+  for (std::size_t i = 0; i < 19; ++i) {
+    a[i] = 1.0 / static_cast<double>(i + 3);
+    b[i] = 1.0 / static_cast<double>(i + 7);
+    sums[i] = c[i] = -a[i] * b[i];
+  }
+  for (std::size_t i = 0; i < 19; ++i) sums[i] = multiply_add(a[i], b[i], sums[i]);
+  for (std::size_t i = 0; i < 19; ++i) {
+    volatile double x = a[i], y = b[i], z = c[i];
+    BOOST_TEST(sums[i] == multiply_add(x, y, z));
+    BOOST_TEST(std::abs(sums[i]) < 1e-16);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(mid_ranks) {

@@ -3,7 +3,6 @@
 /// @file
 /// What every Conductor does at the start of a decision: check the shapes, and key the draws.
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -11,6 +10,7 @@
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/finite.hpp"
 #include "maestro/core/random.hpp"
 
 namespace maestro::detail {
@@ -43,11 +43,8 @@ inline void check_hidden(MatrixView<const float> hidden, std::size_t rows, std::
                       std::to_string(size) + "; one Conductor reads one policy's hidden states");
   }
   for (std::size_t i = 0; i < rows; ++i) {
-    for (const float value : hidden.row(i)) {
-      if (!std::isfinite(value)) {
-        throw BadData("conductor: the hidden state of row " + std::to_string(i) + " is not finite");
-      }
-    }
+    if (all_finite(hidden.row(i).data(), size)) continue;
+    throw BadData("conductor: the hidden state of row " + std::to_string(i) + " is not finite");
   }
 }
 

@@ -24,6 +24,7 @@
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/optimizer/adamw.hpp"
@@ -70,9 +71,11 @@ class LearnedConductor {
     Decision decision;
     decision.actions.resize(rows);
     decision.probabilities.resize(rows, actions);
-    for (std::size_t g = 0; g < view.groups.count(); ++g) {
+    const std::size_t group_size = rows / std::max<std::size_t>(view.groups.count(), 1) + 1;
+    constexpr std::size_t draw_cost = 32 * (actions + 1);  // exponentials, and a random number
+    parallel_for(view.groups.count(), group_size * draw_cost, [&](std::size_t g) {
       for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) draw(view, g, i, decision);
-    }
+    });
     apply_emphasis(options_.emphasis, options_.strength, decision);
     return decision;
   }

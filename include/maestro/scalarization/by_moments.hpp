@@ -39,10 +39,10 @@ class MomentWorker {
 
   /// Computes the scalar rewards of a block. False for a value not admissible.
   bool weigh(const GroupBlock& block) {
-    if (!weighed_.read(block)) return false;
     if (raw_) {
-      weighed_.raw_scalars(scalars_);
+      if (!weighed_.read_scalars(block, scalars_)) return false;
     } else {
+      if (!weighed_.read(block)) return false;
       weighed_.make_lanes();
       weighed_.zero_missing();
       weighed_.scalars(scalars_);

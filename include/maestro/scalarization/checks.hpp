@@ -3,10 +3,8 @@
 /// @file
 /// What a scalarization refuses: shapes that do not fit, and values that no formula admits. Neutral.
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 
 #include "maestro/core/error.hpp"
@@ -14,31 +12,6 @@
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
-
-/// The bits of a float's infinity; a magnitude above it is NaN.
-inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
-
-/// The bits of the largest magnitude among `count` values: above infinity_bits where one of them is NaN, else equal to
-/// it where one is infinite.
-inline std::uint32_t largest_magnitude(const float* values, std::size_t count) {
-  std::uint32_t largest = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(values[i]) & 0x7fffffffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return largest;
-}
-inline bool all_finite(const float* values, std::size_t count) {
-  return largest_magnitude(values, count) < infinity_bits;
-}
-
-inline bool any_infinite(const float* values, std::size_t count) {
-  std::uint32_t infinite = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    infinite |= (std::bit_cast<std::uint32_t>(values[i]) & 0x7fffffffu) == infinity_bits ? 1u : 0u;
-  }
-  return infinite != 0;
-}
 
 /// @throws BadData naming the first row, counted from `first_row`, and the reward that is infinite, if one is.
 template <class T>

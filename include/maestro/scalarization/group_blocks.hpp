@@ -40,7 +40,7 @@ inline std::size_t count_block_groups(std::span<const std::size_t> offsets, std:
   constexpr std::size_t lanes = 8;
   constexpr std::size_t most_places = 8192;
   std::size_t size = std::max<std::size_t>(offsets[1] - offsets[0], 1);
-  const std::size_t places = std::clamp<std::size_t>(1280 / std::max<std::size_t>(cols, 1), 64, 512);
+  const std::size_t places = std::clamp<std::size_t>(640 / std::max<std::size_t>(cols, 1), 64, 512);
   const std::size_t groups = std::max<std::size_t>(places / size / lanes, 1) * lanes;
   const std::size_t most = std::min(offsets.size() - 1, groups);
   std::size_t count = 1;

@@ -272,7 +272,7 @@ class OwnWeightBaseline {
     const bool with_others = !out.counterfactuals.empty();
     std::atomic<bool> admissible = std::isfinite(in.decision.emphasis);
     for_each_block(
-        in.groups, 2 * count, count * (2 * count + 8), [&] { return detail::OwnWeightWorker(options_, in, out); },
+        in.groups, count, count * (2 * count + 8), [&] { return detail::OwnWeightWorker(options_, in, out); },
         [&](detail::OwnWeightWorker& worker, const GroupBlock& block) {
           if (!worker.work(block)) admissible = false;
         });

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
+#include "maestro/core/finite.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/scalarization/checks.hpp"
 #include "maestro/scalarization/formulas.hpp"
@@ -20,6 +21,22 @@
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
+
+namespace detail {
+
+/// Asks for values that are read soon, into the second-level cache: the first is full of the block at hand. Inlined
+/// always, since gcc removes calls of functions that do nothing else.
+[[gnu::always_inline]] inline void prefetch(const float* values, std::size_t count) {
+#if defined(__GNUC__) && !defined(__CUDACC__)
+  constexpr std::size_t cache_line = 64 / sizeof(float);
+  for (std::size_t i = 0; i < count; i += cache_line) __builtin_prefetch(values + i, 0, 2);
+#else
+  (void)values;
+  (void)count;
+#endif
+}
+
+}  // namespace detail
 
 /// Whether the weights under the other actions are needed too.
 enum class Actions {
@@ -37,17 +54,25 @@ class WeighedBlock {
 
   /// Turns to the rows of `block`. False where a value is not admissible; throw_bad_value then says which.
   bool read(const GroupBlock& block) {
-    block_ = block;
-    const std::size_t values = block.rows() * count();
-    read_rewards();
-    const std::uint32_t largest = largest_magnitude(rewards_, values);
-    missing_ = largest > infinity_bits || count() == 0;
-    if (missing_) fill_gaps();
-    const bool infinite = missing_ ? any_infinite(rewards_, values) : largest == infinity_bits;
-    const auto penalty = in_.penalty.empty() ? in_.penalty : in_.penalty.subspan(block.begin(), block.rows());
-    return !infinite && all_finite(rows_of(in_.decision.weights), values) &&
-           (actions_ == Actions::own || all_finite(rows_of(in_.decision.base), values)) &&
-           all_finite(penalty.data(), penalty.size());
+    turn_to(block);
+    return check_values();
+  }
+
+  /// Turns to the rows of `block` and computes R from the rewards as they come; NaN where a row is left out. False as
+  /// for read().
+  /// @param scalars  (size x groups)
+  bool read_scalars(const GroupBlock& block, AlignedVector<double>& scalars) {
+    // Where no value is missing, infinite or NaN, no sum of products is: so the sums answer for all of them. A block
+    // that follows one with a missing reward is likely to have one too.
+    turn_to(block);
+    scalars.resize(block_.places());
+    if (!missing_) {
+      weigh_rows(scalars);
+      if (count() > 0 && sums_are_finite(scalars)) return true;
+    }
+    if (!check_values()) return false;
+    weigh_rows(scalars);
+    return true;
   }
 
   const GroupBlock& block() const { return block_; }
@@ -64,14 +89,6 @@ class WeighedBlock {
   bool drew(std::size_t g, std::size_t j, std::size_t action) const {
     const auto& actions = in_.decision.actions;
     return !actions.empty() && static_cast<std::size_t>(actions[block_.offsets[g] + j]) == action;
-  }
-
-  /// R from the rewards as they come; NaN where a row is left out.
-  /// @param scalars  (size x groups)
-  void raw_scalars(AlignedVector<double>& scalars) {
-    scalars.resize(block_.places());
-    detail::with_count(count(), [&](auto constant) { weigh_rows(constant, scalars.data()); });
-    if (gaps()) mark_left_out(scalars.data());
   }
 
   /// Makes rewards(), weights() and, for Actions::all, base() ready: puts the block in lanes and normalises.
@@ -126,8 +143,9 @@ class WeighedBlock {
     return lanes.data() + (j * count() + k) * block_.groups();
   }
 
-  /// Points rewards_ at the block's rewards, row after row.
-  void read_rewards() {
+  /// Sets block_ and points rewards_ at its rewards, row after row.
+  void turn_to(const GroupBlock& block) {
+    block_ = block;
     const auto rewards = in_.rewards.middle_rows(block_.begin(), block_.rows());
     rewards_ = rewards.data();
     if (in_.rewards.contiguous()) return;
@@ -136,6 +154,35 @@ class WeighedBlock {
       packed_.insert(packed_.end(), rewards.row(i).begin(), rewards.row(i).end());
     }
     rewards_ = packed_.data();
+  }
+
+  /// Whether all values are admissible; finds the missing ones.
+  bool check_values() {
+    const std::size_t values = block_.rows() * count();
+    const std::uint32_t largest = largest_magnitude(rewards_, values);
+    missing_ = largest > infinity_bits || count() == 0;
+    if (missing_) fill_gaps();
+    const bool infinite = missing_ ? any_infinite(rewards_, values) : largest == infinity_bits;
+    const auto penalty = in_.penalty.empty() ? in_.penalty : in_.penalty.subspan(block_.begin(), block_.rows());
+    return !infinite && all_finite(rows_of(in_.decision.weights), values) &&
+           (actions_ == Actions::own || all_finite(rows_of(in_.decision.base), values)) &&
+           all_finite(penalty.data(), penalty.size());
+  }
+
+  /// Whether R of every row of the block is finite; empty places are not asked.
+  bool sums_are_finite(const AlignedVector<double>& scalars) const {
+    std::uint64_t bad = 0;
+    if (block_.even()) {
+      for (const double sum : scalars) bad |= sum - sum != 0.0 ? 1u : 0u;
+      return bad == 0;
+    }
+    for (std::size_t g = 0; g < block_.groups(); ++g) {
+      for (std::size_t j = 0; j < block_.size_of(g); ++j) {
+        const double sum = scalars[j * block_.groups() + g];
+        bad |= sum - sum != 0.0 ? 1u : 0u;
+      }
+    }
+    return bad == 0;
   }
 
   /// Fills left_out_, and filled_ with the rewards, 0 for the missing ones.
@@ -155,10 +202,24 @@ class WeighedBlock {
     });
   }
 
+  /// Asks for the rows that lie one block further than group g: bit by bit, so that memory works while we do.
+  [[gnu::always_inline]] void prefetch_next(std::size_t g) const {
+    const std::size_t ahead = block_.rows() + block_.first(g);
+    if (block_.begin() + ahead + block_.size_of(g) > in_.rewards.rows()) return;
+    const std::size_t values = block_.size_of(g) * count();
+    detail::prefetch(in_.rewards.data() + (block_.begin() + ahead) * in_.rewards.stride(), values);
+    detail::prefetch(rows_of(in_.decision.weights) + ahead * count(), values);
+  }
+
+  /// R of every row, NaN where it is left out.
+  void weigh_rows(AlignedVector<double>& scalars) {
+    terms_.resize(block_.rows() * count());
+    detail::with_count(count(), [&](auto constant) { weigh_rows(constant, scalars.data()); });
+    if (gaps()) mark_left_out(scalars.data());
+  }
   /// weighted_sum of every row, the products first: over all rows at once they vectorise, and they are exact.
   template <class Count>
   void weigh_rows(Count constant, double* scalars) {
-    terms_.resize(block_.rows() * constant);
     const float* weights = rows_of(in_.decision.weights);
     const float* rewards = missing_ ? filled_.data() : rewards_;
     for (std::size_t i = 0; i < terms_.size(); ++i) {
@@ -169,6 +230,7 @@ class WeighedBlock {
     const std::size_t groups = block_.groups();
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t size = block_.size_of(g);
+      prefetch_next(g);
       for (std::size_t j = 0; j < size; ++j, terms += constant) {
         double sum = 0.0;
         for (std::size_t k = 0; k < constant; ++k) sum += terms[k];

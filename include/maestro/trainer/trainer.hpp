@@ -17,6 +17,7 @@
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/communicator.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/rollouts.hpp"
@@ -232,9 +233,11 @@ class Trainer {
     report_.reward_mean = scalar.mean;
     report_.reward_deviation = scalar.deviation(1);
     report_.frac_reward_zero_std = 1.0 - share_of_varying_groups([&](std::size_t i) { return scalar_rewards_[i]; });
-    report_.rewards.clear();
+    report_.rewards.resize(num_rewards);
     const auto names = rewards_.names();
-    for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards.push_back(describe_reward(k, std::string(names[k])));
+    constexpr std::size_t passes = 10;  // over the batch, for one reward's figures
+    parallel_for(num_rewards, passes * rollouts_.size(),
+                 [&](std::size_t k) { report_.rewards[k] = describe_reward(k, std::string(names[k])); });
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
     report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }
