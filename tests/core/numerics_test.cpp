@@ -119,6 +119,46 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(native_kernels_agree, T, Scalars) {
   }
 }
 
+// A packed B backwards, and one that is stored in halves, give the bits of the product with B as it is.
+BOOST_AUTO_TEST_CASE_TEMPLATE(packed_products_agree, T, Scalars) {
+  for (const std::size_t m : {1u, 5u, 13u, 40u}) {
+    for (const std::size_t k : {1u, 15u, 16u, 17u, 450u}) {
+      for (const std::size_t n : {1u, 16u, 77u, 450u}) {
+        const auto x = noise<T>(m, k, 4);
+        const auto d_y = noise<T>(m, n, 8);
+        const auto weight = noise<T>(n, k, 5);
+        AlignedVector<T> storage(PackedView<T>::size(k, n));
+        const PackedView<T> packed = pack(Transpose::yes, weight.view(), storage.data());
+        Matrix<T> expected(m, k), result(m, k);
+        gemm<NativeBackend>(Transpose::no, Transpose::no, T(1), d_y.view(), weight.view(), T(0), expected.view());
+        for (Isa isa = Isa::portable; isa <= best_isa(); isa = static_cast<Isa>(static_cast<int>(isa) + 1)) {
+          Gemm<NativeBackend>::run_back<T, T>(T(1), d_y.view(), packed, T(0), result.view(), isa);
+          if (isa == best_isa()) BOOST_TEST((result == expected));
+          for (std::size_t i = 0; i < m * k; ++i) {
+            BOOST_REQUIRE_SMALL(double(result.data()[i]) - double(expected.data()[i]), sizeof(T) == 4 ? 1e-4 : 1e-12);
+          }
+        }
+        if constexpr (std::is_same_v<T, float>) {
+          Matrix<float> rounded(n, k);
+          for (std::size_t i = 0; i < n * k; ++i) rounded.data()[i] = from_bf16(to_bf16(weight.data()[i]));
+          AlignedVector<Bfloat16> halves(PackedView<float, Bfloat16>::size(k, n));
+          const auto stored = pack_as<float>(Transpose::yes, weight.view(), halves.data());
+          Matrix<float> whole(m, n), y(m, n);
+          for (Isa isa = Isa::portable; isa <= best_isa(); isa = static_cast<Isa>(static_cast<int>(isa) + 1)) {
+            Gemm<NativeBackend>::run<float>(Transpose::no, Transpose::yes, 1.0f, x.view(), rounded.view(), 0.0f,
+                                            whole.view(), isa);
+            Gemm<NativeBackend>::run<float, Bfloat16>(1.0f, x.view(), stored, 0.0f, y.view(), isa);
+            BOOST_TEST((y == whole));
+          }
+          gemm<NativeBackend>(Transpose::no, Transpose::no, 1.0f, d_y.view(), rounded.view(), 0.0f, expected.view());
+          Gemm<NativeBackend>::run_back<float, Bfloat16>(1.0f, d_y.view(), stored, 0.0f, result.view());
+          BOOST_TEST((result == expected));
+        }
+      }
+    }
+  }
+}
+
 // What makes rollout and training agree, and threads irrelevant: an element of C depends on its row of A alone.
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_row_of_a_native_product_depends_on_nothing_else, T, Scalars) {
   const std::size_t m = 131, n = 700, k = 900;

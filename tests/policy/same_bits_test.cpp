@@ -1,11 +1,13 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "maestro/core/gemm_native.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/model/lora_model.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "policy/laws.hpp"
 
@@ -26,8 +28,11 @@ struct Bytes {
 };
 using Model = TransformerPolicy<float, NativeBackend, Bytes>;
 
+using Halves = LoraModel<float, Bfloat16>;
+using LoraPolicy = TransformerPolicy<float, NativeBackend, Bytes, Halves>;
+
 /// `hidden` beyond a kernel's depth and `vocabulary` beyond a chunk of the head are where sums are cut.
-Model make_model(std::size_t hidden, std::size_t vocabulary, QueryKeyNorm norm) {
+ModelWeights<float> make_weights(std::size_t hidden, std::size_t vocabulary, QueryKeyNorm norm) {
   ModelConfig config = qwen3_config(vocabulary, hidden, 2, 6, 2, 10, hidden + 12);
   config.query_key_norm = norm;
   config.max_positions = 700;
@@ -40,7 +45,25 @@ Model make_model(std::size_t hidden, std::size_t vocabulary, QueryKeyNorm norm) 
       p.values[i] += static_cast<float>(0.05 * stream.normal(static_cast<std::uint32_t>(i)));
     }
   });
-  return Model(std::move(weights), Bytes{});
+  return weights;
+}
+Model make_model(std::size_t hidden, std::size_t vocabulary, QueryKeyNorm norm) {
+  return Model(make_weights(hidden, vocabulary, norm), Bytes{});
+}
+
+/// A frozen base in bfloat16 and adapters whose factors are all random.
+LoraPolicy make_lora_policy(std::size_t hidden, std::size_t vocabulary, const TransformerPolicyOptions& options = {}) {
+  Halves model(
+      std::make_shared<const FrozenWeights<float, Bfloat16>>(make_weights(hidden, vocabulary, QueryKeyNorm::present)),
+      {.rank = 5, .alpha = 7.0}, 3);
+  std::uint32_t tensor = 100;
+  model.visit([&](auto p) {
+    const RandomStream stream({.seed = 78, .purpose = Purpose::user, .row = tensor++});
+    for (std::size_t i = 0; i < p.values.size(); ++i) {
+      p.values[i] = static_cast<float>(0.05 * stream.normal(static_cast<std::uint32_t>(i)));
+    }
+  });
+  return LoraPolicy(std::move(model), Bytes{}, options);
 }
 
 /// Prompts shorter and longer than a block of the cache and than a kernel's depth.
@@ -90,6 +113,47 @@ BOOST_AUTO_TEST_CASE(rollout_and_training_agree_to_the_bit) {
       BOOST_TEST(std::equal(alone.begin(), alone.end(), log_probs.begin() + static_cast<std::ptrdiff_t>(first)));
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(adapters_beside_a_base_in_halves_agree_to_the_bit_too) {
+  LoraPolicy policy = make_lora_policy(400, 5000);
+  const std::vector<Prompt> prompts = prompts_of_lengths({1, 33, 70, 400});
+  const Rollouts r = policy.generate(prompts, laws::sampling(5, 150, 0.7), {.seed = 3});
+  std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), again(r.tokens.size());
+  policy.forward(r, {0, prompts.size()}, log_probs, entropies);
+  policy.log_probs(r, {0, prompts.size()}, again);
+  BOOST_TEST((log_probs == r.log_probs));
+  BOOST_TEST((entropies == r.entropies));
+  BOOST_TEST((again == log_probs));
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_of_a_policy_with_adapters_shares_the_base) {
+  LoraPolicy policy = make_lora_policy(48, 40);
+  const LoraPolicy reference = policy.without_adapters();
+  BOOST_TEST(&reference.weights().base() == &policy.weights().base());
+  const std::vector<Prompt> prompts = prompts_of_lengths({5, 9});
+  const Rollouts r = policy.generate(prompts, laws::sampling(3, 20, 1.0), {.seed = 3});
+  std::vector<float> own(r.tokens.size()), base(r.tokens.size());
+  policy.log_probs(r, {0, 2}, own);
+  reference.log_probs(r, {0, 2}, base);
+  BOOST_TEST((own != base));
+  policy.visit([](auto p) { std::fill(p.values.begin(), p.values.end(), 0.0f); });
+  policy.log_probs(r, {0, 2}, own);
+  BOOST_TEST((own == base));
+}
+
+BOOST_AUTO_TEST_CASE(recomputing_activations_changes_no_bit) {
+  const std::vector<Prompt> prompts = prompts_of_lengths({5, 90, 33});
+  const auto run = [&](Activations activations) {
+    LoraPolicy policy = make_lora_policy(48, 40, {.activations = activations});
+    const Rollouts r = policy.generate(prompts, laws::sampling(4, 30, 1.0), {.seed = 9});
+    std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), d(r.tokens.size(), 0.01f);
+    policy.zero_gradients();
+    policy.forward(r, {0, prompts.size()}, log_probs, entropies);
+    policy.backward(d, d);
+    return std::pair(log_probs, laws::gradients_of(policy));
+  };
+  BOOST_TEST((run(Activations::keep) == run(Activations::recompute)));
 }
 
 BOOST_AUTO_TEST_CASE(threads_do_not_change_a_bit) {

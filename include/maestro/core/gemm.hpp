@@ -30,7 +30,7 @@ struct NativeBackend {};
 struct EigenBackend {};
 struct CblasBackend {};
 
-template <class T>
+template <class T, class S>
 class PackedView;  // core/packed_matrix.hpp
 
 enum class Transpose { no, yes };

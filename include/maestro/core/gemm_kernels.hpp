@@ -8,8 +8,10 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
+#include "maestro/core/bfloat16.hpp"
 #include "maestro/core/isa.hpp"
 #include "maestro/core/platform.hpp"
 
@@ -58,11 +60,12 @@ inline constexpr std::size_t a_block_size = most_tile_rows* ARows<T>::row_stride
 /// What becomes of the tile of C.
 enum class TileStore : unsigned char { overwrite, accumulate };
 
-template <class T>
+/// S: the type in which B is stored, T or one that T is made from while it is loaded.
+template <class T, class S = T>
 struct TileArguments {
   std::size_t depth;         ///< k of this pass, at most kernel_depth<T>
   const T* a;                ///< block of A
-  const T* b;                ///< B: column j of panel p in line k at b[p * panel_stride + k * line_stride + j]
+  const S* b;                ///< B: column j of panel p in line k at b[p * panel_stride + k * line_stride + j]
   std::size_t line_stride;   ///< panel_cols where B is packed, its row stride where it is not
   std::size_t panel_stride;  ///< elements from one panel to the next
   T* c;
@@ -87,10 +90,10 @@ struct TileArguments {
 
 // One body for all instruction sets: a function's target is an attribute, which no template parameter can carry. gcc
 // refuses to inline instructions of a target into a function without it, hence not even a shared helper.
-// Vector: value (the register), lanes, load, store, broadcast, zero, add, multiply, multiply_add.
+// Vector: value (the register), lanes, load (from each S), store, broadcast, zero, add, multiply, multiply_add.
 #define MAESTRO_TILE_KERNEL(name, target, VectorTemplate)                                             \
-  template <class T, std::size_t rows, std::size_t panels, class ALayout>                             \
-  target void name(const TileArguments<T>& tile) {                                                    \
+  template <class T, class S, std::size_t rows, std::size_t panels, class ALayout>                    \
+  target void name(const TileArguments<T, S>& tile) {                                                 \
     using V = VectorTemplate<T>;                                                                      \
     constexpr std::size_t parts = panel_cols<T> / V::lanes;                                           \
     constexpr std::size_t vectors = panels * parts;                                                   \
@@ -101,7 +104,7 @@ struct TileArguments {
       for (std::size_t v = 0; v < vectors; ++v) sum[i][v] = V::zero();                                \
     }                                                                                                 \
     const T* a = tile.a;                                                                              \
-    const T* b = tile.b;                                                                              \
+    const S* b = tile.b;                                                                              \
     const std::size_t panel_stride = tile.panel_stride;                                               \
     const std::size_t line_stride = tile.line_stride;                                                 \
     for (std::size_t p = 0; p < tile.depth; ++p) {                                                    \
@@ -143,6 +146,11 @@ struct PortableVector {
     std::memcpy(&x, from, sizeof(x));
     return x;
   }
+  static MAESTRO_INLINE value load(const Bfloat16* from) {
+    value x;
+    for (std::size_t i = 0; i < lanes; ++i) x[i] = static_cast<T>(from[i]);
+    return x;
+  }
   static MAESTRO_INLINE value broadcast(const T* from) { return value{} + *from; }
   static MAESTRO_INLINE void store(T* to, value x) { std::memcpy(to, &x, sizeof(x)); }
   static MAESTRO_INLINE value add(value x, value y) { return x + y; }
@@ -165,6 +173,10 @@ struct Avx2Vector<float> {
   static constexpr std::size_t lanes = 8;
   MAESTRO_AVX2 static MAESTRO_INLINE value zero() { return _mm256_setzero_ps(); }
   MAESTRO_AVX2 static MAESTRO_INLINE value load(const float* from) { return _mm256_loadu_ps(from); }
+  MAESTRO_AVX2 static MAESTRO_INLINE value load(const Bfloat16* from) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+  }
   MAESTRO_AVX2 static MAESTRO_INLINE value broadcast(const float* from) { return _mm256_broadcast_ss(from); }
   MAESTRO_AVX2 static MAESTRO_INLINE void store(float* to, value x) { _mm256_storeu_ps(to, x); }
   MAESTRO_AVX2 static MAESTRO_INLINE value add(value x, value y) { return _mm256_add_ps(x, y); }
@@ -192,6 +204,10 @@ struct Avx512Vector<float> {
   static constexpr std::size_t lanes = 16;
   MAESTRO_AVX512 static MAESTRO_INLINE value zero() { return _mm512_setzero_ps(); }
   MAESTRO_AVX512 static MAESTRO_INLINE value load(const float* from) { return _mm512_loadu_ps(from); }
+  MAESTRO_AVX512 static MAESTRO_INLINE value load(const Bfloat16* from) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
   MAESTRO_AVX512 static MAESTRO_INLINE value broadcast(const float* from) { return _mm512_set1_ps(*from); }
   MAESTRO_AVX512 static MAESTRO_INLINE void store(float* to, value x) { _mm512_storeu_ps(to, x); }
   MAESTRO_AVX512 static MAESTRO_INLINE value add(value x, value y) { return _mm512_add_ps(x, y); }
@@ -222,15 +238,15 @@ MAESTRO_TILE_KERNEL(tile_avx512, MAESTRO_AVX512, Avx512Vector)
 
 #undef MAESTRO_TILE_KERNEL
 
-/// The kernels of one instruction set and scalar type.
-template <class T>
+/// The kernels of one instruction set, scalar type and stored type of B.
+template <class T, class S = T>
 struct KernelSet {
-  using Kernel = void (*)(const TileArguments<T>&);
+  using Kernel = void (*)(const TileArguments<T, S>&);
 
   std::size_t rows = 0;                                                                ///< of a full tile
   std::array<std::size_t, most_tile_rows + 1> panels{};                                ///< most panels by rows
   std::array<std::array<Kernel, most_tile_panels + 1>, most_tile_rows + 1> by_rows{};  ///< [rows][panels] for ARows
-  std::array<Kernel, most_tile_panels + 1> columns{};  ///< [panels], full tiles of AColumns
+  std::array<Kernel, most_tile_panels + 1> columns{};  ///< [panels], full tiles of AColumns; only for S = T
 };
 
 // The widest tiles that the registers hold: 32 of 64 bytes, 16 of 32 bytes, 16 of 16 bytes.
@@ -241,43 +257,43 @@ constexpr std::size_t tile_panels(Isa isa, std::size_t rows) {
 }
 constexpr std::size_t tile_rows(Isa isa) { return isa == Isa::avx512 ? 12 : isa == Isa::avx2 ? 6 : 2; }
 
-template <class T, Isa isa, std::size_t rows, std::size_t panels, class ALayout>
-constexpr typename KernelSet<T>::Kernel tile_kernel() {
+template <class T, class S, Isa isa, std::size_t rows, std::size_t panels, class ALayout>
+constexpr typename KernelSet<T, S>::Kernel tile_kernel() {
 #if MAESTRO_X86
-  if constexpr (isa == Isa::avx512) return &tile_avx512<T, rows, panels, ALayout>;
-  if constexpr (isa == Isa::avx2) return &tile_avx2<T, rows, panels, ALayout>;
+  if constexpr (isa == Isa::avx512) return &tile_avx512<T, S, rows, panels, ALayout>;
+  if constexpr (isa == Isa::avx2) return &tile_avx2<T, S, rows, panels, ALayout>;
 #endif
-  return &tile_portable<T, rows, panels, ALayout>;
+  return &tile_portable<T, S, rows, panels, ALayout>;
 }
 
-template <class T, Isa isa, std::size_t rows, std::size_t... panel>
-constexpr void fill_row(KernelSet<T>& set, std::index_sequence<panel...>) {
+template <class T, class S, Isa isa, std::size_t rows, std::size_t... panel>
+constexpr void fill_row(KernelSet<T, S>& set, std::index_sequence<panel...>) {
   set.panels[rows] = sizeof...(panel);
-  ((set.by_rows[rows][panel + 1] = tile_kernel<T, isa, rows, panel + 1, ARows<T>>()), ...);
-  if (rows == set.rows) {
-    ((set.columns[panel + 1] = tile_kernel<T, isa, tile_rows(isa), panel + 1, AColumns<T>>()), ...);
+  ((set.by_rows[rows][panel + 1] = tile_kernel<T, S, isa, rows, panel + 1, ARows<T>>()), ...);
+  if constexpr (std::is_same_v<T, S> && rows == tile_rows(isa)) {
+    ((set.columns[panel + 1] = tile_kernel<T, S, isa, rows, panel + 1, AColumns<T>>()), ...);
   }
 }
 
-template <class T, Isa isa, std::size_t... row>
-constexpr KernelSet<T> make_kernels(std::index_sequence<row...>) {
-  KernelSet<T> set;
+template <class T, class S, Isa isa, std::size_t... row>
+constexpr KernelSet<T, S> make_kernels(std::index_sequence<row...>) {
+  KernelSet<T, S> set;
   set.rows = sizeof...(row);
-  (fill_row<T, isa, row + 1>(set, std::make_index_sequence<tile_panels(isa, row + 1)>{}), ...);
+  (fill_row<T, S, isa, row + 1>(set, std::make_index_sequence<tile_panels(isa, row + 1)>{}), ...);
   return set;
 }
 
-template <class T, Isa isa>
-inline constexpr KernelSet<T> kernel_set = make_kernels<T, isa>(std::make_index_sequence<tile_rows(isa)>{});
+template <class T, class S, Isa isa>
+inline constexpr KernelSet<T, S> kernel_set = make_kernels<T, S, isa>(std::make_index_sequence<tile_rows(isa)>{});
 
 /// The kernels for an instruction set that the processor has.
-template <class T>
-const KernelSet<T>& kernels_of(Isa isa) {
+template <class T, class S = T>
+const KernelSet<T, S>& kernels_of(Isa isa) {
 #if MAESTRO_X86
-  if (isa == Isa::avx512) return kernel_set<T, Isa::avx512>;
-  if (isa == Isa::avx2) return kernel_set<T, Isa::avx2>;
+  if (isa == Isa::avx512) return kernel_set<T, S, Isa::avx512>;
+  if (isa == Isa::avx2) return kernel_set<T, S, Isa::avx2>;
 #endif
-  return kernel_set<T, Isa::portable>;
+  return kernel_set<T, S, Isa::portable>;
 }
 
 }  // namespace maestro::detail

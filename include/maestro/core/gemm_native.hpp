@@ -80,37 +80,17 @@ struct Gemm<NativeBackend> {
   template <class T>
   static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                   MatrixView<T> c, Isa isa = best_isa()) {
-    using namespace detail;
-    const Product<T> product{kernels_of<T>(isa), ta, alpha, a, beta, c};
-    const std::size_t depth = product.depth();
-    const std::size_t panels = (c.cols() + panel_cols<T> - 1) / panel_cols<T>;
-    const std::size_t tile = product.kernels.rows;
-    const auto grid = TaskGrid::choose(c.rows(), panels, depth, tile, panel_cols<T>, false);
-    for_each_task(
-        grid, c.rows(), tile, panels, [&](std::size_t begin, std::size_t end, std::size_t panel, std::size_t count) {
-          GemmScratch<T>& scratch = gemm_scratch<T>();
-          const std::size_t left = panel * panel_cols<T>;
-          const std::size_t cols = std::min(count * panel_cols<T>, c.cols() - left);
-          product.scale(begin, end, left, cols);
-          if (depth == 0) return clear<T>(beta, begin, end, left, cols, c);
-          for (std::size_t first = 0; first < depth; first += kernel_depth<T>) {
-            const std::size_t stretch = std::min(kernel_depth<T>, depth - first);
-            for (std::size_t p = 0; p < count; ++p) {
-              pack_panel(tb, b, left + p * panel_cols<T>, first, stretch,
-                         scratch.panels.data() + p * stretch * panel_cols<T>, isa);
-            }
-            product.sweep(first, stretch, begin, end, {scratch.panels.data(), panel_cols<T>, stretch * panel_cols<T>},
-                          left, count, scratch);
-          }
-        });
+    run_repacked<T>(ta, alpha, a, beta, c, isa, [&](std::size_t column, std::size_t first, std::size_t count, T* to) {
+      detail::pack_panel(tb, b, column, first, count, to, isa);
+    });
   }
 
   /// C = alpha A B + beta C, B packed in advance.
-  template <class T>
-  static void run(T alpha, MatrixView<const T> a, const PackedView<T>& b, T beta, MatrixView<T> c,
+  template <class T, class S>
+  static void run(T alpha, MatrixView<const T> a, const PackedView<T, S>& b, T beta, MatrixView<T> c,
                   Isa isa = best_isa()) {
     using namespace detail;
-    const Product<T> product{kernels_of<T>(isa), Transpose::no, alpha, a, beta, c};
+    const Product<T, S> product{kernels_of<T, S>(isa), Transpose::no, alpha, a, beta, c};
     const std::size_t tile = product.kernels.rows;
     const auto grid = TaskGrid::choose(c.rows(), b.panels(), b.rows(), tile, panel_cols<T>, true);
     for_each_task(grid, c.rows(), tile, b.panels(),
@@ -128,7 +108,45 @@ struct Gemm<NativeBackend> {
                   });
   }
 
+  /// C = alpha A B' + beta C, B packed in advance: what gradients of the input need.
+  template <class T, class S>
+  static void run_back(T alpha, MatrixView<const T> a, const PackedView<T, S>& b, T beta, MatrixView<T> c,
+                       Isa isa = best_isa()) {
+    run_repacked<T>(Transpose::no, alpha, a, beta, c, isa,
+                    [&](std::size_t column, std::size_t first, std::size_t count, T* to) {
+                      detail::pack_panel_back(b, column, first, count, to, isa);
+                    });
+  }
+
  private:
+  /// C = alpha op(A) B + beta C; pack(column, first, count, to) writes one panel of B over a stretch of lines.
+  template <class T, class Pack>
+  static void run_repacked(Transpose ta, T alpha, MatrixView<const T> a, T beta, MatrixView<T> c, Isa isa,
+                           const Pack& pack) {
+    using namespace detail;
+    const Product<T> product{kernels_of<T>(isa), ta, alpha, a, beta, c};
+    const std::size_t depth = product.depth();
+    const std::size_t panels = (c.cols() + panel_cols<T> - 1) / panel_cols<T>;
+    const std::size_t tile = product.kernels.rows;
+    const auto grid = TaskGrid::choose(c.rows(), panels, depth, tile, panel_cols<T>, false);
+    for_each_task(
+        grid, c.rows(), tile, panels, [&](std::size_t begin, std::size_t end, std::size_t panel, std::size_t count) {
+          GemmScratch<T>& scratch = gemm_scratch<T>();
+          const std::size_t left = panel * panel_cols<T>;
+          const std::size_t cols = std::min(count * panel_cols<T>, c.cols() - left);
+          product.scale(begin, end, left, cols);
+          if (depth == 0) return clear<T>(beta, begin, end, left, cols, c);
+          for (std::size_t first = 0; first < depth; first += kernel_depth<T>) {
+            const std::size_t stretch = std::min(kernel_depth<T>, depth - first);
+            for (std::size_t p = 0; p < count; ++p) {
+              pack(left + p * panel_cols<T>, first, stretch, scratch.panels.data() + p * stretch * panel_cols<T>);
+            }
+            product.sweep(first, stretch, begin, end, {scratch.panels.data(), panel_cols<T>, stretch * panel_cols<T>},
+                          left, count, scratch);
+          }
+        });
+  }
+
   template <class T>
   static void clear(T beta, std::size_t begin, std::size_t end, std::size_t left, std::size_t cols, MatrixView<T> c) {
     if (beta != T(0)) return;

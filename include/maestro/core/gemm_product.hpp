@@ -38,10 +38,10 @@ struct PanelsOfB {
   std::size_t panel_stride;  ///< elements from one panel to the next
 };
 
-/// C = alpha op(A) B + beta C for one set of kernels, on the thread that calls.
-template <class T>
+/// C = alpha op(A) B + beta C for one set of kernels, on the thread that calls. S: the type in which B is stored.
+template <class T, class S = T>
 struct Product {
-  const KernelSet<T>& kernels;
+  const KernelSet<T, S>& kernels;
   Transpose ta;
   T alpha;
   MatrixView<const T> a;
@@ -52,18 +52,18 @@ struct Product {
 
   /// One stretch of k, [first, first + count) of at most kernel_depth: rows [begin, end) of C, against `panels` panels
   /// of B, which begin at column `column` of C.
-  void sweep(std::size_t first, std::size_t count, std::size_t begin, std::size_t end, const PanelsOfB<T>& b,
+  void sweep(std::size_t first, std::size_t count, std::size_t begin, std::size_t end, const PanelsOfB<S>& b,
              std::size_t column, std::size_t panels, GemmScratch<T>& scratch) const {
     const bool opening = first == 0 && beta == T(0);
-    TileArguments<T> tile{.depth = count,
-                          .a = scratch.block.data(),
-                          .b = b.data,
-                          .line_stride = b.line_stride,
-                          .panel_stride = b.panel_stride,
-                          .c = nullptr,
-                          .c_stride = 0,
-                          .alpha = alpha,
-                          .store = opening ? TileStore::overwrite : TileStore::accumulate};
+    TileArguments<T, S> tile{.depth = count,
+                             .a = scratch.block.data(),
+                             .b = b.data,
+                             .line_stride = b.line_stride,
+                             .panel_stride = b.panel_stride,
+                             .c = nullptr,
+                             .c_stride = 0,
+                             .alpha = alpha,
+                             .store = opening ? TileStore::overwrite : TileStore::accumulate};
     for (std::size_t i = begin; i < end; i += kernels.rows) {
       const std::size_t rows = std::min(kernels.rows, end - i);
       copy_block(i, rows, first, count, scratch.block.data());
@@ -89,7 +89,7 @@ struct Product {
 
  private:
   // Straight into C where the tile is whole; otherwise beside it, and what belongs to C is copied.
-  void run_tile(TileArguments<T>& tile, std::size_t i, std::size_t rows, std::size_t left, std::size_t cols,
+  void run_tile(TileArguments<T, S>& tile, std::size_t i, std::size_t rows, std::size_t left, std::size_t cols,
                 std::size_t wide, T* beside) const {
     const bool by_columns = ta == Transpose::yes;
     const auto kernel = by_columns ? kernels.columns[wide] : kernels.by_rows[rows][wide];
@@ -100,7 +100,7 @@ struct Product {
       kernel(tile);
       return;
     }
-    TileArguments<T> aside = tile;
+    TileArguments<T, S> aside = tile;
     aside.c = beside;
     aside.c_stride = wide * panel_cols<T>;
     aside.store = TileStore::overwrite;

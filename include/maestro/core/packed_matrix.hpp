@@ -76,14 +76,47 @@ void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::si
   }
 }
 
+/// One panel of B' for a packed B: lines [first, first + count) of B' are columns of B, `first` at the begin of one of
+/// B's panels; columns from `column` on are lines of B, zeros beyond the last. to[k * panel_cols + j] overwritten.
+template <class T, class S>
+void pack_panel_back(const PackedView<T, S>& b, std::size_t column, std::size_t first, std::size_t count, T* to,
+                     [[maybe_unused]] Isa isa) {
+  constexpr std::size_t width = panel_cols<T>;
+  const std::size_t lines = std::min(width, b.rows() - column);
+  alignas(64) T block[width * width];
+  std::fill(block, block + width * width, T(0));
+  for (std::size_t k = 0; k < count; k += width) {
+    const S* const from = b.panel((first + k) / width) + column * width;
+    for (std::size_t i = 0; i < lines * width; ++i) block[i] = static_cast<T>(from[i]);
+    const std::size_t rows = std::min(width, count - k);
+    T* const at = to + k * width;
+#if MAESTRO_X86
+    if constexpr (std::is_same_v<T, float>) {
+      if (isa >= Isa::avx2 && rows == width) {
+        for (std::size_t i = 0; i < width; i += 8) {
+          for (std::size_t j = 0; j < width; j += 8)
+            transpose_8x8(block + i * width + j, width, at + j * width + i, width);
+        }
+        continue;
+      }
+    }
+#endif
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t j = 0; j < width; ++j) at[r * width + j] = block[j * width + r];
+    }
+  }
+}
+
 }  // namespace detail
 
-/// op(B), k x n, in panels of 64 bytes of columns, the last one filled up with zeros. A view: copying copies no values.
-template <class T>
+/// op(B), k x n, in panels of as many columns as 64 bytes hold of T, the last one filled up with zeros. A view: copying
+/// copies no values.
+/// T: the type of the product; S: the type in which B is stored, T or Bfloat16.
+template <class T, class S = T>
 class PackedView {
  public:
   PackedView() = default;
-  PackedView(const T* data, std::size_t rows, std::size_t cols) : data_(data), rows_(rows), cols_(cols) {}
+  PackedView(const S* data, std::size_t rows, std::size_t cols) : data_(data), rows_(rows), cols_(cols) {}
 
   /// Elements that a k x n matrix takes.
   static constexpr std::size_t size(std::size_t rows, std::size_t cols) {
@@ -94,10 +127,20 @@ class PackedView {
   std::size_t cols() const { return cols_; }  ///< n
   std::size_t panels() const { return (cols_ + detail::panel_cols<T> - 1) / detail::panel_cols<T>; }
   std::size_t panel_stride() const { return rows_ * detail::panel_cols<T>; }
-  const T* panel(std::size_t p) const { return data_ + p * panel_stride(); }
+  const S* panel(std::size_t p) const { return data_ + p * panel_stride(); }
+  /// Element of op(B).
+  T operator()(std::size_t row, std::size_t col) const {
+    constexpr std::size_t width = detail::panel_cols<T>;
+    return static_cast<T>(panel(col / width)[row * width + col % width]);
+  }
+  bool empty() const { return data_ == nullptr; }
+  /// Columns [first, first + count); `first` must be the first of a panel.
+  PackedView middle_cols(std::size_t first, std::size_t count) const {
+    return {panel(first / detail::panel_cols<T>), rows_, count};
+  }
 
  private:
-  const T* data_ = nullptr;
+  const S* data_ = nullptr;
   std::size_t rows_ = 0;
   std::size_t cols_ = 0;
 };
@@ -112,6 +155,35 @@ PackedView<T> pack(Transpose tb, MatrixView<const T> b, T* to) {
     detail::pack_panel(tb, b, p * detail::panel_cols<T>, 0, view.rows(), to + p * view.panel_stride(), isa);
   });
   return view;
+}
+
+/// The same, stored as S: values of another type are rounded to nearest.
+template <class T, class S, class From>
+PackedView<T, S> pack_as(Transpose tb, MatrixView<From> b, S* to) {
+  using Value = std::remove_const_t<From>;
+  if constexpr (std::is_same_v<T, S> && std::is_same_v<T, Value>) {
+    return pack<T>(tb, b, to);
+  } else {
+    constexpr std::size_t width = detail::panel_cols<T>;
+    const bool plain = tb == Transpose::no;
+    const PackedView<T, S> view(to, plain ? b.rows() : b.cols(), plain ? b.cols() : b.rows());
+    parallel_for(view.panels(), view.panel_stride(), [&](std::size_t p) {
+      S* const panel = to + p * view.panel_stride();
+      const std::size_t cols = std::min(width, view.cols() - p * width);
+      std::fill_n(panel, view.panel_stride(), S{});
+      for (std::size_t j = 0; j < cols; ++j) {
+        for (std::size_t k = 0; k < view.rows(); ++k) {
+          const Value value = plain ? b(k, p * width + j) : b(p * width + j, k);
+          if constexpr (std::is_same_v<S, Value>) {
+            panel[k * width + j] = value;
+          } else {
+            panel[k * width + j] = S(static_cast<float>(value));
+          }
+        }
+      }
+    });
+    return view;
+  }
 }
 
 }  // namespace maestro

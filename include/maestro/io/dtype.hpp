@@ -5,13 +5,14 @@
 
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <string_view>
 #include <type_traits>
+
+#include "maestro/core/bfloat16.hpp"
 
 namespace maestro {
 
@@ -74,16 +75,6 @@ constexpr Dtype dtype_of() {
   } else {
     return sizeof(T) == 1 ? Dtype::u8 : sizeof(T) == 2 ? Dtype::u16 : sizeof(T) == 4 ? Dtype::u32 : Dtype::u64;
   }
-}
-
-/// bfloat16 to float, exact.
-inline float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-
-/// float to bfloat16, to nearest, ties to even; NaN stays NaN.
-inline std::uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 /// IEEE binary16 to float, exact.

@@ -15,6 +15,7 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/model/adapter.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/layers/linear.hpp"
 #include "maestro/model/layers/rms_norm.hpp"
@@ -40,6 +41,7 @@ struct LayerActivations {
   Matrix<T> activated;      ///< (rows x I)
   AlignedVector<T> input_inverse;   ///< (rows)
   AlignedVector<T> middle_inverse;  ///< (rows)
+  AdapterScratch<T> adapters;
 
   void resize(const ModelConfig& c, std::size_t rows) {
     input.resize(rows, c.hidden);
@@ -69,6 +71,7 @@ struct LayerGradients {
   Matrix<T> gate_up;    ///< (rows x 2I)
   Matrix<T> activated;  ///< (rows x I)
   ColumnSums<T> sums;
+  AdapterScratch<T> adapters;
 
   void resize(const ModelConfig& c, std::size_t rows) {
     normed.resize(rows, c.hidden);
@@ -96,6 +99,24 @@ void finish_heads(const ModelConfig& c, const LayerWeights<const T, M>& w, const
   }
 }
 
+// Adds the adapters of the projections that lie side by side in a.qkv, or in a.gate_up.
+template <class Backend, class T>
+void add_qkv_adapters(const ModelConfig& c, const LayerAdapters<const T>& w, LayerActivations<T>& a) {
+  const MatrixView<T> qkv = a.qkv;
+  const std::size_t queries = c.query_size();
+  const std::size_t keys = c.key_size();
+  add_adapter<Backend, T>(a.normed, w.query, qkv.middle_cols(0, queries), a.adapters);
+  add_adapter<Backend, T>(a.normed, w.key, qkv.middle_cols(queries, keys), a.adapters);
+  add_adapter<Backend, T>(a.normed, w.value, qkv.middle_cols(queries + keys, keys), a.adapters);
+}
+template <class Backend, class T>
+void add_gate_up_adapters(const LayerAdapters<const T>& w, LayerActivations<T>& a) {
+  const MatrixView<T> gate_up = a.gate_up;
+  const std::size_t width = gate_up.cols() / 2;
+  add_adapter<Backend, T>(a.normed_middle, w.gate, gate_up.middle_cols(0, width), a.adapters);
+  add_adapter<Backend, T>(a.normed_middle, w.up, gate_up.middle_cols(width, width), a.adapters);
+}
+
 }  // namespace detail
 
 /// Fills a.normed and a.qkv from a.input (and what backward needs). `positions` (rows) must lie in `rope`.
@@ -104,43 +125,82 @@ void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, co
                      std::span<const std::int32_t> positions, LayerActivations<T>& a) {
   rms_norm<T>(a.input, w.input_norm, c.norm_eps, a.normed, a.input_inverse);
   linear<Backend, T, M>(a.normed, w.qkv, w.qkv_bias, a.qkv);
+  detail::add_qkv_adapters<Backend, T>(c, w.adapters, a);
   parallel_for(positions.size(), 4 * c.qkv_size(),
                [&](std::size_t r) { detail::finish_heads(c, w, rope, static_cast<std::size_t>(positions[r]), r, a); });
+}
+
+/// The part of attention_output before its last product: everything that backward reads.
+template <class Backend, class T, class M>
+void attention_middle(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a) {
+  std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
+  linear_add<Backend, T, M>(a.attended, w.output, a.middle);
+  add_adapter<Backend, T>(a.attended, w.adapters.output, a.middle, a.adapters);
+  rms_norm<T>(a.middle, w.post_norm, c.norm_eps, a.normed_middle, a.middle_inverse);
+  linear<Backend, T, M>(a.normed_middle, w.gate_up, {}, a.gate_up);
+  detail::add_gate_up_adapters<Backend, T>(w.adapters, a);
+  swiglu<T>(a.gate_up, a.activated);
 }
 
 /// Writes the layer's result to `out` (rows x d) from a.input and a.attended. `out` may be a.input.
 template <class Backend, class T, class M>
 void attention_output(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a,
                       MatrixView<T> out) {
-  std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
-  linear_add<Backend, T, M>(a.attended, w.output, a.middle);
-  rms_norm<T>(a.middle, w.post_norm, c.norm_eps, a.normed_middle, a.middle_inverse);
-  linear<Backend, T, M>(a.normed_middle, w.gate_up, {}, a.gate_up);
-  swiglu<T>(a.gate_up, a.activated);
+  attention_middle<Backend, T, M>(c, w, a);
   std::copy(a.middle.flat().begin(), a.middle.flat().end(), out.data());
   linear_add<Backend, T, M>(a.activated, w.down, out);
+  add_adapter<Backend, T>(a.activated, w.adapters.down, out, a.adapters);
 }
+
+namespace detail {
+
+template <class Backend, class T>
+void qkv_adapters_backward(const ModelConfig& c, const LayerAdapters<const T>& w, const LayerActivations<T>& a,
+                           LayerGradients<T>& g, LayerAdapters<T>& d) {
+  const MatrixView<const T> d_qkv = g.qkv;
+  const std::size_t queries = c.query_size();
+  const std::size_t keys = c.key_size();
+  const auto add = [&](const Adapter<const T>& adapter, Adapter<T>& d_adapter, std::size_t first, std::size_t count) {
+    adapter_backward<Backend, T>(a.normed, d_qkv.middle_cols(first, count), adapter, d_adapter, g.normed, g.adapters);
+  };
+  add(w.query, d.query, 0, queries);
+  add(w.key, d.key, queries, keys);
+  add(w.value, d.value, queries + keys, keys);
+}
+template <class Backend, class T>
+void gate_up_adapters_backward(const LayerAdapters<const T>& w, const LayerActivations<T>& a, LayerGradients<T>& g,
+                               LayerAdapters<T>& d) {
+  const MatrixView<const T> d_gate_up = g.gate_up;
+  const std::size_t width = d_gate_up.cols() / 2;
+  adapter_backward<Backend, T>(a.normed_middle, d_gate_up.middle_cols(0, width), w.gate, d.gate, g.normed, g.adapters);
+  adapter_backward<Backend, T>(a.normed_middle, d_gate_up.middle_cols(width, width), w.up, d.up, g.normed, g.adapters);
+}
+
+}  // namespace detail
 
 /// d_stream (rows x d): gradient of the layer's result on entry, of a.middle on return; g.attended gets the gradient of
 /// a.attended. Parameters' gradients are added to `d`.
-template <class Backend, class T>
-void attention_output_backward(const LayerWeights<const T>& w, const LayerActivations<T>& a, Matrix<T>& d_stream,
+template <class Backend, class T, class M>
+void attention_output_backward(const LayerWeights<const T, M>& w, const LayerActivations<T>& a, Matrix<T>& d_stream,
                                LayerGradients<T>& g, LayerWeights<T>& d) {
   linear_backward_input<Backend, T>(d_stream, w.down, g.activated);
   linear_backward_weight<Backend, T>(a.activated, d_stream, d.down, {}, g.sums);
+  adapter_backward<Backend, T>(a.activated, d_stream, w.adapters.down, d.adapters.down, g.activated, g.adapters);
   swiglu_backward<T>(a.gate_up, g.activated, g.gate_up);
   linear_backward_input<Backend, T>(g.gate_up, w.gate_up, g.normed);
   linear_backward_weight<Backend, T>(a.normed_middle, g.gate_up, d.gate_up, {}, g.sums);
+  detail::gate_up_adapters_backward<Backend, T>(w.adapters, a, g, d.adapters);
   rms_norm_backward<T>(a.middle, w.post_norm, a.middle_inverse, g.normed, d_stream, d.post_norm, g.sums);
   linear_backward_input<Backend, T>(d_stream, w.output, g.attended);
   linear_backward_weight<Backend, T>(a.attended, d_stream, d.output, {}, g.sums);
+  adapter_backward<Backend, T>(a.attended, d_stream, w.adapters.output, d.adapters.output, g.attended, g.adapters);
 }
 
 namespace detail {
 
 // Takes g.qkv back through RoPE and the q/k norm, in place.
-template <class T>
-void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope,
+template <class T, class M>
+void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                            std::span<const std::int32_t> positions, const LayerActivations<T>& a, LayerGradients<T>& g,
                            LayerWeights<T>& d) {
   const std::size_t dim = c.head_dim;
@@ -174,13 +234,14 @@ void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T>& w,
 
 /// d_stream: gradient of a.middle on entry, of a.input on return; g.qkv holds the gradient of a.qkv and is overwritten.
 /// Parameters' gradients are added to `d`.
-template <class Backend, class T>
-void attention_input_backward(const ModelConfig& c, const LayerWeights<const T>& w, const RopeTable<T>& rope,
+template <class Backend, class T, class M>
+void attention_input_backward(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                               std::span<const std::int32_t> positions, const LayerActivations<T>& a,
                               Matrix<T>& d_stream, LayerGradients<T>& g, LayerWeights<T>& d) {
   detail::finish_heads_backward(c, w, rope, positions, a, g, d);
   linear_backward_input<Backend, T>(g.qkv, w.qkv, g.normed);
   linear_backward_weight<Backend, T>(a.normed, g.qkv, d.qkv, d.qkv_bias, g.sums);
+  detail::qkv_adapters_backward<Backend, T>(c, w.adapters, a, g, d.adapters);
   rms_norm_backward<T>(a.input, w.input_norm, a.input_inverse, g.normed, d_stream, d.input_norm, g.sums);
 }
 

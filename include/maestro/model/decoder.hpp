@@ -35,7 +35,8 @@ class PromptRunner {
   /// Runs the prompts and forgets all earlier ones.
   /// @return (N x d) hidden states after the final norm of the prompts' last tokens; valid until the next call.
   /// @throws BadArgument naming an empty prompt, a token outside the vocabulary, or a prompt beyond max_positions.
-  MatrixView<const T> run(const ModelWeights<T>& weights, const Ragged<std::int32_t>& prompts) {
+  template <class Weights>
+  MatrixView<const T> run(const Weights& weights, const Ragged<std::int32_t>& prompts) {
     batch_.pack_prompts(prompts);
     cache_.reset(weights.config(), prompts);
     const MatrixView<const T> hidden = Transformer<T, Backend>::forward(
@@ -71,7 +72,7 @@ class PromptRunner {
 /// Reusing one object reuses its storage: tails grow in blocks of 64 tokens between steps, and a step allocates nothing
 /// else once its largest batch has been seen. Results do not depend on which other rows are in a step, except for the
 /// GEMM backend's rounding; with NativeBackend they are the bits of Transformer::forward.
-template <class T, class Backend>
+template <class T, class Backend, class Weights = ModelWeights<T>>
 class Decoder {
  public:
   /// Forgets all responses; response i now continues prompt groups[i] of `prompts`, which must outlive the steps.
@@ -85,7 +86,7 @@ class Decoder {
   /// @param responses  (R) ascending.
   /// @return (R x d) hidden states after the final norm; valid until the next call.
   /// @throws BadArgument for a token outside the vocabulary, or a response beyond max_positions.
-  MatrixView<const T> step(const PreparedWeights<T, Backend>& weights, std::span<const std::size_t> responses,
+  MatrixView<const T> step(const PreparedWeights<T, Backend, Weights>& weights, std::span<const std::size_t> responses,
                            std::span<const std::int32_t> tokens) {
     const ModelConfig& c = weights.config();
     plan(c, responses, tokens);

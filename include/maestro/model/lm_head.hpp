@@ -17,6 +17,7 @@
 #include "maestro/core/gemm.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/model/layers/linear.hpp"
 #include "maestro/model/log_softmax.hpp"
 
 namespace maestro {
@@ -26,10 +27,11 @@ struct LmHeadOptions {
 };
 
 /// What the head is asked: log p(targets[t] | hidden[predictors[t]]) for every token t.
-template <class T>
+/// M: how the weight is seen, packed or not.
+template <class T, class M = MatrixView<const T>>
 struct HeadBatch {
   MatrixView<const T> hidden;               ///< (R x d) final hidden states
-  MatrixView<const T> weight;               ///< (V x d)
+  M weight;                                 ///< (V x d)
   std::span<const std::size_t> predictors;  ///< (tokens) in [0, R); tokens may share a row
   std::span<const std::int32_t> targets;    ///< (tokens) in [0, V)
   double temperature = 1.0;                 ///< > 0: softmax(hidden weight^T / temperature)
@@ -49,8 +51,8 @@ class LmHead {
   /// @param log_probs  (tokens)
   /// @param entropies  (tokens) nats; or empty.
   /// @throws BadArgument for sizes and indices out of range; BadData when a row's logits are not finite.
-  template <class U>
-  void forward(const HeadBatch<T>& batch, std::span<U> log_probs, std::type_identity_t<std::span<U>> entropies) {
+  template <class M, class U>
+  void forward(const HeadBatch<T, M>& batch, std::span<U> log_probs, std::type_identity_t<std::span<U>> entropies) {
     sort_by_predictor(batch);
     if (log_probs.size() != batch.targets.size() || (!entropies.empty() && entropies.size() != log_probs.size())) {
       throw BadArgument("lm head: log_probs and entropies need one value per token");
@@ -84,8 +86,8 @@ class LmHead {
   /// @param d_entropies  (tokens) or empty.
   /// @param d_hidden     (R x d) accumulated.
   /// @param d_weight     (V x d) accumulated; or empty (frozen head).
-  template <class U>
-  void backward(const HeadBatch<T>& batch, std::span<const U> d_log_probs,
+  template <class M, class U>
+  void backward(const HeadBatch<T, M>& batch, std::span<const U> d_log_probs,
                 std::type_identity_t<std::span<const U>> d_entropies, MatrixView<T> d_hidden, MatrixView<T> d_weight) {
     if (batch.targets.size() != order_.size() || d_log_probs.size() != order_.size() ||
         (!d_entropies.empty() && d_entropies.size() != order_.size())) {
@@ -107,10 +109,10 @@ class LmHead {
           logits[column] += static_cast<T>(d_log_probs[token]);
         });
       });
-      const MatrixView<const T> weight = batch.weight.middle_rows(chunk.first_column, chunk.logits.cols());
       d_gathered_.resize(chunk.row_count, batch.hidden.cols());
-      gemm<Backend>(Transpose::no, Transpose::no, scale, chunk.logits, weight, T(0), d_gathered_.view());
-      scatter_add(chunk, d_hidden);
+      linear_backward_input<Backend, T>(
+          chunk.logits, middle_outputs(batch.weight, chunk.first_column, chunk.logits.cols()), d_gathered_.view());
+      scatter_add(chunk, scale, d_hidden);
       if (!d_weight.empty()) {
         gemm<Backend>(Transpose::yes, Transpose::no, scale, chunk.logits, gathered_.view(), T(1),
                       d_weight.middle_rows(chunk.first_column, chunk.logits.cols()));
@@ -127,7 +129,8 @@ class LmHead {
   };
 
   /// order_: tokens sorted by predictor; rows_: the distinct predictors; begins_: where each one's tokens begin.
-  void sort_by_predictor(const HeadBatch<T>& batch) {
+  template <class M>
+  void sort_by_predictor(const HeadBatch<T, M>& batch) {
     if (!(batch.temperature > 0.0)) throw BadArgument("lm head: temperature must be positive");
     if (batch.predictors.size() != batch.targets.size()) {
       throw BadArgument("lm head: one predictor row per target is needed");
@@ -135,10 +138,10 @@ class LmHead {
     counts_.assign(batch.hidden.rows() + 1, 0);
     for (std::size_t t = 0; t < batch.targets.size(); ++t) {
       if (batch.predictors[t] >= batch.hidden.rows() || batch.targets[t] < 0 ||
-          static_cast<std::size_t>(batch.targets[t]) >= batch.weight.rows()) {
+          static_cast<std::size_t>(batch.targets[t]) >= outputs_of(batch.weight)) {
         throw BadArgument("lm head: token " + std::to_string(t) + " asks for target " +
                           std::to_string(batch.targets[t]) + " of hidden row " + std::to_string(batch.predictors[t]) +
-                          ", beyond " + std::to_string(batch.weight.rows()) + " tokens or " +
+                          ", beyond " + std::to_string(outputs_of(batch.weight)) + " tokens or " +
                           std::to_string(batch.hidden.rows()) + " rows");
       }
       ++counts_[batch.predictors[t] + 1];
@@ -157,12 +160,12 @@ class LmHead {
   }
 
   /// Calls body(chunk) for every block of rows x vocabulary, rows outermost, with the block's logits.
-  template <class Body>
-  void for_chunks(const HeadBatch<T>& batch, const Body& body) {
+  template <class M, class Body>
+  void for_chunks(const HeadBatch<T, M>& batch, const Body& body) {
     const std::size_t d = batch.hidden.cols();
-    const std::size_t vocabulary = batch.weight.rows();
+    const std::size_t vocabulary = outputs_of(batch.weight);
     const std::size_t budget = options_.workspace_bytes / sizeof(T);
-    const std::size_t columns = std::min<std::size_t>({vocabulary, softmax_chunk, budget / 32});
+    const std::size_t columns = std::min<std::size_t>({vocabulary, softmax_chunk, budget / 32 / 64 * 64});
     // logits, gathered rows and their gradients; rows in multiples of 16 suit the kernels
     const std::size_t fit = budget / (columns + 2 * d);
     const std::size_t rows = std::clamp<std::size_t>(fit - fit % 16, 16, 512);
@@ -175,8 +178,7 @@ class LmHead {
       for (std::size_t column = 0; column < vocabulary; column += columns) {
         const std::size_t width = std::min(columns, vocabulary - column);
         logits_.resize(count, width);
-        gemm<Backend>(Transpose::no, Transpose::yes, T(1), gathered_.view(), batch.weight.middle_rows(column, width),
-                      T(0), logits_.view());
+        linear<Backend, T, M>(gathered_.view(), middle_outputs(batch.weight, column, width), {}, logits_.view());
         // Not by gemm's alpha: a sampler scales finished logits, and the two must agree to the bit.
         if (batch.temperature != 1.0) scale_logits(static_cast<T>(1.0 / batch.temperature));
         body(Chunk{.first_row = first, .row_count = count, .first_column = column, .logits = logits_.view()});
@@ -191,8 +193,8 @@ class LmHead {
   }
 
   /// Calls body(token, column) for the tokens of `row` whose target lies in the chunk's columns.
-  template <class Body>
-  void for_targets(const HeadBatch<T>& batch, const Chunk& chunk, std::size_t row, const Body& body) const {
+  template <class M, class Body>
+  void for_targets(const HeadBatch<T, M>& batch, const Chunk& chunk, std::size_t row, const Body& body) const {
     for (std::size_t i = begins_[row]; i < begins_[row + 1]; ++i) {
       const auto target = static_cast<std::size_t>(batch.targets[order_[i]]);
       if (target >= chunk.first_column && target < chunk.first_column + chunk.logits.cols()) {
@@ -201,11 +203,11 @@ class LmHead {
     }
   }
 
-  void scatter_add(const Chunk& chunk, MatrixView<T> d_hidden) const {
+  void scatter_add(const Chunk& chunk, T scale, MatrixView<T> d_hidden) const {
     for (std::size_t i = 0; i < chunk.row_count; ++i) {
       const std::span<const T> from = d_gathered_.row(i);
       const std::span<T> to = d_hidden.row(rows_[chunk.first_row + i]);
-      for (std::size_t c = 0; c < from.size(); ++c) to[c] += from[c];
+      for (std::size_t c = 0; c < from.size(); ++c) to[c] += scale * from[c];
     }
   }
 

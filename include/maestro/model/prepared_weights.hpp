@@ -18,31 +18,32 @@
 
 namespace maestro {
 
-/// Weights as they are: a backend without a form of its own. `weights` must outlive the object and not change.
-template <class T, class Backend>
+/// Weights as they are: a backend without a form of its own, or weights that have it. `weights` must outlive the object
+/// and not change.
+template <class T, class Backend, class Weights = ModelWeights<T>>
 class PreparedWeights {
  public:
-  using MatrixType = MatrixView<const T>;
+  using MatrixType = typename Weights::MatrixType;
 
-  void assign(const ModelWeights<T>& weights) { weights_ = &weights; }
+  void assign(const Weights& weights) { weights_ = &weights; }
 
   const ModelConfig& config() const { return weights_->config(); }
-  MatrixView<const T> embedding() const { return weights_->embedding(); }
+  MatrixType embedding() const { return weights_->embedding(); }
   std::span<const T> final_norm() const { return weights_->final_norm(); }
-  LayerWeights<const T> layer(std::size_t index) const { return weights_->layer(index); }
+  LayerWeights<const T, MatrixType> layer(std::size_t index) const { return weights_->layer(index); }
   MatrixType head() const { return weights_->head(); }
   /// Bytes that one step reads: all parameters but the embedding's rows.
-  std::size_t bytes() const { return weights_->flat().size_bytes(); }
+  std::size_t bytes() const { return weights_->bytes(); }
 
  private:
-  const ModelWeights<T>* weights_ = nullptr;
+  const Weights* weights_ = nullptr;
 };
 
 /// Every matrix packed for the native kernels, beside the weights themselves, which norms and the embedding are read
 /// from: `weights` must outlive the object and not change. Costs one pass over the weights and as much memory.
 /// Reusing one object reuses its storage.
 template <class T>
-class PreparedWeights<T, NativeBackend> {
+class PreparedWeights<T, NativeBackend, ModelWeights<T>> {
  public:
   using MatrixType = PackedView<T>;
 
@@ -72,7 +73,8 @@ class PreparedWeights<T, NativeBackend> {
                     .output = next(w.output),
                     .post_norm = w.post_norm,
                     .gate_up = next(w.gate_up),
-                    .down = next(w.down)};
+                    .down = next(w.down),
+                    .adapters = {}};
     }
     head_ = next(weights.head());
   }

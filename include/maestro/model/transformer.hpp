@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
@@ -20,8 +21,12 @@
 
 namespace maestro {
 
-/// Whether a forward pass keeps every layer's activations for a backward pass, or only one layer's at a time.
-enum class Keep : std::uint8_t { nothing, activations };
+/// What a forward pass keeps for a backward pass.
+enum class Keep : std::uint8_t {
+  nothing,      ///< one layer's activations at a time
+  inputs,       ///< of every layer its input; backward runs the layer once more. The same bits as activations
+  activations,  ///< of every layer
+};
 
 /// Buffers of forward and backward, reused over calls: once the largest batch has been seen, nothing is allocated.
 template <class T>
@@ -29,6 +34,7 @@ struct TransformerWorkspace {
   RopeTable<T> rope;
   Attention<T> attention;
   std::vector<LayerActivations<T>> layers;  ///< one per layer after Keep::activations, otherwise layers[0] is shared
+  std::vector<Matrix<T>> inputs;            ///< (rows x d) one per layer after Keep::inputs
   Matrix<T> stream;                         ///< (rows x d) residual stream before the final norm
   Matrix<T> hidden;                         ///< (rows x d) after the final norm
   AlignedVector<T> inverse;                 ///< (rows) of the final norm
@@ -45,9 +51,10 @@ class Transformer {
   /// `after_layer(l, LayerActivations<T>&)` is called when layer l is done (a decoder takes keys and values from
   /// activations.qkv there).
   /// Deterministic for a given thread count and backend.
+  /// @tparam Weights  ModelWeights, or FrozenWeights or LoraModel with NativeBackend
   /// @throws BadArgument for a token outside the vocabulary, or a position at or past max_positions.
-  template <class AfterLayer>
-  static MatrixView<const T> forward(const ModelWeights<T>& weights, const PackedBatch& batch,
+  template <class Weights, class AfterLayer>
+  static MatrixView<const T> forward(const Weights& weights, const PackedBatch& batch,
                                      TransformerWorkspace<T>& workspace, Keep keep, AfterLayer&& after_layer) {
     const ModelConfig& c = weights.config();
     TransformerWorkspace<T>& ws = workspace;
@@ -56,10 +63,11 @@ class Transformer {
     const auto activations = [&](std::size_t l) -> LayerActivations<T>& {
       return ws.layers[keep == Keep::activations ? l : 0];
     };
-    embed<T>(weights.embedding(), batch.tokens(), activations(0).input);
+    embed<T>(std::as_const(weights).embedding(), batch.tokens(), activations(0).input);
     for (std::size_t l = 0; l < c.layers; ++l) {
       LayerActivations<T>& a = activations(l);
-      const LayerWeights<const T> w = weights.layer(l);
+      const auto w = std::as_const(weights).layer(l);
+      if (keep == Keep::inputs) ws.inputs[l] = a.input;
       attention_input<Backend, T>(c, w, ws.rope, batch.positions(), a);
       ws.attention.forward(c, batch, a.qkv, a.attended, a.log_sum_exp);
       attention_output<Backend, T>(c, w, a, l + 1 < c.layers ? activations(l + 1).input.view() : ws.stream.view());
@@ -69,42 +77,56 @@ class Transformer {
     rms_norm<T>(ws.stream, weights.final_norm(), c.norm_eps, ws.hidden, ws.inverse);
     return ws.hidden.view();
   }
-  static MatrixView<const T> forward(const ModelWeights<T>& weights, const PackedBatch& batch,
+  template <class Weights>
+  static MatrixView<const T> forward(const Weights& weights, const PackedBatch& batch,
                                      TransformerWorkspace<T>& workspace, Keep keep = Keep::nothing) {
     return forward(weights, batch, workspace, keep, [](std::size_t, const LayerActivations<T>&) {});
   }
 
-  /// Adds the gradient of sum(d_hidden * hidden) of the last forward (with Keep::activations, same weights and batch)
-  /// to `gradients`. d_hidden (rows x d) is read only. The head's own gradient is the head's to add; where it is tied,
-  /// gradients.head() is the embedding's.
+  /// Adds the gradient of sum(d_hidden * hidden) of the last forward (that kept inputs or activations, with the same
+  /// weights and batch) to `gradients`; parameters whose gradient view is empty are frozen. d_hidden (rows x d) is read
+  /// only. The head's own gradient is the head's to add; where it is tied, gradients.head() is the embedding's.
   /// Deterministic for a given thread count and backend.
   /// @throws BadArgument when the last forward kept nothing, or shapes do not fit.
-  static void backward(const ModelWeights<T>& weights, const PackedBatch& batch, TransformerWorkspace<T>& workspace,
-                       MatrixView<const T> d_hidden, ModelWeights<T>& gradients) {
+  template <class Weights>
+  static void backward(const Weights& weights, const PackedBatch& batch, TransformerWorkspace<T>& workspace,
+                       MatrixView<const T> d_hidden, typename Weights::Gradients& gradients) {
     const ModelConfig& c = weights.config();
     TransformerWorkspace<T>& ws = workspace;
     const std::size_t rows = batch.rows();
-    require(ws.kept == Keep::activations && ws.hidden.rows() == rows,
-            "transformer: backward needs a forward with Keep::activations on the same batch");
-    require(d_hidden.rows() == rows && d_hidden.cols() == c.hidden && gradients.flat().size() == weights.flat().size(),
+    require(ws.kept != Keep::nothing && ws.hidden.rows() == rows,
+            "transformer: backward needs a forward with Keep::activations or Keep::inputs on the same batch");
+    require(d_hidden.rows() == rows && d_hidden.cols() == c.hidden && gradients.config() == c,
             "transformer: gradients do not have the shape of the forward pass");
     ws.gradients.resize(c, rows);
     ws.d_stream.assign(rows, c.hidden, T(0));
     rms_norm_backward<T>(ws.stream, weights.final_norm(), ws.inverse, d_hidden, ws.d_stream, gradients.final_norm(),
                          ws.gradients.sums);
     for (std::size_t l = c.layers; l-- > 0;) {
-      const LayerActivations<T>& a = ws.layers[l];
-      const LayerWeights<const T> w = weights.layer(l);
+      const auto w = std::as_const(weights).layer(l);
+      if (ws.kept == Keep::inputs) recompute(c, w, batch, ws, l);
+      const LayerActivations<T>& a = ws.layers[ws.kept == Keep::activations ? l : 0];
       LayerWeights<T> d = gradients.layer(l);
       LayerGradients<T>& g = ws.gradients;
       attention_output_backward<Backend, T>(w, a, ws.d_stream, g, d);
       ws.attention.backward(c, batch, a.qkv, a.attended, a.log_sum_exp, g.attended, g.qkv);
       attention_input_backward<Backend, T>(c, w, ws.rope, batch.positions(), a, ws.d_stream, g, d);
     }
-    embed_backward<T>(batch.tokens(), ws.d_stream, gradients.embedding());
+    if (!gradients.embedding().empty()) embed_backward<T>(batch.tokens(), ws.d_stream, gradients.embedding());
   }
 
  private:
+  /// Fills layers[0] with the activations of layer l.
+  template <class M>
+  static void recompute(const ModelConfig& c, const LayerWeights<const T, M>& w, const PackedBatch& batch,
+                        TransformerWorkspace<T>& ws, std::size_t l) {
+    LayerActivations<T>& a = ws.layers[0];
+    a.input = ws.inputs[l];
+    attention_input<Backend, T>(c, w, ws.rope, batch.positions(), a);
+    ws.attention.forward(c, batch, a.qkv, a.attended, a.log_sum_exp);
+    attention_middle<Backend, T, M>(c, w, a);
+  }
+
   static void prepare(const ModelConfig& c, const PackedBatch& batch, TransformerWorkspace<T>& ws, Keep keep) {
     if (batch.longest() > c.max_positions) {
       throw BadArgument("transformer: a sequence of " + std::to_string(batch.longest()) +
@@ -113,6 +135,7 @@ class Transformer {
     const std::size_t layers = keep == Keep::activations ? c.layers : 1;
     if (ws.layers.size() < layers) ws.layers.resize(layers);
     for (std::size_t l = 0; l < layers; ++l) ws.layers[l].resize(c, batch.rows());
+    if (keep == Keep::inputs) ws.inputs.resize(c.layers);
     ws.stream.resize(batch.rows(), c.hidden);
     ws.inverse.resize(batch.rows());
     ws.rope.ensure(c.head_dim, c.rope_theta, batch.longest());

@@ -17,6 +17,7 @@
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/model/adapter.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/optimizer/parameter.hpp"
 
@@ -24,7 +25,8 @@ namespace maestro {
 
 /// Views of one layer's parameters. Matrices are (out x in); an absent parameter is an empty view.
 /// `qkv` spans the query, key and value projections, one after another; `gate_up` the gate and up projections.
-/// M: how a matrix is seen; PackedView<T> once a backend has packed it (model/prepared_weights.hpp).
+/// M: how a matrix is seen; a PackedView once a backend has packed it (model/prepared_weights.hpp). A matrix without
+/// values is frozen, where the views are of gradients.
 template <class T, class M = MatrixView<T>>
 struct LayerWeights {
   std::span<T> input_norm;  ///< (d)
@@ -36,6 +38,7 @@ struct LayerWeights {
   std::span<T> post_norm;   ///< (d)
   M gate_up;                ///< (2 I x d)
   M down;                   ///< (d x I)
+  LayerAdapters<T> adapters{};
 };
 
 /// All parameters of one model (or their gradients, or a moment of them): values on one 64-byte aligned allocation.
@@ -43,6 +46,9 @@ struct LayerWeights {
 template <class T>
 class ModelWeights {
  public:
+  using MatrixType = MatrixView<const T>;
+  using Gradients = ModelWeights;
+
   ModelWeights() = default;
   /// Zeros, in the shapes of `config`.
   /// @throws BadArgument when the configuration is not valid.
@@ -62,6 +68,11 @@ class ModelWeights {
     for (const Entry& e : entries_) count += e.rows * e.cols;
     return count;
   }
+  /// Bytes of every value.
+  std::size_t bytes() const { return flat().size_bytes(); }
+  bool empty() const { return values_.empty(); }
+  /// Zeros in the same shapes.
+  Gradients make_gradients() const { return Gradients(config_); }
   void set_zero() { std::fill(values_.begin(), values_.end(), T(0)); }
 
   MatrixView<T> embedding() { return matrix<T>(*this, embedding_, config_.vocabulary, config_.hidden); }

@@ -42,7 +42,7 @@ namespace detail {
 ///
 /// Every drawn token is fed, the last one too, so that the terminal hidden state has read the whole response; rows that
 /// are done leave the batch.
-template <class T, class Backend>
+template <class T, class Backend, class Weights>
 class GenerationLane {
  public:
   struct Drawn {
@@ -52,7 +52,7 @@ class GenerationLane {
     float entropy;
   };
   struct Request {
-    const PreparedWeights<T, Backend>& weights;
+    const PreparedWeights<T, Backend, Weights>& weights;
     const PromptCache<T>& prompts;
     MatrixView<const T> prompt_hidden;  ///< (N x d)
     const Sampling& sampling;
@@ -112,8 +112,8 @@ class GenerationLane {
       while (last < active_.size() && source_[last] < begin + chunk) ++last;
       const std::size_t rows = source_[last - 1] + 1 - begin;
       logits_.resize(rows, vocabulary);
-      linear<Backend, T, typename PreparedWeights<T, Backend>::MatrixType>(hidden.middle_rows(begin, rows),
-                                                                           request.weights.head(), {}, logits_.view());
+      linear<Backend, T, typename PreparedWeights<T, Backend, Weights>::MatrixType>(
+          hidden.middle_rows(begin, rows), request.weights.head(), {}, logits_.view());
       parallel_for(last - first, [&](std::size_t i) {
         const std::size_t r = first + i;
         Sampler<T>& sampler = samplers_[static_cast<std::size_t>(thread_index())];
@@ -159,7 +159,7 @@ class GenerationLane {
     source_.resize(kept);
   }
 
-  Decoder<T, Backend> decoder_;
+  Decoder<T, Backend, Weights> decoder_;
   std::size_t first_ = 0;
   std::size_t steps_ = 0;
   std::vector<Sampler<T>> samplers_;   ///< per thread
@@ -178,14 +178,14 @@ class GenerationLane {
 /// Draws the responses of a batch; owns the storage, reused over calls. The prompt and the logits of its first token
 /// are computed once, not once per response (once per lane, where a group spans two).
 /// Same bits for the same seed, threads and backend.
-template <class T, class Backend>
+template <class T, class Backend, class Weights = ModelWeights<T>>
 class Generator {
  public:
   explicit Generator(const GenerationOptions& options = {}) : options_(options) {}
 
   /// Fills tokens, log_probs, entropies, hidden and finish of `rollouts` from its prompts, prompt_tokens and groups.
   /// @param stop_tokens  a response ends with the first of these that it draws.
-  void run(const ModelWeights<T>& weights, const Sampling& sampling, const DrawKey& key,
+  void run(const Weights& weights, const Sampling& sampling, const DrawKey& key,
            std::span<const std::int32_t> stop_tokens, Rollouts& rollouts) {
     const std::size_t rows = rollouts.groups.rows();
     rollouts.hidden.resize(rows, weights.config().hidden);
@@ -221,12 +221,12 @@ class Generator {
   const GenerationCounters& counters() const { return counters_; }
 
  private:
-  using Lane = detail::GenerationLane<T, Backend>;
+  using Lane = detail::GenerationLane<T, Backend, Weights>;
   using Request = typename Lane::Request;
 
   // A lane of fewer than four rows would waste more on reading weights than it saves on waiting.
-  std::size_t lane_count(const ModelWeights<T>& weights, std::size_t rows) const {
-    if (weights.flat().size_bytes() > options_.lane_weight_bytes) return 1;
+  std::size_t lane_count(const Weights& weights, std::size_t rows) const {
+    if (weights.bytes() > options_.lane_weight_bytes) return 1;
     return std::clamp<std::size_t>(rows / 4, 1, static_cast<std::size_t>(max_threads()));
   }
 
@@ -260,7 +260,7 @@ class Generator {
 
   GenerationOptions options_;
   PromptRunner<T, Backend> prompts_;
-  PreparedWeights<T, Backend> prepared_;
+  PreparedWeights<T, Backend, Weights> prepared_;
   std::vector<Lane> lanes_;
   std::vector<std::size_t> begins_;
   std::vector<std::size_t> next_;

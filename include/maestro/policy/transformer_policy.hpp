@@ -33,8 +33,15 @@ enum class PromptStart : std::uint8_t {
   begin_token,  ///< the configuration's begin_token (Llama)
 };
 
+/// What the training pass keeps of its forward half; the results are the same bits.
+enum class Activations : std::uint8_t {
+  keep,       ///< of every layer
+  recompute,  ///< only each layer's input (gradient checkpointing): a third more time, a fraction of the memory
+};
+
 struct TransformerPolicyOptions {
   PromptStart prompt_start = PromptStart::text;
+  Activations activations = Activations::keep;
   LmHeadOptions head{};
   GenerationOptions generation{};
 };
@@ -72,13 +79,15 @@ class OwnWorkspace {
 /// Copies share nothing; a copy has the weights, but neither gradients nor workspaces. Gradients exist from the first
 /// zero_gradients or backward on; before that, `visit` shows parameters without gradients.
 /// Deterministic for the same threads and backend.
-template <class T, class Backend, Tokenizer Tok>
+/// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights
+template <class T, class Backend, Tokenizer Tok, class Weights = ModelWeights<T>>
 class TransformerPolicy {
  public:
   using scalar_type = T;
+  using weights_type = Weights;
 
   /// @throws BadArgument when the tokenizer knows more tokens than the model, or its end token is not among them.
-  TransformerPolicy(ModelWeights<T> weights, Tok tokenizer, const TransformerPolicyOptions& options = {})
+  TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {})
       : weights_(std::move(weights)),
         tokenizer_(std::move(tokenizer)),
         options_(options),
@@ -100,8 +109,8 @@ class TransformerPolicy {
   }
 
   const ModelConfig& config() const { return weights_.config(); }
-  const ModelWeights<T>& weights() const { return weights_; }
-  ModelWeights<T>& weights() { return weights_; }
+  const Weights& weights() const { return weights_; }
+  Weights& weights() { return weights_; }
   const Tok& tokenizer() const { return tokenizer_; }
   std::size_t hidden_size() const { return config().hidden; }
   /// What generation has run so far.
@@ -169,7 +178,11 @@ class TransformerPolicy {
     make_gradients();
     training_->gradients.set_zero();
   }
-  /// Parameters by their Hugging Face names.
+  /// A policy whose adapters are switched off: the KL reference of a LoRA policy.
+  TransformerPolicy without_adapters() const requires requires(const Weights& w) { w.without_adapters(); }
+  { return TransformerPolicy(weights_.without_adapters(), tokenizer_, options_); }
+
+  /// Parameters by their Hugging Face names, adapters by PEFT's.
   template <class F>
   void visit(F&& f) {
     weights_.visit(training_->gradients, std::forward<F>(f));
@@ -182,13 +195,13 @@ class TransformerPolicy {
     PackedBatch batch;
     TransformerWorkspace<T> workspace;
     LmHead<T, Backend> head;
-    HeadBatch<T> head_batch;
+    HeadBatch<T, typename Weights::MatrixType> head_batch;
   };
   struct Training {
     explicit Training(const TransformerPolicyOptions& options) : pass(options), generator(options.generation) {}
     Pass pass;
-    Generator<T, Backend> generator;
-    ModelWeights<T> gradients;
+    Generator<T, Backend, Weights> generator;
+    typename Weights::Gradients gradients;
     Matrix<T> d_hidden;
     State state = State::idle;
   };
@@ -199,7 +212,7 @@ class TransformerPolicy {
   };
 
   void make_gradients() {
-    if (training_->gradients.flat().empty()) training_->gradients = ModelWeights<T>(config());
+    if (training_->gradients.empty()) training_->gradients = weights_.make_gradients();
   }
 
   void check_length(const Prompt& prompt, std::size_t tokens, std::size_t completion) const {
@@ -236,7 +249,7 @@ class TransformerPolicy {
     }
     const MatrixView<const T> hidden = Transformer<T, Backend>::forward(weights_, pass.batch, pass.workspace, keep);
     pass.head_batch = {.hidden = hidden,
-                       .weight = weights_.head(),
+                       .weight = std::as_const(weights_).head(),
                        .predictors = pass.batch.predictors(),
                        .targets = pass.batch.targets(),
                        .temperature = rollouts.temperature};
@@ -245,7 +258,8 @@ class TransformerPolicy {
   template <class U>
   void run_forward(const Rollouts& rollouts, GroupRange range, std::span<U> log_probs, std::span<U> entropies) {
     training_->state = State::idle;
-    run_pass(training_->pass, Keep::activations, rollouts, range, log_probs, entropies);
+    const Keep keep = options_.activations == Activations::keep ? Keep::activations : Keep::inputs;
+    run_pass(training_->pass, keep, rollouts, range, log_probs, entropies);
     training_->state = State::ready_for_backward;
   }
   template <class U>
@@ -265,7 +279,7 @@ class TransformerPolicy {
     t.state = State::idle;
   }
 
-  ModelWeights<T> weights_;
+  Weights weights_;
   Tok tokenizer_;
   TransformerPolicyOptions options_;
   detail::OwnWorkspace<Training, TransformerPolicyOptions> training_;

@@ -66,7 +66,7 @@ class Trainer {
           "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
           "scalarization gives yet; use the sampled or the counterfactual estimator");
     }
-    if (settings_.objective.beta != 0.0) reference_.emplace(policy_);
+    if (settings_.objective.beta != 0.0) make_reference();
   }
 
   /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
@@ -158,6 +158,15 @@ class Trainer {
 
   static double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+
+  /// The policy as it is, or, where it has adapters, its base: what it was before any training.
+  void make_reference() {
+    if constexpr (requires { policy_.without_adapters(); }) {
+      reference_.emplace(policy_.without_adapters());
+    } else {
+      reference_.emplace(policy_);
+    }
   }
 
   /// Lets proxies and the KL reference catch up with the policy where their period says so.

@@ -10,24 +10,44 @@
 #include <string>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
 
 namespace maestro {
 
+namespace detail {
+
+inline void check_tokens(std::span<const std::int32_t> tokens, std::size_t vocabulary) {
+  for (std::size_t r = 0; r < tokens.size(); ++r) {
+    if (tokens[r] < 0 || static_cast<std::size_t>(tokens[r]) >= vocabulary) {
+      throw BadArgument("embedding: token " + std::to_string(tokens[r]) + " in row " + std::to_string(r) +
+                        " is outside the vocabulary of " + std::to_string(vocabulary) +
+                        "; the tokenizer does not belong to this model");
+    }
+  }
+}
+
+}  // namespace detail
+
 /// out (rows x d) = table rows (V x d) of `tokens`, overwritten.
 /// @throws BadArgument naming the row of a token outside the vocabulary.
 template <class T>
 void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
-  for (std::size_t r = 0; r < tokens.size(); ++r) {
-    if (tokens[r] < 0 || static_cast<std::size_t>(tokens[r]) >= table.rows()) {
-      throw BadArgument("embedding: token " + std::to_string(tokens[r]) + " in row " + std::to_string(r) +
-                        " is outside the vocabulary of " + std::to_string(table.rows()) +
-                        "; the tokenizer does not belong to this model");
-    }
-  }
+  detail::check_tokens(tokens, table.rows());
   parallel_for(tokens.size(), table.cols(), [&](std::size_t r) {
     std::copy_n(table.row(static_cast<std::size_t>(tokens[r])).data(), table.cols(), out.row(r).data());
+  });
+}
+
+/// The same from a table that is packed as a head is: pack(Transpose::yes, table).
+template <class T, class S>
+void embed(const PackedView<T, S>& table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
+  detail::check_tokens(tokens, table.cols());
+  parallel_for(tokens.size(), 4 * table.rows(), [&](std::size_t r) {
+    const auto token = static_cast<std::size_t>(tokens[r]);
+    const std::span<T> to = out.row(r);
+    for (std::size_t c = 0; c < to.size(); ++c) to[c] = table(c, token);
   });
 }
 

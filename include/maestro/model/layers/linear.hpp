@@ -21,12 +21,32 @@ template <class Backend, class T>
 void times_weight(MatrixView<const T> x, MatrixView<const T> weight, T beta, MatrixView<T> y) {
   gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, beta, y);
 }
-template <class Backend, class T>
-void times_weight(MatrixView<const T> x, const PackedView<T>& weight, T beta, MatrixView<T> y) {
-  if (x.rows() > 0) Gemm<Backend>::template run<T>(T(1), x, weight, beta, y);
+template <class Backend, class T, class S>
+void times_weight(MatrixView<const T> x, const PackedView<T, S>& weight, T beta, MatrixView<T> y) {
+  if (x.rows() > 0) Gemm<Backend>::template run<T, S>(T(1), x, weight, beta, y);
 }
 
 }  // namespace detail
+
+/// out of a weight (out x in).
+template <class T>
+std::size_t outputs_of(MatrixView<const T> weight) {
+  return weight.rows();
+}
+template <class T, class S>
+std::size_t outputs_of(const PackedView<T, S>& weight) {
+  return weight.cols();
+}
+
+/// The part of a weight that makes outputs [first, first + count); `first` a multiple of 64.
+template <class T>
+MatrixView<const T> middle_outputs(MatrixView<const T> weight, std::size_t first, std::size_t count) {
+  return weight.middle_rows(first, count);
+}
+template <class T, class S>
+PackedView<T, S> middle_outputs(const PackedView<T, S>& weight, std::size_t first, std::size_t count) {
+  return weight.middle_cols(first, count);
+}
 
 /// y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
 template <class Backend, class T, class Weight = MatrixView<const T>>
@@ -52,11 +72,16 @@ void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, 
   gemm<Backend>(Transpose::no, Transpose::no, T(1), d_y, weight, T(0), d_x);
 }
 
-/// dW += dy' x, db += column sums of dy (where d_bias is not empty). Deterministic for a given thread count.
+template <class Backend, class T, class S>
+void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, S>& weight, MatrixView<T> d_x) {
+  if (d_y.rows() > 0) Gemm<Backend>::template run_back<T, S>(T(1), d_y, weight, T(0), d_x);
+}
+
+/// dW += dy' x, db += column sums of dy; what is empty is frozen. Deterministic for a given thread count.
 template <class Backend, class T>
 void linear_backward_weight(MatrixView<const T> x, MatrixView<const T> d_y, MatrixView<T> d_weight, std::span<T> d_bias,
                             ColumnSums<T>& sums) {
-  gemm<Backend>(Transpose::yes, Transpose::no, T(1), d_y, x, T(1), d_weight);
+  if (!d_weight.empty()) gemm<Backend>(Transpose::yes, Transpose::no, T(1), d_y, x, T(1), d_weight);
   if (d_bias.empty()) return;
   sums.add(d_y.rows(), d_bias, [&](std::size_t r, T* sum) {
     const T* const row = d_y.row(r).data();

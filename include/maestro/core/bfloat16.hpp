@@ -1,0 +1,36 @@
+#pragma once
+
+/// @file
+/// bfloat16, the upper half of a float: a storage type, never one to compute in. Neutral.
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+namespace maestro {
+
+/// bfloat16 to float, exact.
+inline float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+
+/// float to bfloat16, to nearest, ties to even; NaN stays NaN.
+inline std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// A stored bfloat16.
+struct Bfloat16 {
+  std::uint16_t bits = 0;
+
+  Bfloat16() = default;
+  explicit Bfloat16(float value) : bits(to_bf16(value)) {}
+  explicit operator float() const { return from_bf16(bits); }
+  explicit operator double() const { return static_cast<double>(from_bf16(bits)); }
+
+  friend bool operator==(const Bfloat16&, const Bfloat16&) = default;
+};
+
+static_assert(sizeof(Bfloat16) == 2);
+
+}  // namespace maestro

@@ -1,0 +1,146 @@
+#pragma once
+
+/// @file
+/// Frozen weights with LoRA adapters, in the place of ModelWeights.
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/frozen_weights.hpp"
+#include "maestro/model/lora.hpp"
+#include "maestro/model/weights.hpp"
+
+namespace maestro {
+
+/// Gradients of the adapters alone. What backward passes ask for beside them is empty, or, where a sum is written in
+/// passing, a place that nobody reads.
+template <class T>
+class LoraGradients {
+ public:
+  LoraGradients() = default;
+  LoraGradients(const ModelConfig& config, const LoraOptions& options)
+      : factors_(config, options), unread_(std::max(config.hidden, config.head_dim)) {}
+
+  const ModelConfig& config() const { return factors_.config(); }
+  bool empty() const { return factors_.empty(); }
+  void set_zero() { factors_.set_zero(); }
+  LoraFactors<T>& factors() { return factors_; }
+
+  MatrixView<T> embedding() { return {}; }
+  MatrixView<T> head() { return {}; }
+  std::span<T> final_norm() { return unread(config().hidden); }
+  LayerWeights<T> layer(std::size_t index) {
+    LayerWeights<T> d;
+    d.input_norm = d.post_norm = unread(config().hidden);
+    if (config().query_key_norm == QueryKeyNorm::present) d.query_norm = d.key_norm = unread(config().head_dim);
+    d.adapters = factors_.layer(index);
+    return d;
+  }
+
+ private:
+  std::span<T> unread(std::size_t size) { return {unread_.data(), size}; }
+
+  LoraFactors<T> factors_;
+  AlignedVector<T> unread_;
+};
+
+/// A base that is not trained and adapters that are. Copies share the base and have adapters of their own, so that
+/// a KL reference or a proxy costs no second model. Needs NativeBackend.
+/// S: the type in which the base is stored, T or Bfloat16; adapters, and all that is computed, are T.
+template <class T, class S = T>
+class LoraModel {
+ public:
+  using MatrixType = PackedView<T, S>;
+  using Gradients = LoraGradients<T>;
+
+  LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, LoraFactors<T> factors)
+      : base_(std::move(base)), factors_(std::move(factors)) {
+    require(factors_.config() == base_->config(), "LoRA: the adapters have the shapes of another model");
+  }
+  /// Fresh adapters.
+  LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, const LoraOptions& options, std::uint64_t seed)
+      : base_(std::move(base)), factors_(base_->config(), options) {
+    factors_.initialise(seed);
+  }
+
+  const ModelConfig& config() const { return base_->config(); }
+  const FrozenWeights<T, S>& base() const { return *base_; }
+  const LoraFactors<T>& factors() const { return factors_; }
+  LoraFactors<T>& factors() { return factors_; }
+
+  MatrixType embedding() const { return base_->embedding(); }
+  MatrixType head() const { return base_->head(); }
+  std::span<const T> final_norm() const { return base_->final_norm(); }
+  LayerWeights<const T, MatrixType> layer(std::size_t index) const {
+    LayerWeights<const T, MatrixType> w = base_->layer(index);
+    w.adapters = factors_.layer(index);
+    return w;
+  }
+  /// Bytes of every value, base and adapters.
+  std::size_t bytes() const { return base_->bytes() + factors_.bytes(); }
+  /// Trained ones.
+  std::size_t parameters() const { return factors_.parameters(); }
+
+  Gradients make_gradients() const { return Gradients(config(), factors_.options()); }
+  /// Calls f(ParameterView<T>) for every factor; the base has nothing to visit.
+  template <class F>
+  void visit(F&& f) {
+    factors_.visit(std::forward<F>(f));
+  }
+  template <class F>
+  void visit(Gradients& gradients, F&& f) {
+    factors_.visit(gradients.factors(), std::forward<F>(f));
+  }
+
+  /// The model with its adapters switched off: the base, as the KL reference.
+  LoraModel without_adapters() const {
+    LoraModel model = *this;
+    model.factors_.switch_off();
+    return model;
+  }
+
+  /// W + s B A for every projection with an adapter, summed in double.
+  ModelWeights<T> merged() const {
+    ModelWeights<T> weights = base_->unpacked();
+    for (std::size_t l = 0; l < config().layers; ++l) {
+      const LayerAdapters<const T> adapters = factors_.layer(l);
+      const LayerWeights<T> w = weights.layer(l);
+      const std::size_t queries = config().query_size();
+      const std::size_t keys = config().key_size();
+      const std::size_t width = config().intermediate;
+      merge(adapters.query, w.qkv.middle_rows(0, queries));
+      merge(adapters.key, w.qkv.middle_rows(queries, keys));
+      merge(adapters.value, w.qkv.middle_rows(queries + keys, keys));
+      merge(adapters.output, w.output);
+      merge(adapters.gate, w.gate_up.middle_rows(0, width));
+      merge(adapters.up, w.gate_up.middle_rows(width, width));
+      merge(adapters.down, w.down);
+    }
+    return weights;
+  }
+
+ private:
+  static void merge(const Adapter<const T>& adapter, MatrixView<T> w) {
+    if (adapter.empty()) return;
+    const std::size_t rank = adapter.a.rows();
+    parallel_for(w.rows(), w.cols() * rank, [&](std::size_t o) {
+      std::vector<double> row(w.cols(), 0.0);
+      for (std::size_t r = 0; r < rank; ++r) {
+        const double b = adapter.scale * static_cast<double>(adapter.b(o, r));
+        for (std::size_t i = 0; i < row.size(); ++i) row[i] += b * static_cast<double>(adapter.a(r, i));
+      }
+      for (std::size_t i = 0; i < row.size(); ++i) w(o, i) = static_cast<T>(static_cast<double>(w(o, i)) + row[i]);
+    });
+  }
+
+  std::shared_ptr<const FrozenWeights<T, S>> base_;
+  LoraFactors<T> factors_;
+};
+
+}  // namespace maestro

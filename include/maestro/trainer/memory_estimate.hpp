@@ -1,0 +1,148 @@
+#pragma once
+
+/// @file
+/// How much memory a training run of a transformer policy takes at most, part by part, before it begins.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "maestro/model/config.hpp"
+#include "maestro/model/lora.hpp"
+#include "maestro/policy/transformer_policy.hpp"
+
+namespace maestro {
+
+/// What a run holds; sizes of a value in bytes.
+struct MemoryRequest {
+  std::size_t value = 4;              ///< of a parameter that is trained, and of all that is computed
+  std::size_t stored = 4;             ///< of a frozen weight; only with LoRA
+  std::optional<LoraOptions> lora{};  ///< none: every parameter is trained
+  std::size_t copies = 0;             ///< KL reference and proxies: copies of the policy that do not train
+  Activations activations = Activations::keep;
+  std::size_t prompts = 8;             ///< of a step (N)
+  std::size_t generations = 8;         ///< responses per prompt (G)
+  std::size_t prompt_tokens = 0;       ///< of the longest prompt
+  std::size_t completion_tokens = 0;   ///< of the longest response
+  std::size_t micro_batch_tokens = 0;  ///< of a training pass
+};
+
+struct MemoryPart {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+
+/// A bound: prompts and responses are taken to be as long as they may be.
+struct MemoryEstimate {
+  std::vector<MemoryPart> parts;
+  std::uint64_t total() const {
+    return std::accumulate(parts.begin(), parts.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const MemoryPart& part) { return sum + part.bytes; });
+  }
+};
+
+namespace detail {
+
+/// Parameters that are matrices, with a separate head and the embedding.
+inline std::uint64_t matrix_parameters(const ModelConfig& c) {
+  const std::uint64_t layer = std::uint64_t{c.hidden} * (c.qkv_size() + c.query_size() + 3 * c.intermediate);
+  const std::uint64_t tables = c.head == HeadWeights::tied ? 1 : 2;
+  return layer * c.layers + tables * c.vocabulary * c.hidden;
+}
+inline std::uint64_t vector_parameters(const ModelConfig& c) {
+  return c.layers * (2 * c.hidden + (c.qkv_bias == QkvBias::present ? c.qkv_size() : 0) + 2 * c.head_dim) + c.hidden;
+}
+inline std::uint64_t adapter_parameters(const ModelConfig& c, const LoraOptions& lora) {
+  std::uint64_t count = 0;
+  for (const LoraTarget target : lora.targets) {
+    const ProjectionShape shape = projection_shape(c, target);
+    count += std::uint64_t{lora.rank} * (shape.in + shape.out);
+  }
+  return count * c.layers;
+}
+/// Values per row of LayerActivations (model/block.hpp).
+inline std::uint64_t activation_cols(const ModelConfig& c) {
+  const std::uint64_t heads = c.query_key_norm == QueryKeyNorm::present ? c.query_size() + c.key_size() : 0;
+  return 4 * c.hidden + c.qkv_size() + heads + c.query_size() + 2 * c.heads + 3 * c.intermediate + 4;
+}
+
+}  // namespace detail
+
+/// Source of the parts: the buffers of TransformerPolicy, its Generator and AdamW.
+inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest& request) {
+  using namespace detail;
+  const std::uint64_t matrices = matrix_parameters(c);
+  const std::uint64_t vectors = vector_parameters(c);
+  const std::uint64_t all = matrices + vectors;
+  const std::uint64_t value = request.value;
+  const std::uint64_t trained = request.lora ? adapter_parameters(c, *request.lora) : all;
+  const std::uint64_t copy = trained * value;
+  MemoryEstimate estimate;
+  const auto add = [&](std::string name, std::uint64_t bytes) {
+    if (bytes > 0) estimate.parts.push_back({std::move(name), bytes});
+  };
+  if (request.lora) {
+    add("frozen weights", matrices * request.stored + vectors * value);
+    add("adapters", copy);
+  } else {
+    add("weights", copy);
+    add("weights packed for rollouts", matrices * value);
+  }
+  add("gradients", copy);
+  add("AdamW's moments", 2 * copy);
+  add("copies of the policy (KL reference, proxy)", request.copies * copy);
+
+  const std::uint64_t group = request.prompt_tokens + std::uint64_t{request.generations} * request.completion_tokens;
+  const std::uint64_t rows = std::max<std::uint64_t>(request.micro_batch_tokens, group);
+  const std::uint64_t layer = activation_cols(c) * rows * value;
+  const bool keep = request.activations == Activations::keep;
+  const std::uint64_t inputs = keep ? 0 : std::uint64_t{c.layers} * c.hidden * rows * value;
+  add("activations of a training pass", (keep ? c.layers : 1) * layer + inputs);
+  const std::uint64_t backward = 5 * c.hidden + c.qkv_size() + c.query_size() + 3 * c.intermediate;
+  add("gradients of activations", backward * rows * value);
+  add("passes that do not train", (1 + request.copies) * (layer + 2 * c.hidden * rows * value));
+  const std::uint64_t prompt_rows = std::uint64_t{request.prompts} * request.prompt_tokens;
+  const std::uint64_t block = 64;  // tails grow in blocks
+  const std::uint64_t tail = (request.completion_tokens + block) / block * block;
+  const std::uint64_t responses = std::uint64_t{request.prompts} * request.generations;
+  add("keys and values of a rollout",
+      2 * c.key_size() * c.layers * value * (prompt_rows + block * request.prompts + responses * tail));
+  add("prompts of a rollout", (activation_cols(c) + 2 * c.hidden) * prompt_rows * value);
+  add("LM head and logits", (std::uint64_t{1} << 24) + 8 * std::uint64_t{c.vocabulary} * value);
+  return estimate;
+}
+
+/// Bytes that this process may still take without swapping: the kernel's MemAvailable, or what is left of the limit of
+/// its control group where that is less. Empty where neither can be read.
+inline std::optional<std::uint64_t> available_memory() {
+  std::optional<std::uint64_t> available;
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);) {
+    unsigned long long kilobytes = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kilobytes) == 1) available = kilobytes * 1024;
+  }
+  std::uint64_t limit = 0;
+  std::uint64_t used = 0;
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit && std::ifstream("/sys/fs/cgroup/memory.current") >> used) {
+    const std::uint64_t left = limit > used ? limit - used : 0;
+    available = std::min(available.value_or(left), left);
+  }
+  return available;
+}
+
+/// 1.5 GiB.
+inline std::string memory_text(std::uint64_t bytes) {
+  char text[32];
+  const bool large = bytes >= std::uint64_t{1} << 30;
+  std::snprintf(text, sizeof text, large ? "%.2f GiB" : "%.0f MiB",
+                static_cast<double>(bytes) / (large ? 1073741824.0 : 1048576.0));
+  return text;
+}
+
+}  // namespace maestro
