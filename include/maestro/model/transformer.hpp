@@ -115,7 +115,7 @@ class Transformer {
     for (std::size_t l = 0; l < layers; ++l) ws.layers[l].resize(c, batch.rows());
     ws.stream.resize(batch.rows(), c.hidden);
     ws.inverse.resize(batch.rows());
-    ws.rope.ensure(c.head_dim, c.rope_theta, batch.longest());
+    ws.rope.ensure(c.rope(), batch.longest());
     ws.kept = keep;
   }
 };
