@@ -145,6 +145,12 @@ BOOST_AUTO_TEST_CASE(hostile_headers_are_refused) {
   says("[" + a + "]", 8, "does not start with '{'");
   says("", 8, "does not start with '{'");
   says("{" + a + "} x", 8, "not valid JSON");
+  says("{" + a + "}" + std::string("\0{}", 3), 8, "zero byte");  // what a parser of C strings would not see
+  says(std::string("{\0", 2) + a + "}", 8, "zero byte");
+  says("\xef\xbb\xbf{" + a + "}", 8, "does not start with '{'");
+  says(" {" + a + "}", 8, "does not start with '{'");
+  says(R"({"\u0061":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)" + a + "}", 8, "appears twice");
+  says(R"({"__metadata__":{"a":"b"},"__metadata__":{},)" + a + "}", 8, "appears twice");
   says("{\"\xff\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "not valid JSON");
   says(R"({"a":{"dtype":"F33","shape":[2],"data_offsets":[0,8]}})", 8, "unknown dtype \"F33\"");
   says(R"({"a":{"dtype":7,"shape":[2],"data_offsets":[0,8]}})", 8, "unknown dtype 7");
@@ -190,12 +196,96 @@ BOOST_AUTO_TEST_CASE(unaligned_data_are_legal) {
   BOOST_TEST(got[0] == value);
 }
 
+BOOST_AUTO_TEST_CASE(tensors_come_in_the_order_of_their_data) {
+  const std::string content =
+      with_length(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[4,7]},"z":{"dtype":"U8","shape":[4],)"
+                  R"("data_offsets":[0,4]},"e":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}})",
+                  7);
+  const SafetensorsFile file(std::as_bytes(std::span(content)), "x");
+  BOOST_REQUIRE(file.tensors().size() == 3u);
+  BOOST_TEST(file.tensors()[0].name == "z");
+  BOOST_TEST(file.tensors()[1].name == "e");
+  BOOST_TEST(file.tensors()[2].name == "a");
+}
+
+BOOST_AUTO_TEST_CASE(every_element_type_of_the_format_is_known) {
+  const auto file_of = [](const std::string& dtype, std::size_t count, std::size_t bytes) {
+    return with_length(R"({"a":{"dtype":")" + dtype + R"(","shape":[)" + std::to_string(count) +
+                           R"(],"data_offsets":[0,)" + std::to_string(bytes) + "]}}",
+                       bytes);
+  };
+  for (const maestro::DtypeInfo& dtype : maestro::dtype_table) {
+    const std::string content = file_of(std::string(dtype.name), 8, dtype.bits);
+    BOOST_TEST(refused(content).empty(), dtype.name);
+    if (dtype.bits < 8) {
+      BOOST_TEST(refused(file_of(std::string(dtype.name), 1, 1)).find("whole bytes") != std::string::npos, dtype.name);
+    }
+    std::vector<float> values(8);
+    const SafetensorsFile file(std::as_bytes(std::span(content)), "x");
+    const bool floating = dtype.name == "F16" || dtype.name == "BF16" || dtype.name == "F32" || dtype.name == "F64";
+    BOOST_TEST(refusal<BadFile>([&] { file.read<float>("a", values); }).empty() == floating, dtype.name);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(bf16_is_read_from_every_floating_type) {
+  const Scratch scratch;
+  // Two ties: to even below, to even above; then a value that overflows, a NaN, and what each type holds exactly.
+  const std::vector<float> values{std::bit_cast<float>(0x3f808000u), std::bit_cast<float>(0x3f818000u),
+                                  std::numeric_limits<float>::max(), std::numeric_limits<float>::quiet_NaN(), -1.5f};
+  const std::vector<std::uint16_t> wanted{0x3f80, 0x3f82, 0x7f80, 0x7fc0, 0xbfc0};
+  const std::vector<double> doubles(values.begin(), values.end());
+  const std::vector<std::uint8_t> bytes(5);
+  SafetensorsWriter writer;
+  writer.add<float>("f32", {5}, values);
+  writer.add<double>("f64", {5}, doubles);
+  writer.add_bf16("bf16", {5}, wanted);
+  writer.add_owned("f16", Dtype::f16, {2}, {std::byte{0}, std::byte{0x3c}, std::byte{1}, std::byte{0}});
+  writer.add<std::uint8_t>("u8", {5}, bytes);
+  writer.write(scratch.path("a"));
+  const SafetensorsFile file(scratch.path("a"));
+  for (const char* name : {"f32", "f64", "bf16"}) {
+    std::vector<std::uint16_t> bits(5);
+    file.read_bf16(name, bits);
+    BOOST_TEST(bits == wanted, boost::test_tools::per_element());
+  }
+  std::vector<std::uint16_t> two(2);
+  file.read_bf16("f16", two);
+  BOOST_TEST(two == (std::vector<std::uint16_t>{0x3f80, maestro::to_bf16(0x1p-24f)}), boost::test_tools::per_element());
+  std::vector<std::uint16_t> five(5);
+  BOOST_TEST(refusal<BadFile>([&] { file.read_bf16("u8", five); }).find("U8") != std::string::npos);
+  BOOST_TEST(refusal<BadFile>([&] { file.read_bf16("f32", two); }).find("has shape [5]") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(released_tensors_can_be_read_again) {
+  const Scratch scratch;
+  std::vector<float> values(100'000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const std::vector<float> other{-1.0f, 1.0f};
+  SafetensorsWriter writer;
+  writer.add<float>("many", {values.size()}, values);
+  writer.add<float>("two", {2}, other);
+  writer.write(scratch.path("a"));
+  const SafetensorsFile file(scratch.path("a"));
+  std::vector<float> again(values.size());
+  for (int round = 0; round < 2; ++round) {
+    std::fill(again.begin(), again.end(), 0.0f);
+    file.read<float>("many", again);
+    BOOST_TEST((again == values));
+    file.release("many");
+    file.release("two");
+  }
+  const std::string content = maestro::read_file(scratch.path("a"));
+  SafetensorsFile(std::as_bytes(std::span(content)), "x").release("many");  // the caller's bytes stay
+  BOOST_TEST(content == maestro::read_file(scratch.path("a")));
+}
+
 BOOST_AUTO_TEST_CASE(writer_refuses_what_it_cannot_store) {
   const std::vector<float> values(3);
   SafetensorsWriter writer;
   writer.add<float>("a", {3}, values);
   BOOST_CHECK_THROW(writer.add<float>("a", {3}, values), maestro::BadArgument);
   BOOST_CHECK_THROW(writer.add<float>("b", {2, 2}, values), maestro::BadArgument);
+  BOOST_CHECK_THROW(writer.add<float>("b", {std::size_t{1} << 63, 2}, {}), maestro::BadArgument);
   BOOST_CHECK_THROW(writer.add<float>("__metadata__", {3}, values), maestro::BadArgument);
   BOOST_CHECK_THROW(writer.write("/nonexistent/folder/x"), maestro::IoError);
 }

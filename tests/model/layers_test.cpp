@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(linear_gradients_accumulate) {
 
 BOOST_AUTO_TEST_CASE(rope_turns_back_and_keeps_relative_positions) {
   RopeTable<double> rope;
-  rope.ensure(6, 100.0, 70);
+  rope.ensure({.head_dim = 6, .theta = 100.0}, 70);
   std::vector<double> q(6), k(6);
   fill(q, 1);
   fill(k, 2);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -39,9 +39,9 @@ inline constexpr std::string_view causal_suffix = "ForCausalLM";
 inline constexpr std::string_view classifier_suffix = "ForSequenceClassification";
 inline constexpr const char* score_name = "score.weight";
 
-/// The configuration of the backbone in a classifier's config.json.
-inline ModelConfig classifier_config(const std::string& path) {
-  Json json = parse_json(read_file(path, std::size_t{1} << 24), path);
+/// The configuration of the backbone in the text of a classifier's config.json.
+inline ModelConfig parse_classifier_config(std::string_view text, const std::string& path) {
+  Json json = parse_json(text, path);
   const JsonFields fields(json, path);
   const Json& list = fields.at("architectures");
   std::string name = list.is_array() && list.size() == 1 && list[0].is_string() ? list[0].get<std::string>() : "";
@@ -62,19 +62,6 @@ inline ModelConfig classifier_config(const std::string& path) {
   return config;
 }
 
-/// Reads one tensor of the expected shape. @throws BadFile naming what is missing, misshapen or not finite.
-template <class T>
-void read_tensor(const SafetensorsFile& file, std::string_view name, std::span<const std::size_t> shape,
-                 std::span<T> values) {
-  check_shape(file, name, shape);
-  file.read<T>(name, values);
-  for (const T value : values) {
-    if (!std::isfinite(value)) {
-      throw BadFile(file.path() + ": tensor " + quote_text(name) + " holds a value that is not finite");
-    }
-  }
-}
-
 }  // namespace detail
 
 /// Reads a classifier's configuration and weights.
@@ -82,24 +69,18 @@ void read_tensor(const SafetensorsFile& file, std::string_view name, std::span<c
 /// naming what is not implemented.
 template <class T>
 ClassifierWeights<T> load_classifier(const std::string& folder) {
-  const ModelConfig config = detail::classifier_config(folder + "/config.json");
-  const SafetensorsFile file(folder + "/model.safetensors");
-  detail::check_sizes(file, config);
-  detail::check_shape(file, detail::score_name, std::array<std::size_t, 2>{1, config.hidden});
+  static constexpr std::array<std::string_view, 1> head{detail::score_name};
+  const std::string config_path = folder + "/config.json";
+  const ModelConfig config = detail::parse_classifier_config(read_file(config_path, std::size_t{1} << 24), config_path);
+  const CheckpointFiles files = CheckpointFiles::of_folder(folder);
+  const std::array<std::size_t, 2> score_shape{1, config.hidden};
+  detail::check_sizes(files, config);
+  detail::check_shape(files, detail::score_name, score_shape);
   ClassifierWeights<T> result{ModelWeights<T>(config), AlignedVector<T>(config.hidden)};
-  std::vector<std::string> wanted{detail::score_name};
-  result.backbone.visit([&](auto view) {
-    detail::read_tensor<T>(file, view.name, detail::stored_shape(view), view.values);
-    wanted.emplace_back(view.name);
-  });
-  detail::read_tensor<T>(file, detail::score_name, std::array<std::size_t, 2>{1, config.hidden}, result.score);
-  std::vector<std::string> surplus;
-  for (const TensorInfo& tensor : file.tensors()) {
-    if (std::find(wanted.begin(), wanted.end(), tensor.name) == wanted.end()) surplus.push_back(tensor.name);
-  }
-  if (!surplus.empty()) {
-    throw BadFile(file.path() + ": tensors that the model of config.json does not have: " + detail::name_list(surplus));
-  }
+  detail::check_names(files, result.backbone, head, {});
+  result.backbone.visit(
+      [&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
+  detail::read_tensor<T>(files, detail::score_name, score_shape, result.score);
   return result;
 }
 
@@ -121,7 +102,7 @@ void save_classifier(const std::string& folder, const ModelWeights<T>& backbone,
   json["label2id"] = OrderedJson{{"LABEL_0", 0}};
 
   SafetensorsWriter writer;
-  const Dtype stored = store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16;
+  const Dtype stored = detail::stored_dtype(store);
   backbone.visit([&](const auto& view) {
     writer.add_as<T>(stored, std::string(view.name), detail::stored_shape(view), view.values);
   });

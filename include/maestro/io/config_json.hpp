@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// config.json of Hugging Face checkpoints <-> ModelConfig.
+/// config.json and generation_config.json of Hugging Face checkpoints <-> ModelConfig.
 
 #include <algorithm>
 #include <array>
@@ -15,6 +15,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/io/rope_json.hpp"
 #include "maestro/model/config.hpp"
 
 namespace maestro {
@@ -51,39 +52,6 @@ inline Architecture read_family(const JsonFields& fields) {
   fields.unsupported(type.empty() ? "architectures" : "model_type", remedy);
 }
 
-/// The object of RoPE parameters, in its new place (`rope_parameters`) or old one (`rope_scaling`): only the default
-/// type.
-inline void read_rope_object(const JsonFields& fields, const char* key, double& theta, bool& found) {
-  if (!fields.has(key)) return;
-  const JsonFields rope = fields.object(key);
-  for (const auto& [name, value] : rope.json().items()) {
-    if (value.is_null()) continue;
-    if (name == "rope_type" || name == "type") {
-      if (rope.text(name) != "default") rope.unsupported(name, "which is not implemented; 'default' is");
-    } else if (name == "rope_theta") {
-      const double given = rope.positive_number(name);
-      if (found && given != theta) {
-        throw BadFile(fields.file() + ": field 'rope_theta' is given twice with different values");
-      }
-      theta = given;
-      found = true;
-    } else if (name == "partial_rotary_factor") {
-      if (rope.number(name) != 1.0) rope.unsupported(name, "which is not implemented; 1 is");
-    } else {
-      rope.unsupported(name, "a field that is not implemented");
-    }
-  }
-}
-
-inline double read_rope(const JsonFields& fields) {
-  double theta = 10000.0;
-  bool found = fields.has("rope_theta");
-  if (found) theta = fields.positive_number("rope_theta");
-  read_rope_object(fields, "rope_parameters", theta, found);
-  read_rope_object(fields, "rope_scaling", theta, found);
-  return theta;
-}
-
 /// Switches that change the result and exist here in one position only.
 inline void refuse_unimplemented(const JsonFields& fields, Architecture family, std::size_t layers) {
   const auto must_be_off = [&](const char* key, const char* why) {
@@ -96,9 +64,13 @@ inline void refuse_unimplemented(const JsonFields& fields, Architecture family, 
     must_be_off("attention_bias", "which adds a bias to the output projection too; that is not implemented");
   }
   must_be_off("mlp_bias", "biases in the MLP are not implemented");
+  must_be_off("rope_interleaved", "RoPE over neighbouring elements is not implemented");
   must_be_off("use_sliding_window", "sliding windows are not implemented");
   if (family == Architecture::llama && fields.has("sliding_window")) {
     fields.unsupported("sliding_window", "sliding windows are not implemented");
+  }
+  if (fields.number_or("partial_rotary_factor", 1.0) != 1.0) {
+    fields.unsupported("partial_rotary_factor", "which is not implemented; 1 is");
   }
   if (fields.has("quantization_config")) {
     fields.unsupported("quantization_config", "quantized checkpoints are not implemented; use one in F32, F16 or BF16");
@@ -122,7 +94,7 @@ inline void refuse_unimplemented(const JsonFields& fields, Architecture family, 
   }
 }
 
-/// A field that nothing here knows might change the result: refused, unless it says nothing (null, false, 0).
+/// A field that nothing here knows might change the result: refused, unless it says nothing (null, false, 0, empty).
 inline void refuse_unknown(const JsonFields& fields) {
   static constexpr std::array read{"model_type",
                                    "architectures",
@@ -141,9 +113,12 @@ inline void refuse_unknown(const JsonFields& fields) {
                                    "tie_word_embeddings",
                                    "bos_token_id",
                                    "eos_token_id",
+                                   "pad_token_id",
                                    "hidden_act",
                                    "attention_bias",
                                    "mlp_bias",
+                                   "rope_interleaved",
+                                   "partial_rotary_factor",
                                    "use_sliding_window",
                                    "sliding_window",
                                    "quantization_config",
@@ -156,12 +131,13 @@ inline void refuse_unknown(const JsonFields& fields) {
                                        "use_cache",
                                        "initializer_range",
                                        "attention_dropout",
-                                       "pad_token_id",
                                        "sep_token_id",
                                        "decoder_start_token_id",
                                        "pretraining_tp",
                                        "max_window_layers",
                                        "_attn_implementation",
+                                       "_attn_implementation_autoset",
+                                       "attn_implementation",
                                        "_commit_hash",
                                        "auto_map",
                                        "task_specific_params",
@@ -202,6 +178,8 @@ inline void refuse_unknown(const JsonFields& fields) {
                                        "remove_invalid_values",
                                        "output_scores",
                                        "return_dict_in_generate",
+                                       "is_llama_config",
+                                       "transformers.js_config",
                                        "unsloth_fixed",
                                        "unsloth_version"};
   for (const auto& item : fields.json().items()) {
@@ -209,7 +187,8 @@ inline void refuse_unknown(const JsonFields& fields) {
     const Json& value = item.value();
     const auto same = [&](const char* known) { return key == known; };
     if (std::any_of(read.begin(), read.end(), same) || std::any_of(harmless.begin(), harmless.end(), same)) continue;
-    if (value.is_null() || value == Json(false) || value == Json(0)) continue;
+    const bool empty = value.is_structured() && value.empty();
+    if (value.is_null() || value == Json(false) || value == Json(0) || empty) continue;
     throw Unsupported(fields.file() + ": field " + quote_text(key) + " (" + shown(value) +
                       ") is not known here and might change the result; remove it from the file if it does not");
   }
@@ -218,6 +197,35 @@ inline void refuse_unknown(const JsonFields& fields) {
 inline std::int32_t read_token(const JsonFields& fields, const std::string& key, const Json& value) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 0x7fffffffu) fields.fail(key, "a token id");
   return value.get<std::int32_t>();
+}
+
+/// The ids of `eos_token_id`, one or a list, added to `tokens` where they are not in it yet.
+inline void add_end_tokens(const JsonFields& fields, std::vector<std::int32_t>& tokens) {
+  const std::string key = "eos_token_id";
+  if (!fields.has(key)) return;
+  const auto add = [&](const Json& value) {
+    const std::int32_t id = read_token(fields, key, value);
+    if (std::find(tokens.begin(), tokens.end(), id) == tokens.end()) tokens.push_back(id);
+  };
+  const Json& end = fields.at(key);
+  if (!end.is_array()) return add(end);
+  for (const Json& id : end) add(id);
+}
+
+/// Some files say -1 for none.
+inline std::int32_t read_pad_token(const JsonFields& fields) {
+  const std::string key = "pad_token_id";
+  if (!fields.has(key) || fields.at(key) == Json(-1)) return -1;
+  return read_token(fields, key, fields.at(key));
+}
+
+/// validate, as an error of the file.
+inline void validate_file(const ModelConfig& config, const std::string& file) {
+  try {
+    validate(config);
+  } catch (const BadArgument& error) {
+    throw BadFile(file + ": " + error.what());
+  }
 }
 
 }  // namespace detail
@@ -252,34 +260,42 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
       fields.fail("hidden_size", "a multiple of num_attention_heads, or head_dim given");
     config.head_dim = config.hidden / config.heads;
   }
-  config.rope_theta = detail::read_rope(fields);
   config.norm_eps = fields.number_or("rms_norm_eps", 1e-6);
   config.max_positions = fields.positive_or("max_position_embeddings", llama ? 2048 : 32768, most);
+  detail::read_rope(fields, config);
   config.head = fields.boolean_or("tie_word_embeddings", false) ? HeadWeights::tied : HeadWeights::separate;
   config.qkv_bias = config.architecture == Architecture::qwen2 ? QkvBias::present : QkvBias::absent;
   config.query_key_norm = config.architecture == Architecture::qwen3 ? QueryKeyNorm::present : QueryKeyNorm::absent;
   if (fields.has("bos_token_id")) {
     config.begin_token = detail::read_token(fields, "bos_token_id", fields.at("bos_token_id"));
   }
-  if (fields.has("eos_token_id")) {
-    const Json& end = fields.at("eos_token_id");
-    if (end.is_array()) {
-      for (const Json& id : end) config.end_tokens.push_back(detail::read_token(fields, "eos_token_id", id));
-    } else {
-      config.end_tokens.push_back(detail::read_token(fields, "eos_token_id", end));
-    }
-  }
-  try {
-    validate(config);
-  } catch (const BadArgument& error) {
-    throw BadFile(file + ": " + error.what());
-  }
+  detail::add_end_tokens(fields, config.end_tokens);
+  config.pad_token = detail::read_pad_token(fields);
+  detail::validate_file(config, file);
   return config;
+}
+
+/// Adds the end tokens of the text of a generation_config.json after those of `config`. What else such a file says is
+/// how to draw (temperature, top_k, ...), which is the caller's choice.
+/// @throws BadFile naming field and content.
+inline void add_generation_config(std::string_view text, const std::string& file, ModelConfig& config) {
+  const Json json = parse_json(text, file);
+  detail::add_end_tokens(JsonFields(json, file), config.end_tokens);
+  detail::validate_file(config, file);
 }
 
 /// Reads a config.json. @throws as parse_config, and IoError.
 inline ModelConfig load_config(const std::string& path) {
   return parse_config(read_file(path, std::size_t{1} << 24), path);
+}
+
+/// Reads the config.json of a model folder, and its generation_config.json where there is one.
+/// @throws as parse_config and add_generation_config, and IoError.
+inline ModelConfig load_model_config(const std::string& folder) {
+  ModelConfig config = load_config(folder + "/config.json");
+  const std::string generation = folder + "/generation_config.json";
+  if (path_exists(generation)) add_generation_config(read_file(generation, std::size_t{1} << 24), generation, config);
+  return config;
 }
 
 /// The text of a config.json that transformers (4 and 5) and parse_config read; `dtype` is what the weights are stored
@@ -309,8 +325,7 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   json["hidden_act"] = "silu";
   json["max_position_embeddings"] = config.max_positions;
   json["rms_norm_eps"] = config.norm_eps;
-  json["rope_theta"] = config.rope_theta;
-  json["rope_parameters"] = OrderedJson{{"rope_theta", config.rope_theta}, {"rope_type", "default"}};
+  detail::write_rope(config, json);
   json["tie_word_embeddings"] = config.head == HeadWeights::tied;
   if (!qwen2) json["attention_bias"] = false;
   if (llama) json["mlp_bias"] = false;
@@ -321,6 +336,7 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   json["eos_token_id"] = config.end_tokens.empty()       ? OrderedJson()
                          : config.end_tokens.size() == 1 ? OrderedJson(config.end_tokens[0])
                                                          : OrderedJson(config.end_tokens);
+  if (config.pad_token >= 0) json["pad_token_id"] = config.pad_token;
   json["dtype"] = std::string(dtype);
   json["torch_dtype"] = std::string(dtype);
   json["use_cache"] = true;

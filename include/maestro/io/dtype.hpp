@@ -18,13 +18,20 @@ namespace maestro {
 
 static_assert(std::endian::native == std::endian::little, "tensor files are little-endian");
 
-/// Element type of a stored tensor. The order is the one in which safetensors' own writer ranks them.
+/// Element type of a stored tensor: all that the format has. The order is the one in which safetensors' own writer
+/// ranks them.
 enum class Dtype : std::uint8_t {
   boolean,
+  f4,
+  f6_e2m3,
+  f6_e3m2,
   u8,
   i8,
   f8_e5m2,
   f8_e4m3,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
   i16,
   u16,
   f16,
@@ -32,6 +39,7 @@ enum class Dtype : std::uint8_t {
   i32,
   u32,
   f32,
+  c64,
   f64,
   i64,
   u64
@@ -39,27 +47,19 @@ enum class Dtype : std::uint8_t {
 
 struct DtypeInfo {
   std::string_view name;  ///< as safetensors spells it
-  std::size_t size;       ///< bytes per element
+  std::size_t bits;       ///< per element
 };
 
-inline constexpr std::array<DtypeInfo, 15> dtype_table{{{"BOOL", 1},
-                                                        {"U8", 1},
-                                                        {"I8", 1},
-                                                        {"F8_E5M2", 1},
-                                                        {"F8_E4M3", 1},
-                                                        {"I16", 2},
-                                                        {"U16", 2},
-                                                        {"F16", 2},
-                                                        {"BF16", 2},
-                                                        {"I32", 4},
-                                                        {"U32", 4},
-                                                        {"F32", 4},
-                                                        {"F64", 8},
-                                                        {"I64", 8},
-                                                        {"U64", 8}}};
+inline constexpr std::array<DtypeInfo, 22> dtype_table{
+    {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
+     {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+     {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+     {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
 
 constexpr std::string_view name_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].name; }
-constexpr std::size_t size_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].size; }
+constexpr std::size_t bits_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].bits; }
+/// Bytes per element, of the types that have whole bytes.
+constexpr std::size_t size_of(Dtype dtype) { return bits_of(dtype) / 8; }
 
 /// The element type that holds a T bit for bit.
 template <class T>
@@ -88,17 +88,18 @@ inline float from_f16(std::uint16_t half) {
   return sign != 0 ? -subnormal : subnormal;
 }
 
-/// Element `index` of raw bytes of a floating element type; the bytes need no alignment.
+/// Element `index` of raw bytes of a floating element type; the bytes need no alignment. A double from F64, else a
+/// float, both exact.
 template <Dtype dtype>
-double load_float(const std::byte* data, std::size_t index) {
+auto load_float(const std::byte* data, std::size_t index) {
   if constexpr (dtype == Dtype::f16 || dtype == Dtype::bf16) {
     std::uint16_t bits;
     std::memcpy(&bits, data + 2 * index, 2);
-    return static_cast<double>(dtype == Dtype::f16 ? from_f16(bits) : from_bf16(bits));
+    return dtype == Dtype::f16 ? from_f16(bits) : from_bf16(bits);
   } else if constexpr (dtype == Dtype::f32) {
     float value;
     std::memcpy(&value, data + 4 * index, 4);
-    return static_cast<double>(value);
+    return value;
   } else {
     static_assert(dtype == Dtype::f64);
     double value;

@@ -150,6 +150,17 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
+  /// Gives back the memory that holds a part of the file; reading it again brings it back. What lies outside is
+  /// ignored.
+  void release(std::span<const std::byte> part) const {
+    if (data_ == nullptr || part.empty() || part.data() < data_ || part.data() + part.size() > data_ + size_) return;
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t first = static_cast<std::size_t>(part.data() - data_) / page * page;
+    const std::size_t last = static_cast<std::size_t>(part.data() - data_) + part.size();
+    // A failure leaves the memory in use, which is harmless.
+    static_cast<void>(::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED));
+  }
+
  private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

@@ -49,10 +49,12 @@ inline std::string shown(const Json& value) {
 }
 
 inline std::string printable(std::string_view text) {
-  std::string line(text);
+  constexpr std::size_t limit = 256;
+  std::string line(text.substr(0, limit));
   for (char& c : line) {
     if (c < 0x20 || c > 0x7e) c = '?';
   }
+  if (text.size() > limit) line += "...";
   return line;
 }
 
@@ -108,6 +110,10 @@ class JsonGuard {
 /// Parses one JSON value. `file` is only named in messages.
 /// @throws BadFile on a syntax error, broken UTF-8, a key given twice, or nesting deeper than `max_depth`.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
+  // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
+  if (text.find('\0') != std::string_view::npos) {
+    throw BadFile(std::string(file) + ": not valid JSON: it holds a zero byte");
+  }
   detail::JsonGuard guard(file, max_depth);
   try {
     return Json::parse(text.begin(), text.end(), std::ref(guard));

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// A model folder in Hugging Face's layout: config.json, model.safetensors, generation_config.json, and the tokenizer's
-/// tokenizer.json and tokenizer_config.json.
+/// A model folder in Hugging Face's layout: config.json, generation_config.json, the weights in model.safetensors or in
+/// shards with an index, and the tokenizer's tokenizer.json and tokenizer_config.json.
 
 #include <algorithm>
 #include <array>
@@ -10,13 +10,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_set>
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/finite.hpp"
+#include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -31,6 +35,13 @@ namespace maestro {
 /// Element type of stored weights. F32 is exact for models in float; BF16 halves the file and rounds to nearest.
 enum class StoreAs : std::uint8_t { f32, bf16 };
 
+/// How weights are written.
+struct SaveOptions {
+  StoreAs store = StoreAs::f32;
+  /// Bytes of tensors in one file; more go into shards with an index. A single larger tensor has a shard of its own.
+  std::size_t max_shard_size = std::numeric_limits<std::size_t>::max();
+};
+
 namespace detail {
 
 /// Norms and biases are vectors in checkpoints, everything else a matrix.
@@ -40,36 +51,57 @@ std::vector<std::size_t> stored_shape(const View& view) {
   return {view.rows, view.cols};
 }
 
-inline void check_shape(const SafetensorsFile& file, std::string_view name, std::span<const std::size_t> wanted) {
-  const TensorInfo& tensor = file.at(name);
+inline void check_shape(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> wanted) {
+  const TensorInfo& tensor = files.at(name);
   if (!std::equal(tensor.shape.begin(), tensor.shape.end(), wanted.begin(), wanted.end())) {
-    throw BadFile(file.path() + ": tensor " + quote_text(name) + " has shape " + shape_text(tensor.shape) +
-                  ", config.json wants " + shape_text(wanted));
+    throw BadFile(files.holder(name).path() + ": tensor " + quote_text(name) + " has shape " +
+                  shape_text(tensor.shape) + ", config.json wants " + shape_text(wanted));
   }
 }
 
-/// Compares the sizes that config.json claims with the file before anything of that size is allocated.
-inline void check_sizes(const SafetensorsFile& file, const ModelConfig& c) {
-  check_shape(file, "model.embed_tokens.weight", std::array{c.vocabulary, c.hidden});
+/// Compares the sizes that config.json claims with the files before anything of that size is allocated.
+inline void check_sizes(const CheckpointFiles& files, const ModelConfig& c) {
+  check_shape(files, "model.embed_tokens.weight", std::array{c.vocabulary, c.hidden});
   for (std::size_t l = 0; l < c.layers; ++l) {
     const std::string prefix = "model.layers." + std::to_string(l) + ".";
-    check_shape(file, prefix + "self_attn.q_proj.weight", std::array{c.query_size(), c.hidden});
-    check_shape(file, prefix + "self_attn.k_proj.weight", std::array{c.key_size(), c.hidden});
-    check_shape(file, prefix + "mlp.gate_proj.weight", std::array{c.intermediate, c.hidden});
+    check_shape(files, prefix + "self_attn.q_proj.weight", std::array{c.query_size(), c.hidden});
+    check_shape(files, prefix + "self_attn.k_proj.weight", std::array{c.key_size(), c.hidden});
+    check_shape(files, prefix + "mlp.gate_proj.weight", std::array{c.intermediate, c.hidden});
   }
 }
 
 /// A tied head may be stored too, as long as it is the embedding.
-inline void check_tied_head(const SafetensorsFile& file) {
-  const TensorInfo* head = file.find("lm_head.weight");
+inline void check_tied_head(const CheckpointFiles& files) {
+  const TensorInfo* head = files.find("lm_head.weight");
   if (head == nullptr) return;
-  const TensorInfo& embedding = file.at("model.embed_tokens.weight");
+  const TensorInfo& embedding = files.at("model.embed_tokens.weight");
   if (head->dtype != embedding.dtype || head->shape != embedding.shape ||
       std::memcmp(head->bytes.data(), embedding.bytes.data(), embedding.bytes.size()) != 0) {
-    throw BadFile(file.path() +
+    throw BadFile(files.holder("lm_head.weight").path() +
                   ": tensor \"lm_head.weight\" differs from \"model.embed_tokens.weight\", but config.json says "
                   "tie_word_embeddings; set it to false to use the stored head");
   }
+  files.release("lm_head.weight");
+  files.release("model.embed_tokens.weight");
+}
+
+/// Reads one tensor of the expected shape, and lets go of its part of the file.
+/// @throws BadFile naming what is missing, misshapen or not finite.
+template <class T>
+void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> shape,
+                 std::span<T> values) {
+  check_shape(files, name, shape);
+  files.read<T>(name, values);
+  bool finite = true;
+  if constexpr (std::is_same_v<T, float>) {
+    finite = all_finite(values.data(), values.size());
+  } else {
+    finite = std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
+  }
+  if (!finite) {
+    throw BadFile(files.holder(name).path() + ": tensor " + quote_text(name) + " holds a value that is not finite");
+  }
+  files.release(name);
 }
 
 /// "a", "b" and 3 more.
@@ -81,26 +113,50 @@ inline std::string name_list(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Every tensor that the model wants is there, and no other.
+/// Every tensor that the model wants is there, and no other but those in `optional`.
+/// @param more  tensors wanted beside those of `weights`.
 template <class T>
-void check_names(const SafetensorsFile& file, const ModelWeights<T>& weights) {
-  std::unordered_set<std::string> wanted;
+void check_names(const CheckpointFiles& files, const ModelWeights<T>& weights, std::span<const std::string_view> more,
+                 std::span<const std::string_view> optional) {
+  std::unordered_set<std::string_view> known(optional.begin(), optional.end());
   std::vector<std::string> missing;
   std::vector<std::string> surplus;
-  weights.visit([&](const auto& view) {
-    wanted.emplace(view.name);
-    if (file.find(view.name) == nullptr) missing.emplace_back(view.name);
-  });
-  if (weights.config().head == HeadWeights::tied) wanted.emplace("lm_head.weight");
-  for (const TensorInfo& tensor : file.tensors()) {
-    if (!wanted.contains(tensor.name)) surplus.push_back(tensor.name);
+  std::vector<std::string> names;  // those of a visit are valid during its calls only
+  weights.visit([&](const auto& view) { names.emplace_back(view.name); });
+  names.insert(names.end(), more.begin(), more.end());
+  for (const std::string& name : names) {
+    known.insert(name);
+    if (files.find(name) == nullptr) missing.push_back(name);
+  }
+  for (const TensorInfo* tensor : files.tensors()) {
+    if (!known.contains(tensor->name)) surplus.push_back(tensor->name);
   }
   std::string message;
   if (!missing.empty()) message += " missing tensors: " + name_list(missing) + ";";
   if (!surplus.empty()) message += " tensors that the model of config.json does not have: " + name_list(surplus) + ";";
   if (message.empty()) return;
   message.pop_back();
-  throw BadFile(file.path() + ":" + message);
+  throw BadFile(files.path() + ":" + message);
+}
+
+inline Dtype stored_dtype(StoreAs store) { return store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16; }
+
+/// A name that save_model writes.
+inline bool is_model_file(std::string_view name) {
+  static constexpr std::array<std::string_view, 6> fixed{
+      "config.json",           "generation_config.json",     "tokenizer.json",
+      "tokenizer_config.json", CheckpointFiles::single_name, CheckpointFiles::index_name};
+  return std::find(fixed.begin(), fixed.end(), name) != fixed.end() ||
+         (name.starts_with("model-") && is_shard_name(name));
+}
+
+/// model-00001-of-00003.safetensors
+inline std::string shard_name(std::size_t index, std::size_t count) {
+  const auto five = [](std::size_t number) {
+    const std::string digits = std::to_string(number);
+    return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
+  };
+  return "model-" + five(index + 1) + "-of-" + five(count) + ".safetensors";
 }
 
 }  // namespace detail
@@ -110,7 +166,7 @@ void check_names(const SafetensorsFile& file, const ModelWeights<T>& weights) {
 template <class T>
 void save_weights(const std::string& path, const ModelWeights<T>& weights, StoreAs store = StoreAs::f32) {
   SafetensorsWriter writer;
-  const Dtype dtype = store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16;
+  const Dtype dtype = detail::stored_dtype(store);
   weights.visit([&](const auto& view) {
     writer.add_as<T>(dtype, std::string(view.name), detail::stored_shape(view), view.values);
   });
@@ -118,42 +174,86 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
   writer.write(path);
 }
 
-/// Reads the weights of a model with this configuration from a safetensors file in F64, F32, F16 or BF16.
-/// @throws BadFile naming tensors that are missing, surplus, of another shape, or not finite; IoError.
+/// Writes the weights into an existing folder: model.safetensors, or shards of at most options.max_shard_size and their
+/// model.safetensors.index.json, filled in visiting order.
+/// @throws IoError, BadArgument when shards would lie beside a model.safetensors, which readers prefer.
 template <class T>
-ModelWeights<T> load_weights(const std::string& path, const ModelConfig& config) {
-  const SafetensorsFile file(path);
-  detail::check_sizes(file, config);
-  ModelWeights<T> weights(config);
-  detail::check_names(file, weights);
-  weights.visit([&](auto view) {
-    detail::check_shape(file, view.name, detail::stored_shape(view));
-    file.read<T>(view.name, view.values);
-    for (const T value : view.values) {
-      if (!std::isfinite(value)) {
-        throw BadFile(path + ": tensor " + detail::quote_text(view.name) + " holds a value that is not finite");
-      }
+void save_shards(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
+  const Dtype dtype = detail::stored_dtype(options.store);
+  std::vector<std::size_t> shard_of;  // by parameter
+  std::size_t count = 1;
+  std::size_t filled = 0;
+  std::size_t total = 0;
+  weights.visit([&](const auto& view) {
+    const std::size_t size = view.values.size() * size_of(dtype);
+    if (filled > 0 && filled + size > options.max_shard_size) {
+      ++count;
+      filled = 0;
     }
+    shard_of.push_back(count - 1);
+    filled += size;
+    total += size;
   });
-  if (config.head == HeadWeights::tied) detail::check_tied_head(file);
-  return weights;
+  const std::string single = folder + "/" + CheckpointFiles::single_name;
+  if (count == 1) return save_weights(single, weights, options.store);
+  if (path_exists(single)) throw BadArgument(single + ": is in the way of shards; remove it or choose another folder");
+  Json index;
+  index["metadata"]["total_size"] = total;
+  for (std::size_t shard = 0; shard < count; ++shard) {
+    const std::string name = detail::shard_name(shard, count);
+    SafetensorsWriter writer;
+    std::size_t parameter = 0;
+    weights.visit([&](const auto& view) {
+      if (shard_of[parameter++] != shard) return;
+      writer.add_as<T>(dtype, std::string(view.name), detail::stored_shape(view), view.values);
+      index["weight_map"][std::string(view.name)] = name;
+    });
+    writer.set_metadata("format", "pt");
+    writer.write(folder + "/" + name);
+  }
+  write_file(folder + "/" + CheckpointFiles::index_name, dump_json(index, 2) + "\n");
 }
 
-/// Writes config.json, generation_config.json and model.safetensors into an existing folder, each at once or not at
-/// all.
-/// @throws IoError, Unsupported as config_text.
+/// Reads the weights of a model with this configuration in F64, F32, F16 or BF16.
+/// @throws BadFile naming the file and tensors that are missing, surplus, of another shape, or not finite.
 template <class T>
-void write_model_files(const std::string& folder, const ModelWeights<T>& weights, StoreAs store = StoreAs::f32) {
+ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& config) {
+  static constexpr std::array<std::string_view, 1> head{"lm_head.weight"};
+  detail::check_sizes(files, config);
+  ModelWeights<T> weights(config);
+  const bool tied = config.head == HeadWeights::tied;
+  detail::check_names(files, weights, {},
+                      tied ? std::span<const std::string_view>(head) : std::span<const std::string_view>());
+  if (tied) detail::check_tied_head(files);
+  weights.visit([&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
+  return weights;
+}
+/// From a safetensors file, or the .json index of several. @throws as above, and IoError.
+template <class T>
+ModelWeights<T> load_weights(const std::string& path, const ModelConfig& config) {
+  return load_weights<T>(CheckpointFiles(path), config);
+}
+
+/// Writes config.json, generation_config.json and the weights into an existing folder, each file at once or not at all.
+/// @throws IoError, Unsupported as config_text, BadArgument as save_shards.
+template <class T>
+void write_model_files(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
   const ModelConfig& config = weights.config();
-  write_file(folder + "/config.json", config_text(config, store == StoreAs::f32 ? "float32" : "bfloat16"));
+  write_file(folder + "/config.json", config_text(config, options.store == StoreAs::f32 ? "float32" : "bfloat16"));
   OrderedJson generation = OrderedJson::object();
   if (config.begin_token >= 0) generation["bos_token_id"] = config.begin_token;
-  if (!config.end_tokens.empty()) {
-    generation["eos_token_id"] = config.end_tokens;
+  if (!config.end_tokens.empty()) generation["eos_token_id"] = config.end_tokens;
+  if (config.pad_token >= 0) {
+    generation["pad_token_id"] = config.pad_token;
+  } else if (!config.end_tokens.empty()) {
     generation["pad_token_id"] = config.end_tokens.front();
   }
   write_file(folder + "/generation_config.json", dump_json(generation, 2) + "\n");
-  save_weights(folder + "/model.safetensors", weights, store);
+  save_shards(folder, weights, options);
+}
+template <class T>
+void write_model_files(const std::string& folder, const ModelWeights<T>& weights, StoreAs store) {
+  write_model_files(folder, weights, SaveOptions{.store = store});
 }
 
 /// Writes tokenizer.json and tokenizer_config.json into an existing folder. @throws IoError
@@ -189,12 +289,10 @@ inline ByteTokenizer load_tokenizer(const std::string& folder) {
 /// @throws IoError, BadArgument when the folder holds other files, Unsupported as config_text.
 template <class T>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const ByteTokenizer& tokenizer,
-                StoreAs store = StoreAs::f32) {
-  static constexpr std::array<std::string_view, 5> ours{"config.json", "generation_config.json", "model.safetensors",
-                                                        "tokenizer.json", "tokenizer_config.json"};
+                SaveOptions options = {}) {
   if (path_exists(folder)) {
     for (const std::string& name : detail::names_in(folder)) {
-      if (std::find(ours.begin(), ours.end(), name) == ours.end()) {
+      if (!detail::is_model_file(name)) {
         throw BadArgument(folder + ": holds " + detail::quote_text(name) +
                           ", which is no file of a model; choose a new or an older model folder");
       }
@@ -205,21 +303,22 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
                       " tokens, the model " + std::to_string(weights.config().vocabulary));
   }
   AtomicFolder files(folder);
-  write_model_files(files.folder(), weights, store);
+  write_model_files(files.folder(), weights, options);
   write_tokenizer_files(files.folder(), tokenizer);
   files.commit();
 }
+template <class T>
+void save_model(const std::string& folder, const ModelWeights<T>& weights, const ByteTokenizer& tokenizer,
+                StoreAs store) {
+  save_model(folder, weights, tokenizer, SaveOptions{.store = store});
+}
 
-/// Reads the model of a folder: its configuration and weights.
+/// Reads the model of a folder: its configuration (load_model_config) and its weights, in one file or in shards.
 /// @throws IoError, BadFile naming file and field or tensor, Unsupported naming what is not implemented.
 template <class T>
 ModelWeights<T> load_model(const std::string& folder) {
-  const ModelConfig config = load_config(folder + "/config.json");
-  const std::string path = folder + "/model.safetensors";
-  if (!path_exists(path) && path_exists(path + ".index.json")) {
-    throw Unsupported(path + ".index.json: checkpoints in several files are not implemented; join them into one file");
-  }
-  return load_weights<T>(path, config);
+  const ModelConfig config = load_model_config(folder);
+  return load_weights<T>(CheckpointFiles::of_folder(folder), config);
 }
 
 }  // namespace maestro

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/io/dtype.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -34,7 +35,7 @@ struct TensorInfo {
   Dtype dtype = Dtype::f32;
   std::vector<std::size_t> shape;    ///< empty for a scalar
   std::size_t count = 0;             ///< product of shape
-  std::span<const std::byte> bytes;  ///< count * size_of(dtype) of them, of any alignment
+  std::span<const std::byte> bytes;  ///< count * bits_of(dtype) / 8 of them, of any alignment
 };
 
 inline std::string shape_text(std::span<const std::size_t> shape) {
@@ -45,9 +46,10 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
 
 /// A safetensors file, checked as a whole when it is opened and mapped while it is read.
 ///
-/// Checked: the header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys; element types are
-/// known; products of shapes do not overflow and fit the offsets; tensors neither overlap nor leave holes; the data end
-/// where the file ends. Const use from several threads is safe.
+/// Checked: the header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys that starts with '{'
+/// (spaces may follow it); element types are known; products of shapes do not overflow and fit the offsets; tensors
+/// neither overlap nor leave holes, in whatever order the header names them; the data end where the file ends. Data
+/// need no alignment. Const use from several threads is safe.
 class SafetensorsFile {
  public:
   static constexpr std::uint64_t max_header = 100'000'000;
@@ -80,10 +82,7 @@ class SafetensorsFile {
   /// @throws BadFile when the tensor is missing, of another element type, or does not have out.size() elements.
   template <class T>
   void read(std::string_view name, std::span<T> out) const {
-    const TensorInfo& tensor = at(name);
-    if (tensor.count != out.size()) {
-      refuse(tensor, "has shape " + shape_text(tensor.shape) + ", wanted " + std::to_string(out.size()) + " elements");
-    }
+    const TensorInfo& tensor = sized(name, out.size());
     if (out.empty()) return;
     if constexpr (std::is_floating_point_v<T>) {
       if (tensor.dtype == dtype_of<T>()) return copy(tensor, out);
@@ -97,12 +96,11 @@ class SafetensorsFile {
         case Dtype::bf16:
           return convert<Dtype::bf16>(tensor, out);
         default:
-          refuse(tensor, "is of type " + std::string(name_of(tensor.dtype)) + ", wanted F64, F32, F16 or BF16");
+          refuse_type(tensor, "F64, F32, F16 or BF16");
       }
     } else {
       if (tensor.dtype != dtype_of<T>()) {
-        refuse(tensor,
-               "is of type " + std::string(name_of(tensor.dtype)) + ", wanted " + std::string(name_of(dtype_of<T>())));
+        refuse_type(tensor, name_of(dtype_of<T>()));
       }
       if constexpr (std::is_same_v<T, bool>) {
         for (std::size_t i = 0; i < out.size(); ++i) {
@@ -115,17 +113,71 @@ class SafetensorsFile {
     }
   }
 
+  /// Copies a tensor as the bits of bfloat16 values: those of BF16 as they are, F32 and F16 rounded to nearest (ties to
+  /// even), F64 rounded to F32 first.
+  /// @throws as `read`.
+  void read_bf16(std::string_view name, std::span<std::uint16_t> out) const {
+    const TensorInfo& tensor = sized(name, out.size());
+    if (out.empty()) return;
+    switch (tensor.dtype) {
+      case Dtype::bf16:
+        return copy(tensor, out);
+      case Dtype::f64:
+        return round<Dtype::f64>(tensor, out);
+      case Dtype::f32:
+        return round<Dtype::f32>(tensor, out);
+      case Dtype::f16:
+        return round<Dtype::f16>(tensor, out);
+      default:
+        refuse_type(tensor, "F64, F32, F16 or BF16");
+    }
+  }
+
+  /// Gives back the memory that holds a tensor's part of the mapped file: for one that is not read again soon.
+  /// @throws BadFile when there is no such tensor.
+  void release(std::string_view name) const { file_.release(at(name).bytes); }
+
  private:
   [[noreturn]] void refuse(const TensorInfo& tensor, const std::string& reason) const {
     throw BadFile(path_ + ": tensor " + detail::quote_text(tensor.name) + " " + reason);
   }
+  [[noreturn]] void refuse_type(const TensorInfo& tensor, std::string_view wanted) const {
+    refuse(tensor, "is of type " + std::string(name_of(tensor.dtype)) + ", wanted " + std::string(wanted));
+  }
+  const TensorInfo& sized(std::string_view name, std::size_t count) const {
+    const TensorInfo& tensor = at(name);
+    if (tensor.count != count) {
+      refuse(tensor, "has shape " + shape_text(tensor.shape) + ", wanted " + std::to_string(count) + " elements");
+    }
+    return tensor;
+  }
+
+  /// Calls body(begin, end) for pieces of [0, count), in parallel.
+  template <class F>
+  static void in_pieces(std::size_t count, F&& body) {
+    constexpr std::size_t piece = std::size_t{1} << 16;
+    parallel_for((count + piece - 1) / piece, piece / 4,
+                 [&](std::size_t i) { body(i * piece, std::min(count, (i + 1) * piece)); });
+  }
   template <class T>
   static void copy(const TensorInfo& tensor, std::span<T> out) {
-    std::memcpy(out.data(), tensor.bytes.data(), tensor.bytes.size());
+    in_pieces(out.size(), [&](std::size_t begin, std::size_t end) {
+      std::memcpy(out.data() + begin, tensor.bytes.data() + begin * sizeof(T), (end - begin) * sizeof(T));
+    });
   }
   template <Dtype dtype, class T>
   static void convert(const TensorInfo& tensor, std::span<T> out) {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(load_float<dtype>(tensor.bytes.data(), i));
+    in_pieces(out.size(), [&](std::size_t begin, std::size_t end) {
+      const std::byte* data = tensor.bytes.data();
+      for (std::size_t i = begin; i < end; ++i) out[i] = static_cast<T>(load_float<dtype>(data, i));
+    });
+  }
+  template <Dtype dtype>
+  static void round(const TensorInfo& tensor, std::span<std::uint16_t> out) {
+    in_pieces(out.size(), [&](std::size_t begin, std::size_t end) {
+      const std::byte* data = tensor.bytes.data();
+      for (std::size_t i = begin; i < end; ++i) out[i] = to_bf16(static_cast<float>(load_float<dtype>(data, i)));
+    });
   }
 
   void parse(std::span<const std::byte> bytes) {
@@ -186,15 +238,20 @@ class SafetensorsFile {
     if (offsets.size() != 2) refuse(tensor, "must have two data_offsets");
 
     tensor.count = 1;
-    std::size_t size = 0;
+    std::size_t bits = 0;
     for (const std::size_t extent : tensor.shape) {
       if (__builtin_mul_overflow(tensor.count, extent, &tensor.count)) {
         refuse(tensor, "has a shape whose product overflows: " + shape_text(tensor.shape));
       }
     }
-    if (__builtin_mul_overflow(tensor.count, size_of(tensor.dtype), &size)) {
-      refuse(tensor, "has a shape whose size in bytes overflows: " + shape_text(tensor.shape));
+    if (__builtin_mul_overflow(tensor.count, bits_of(tensor.dtype), &bits)) {
+      refuse(tensor, "has a shape whose size in bits overflows: " + shape_text(tensor.shape));
     }
+    if (bits % 8 != 0) {
+      refuse(tensor, "of type " + std::string(name_of(tensor.dtype)) + " and shape " + shape_text(tensor.shape) +
+                         " does not fill whole bytes");
+    }
+    const std::size_t size = bits / 8;
     if (offsets[0] > offsets[1] || offsets[1] > data.size()) {
       refuse(tensor, "has data_offsets " + shape_text(offsets) + " outside the " + std::to_string(data.size()) +
                          " bytes of data in the file");
@@ -284,6 +341,10 @@ class SafetensorsWriter {
             "safetensors: floating values are stored as they are, as F32 or as BF16");
     push(std::move(name), dtype_of<T>(), stored, std::move(shape), std::as_bytes(values));
   }
+  /// Values given as the bits of bfloat16, stored as BF16.
+  void add_bf16(std::string name, std::vector<std::size_t> shape, std::span<const std::uint16_t> bits) {
+    push(std::move(name), Dtype::bf16, Dtype::bf16, std::move(shape), std::as_bytes(bits));
+  }
   /// Bytes that the writer keeps itself; for values that do not outlive the call.
   void add_owned(std::string name, Dtype dtype, std::vector<std::size_t> shape, std::vector<std::byte> bytes) {
     owned_.push_back(std::move(bytes));
@@ -292,16 +353,20 @@ class SafetensorsWriter {
   void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
 
   /// Writes the file through a temporary name, synced and renamed.
-  /// @throws IoError naming the path; nothing is left behind and an older file survives.
+  /// @throws IoError naming the path; nothing is left behind and an older file survives. BadArgument when the header
+  ///         would be longer than readers accept.
   void write(const std::string& path) const {
     std::vector<const Entry*> order;
     order.reserve(entries_.size());
     for (const auto& [name, entry] : entries_) order.push_back(&entry);
     std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->stored > b->stored; });
 
-    AtomicFile file(path);
     const std::string header = header_text(order);
     const std::uint64_t length = header.size();
+    if (length > SafetensorsFile::max_header) {
+      throw BadArgument(path + ": the header of " + std::to_string(length) + " bytes exceeds the format's 100 MB");
+    }
+    AtomicFile file(path);
     file.write(std::as_bytes(std::span(&length, 1)));
     file.write(header);
     for (const Entry* entry : order) write_values(file, *entry);
@@ -319,11 +384,12 @@ class SafetensorsWriter {
 
   void push(std::string name, Dtype source, Dtype stored, std::vector<std::size_t> shape,
             std::span<const std::byte> bytes) {
-    std::size_t count = 1;
-    for (const std::size_t extent : shape) count *= extent;
-    if (count * size_of(source) != bytes.size()) {
-      throw BadArgument("safetensors: tensor " + detail::quote_text(name) + " of shape " + shape_text(shape) +
-                        " is given " + std::to_string(bytes.size() / size_of(source)) + " values");
+    std::size_t size = size_of(source);
+    bool overflows = false;
+    for (const std::size_t extent : shape) overflows = __builtin_mul_overflow(size, extent, &size) || overflows;
+    if (overflows || size_of(source) == 0 || size != bytes.size()) {
+      throw BadArgument("safetensors: tensor " + detail::quote_text(name) + " of type " + std::string(name_of(source)) +
+                        " and shape " + shape_text(shape) + " is given " + std::to_string(bytes.size()) + " bytes");
     }
     if (name == "__metadata__" || entries_.contains(name)) {
       throw BadArgument("safetensors: the tensor name " + detail::quote_text(name) + " is taken");

@@ -23,6 +23,33 @@ enum class QueryKeyNorm : std::uint8_t { absent, present };
 /// Whether the LM head is the embedding matrix.
 enum class HeadWeights : std::uint8_t { separate, tied };
 
+/// How the frequencies of RoPE are changed for contexts longer than those of pretraining (rope_type).
+enum class RopeType : std::uint8_t {
+  unscaled,  ///< not at all ("default")
+  llama3     ///< by wavelength, as Llama 3.1 does: rope_frequency in model/layers/rope.hpp
+};
+
+/// The numbers of a scaled RoPE (rope_scaling, or rope_parameters in newer files); all but `type` are read for llama3
+/// only.
+struct RopeScaling {
+  RopeType type = RopeType::unscaled;
+  double factor = 1.0;                        ///< slow pairs turn this many times slower, 1 or more
+  double low_freq_factor = 1.0;               ///< pairs that turn less often than this in the old context are slow
+  double high_freq_factor = 4.0;              ///< pairs that turn more often than this in it stay as they are
+  std::size_t original_max_positions = 8192;  ///< the old context (original_max_position_embeddings)
+
+  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
+};
+
+/// All that the angles of RoPE depend on.
+struct RopeSettings {
+  std::size_t head_dim = 0;
+  double theta = 10000.0;
+  RopeScaling scaling = {};
+
+  friend bool operator==(const RopeSettings&, const RopeSettings&) = default;
+};
+
 /// Sizes and switches of a model. Hugging Face names in brackets where they differ.
 struct ModelConfig {
   Architecture architecture = Architecture::qwen3;
@@ -34,6 +61,7 @@ struct ModelConfig {
   std::size_t head_dim = 0;      ///< even; heads * head_dim need not equal hidden
   std::size_t intermediate = 0;  ///< width of the MLP (intermediate_size)
   double rope_theta = 10000.0;
+  RopeScaling rope_scaling = {};
   double norm_eps = 1e-6;            ///< (rms_norm_eps)
   std::size_t max_positions = 2048;  ///< (max_position_embeddings)
   QkvBias qkv_bias = QkvBias::absent;
@@ -41,7 +69,9 @@ struct ModelConfig {
   HeadWeights head = HeadWeights::separate;  ///< (tie_word_embeddings)
   std::int32_t begin_token = -1;             ///< -1 where there is none (bos_token_id)
   std::vector<std::int32_t> end_tokens;      ///< (eos_token_id, one or several)
+  std::int32_t pad_token = -1;               ///< for other programs, nothing here pads; -1 where there is none
 
+  RopeSettings rope() const { return {.head_dim = head_dim, .theta = rope_theta, .scaling = rope_scaling}; }
   /// Columns of the query projection's result.
   std::size_t query_size() const { return heads * head_dim; }
   /// Columns of the key projection's result, and of the value projection's.
@@ -75,6 +105,17 @@ namespace detail {
 inline void require_config(bool condition, const char* field, const std::string& rule) {
   if (!condition) throw BadArgument(std::string("model config: ") + field + " " + rule);
 }
+
+inline void validate_rope_scaling(const RopeScaling& s) {
+  if (s.type == RopeType::unscaled) return;
+  require_config(std::isfinite(s.factor) && s.factor >= 1.0, "rope_scaling.factor", "must be 1 or more, and finite");
+  require_config(std::isfinite(s.low_freq_factor) && s.low_freq_factor > 0.0, "rope_scaling.low_freq_factor",
+                 "must be positive and finite");
+  require_config(std::isfinite(s.high_freq_factor) && s.high_freq_factor > s.low_freq_factor,
+                 "rope_scaling.high_freq_factor", "must be above low_freq_factor, and finite");
+  require_config(s.original_max_positions > 0 && s.original_max_positions <= std::size_t{1} << 30,
+                 "rope_scaling.original_max_positions", "must lie in 1 .. 1073741824");
+}
 }  // namespace detail
 
 /// Refuses what no model can have.
@@ -101,6 +142,7 @@ inline void validate(const ModelConfig& c) {
   require_config(c.head_dim % 2 == 0, "head_dim",
                  std::string("must be even for RoPE, got ") + std::to_string(c.head_dim));
   require_config(std::isfinite(c.rope_theta) && c.rope_theta > 0.0, "rope_theta", "must be positive and finite");
+  detail::validate_rope_scaling(c.rope_scaling);
   require_config(std::isfinite(c.norm_eps) && c.norm_eps >= 0.0, "norm_eps", "must be non-negative and finite");
   const auto token = [&](std::int32_t id, const char* field) {
     require_config(
@@ -109,6 +151,7 @@ inline void validate(const ModelConfig& c) {
   };
   if (c.begin_token != -1) token(c.begin_token, "begin_token");
   for (const std::int32_t id : c.end_tokens) token(id, "end_tokens");
+  require_config(c.pad_token >= -1, "pad_token", "must be a token id, or -1 for none");
 }
 
 }  // namespace maestro

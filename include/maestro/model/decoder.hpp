@@ -150,7 +150,7 @@ class Decoder {
       }
       ++work_.back().rows;
     }
-    rope_.ensure(c.head_dim, c.rope_theta, longest);
+    rope_.ensure(c.rope(), longest);
     const auto threads = static_cast<std::size_t>(max_threads());
     if (scratch_.size() < threads) scratch_.resize(threads);
     const std::size_t lines = rows_per_item * c.heads_per_kv();

@@ -138,7 +138,7 @@ class Transformer {
     if (keep == Keep::inputs) ws.inputs.resize(c.layers);
     ws.stream.resize(batch.rows(), c.hidden);
     ws.inverse.resize(batch.rows());
-    ws.rope.ensure(c.head_dim, c.rope_theta, batch.longest());
+    ws.rope.ensure(c.rope(), batch.longest());
     ws.kept = keep;
   }
 };

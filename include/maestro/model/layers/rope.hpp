@@ -2,30 +2,52 @@
 
 /// @file
 /// Rotary position embedding in the half-split convention of Hugging Face: element i of a head turns with element
-/// i + D/2 by the angle position * theta^(-2i/D). Source: Su et al. 2021.
+/// i + D/2 by the angle position * rope_frequency(i).
 
 #include <cmath>
 #include <cstddef>
+#include <numbers>
 
 #include "maestro/core/buffer.hpp"
+#include "maestro/model/config.hpp"
 
 namespace maestro {
+
+/// Radians that pair i of a head of D elements turns from one position to the next: f = theta^(-2i/D). Of type llama3,
+/// with the wavelength w = 2 pi / f, the old context L, the factor F and the low and high frequency factors a and b:
+///
+///     w > L / a           f / F
+///     w < L / b           f
+///     else                (1 - s) f / F + s f   with   s = (L / w - a) / (b - a)
+///
+/// @param i  in [0, D / 2).
+/// Source: Su et al. 2021; the scaling of Llama 3.1 as in transformers' rope type "llama3".
+inline double rope_frequency(const RopeSettings& rope, std::size_t i) {
+  const double f = std::pow(rope.theta, -2.0 * static_cast<double>(i) / static_cast<double>(rope.head_dim));
+  const RopeScaling& s = rope.scaling;
+  if (s.type == RopeType::unscaled) return f;
+  const double turns = static_cast<double>(s.original_max_positions) * f / (2.0 * std::numbers::pi);
+  if (turns < s.low_freq_factor) return f / s.factor;
+  if (turns > s.high_freq_factor) return f;
+  const double kept = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  return (1.0 - kept) * f / s.factor + kept * f;
+}
 
 /// cos and sin of every position in use, computed in double.
 template <class T>
 class RopeTable {
  public:
   /// Holds positions [0, positions) afterwards; grows by doubling, so that a decoder's calls settle.
-  void ensure(std::size_t head_dim, double theta, std::size_t positions) {
-    if (head_dim == 2 * cos_.cols() && theta == theta_ && positions <= cos_.rows()) return;
-    const std::size_t half = head_dim / 2;
+  void ensure(const RopeSettings& rope, std::size_t positions) {
+    if (rope == rope_ && positions <= cos_.rows()) return;
+    const std::size_t half = rope.head_dim / 2;
     std::size_t rows = 64;
     while (rows < positions) rows *= 2;
-    theta_ = theta;
+    rope_ = rope;
     cos_.resize(rows, half);
     sin_.resize(rows, half);
     for (std::size_t i = 0; i < half; ++i) {
-      const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+      const double frequency = rope_frequency(rope, i);
       for (std::size_t p = 0; p < rows; ++p) {
         const double angle = static_cast<double>(p) * frequency;
         cos_(p, i) = static_cast<T>(std::cos(angle));
@@ -60,7 +82,7 @@ class RopeTable {
 
   Matrix<T> cos_;
   Matrix<T> sin_;
-  double theta_ = 0.0;
+  RopeSettings rope_;
 };
 
 }  // namespace maestro

@@ -1,0 +1,163 @@
+#pragma once
+
+/// @file
+/// The weights of a checkpoint, in one safetensors file or in several with an index, seen as one set of tensors.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
+#include "maestro/io/safetensors.hpp"
+
+namespace maestro {
+
+/// Which shard holds which tensor: tensor name -> file name.
+using WeightMap = std::map<std::string, std::string>;
+
+namespace detail {
+
+/// A shard lies beside its index: a name that leads anywhere else is refused.
+inline bool is_shard_name(std::string_view name) {
+  constexpr std::string_view ending = ".safetensors";
+  return name.size() > ending.size() && name.ends_with(ending) && !name.starts_with('.') &&
+         name.find("..") == std::string_view::npos && name.find_first_of("/\\") == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+}  // namespace detail
+
+/// Reads the text of a model.safetensors.index.json; `file` is named in messages. Only its weight_map matters.
+/// @throws BadFile naming tensor and shard for a map that is missing or empty, or a shard that is no plain
+///         *.safetensors name.
+inline WeightMap parse_weight_map(std::string_view text, const std::string& file) {
+  const Json json = parse_json(text, file);
+  const JsonFields map = JsonFields(json, file).object("weight_map");
+  WeightMap shards;
+  for (const auto& item : map.json().items()) {
+    if (!item.value().is_string() || !detail::is_shard_name(item.value().get_ref<const std::string&>())) {
+      throw BadFile(file + ": weight_map puts tensor " + detail::quote_text(item.key()) + " into " +
+                    detail::shown(item.value()) + ", which is not the name of a .safetensors file beside the index");
+    }
+    shards.emplace(item.key(), item.value().get<std::string>());
+  }
+  if (shards.empty()) throw BadFile(file + ": weight_map names no tensor");
+  return shards;
+}
+
+/// The tensors of one safetensors file, or of the shards of an index, mapped while they are read.
+///
+/// A sharded checkpoint is checked as a whole when it is opened: each tensor of the index lies in the shard that the
+/// index says and in no other, and no shard has a tensor that the index does not list. Const use from several threads
+/// is safe.
+class CheckpointFiles {
+ public:
+  static constexpr std::size_t max_index = std::size_t{1} << 27;
+  static constexpr const char* single_name = "model.safetensors";
+  static constexpr const char* index_name = "model.safetensors.index.json";
+
+  /// @param path  a safetensors file, or the .json index of several.
+  /// @throws IoError when a file cannot be opened, BadFile naming file, tensor and reason when one is not sound or the
+  ///         index and the shards do not agree.
+  explicit CheckpointFiles(const std::string& path) : path_(path) {
+    if (path.ends_with(".json")) {
+      open_shards();
+    } else {
+      files_.emplace_back(path);
+      for (const TensorInfo& tensor : files_[0].tensors()) holder_.emplace(tensor.name, 0);
+    }
+  }
+
+  /// The weights of a model folder: model.safetensors or, where there is none, the shards of
+  /// model.safetensors.index.json. @throws as the constructor
+  static CheckpointFiles of_folder(const std::string& folder) {
+    const std::string single = folder + "/" + single_name;
+    const std::string index = folder + "/" + index_name;
+    return CheckpointFiles(!path_exists(single) && path_exists(index) ? index : single);
+  }
+
+  /// The file or the index.
+  const std::string& path() const { return path_; }
+  const std::vector<SafetensorsFile>& files() const { return files_; }
+  /// All tensors, file by file, each in the order of its data. Valid as long as the object.
+  std::vector<const TensorInfo*> tensors() const {
+    std::vector<const TensorInfo*> all;
+    all.reserve(holder_.size());
+    for (const SafetensorsFile& file : files_) {
+      for (const TensorInfo& tensor : file.tensors()) all.push_back(&tensor);
+    }
+    return all;
+  }
+
+  /// nullptr where there is no such tensor.
+  const TensorInfo* find(std::string_view name) const {
+    const auto it = holder_.find(std::string(name));
+    return it == holder_.end() ? nullptr : files_[it->second].find(name);
+  }
+  /// @throws BadFile naming a tensor that is missing.
+  const TensorInfo& at(std::string_view name) const { return holder(name).at(name); }
+  /// The file that holds a tensor. @throws BadFile naming a tensor that is missing.
+  const SafetensorsFile& holder(std::string_view name) const {
+    const auto it = holder_.find(std::string(name));
+    if (it == holder_.end()) throw BadFile(path_ + ": tensor " + detail::quote_text(name) + " is missing");
+    return files_[it->second];
+  }
+
+  /// As SafetensorsFile::read.
+  template <class T>
+  void read(std::string_view name, std::span<T> out) const {
+    holder(name).template read<T>(name, out);
+  }
+  /// As SafetensorsFile::read_bf16.
+  void read_bf16(std::string_view name, std::span<std::uint16_t> out) const { holder(name).read_bf16(name, out); }
+  /// As SafetensorsFile::release.
+  void release(std::string_view name) const { holder(name).release(name); }
+
+ private:
+  void open_shards() {
+    const WeightMap map = parse_weight_map(read_file(path_, max_index), path_);
+    std::map<std::string, std::size_t> shards;
+    for (const auto& [tensor, shard] : map) shards.emplace(shard, 0);
+    files_.reserve(shards.size());
+    for (auto& [shard, index] : shards) {
+      const std::string place = detail::parent_of(path_) + "/" + shard;
+      if (!path_exists(place)) throw BadFile(path_ + ": the shard " + detail::quote_text(shard) + " is missing");
+      index = files_.size();
+      files_.emplace_back(place);
+      for (const TensorInfo& tensor : files_[index].tensors()) check_listed(map, tensor, shard);
+    }
+    for (const auto& [tensor, shard] : map) {
+      const std::size_t index = shards.at(shard);
+      if (files_[index].find(tensor) == nullptr) {
+        throw BadFile(files_[index].path() + ": tensor " + detail::quote_text(tensor) + " is missing; " + path_ +
+                      " says that it lies here");
+      }
+      holder_.emplace(tensor, index);
+    }
+  }
+
+  void check_listed(const WeightMap& map, const TensorInfo& tensor, const std::string& shard) const {
+    const auto listed = map.find(tensor.name);
+    if (listed == map.end()) {
+      throw BadFile(files_.back().path() + ": tensor " + detail::quote_text(tensor.name) + " is not listed in " +
+                    path_);
+    }
+    if (listed->second != shard) {
+      throw BadFile(files_.back().path() + ": holds tensor " + detail::quote_text(tensor.name) + ", which " + path_ +
+                    " puts into " + detail::quote_text(listed->second));
+    }
+  }
+
+  std::string path_;
+  std::vector<SafetensorsFile> files_;
+  std::unordered_map<std::string, std::size_t> holder_;  ///< tensor name -> index of its file
+};
+
+}  // namespace maestro
