@@ -9,14 +9,23 @@
 
 namespace maestro {
 
+/// One turn of a conversation.
+struct Message {
+  std::string role;     ///< "system", "user" or "assistant"
+  std::string content;  ///< what was said
+
+  friend bool operator==(const Message&, const Message&) = default;
+};
+
 /// A prompt with what rewards may want to know of it.
 struct Prompt {
-  std::string text;             ///< what the policy reads
-  std::string reference;        ///< the reference answer, empty where there is none
-  std::string task;             ///< family name, for reports per task
-  std::string metadata;         ///< everything else of the data line, as a JSON object; empty where there is nothing
-  std::vector<float> features;  ///< observation for policies that read numbers instead of text
-  std::int64_t row = 0;         ///< place in the data set, from 0 and below 2^32; keys the random streams
+  std::string text;               ///< what the policy reads; where there are messages, the content of the last user's
+  std::string reference;          ///< the reference answer, empty where there is none
+  std::string task;               ///< family name, for reports per task
+  std::string metadata;           ///< everything else of the data line, as a JSON object; empty where there is nothing
+  std::vector<float> features;    ///< observation for policies that read numbers instead of text
+  std::vector<Message> messages;  ///< the conversation so far, the last from the user; empty: `text` is the prompt
+  std::int64_t row = 0;           ///< place in the data set, from 0 and below 2^32; keys the random streams
 };
 
 }  // namespace maestro

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,6 +83,17 @@ ClassifierWeights<T> load_classifier(const std::string& folder) {
       [&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
   detail::read_tensor<T>(files, detail::score_name, score_shape, result.score);
   return result;
+}
+
+/// The padding token that a classifier's config.json names (pad_token_id), or -1: transformers reads the score at the
+/// last token that is not it. For RewardModelOptions::pad_token.
+/// @throws IoError, BadFile naming the field.
+inline std::int32_t classifier_pad_token(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  const Json json = parse_json(read_file(path, std::size_t{1} << 24), path);
+  const JsonFields fields(json, path);
+  if (!fields.has("pad_token_id") || fields.at("pad_token_id") == Json(-1)) return -1;
+  return static_cast<std::int32_t>(fields.count("pad_token_id", 0x7fffffffu));
 }
 
 /// Writes a folder that transformers' AutoTokenizer and AutoModelForSequenceClassification read; it appears at once and

@@ -3,10 +3,12 @@
 /// @file
 /// Prompt files: one JSON object per line.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "maestro/core/error.hpp"
@@ -18,8 +20,28 @@ namespace maestro {
 
 /// What a line that is not a prompt does.
 enum class OnBadLine : std::uint8_t {
-  stop,  ///< throws BadFile naming file and line
+  stop,  ///< throws BadFile or Unsupported naming file and line
   skip,  ///< is left out and counted
+};
+
+/// What an assistant's message at the end of a conversation does.
+enum class LastAnswer : std::uint8_t {
+  refuse,     ///< makes the line a bad one
+  reference,  ///< becomes the reference, and leaves the conversation
+};
+
+/// The keys under which a line holds its parts. No two may be the same, none empty.
+struct PromptColumns {
+  std::string prompt = "prompt";        ///< a text, or a list of messages
+  std::string messages = "messages";    ///< a list of messages
+  std::string reference = "reference";  ///< a text
+  std::string task = "task";            ///< a text
+};
+
+struct PromptFileOptions {
+  OnBadLine on_bad_line = OnBadLine::stop;
+  LastAnswer last_answer = LastAnswer::refuse;
+  PromptColumns columns{};
 };
 
 struct PromptFile {
@@ -30,28 +52,108 @@ struct PromptFile {
 
 namespace detail {
 
-inline Prompt parse_prompt(std::string_view line, const std::string& place) {
+/// One message of a conversation. Keys that no chat template here reads are left out, those that one would are refused.
+inline Message parse_message(const JsonFields& fields) {
+  for (const char* key : {"tool_calls", "tool_call_id", "function_call", "reasoning_content", "thinking", "images"}) {
+    if (fields.has(key) && !fields.at(key).empty()) fields.unsupported(key, "which is not implemented; remove it");
+  }
+  Message message{fields.text("role"), {}};
+  if (message.role != "system" && message.role != "user" && message.role != "assistant") {
+    fields.unsupported("role", "but only system, user and assistant are implemented");
+  }
+  if (fields.has("content") && fields.at("content").is_array()) {
+    fields.unsupported("content", "a list of parts, which is not implemented; give one text");
+  }
+  message.content = fields.text("content");
+  return message;
+}
+
+/// Reads the conversation in field `key`; its last message is then the user's, and the prompt's text.
+inline void parse_conversation(const JsonFields& fields, const std::string& key, const PromptFileOptions& options,
+                               Prompt& prompt) {
+  const Json& list = fields.at(key);
+  if (!list.is_array() || list.empty()) fields.fail(key, "a list of messages that is not empty");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    prompt.messages.push_back(parse_message(JsonFields(list[i], fields.file(), key + "[" + std::to_string(i) + "].")));
+  }
+  const std::string place = fields.file() + ": field '" + key + "'";
+  if (prompt.messages.back().role == "assistant" && options.last_answer == LastAnswer::reference) {
+    if (!prompt.reference.empty()) {
+      throw BadFile(place + " ends with an answer, and there is a '" + options.columns.reference +
+                    "' too; keep one of them");
+    }
+    prompt.reference = std::move(prompt.messages.back().content);
+    prompt.messages.pop_back();
+  }
+  if (prompt.messages.empty() || prompt.messages.back().role != "user") {
+    throw BadFile(place + " must end with a message of the user" +
+                  (!prompt.messages.empty() && prompt.messages.back().role == "assistant"
+                       ? "; an answer at its end can be taken as the reference (LastAnswer::reference)"
+                       : ""));
+  }
+  prompt.text = prompt.messages.back().content;
+  if (prompt.text.empty()) throw BadFile(place + ": the last message is empty");
+  for (const char* other : {"tools", "images", "image", "chat_template_kwargs"}) {
+    if (fields.has(other) && !fields.at(other).empty()) {
+      fields.unsupported(other, "which is not implemented for conversations; remove it");
+    }
+  }
+}
+
+inline Prompt parse_prompt(std::string_view line, const std::string& place, const PromptFileOptions& options) {
+  const PromptColumns& columns = options.columns;
   Json json = parse_json(line, place);
   const JsonFields fields(json, place);
   Prompt prompt;
-  prompt.text = fields.text("prompt");
-  if (prompt.text.empty()) throw BadFile(place + ": field 'prompt' is empty");
-  prompt.reference = fields.text_or("reference", "");
-  prompt.task = fields.text_or("task", "");
-  for (const char* known : {"prompt", "reference", "task"}) json.erase(known);
+  prompt.reference = fields.text_or(columns.reference, "");
+  prompt.task = fields.text_or(columns.task, "");
+  const bool has_prompt = fields.has(columns.prompt);
+  if (has_prompt && fields.has(columns.messages)) {
+    throw BadFile(place + ": fields '" + columns.prompt + "' and '" + columns.messages + "' are both there; keep one");
+  }
+  if (!has_prompt && fields.has(columns.messages)) {
+    parse_conversation(fields, columns.messages, options, prompt);
+  } else if (!has_prompt) {
+    throw BadFile(place + ": field '" + columns.prompt + "' is missing (or '" + columns.messages + "')");
+  } else if (fields.at(columns.prompt).is_array()) {
+    parse_conversation(fields, columns.prompt, options, prompt);
+  } else {
+    if (fields.at(columns.prompt).is_object()) fields.fail(columns.prompt, "a string or a list of messages");
+    prompt.text = fields.text(columns.prompt);
+    if (prompt.text.empty()) throw BadFile(place + ": field '" + columns.prompt + "' is empty");
+  }
+  for (const std::string* known : {&columns.prompt, &columns.messages, &columns.reference, &columns.task}) {
+    json.erase(*known);
+  }
   if (!json.empty()) prompt.metadata = dump_json(json);
   return prompt;
 }
 
+inline void check_columns(const PromptColumns& c) {
+  const std::array<const std::string*, 4> names{&c.prompt, &c.messages, &c.reference, &c.task};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    require(!names[i]->empty(), "prompt columns: a column needs a name");
+    for (std::size_t j = 0; j < i; ++j) {
+      if (*names[i] == *names[j]) throw BadArgument("prompt columns: two columns have the name '" + *names[i] + "'");
+    }
+  }
+}
+
 }  // namespace detail
 
-/// Reads prompts from the text of a file; `name` is named in messages. Keys of a line: `prompt` (string, required, not
-/// empty), `reference` and `task` (strings); all others are kept in Prompt::metadata as one JSON object. A byte order
-/// mark at the start, CRLF line ends and blank lines are accepted. Rows count the prompts kept, from 0.
-/// @throws BadFile naming file and line, or when no prompt is left.
-inline PromptFile parse_prompts(std::string_view text, const std::string& name,
-                                OnBadLine on_bad_line = OnBadLine::stop) {
+/// Reads prompts from the text of a file; `name` is named in messages. A line holds either a text (`prompt`, a string
+/// that is not empty) or a conversation (`messages`, or a list under `prompt`): objects with `role` (system, user,
+/// assistant) and `content`, the last the user's, whose content becomes Prompt::text. `reference` and `task` are
+/// strings; options may name other columns. All other keys are kept in Prompt::metadata as one JSON object. A byte
+/// order mark at the start, CRLF line ends and blank lines are accepted. Rows count the prompts kept, from 0.
+/// @throws BadFile naming file and line, or when no prompt is left; Unsupported naming file, line and what is not
+/// implemented (tools, other roles, contents of several parts); BadArgument for columns of one name.
+inline PromptFile parse_prompts(std::string_view text, const std::string& name, const PromptFileOptions& options) {
+  detail::check_columns(options.columns);
   PromptFile file;
+  const auto skip = [&](const Error& error) {
+    if (file.skipped++ == 0) file.first_skipped = error.what();
+  };
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');
@@ -60,11 +162,14 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name,
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
     try {
-      file.prompts.push_back(detail::parse_prompt(line, name + ":" + std::to_string(number)));
+      file.prompts.push_back(detail::parse_prompt(line, name + ":" + std::to_string(number), options));
       file.prompts.back().row = static_cast<std::int64_t>(file.prompts.size() - 1);
     } catch (const BadFile& error) {
-      if (on_bad_line == OnBadLine::stop) throw;
-      if (file.skipped++ == 0) file.first_skipped = error.what();
+      if (options.on_bad_line == OnBadLine::stop) throw;
+      skip(error);
+    } catch (const Unsupported& error) {
+      if (options.on_bad_line == OnBadLine::stop) throw;
+      skip(error);
     }
   }
   if (file.prompts.empty()) {
@@ -76,11 +181,18 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name,
   if (file.prompts.size() > 0xffffffffu) throw BadFile(name + ": holds more than 2^32 prompts");
   return file;
 }
+inline PromptFile parse_prompts(std::string_view text, const std::string& name,
+                                OnBadLine on_bad_line = OnBadLine::stop) {
+  return parse_prompts(text, name, PromptFileOptions{.on_bad_line = on_bad_line});
+}
 
 /// Reads a prompt file.
-/// @throws IoError when it cannot be read, BadFile naming file and line.
+/// @throws IoError when it cannot be read, otherwise as parse_prompts.
+inline PromptFile load_prompts(const std::string& path, const PromptFileOptions& options) {
+  return parse_prompts(read_file(path), path, options);
+}
 inline PromptFile load_prompts(const std::string& path, OnBadLine on_bad_line = OnBadLine::stop) {
-  return parse_prompts(read_file(path), path, on_bad_line);
+  return load_prompts(path, PromptFileOptions{.on_bad_line = on_bad_line});
 }
 
 }  // namespace maestro

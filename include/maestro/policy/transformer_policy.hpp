@@ -23,6 +23,8 @@
 #include "maestro/policy/generation.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/sampler.hpp"
+#include "maestro/text/chat_encode.hpp"
+#include "maestro/text/chat_format.hpp"
 #include "maestro/text/tokenizer.hpp"
 
 namespace maestro {
@@ -44,6 +46,7 @@ struct TransformerPolicyOptions {
   Activations activations = Activations::keep;
   LmHeadOptions head{};
   GenerationOptions generation{};
+  ChatFormat chat{};  ///< how conversations are written; none: prompts are texts
 };
 
 namespace detail {
@@ -74,10 +77,10 @@ class OwnWorkspace {
 
 /// Policy over text: weights, tokenizer, and the passes over packed batches with a shared prompt prefix.
 ///
-/// A response ends with tokenizer.end_token(), one of the configuration's end_tokens or of Sampling::stop_tokens, or at
-/// the length limit. Hidden state (d): of the response's last token, after the final norm.
-/// Copies share nothing; a copy has the weights, but neither gradients nor workspaces. Gradients exist from the first
-/// zero_gradients or backward on; before that, `visit` shows parameters without gradients.
+/// A response ends with tokenizer.end_token(), one of the configuration's end_tokens or of Sampling::stop_tokens, the
+/// token that ends a turn of the chat format, or at the length limit. Hidden state (d): of the response's last token,
+/// after the final norm. Copies share nothing; a copy has the weights, but neither gradients nor workspaces. Gradients
+/// exist from the first zero_gradients or backward on; before that, `visit` shows parameters without gradients.
 /// Deterministic for the same threads and backend.
 /// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights
 template <class T, class Backend, Tokenizer Tok, class Weights = ModelWeights<T>>
@@ -86,7 +89,8 @@ class TransformerPolicy {
   using scalar_type = T;
   using weights_type = Weights;
 
-  /// @throws BadArgument when the tokenizer knows more tokens than the model, or its end token is not among them.
+  /// @throws BadArgument when the tokenizer knows more tokens than the model, its end token is not among them, or it
+  /// lacks a special token of the chat format.
   TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {})
       : weights_(std::move(weights)),
         tokenizer_(std::move(tokenizer)),
@@ -106,6 +110,7 @@ class TransformerPolicy {
     if (options.prompt_start == PromptStart::begin_token && config().begin_token < 0) {
       throw BadArgument("transformer policy: PromptStart::begin_token needs a model with a begin_token");
     }
+    check_chat_format(tokenizer_, options_.chat);
   }
 
   const ModelConfig& config() const { return weights_.config(); }
@@ -123,12 +128,33 @@ class TransformerPolicy {
     return tokens;
   }
 
+  /// The tokens of a prompt: with a chat format its messages (or its text as the only message of a user) and the
+  /// beginning of the answer, otherwise its text. A begin token that the chat format writes itself is not doubled.
+  /// @throws BadArgument for a conversation that needs a chat format, Unsupported naming a role.
+  std::vector<std::int32_t> encode_prompt(const Prompt& prompt) const {
+    if (options_.chat.kind == ChatKind::none) {
+      if (prompt.messages.size() < 2) return encode_prompt(prompt.text);
+      throw BadArgument("transformer policy: the prompt of data row " + std::to_string(prompt.row) + " has " +
+                        std::to_string(prompt.messages.size()) +
+                        " messages, which need a chat format; choose one in TransformerPolicyOptions::chat");
+    }
+    std::vector<std::int32_t> tokens;
+    if constexpr (ChatTokenizer<Tok>) {
+      tokens = encode_chat(tokenizer_, options_.chat, conversation_of(prompt), GenerationPrompt::add);
+    }
+    const std::int32_t begin = config().begin_token;
+    if (options_.prompt_start == PromptStart::begin_token && (tokens.empty() || tokens.front() != begin)) {
+      tokens.insert(tokens.begin(), begin);
+    }
+    return tokens;
+  }
+
   /// What generate would refuse of these prompts, before a run begins.
   /// @throws BadArgument as generate.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     check(sampling);
     for (const Prompt& prompt : prompts) {
-      check_length(prompt, encode_prompt(prompt.text).size(), sampling.max_completion_length);
+      check_length(prompt, encode_prompt(prompt).size(), sampling.max_completion_length);
     }
   }
 
@@ -141,13 +167,16 @@ class TransformerPolicy {
     rollouts.groups = Groups::even(prompts.size(), sampling.num_generations);
     rollouts.temperature = sampling.temperature;
     for (const Prompt& prompt : prompts) {
-      const std::vector<std::int32_t> tokens = encode_prompt(prompt.text);
+      const std::vector<std::int32_t> tokens = encode_prompt(prompt);
       check_length(prompt, tokens.size(), sampling.max_completion_length);
       rollouts.prompt_tokens.push_row(tokens);
     }
     std::vector<std::int32_t> stops = sampling.stop_tokens;
     stops.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
     stops.insert(stops.end(), config().end_tokens.begin(), config().end_tokens.end());
+    if constexpr (ChatTokenizer<Tok>) {
+      if (options_.chat.kind != ChatKind::none) stops.push_back(tokenizer_.special(turn_end(options_.chat.kind)));
+    }
     training_->generator.run(weights_, sampling, key, stops, rollouts);
     for (std::size_t i = 0; i < rollouts.size(); ++i) rollouts.texts.push_back(text_of(rollouts, i));
     return rollouts;

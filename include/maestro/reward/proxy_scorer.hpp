@@ -77,10 +77,10 @@ class ProxyScorer {
     const std::string place = "ProxyScorer: data row " + std::to_string(prompt.row);
     if (scored == 0) throw BadArgument(place + ": the reference has no tokens");
     if constexpr (requires(const P& p) {
-                    { p.encode_prompt(prompt.text).size() } -> std::convertible_to<std::size_t>;
+                    { prompt_size(p, prompt) } -> std::convertible_to<std::size_t>;
                     { p.config().max_positions } -> std::convertible_to<std::size_t>;
                   }) {
-      const std::size_t asked = proxy_.policy().encode_prompt(prompt.text).size();
+      const std::size_t asked = prompt_size(proxy_.policy(), prompt);
       const std::size_t limit = proxy_.policy().config().max_positions;
       if (asked > limit || scored > limit - asked || prefix_tokens > limit - asked - scored) {
         throw BadArgument(place + ": the prompt has " + std::to_string(asked) + " tokens, the reference " +
@@ -109,6 +109,18 @@ class ProxyScorer {
   const P& proxy() const { return proxy_.policy(); }
 
  private:
+  /// Tokens of a prompt as the policy encodes it, from the whole prompt where it reads that, else from its text.
+  template <class Q>
+  static std::size_t prompt_size(const Q& policy, const Prompt& prompt) requires requires {
+    policy.encode_prompt(prompt).size();
+  }
+  { return policy.encode_prompt(prompt).size(); }
+  template <class Q>
+  static std::size_t prompt_size(const Q& policy, const Prompt& prompt) requires(
+      !requires { policy.encode_prompt(prompt).size(); } && requires { policy.encode_prompt(prompt.text).size(); }) {
+    return policy.encode_prompt(prompt.text).size();
+  }
+
   /// One response per query, under the prompts that have any; `scored` gets the tokens of each continuation.
   Rollouts pack(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
                 std::span<std::size_t> scored) const {

@@ -24,6 +24,9 @@
 #include "maestro/model/weights.hpp"
 #include "maestro/optimizer/parameter.hpp"
 #include "maestro/policy/sampling.hpp"
+#include "maestro/text/chat_encode.hpp"
+#include "maestro/text/chat_format.hpp"
+#include "maestro/text/chat_render.hpp"
 #include "maestro/text/tokenizer.hpp"
 
 namespace maestro {
@@ -33,18 +36,26 @@ struct RewardModelBatch {
   Ragged<std::int32_t> prompts;
   Ragged<std::int32_t> responses;  ///< those of prompt 0, then those of prompt 1, ...
   std::vector<std::size_t> sizes;  ///< responses per prompt
+  std::vector<Message> messages;   ///< with a chat format, the conversation of the last prompt
 };
 
 struct RewardModelOptions {
   std::size_t micro_batch_tokens = 16384;  ///< of one forward pass of `score`; at least one group; at least 1
+  /// How conversations are written for this model, which need not be the policy's format; none: plain texts.
+  ChatFormat chat{};
+  /// With a chat format, the score is read at the last token that is not this one (pad_token_id); -1: at the last.
+  std::int32_t pad_token = -1;
 };
 
 /// score = w . h, h the final hidden state (after the last norm) of the last token of prompt + response. A
 /// PreferenceScorer. The prompt of a group runs once for all its responses.
 ///
-/// Text is encoded by the model's own tokenizer: the begin token where the configuration has one, the prompt, the
-/// response, and the end token unless the response was cut. Parameters carry the names of a Hugging Face
-/// ...ForSequenceClassification checkpoint with one label: `model.*` and `score.weight` (1 x d).
+/// Text is encoded by the model's own tokenizer. Without a chat format: the begin token where the configuration has
+/// one, Prompt::text, the response, and the end token unless the response was cut. With one: the conversation of the
+/// prompt (its messages, or its text as the only message of a user) and the response as the assistant's message, as the
+/// format writes and ends it, whether the response was cut or not; special tokens, the begin token among them, are the
+/// format's. Parameters carry the names of a Hugging Face ...ForSequenceClassification checkpoint with one label:
+/// `model.*` and `score.weight` (1 x d).
 /// Deterministic for a given thread count and backend. Calls on one object must not overlap (they share buffers).
 template <class T, class Backend, Tokenizer Tok>
 class RewardModel {
@@ -55,12 +66,15 @@ class RewardModel {
   /// @throws BadArgument when the configuration is not valid or smaller than the tokenizer's vocabulary.
   RewardModel(ModelConfig config, Tok tokenizer, RewardModelOptions options = {})
       : RewardModel(ModelWeights<T>(without_head(config)), AlignedVector<T>(config.hidden), std::move(tokenizer),
-                    options) {}
+                    std::move(options)) {}
   /// @param score  (d) the head.
-  /// @throws BadArgument when the head does not fit, the backbone has an LM head of its own, or its vocabulary is
-  /// smaller than the tokenizer's.
+  /// @throws BadArgument when the head does not fit, the backbone has an LM head of its own, its vocabulary is smaller
+  /// than the tokenizer's, or the tokenizer lacks a special token of the chat format.
   RewardModel(ModelWeights<T> backbone, AlignedVector<T> score, Tok tokenizer, RewardModelOptions options = {})
-      : tokenizer_(std::move(tokenizer)), options_(options), weights_(std::move(backbone)), score_(std::move(score)) {
+      : tokenizer_(std::move(tokenizer)),
+        options_(std::move(options)),
+        weights_(std::move(backbone)),
+        score_(std::move(score)) {
     require(options_.micro_batch_tokens > 0, "RewardModel: micro_batch_tokens must be at least 1");
     require(score_.size() == config().hidden, "RewardModel: the head needs one value per hidden unit");
     require(config().head == HeadWeights::tied, "RewardModel: a backbone with an LM head of its own has no use here");
@@ -68,6 +82,7 @@ class RewardModel {
       throw BadArgument("RewardModel: the tokenizer has " + std::to_string(tokenizer_.vocabulary_size()) +
                         " tokens, the model's vocabulary only " + std::to_string(config().vocabulary));
     }
+    check_chat_format(tokenizer_, options_.chat);
   }
 
   /// Random weights: those of ModelWeights::initialise, and a head of deviation 1/sqrt(d).
@@ -92,7 +107,7 @@ class RewardModel {
     if (out.size() != rollouts.size()) throw BadArgument("RewardModel: out needs one value per response");
     RewardModelBatch batch;
     for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
-      push_prompt(batch, rollouts.prompts[g].text);
+      push_prompt(batch, rollouts.prompts[g]);
       for (std::size_t i = rollouts.groups.begin(g); i < rollouts.groups.end(g); ++i) {
         push_response(batch, rollouts.texts[i], rollouts.finish[i]);
       }
@@ -111,8 +126,13 @@ class RewardModel {
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     const std::size_t limit = config().max_positions;
     for (const Prompt& prompt : prompts) {
-      const std::size_t begin = config().begin_token >= 0 ? 1 : 0;
-      const std::size_t tokens = begin + tokenizer_.encode(prompt.text).size();
+      RewardModelBatch batch;
+      push_prompt(batch, prompt);
+      std::size_t tokens = batch.prompts.length(0);
+      if (chats()) {  // what the format writes around the answer
+        push_response(batch, "");
+        tokens += batch.responses.length(0);
+      }
       if (tokens <= limit && sampling.max_completion_length <= limit - tokens) continue;
       throw BadArgument("RewardModel: the prompt of data row " + std::to_string(prompt.row) + " has " +
                         std::to_string(tokens) + " tokens and the longest response " +
@@ -121,8 +141,30 @@ class RewardModel {
     }
   }
 
-  /// Adds a prompt without responses to a batch.
+  /// Adds a prompt without responses to a batch. With a chat format its tokens are those of the conversation up to the
+  /// last special token before the answer, so that they and a response's are those of the whole conversation.
+  /// @throws Unsupported naming a role that the chat format does not have.
+  void push_prompt(RewardModelBatch& batch, const Prompt& prompt) const {
+    if (!chats()) {
+      push_prompt(batch, std::string_view(prompt.text));
+      return;
+    }
+    if constexpr (ChatTokenizer<Tok>) {
+      batch.messages = conversation_of(prompt);
+      batch.messages.push_back({"assistant", {}});
+      const Chat chat = chat_pieces(options_.chat, batch.messages, GenerationPrompt::omit);
+      batch.prompts.push_row(encode_pieces(tokenizer_, std::span(chat.pieces).first(chat.last_content)));
+      batch.sizes.push_back(0);
+    }
+  }
+  /// As above, for a prompt that is a text.
   void push_prompt(RewardModelBatch& batch, std::string_view text) const {
+    if (chats()) {
+      Prompt prompt;
+      prompt.text = text;
+      push_prompt(batch, prompt);
+      return;
+    }
     std::vector<std::int32_t> tokens = tokenizer_.encode(text);
     if (config().begin_token >= 0) tokens.insert(tokens.begin(), config().begin_token);
     batch.prompts.push_row(tokens);
@@ -131,9 +173,13 @@ class RewardModel {
   /// Adds a response to the last prompt of a batch.
   void push_response(RewardModelBatch& batch, std::string_view text, Finish finish = Finish::stop) const {
     require(!batch.sizes.empty(), "RewardModel: a response needs a prompt before it");
-    std::vector<std::int32_t> tokens = tokenizer_.encode(text);
-    if (finish == Finish::stop) tokens.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
-    batch.responses.push_row(tokens);
+    if (chats()) {
+      batch.responses.push_row(encode_answer(batch, text));
+    } else {
+      std::vector<std::int32_t> tokens = tokenizer_.encode(text);
+      if (finish == Finish::stop) tokens.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
+      batch.responses.push_row(tokens);
+    }
     ++batch.sizes.back();
   }
 
@@ -203,6 +249,19 @@ class RewardModel {
   static ModelConfig without_head(ModelConfig config) {
     config.head = HeadWeights::tied;
     return config;
+  }
+  bool chats() const { return options_.chat.kind != ChatKind::none; }
+  /// The tokens of the last prompt's conversation from where push_prompt stopped, ended where the score is read.
+  std::vector<std::int32_t> encode_answer(RewardModelBatch& batch, std::string_view text) const {
+    std::vector<std::int32_t> tokens;
+    if constexpr (ChatTokenizer<Tok>) {
+      require(!batch.messages.empty(), "RewardModel: a response needs a prompt that push_prompt added");
+      batch.messages.back().content = text;
+      const Chat chat = chat_pieces(options_.chat, batch.messages, GenerationPrompt::omit);
+      tokens = encode_pieces(tokenizer_, std::span(chat.pieces).subspan(chat.last_content));
+      while (!tokens.empty() && tokens.back() == options_.pad_token) tokens.pop_back();
+    }
+    return tokens;
   }
   static std::size_t rows_of(const Groups& groups, std::size_t first, std::size_t last) {
     return groups.offsets()[last] - groups.offsets()[first];

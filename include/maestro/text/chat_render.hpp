@@ -1,0 +1,208 @@
+#pragma once
+
+/// @file
+/// A conversation as the pieces of a chat format: special tokens, and the texts between them.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/data/prompt.hpp"
+#include "maestro/text/chat_format.hpp"
+#include "maestro/text/utf8.hpp"
+#include "maestro/text/white_space.hpp"
+
+namespace maestro {
+
+/// Whether the beginning of the assistant's next turn is written after the messages, for a model to continue.
+enum class GenerationPrompt : std::uint8_t { omit, add };
+
+/// One special token, by its name, or one text; texts never stand side by side.
+struct ChatPiece {
+  enum class Kind : std::uint8_t { special, text };
+  Kind kind = Kind::text;
+  std::string text;
+
+  friend bool operator==(const ChatPiece&, const ChatPiece&) = default;
+};
+
+/// A rendered conversation.
+struct Chat {
+  std::vector<ChatPiece> pieces;
+  /// Place in `pieces` of the text that holds the last message's content. All pieces before it depend on the earlier
+  /// messages and on the roles only, never on that content, where the last message is the assistant's.
+  std::size_t last_content = 0;
+};
+
+namespace detail {
+
+/// Collects pieces; texts that follow each other become one.
+class ChatWriter {
+ public:
+  void special(std::string_view name) { chat_.pieces.push_back({ChatPiece::Kind::special, std::string(name)}); }
+  void text(std::string_view text) {
+    if (chat_.pieces.empty() || chat_.pieces.back().kind == ChatPiece::Kind::special) {
+      chat_.pieces.push_back({ChatPiece::Kind::text, {}});
+    }
+    chat_.pieces.back().text += text;
+  }
+  /// What was written last holds the content of the last message so far.
+  void mark_content() { chat_.last_content = chat_.pieces.size() - 1; }
+  Chat take() { return std::move(chat_); }
+
+ private:
+  Chat chat_;
+};
+
+inline void check_roles(std::span<const Message> messages) {
+  require(!messages.empty(), "chat format: a conversation needs at least one message");
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const std::string& role = messages[i].role;
+    if (role == "system" || role == "user" || role == "assistant") continue;
+    throw Unsupported("chat format: message " + std::to_string(i + 1) + " has the role '" + replace_invalid_utf8(role) +
+                      "'; only system, user and assistant are implemented (no tools)");
+  }
+}
+
+/// A qwen3 answer taken apart, as the original template does.
+struct ThinkingParts {
+  std::string_view reasoning;
+  std::string_view answer;
+};
+
+inline ThinkingParts thinking_parts(std::string_view content) {
+  constexpr std::string_view open = "<think>";
+  constexpr std::string_view close = "</think>";
+  const std::size_t first = content.find(close);
+  if (first == std::string_view::npos) return {{}, content};
+  std::string_view reasoning = without_trailing(content.substr(0, first), '\n');
+  const std::size_t begin = reasoning.rfind(open);
+  if (begin != std::string_view::npos) reasoning.remove_prefix(begin + open.size());
+  return {without_leading(reasoning, '\n'), without_leading(content.substr(content.rfind(close) + close.size()), '\n')};
+}
+
+/// Place of the last message that asks something: a user's, unless it is the result of a tool; the last of all where
+/// there is none.
+inline std::size_t last_query(std::span<const Message> messages) {
+  for (std::size_t i = messages.size(); i-- > 0;) {
+    const std::string_view content = messages[i].content;
+    const bool tool = content.starts_with("<tool_response>") && content.ends_with("</tool_response>");
+    if (messages[i].role == "user" && !tool) return i;
+  }
+  return messages.size() - 1;
+}
+
+inline void write_chatml_turn(ChatWriter& out, const Message& message) {
+  out.special("<|im_start|>");
+  out.text(message.role);
+  out.text("\n");
+  out.text(message.content);
+  out.mark_content();
+  out.special("<|im_end|>");
+  out.text("\n");
+}
+
+/// An answer of qwen3: after the last question with its reasoning, before it without.
+inline void write_thinking_turn(ChatWriter& out, const Message& message, bool after_query, bool last) {
+  const ThinkingParts parts = thinking_parts(message.content);
+  out.special("<|im_start|>");
+  out.text("assistant\n");
+  if (after_query && (last || !parts.reasoning.empty())) {
+    out.text("<think>\n");
+    out.text(without_trailing(without_leading(parts.reasoning, '\n'), '\n'));
+    out.text("\n</think>\n\n");
+    out.text(without_leading(parts.answer, '\n'));
+  } else {
+    out.text(parts.answer);
+  }
+  out.mark_content();
+  out.special("<|im_end|>");
+  out.text("\n");
+}
+
+inline void write_chatml(ChatWriter& out, const ChatFormat& format, std::span<const Message> messages,
+                         GenerationPrompt generation) {
+  const bool thinks = format.kind == ChatKind::qwen3;
+  const std::size_t query = last_query(messages);
+  if (messages.front().role != "system" && !default_system(format).empty()) {
+    write_chatml_turn(out, {"system", std::string(default_system(format))});
+  }
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (thinks && messages[i].role == "assistant") {
+      write_thinking_turn(out, messages[i], i > query, i + 1 == messages.size());
+    } else {
+      write_chatml_turn(out, messages[i]);
+    }
+  }
+  if (generation == GenerationPrompt::omit) return;
+  out.special("<|im_start|>");
+  out.text("assistant\n");
+  if (format.thinking == Thinking::off) out.text("<think>\n\n</think>\n\n");
+}
+
+inline void write_llama_header(ChatWriter& out, std::string_view role) {
+  out.special("<|start_header_id|>");
+  out.text(role);
+  out.special("<|end_header_id|>");
+  out.text("\n\n");
+}
+
+inline void write_llama(ChatWriter& out, const ChatFormat& format, std::span<const Message> messages,
+                        GenerationPrompt generation) {
+  out.special("<|begin_of_text|>");
+  const bool dated = format.kind == ChatKind::llama3_1;
+  std::string_view system = default_system(format);
+  const bool own_system = messages.front().role == "system";
+  if (own_system) system = without_white_space(messages.front().content);
+  if (dated || own_system || !system.empty()) {
+    write_llama_header(out, "system");
+    if (dated) out.text("Cutting Knowledge Date: December 2023\nToday Date: " + format.date + "\n\n");
+    out.text(system);
+    out.mark_content();
+    out.special("<|eot_id|>");
+  }
+  for (const Message& message : messages.subspan(own_system ? 1 : 0)) {
+    write_llama_header(out, message.role);
+    out.text(without_white_space(message.content));
+    out.mark_content();
+    out.special("<|eot_id|>");
+  }
+  if (generation == GenerationPrompt::add) write_llama_header(out, "assistant");
+}
+
+}  // namespace detail
+
+/// Renders a conversation in a chat format, as the original's template does without tools.
+/// @throws BadArgument for ChatKind::none, no messages, or an option that the format does not have; Unsupported naming
+/// another role than system, user and assistant.
+/// Source: the chat templates of Qwen2.5-Instruct, Qwen3, SmolLM2-Instruct and Llama 3 / 3.1 / 3.2 Instruct.
+inline Chat chat_pieces(const ChatFormat& format, std::span<const Message> messages, GenerationPrompt generation) {
+  require(format.kind != ChatKind::none, "chat format: a conversation needs a chat format other than none");
+  require(format.thinking == Thinking::on || format.kind == ChatKind::qwen3,
+          "chat format: thinking can only be switched off for qwen3");
+  detail::check_roles(messages);
+  detail::ChatWriter out;
+  if (format.kind == ChatKind::llama3 || format.kind == ChatKind::llama3_1) {
+    detail::write_llama(out, format, messages, generation);
+  } else {
+    detail::write_chatml(out, format, messages, generation);
+  }
+  return out.take();
+}
+
+/// The conversation as one text, special tokens by their names: for people and tests. Models read encode_chat, which
+/// tells a special token from text that spells one.
+/// @throws as chat_pieces.
+inline std::string render_chat(const ChatFormat& format, std::span<const Message> messages,
+                               GenerationPrompt generation) {
+  std::string text;
+  for (const ChatPiece& piece : chat_pieces(format, messages, generation).pieces) text += piece.text;
+  return text;
+}
+
+}  // namespace maestro
