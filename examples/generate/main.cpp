@@ -5,9 +5,8 @@
 #include <iterator>
 #include <string>
 
-#include "common/types.hpp"
+#include "common/text_model.hpp"
 #include "common/wait_policy.hpp"
-#include "maestro/io/model_files.hpp"
 
 namespace {
 
@@ -21,15 +20,35 @@ std::string printable(const std::string& text) {
   return clean;
 }
 
+/// S: the type in which the weights are held.
+template <class S>
 int run(const cxxopts::ParseResult& given) {
+  using Policy = maestro::examples::AdapterPolicy<S>;
+  using Model = typename Policy::weights_type;
   const auto model = given["model"].as<std::string>();
-  maestro::examples::Policy policy(maestro::load_model<float>(model), maestro::load_tokenizer(model));
+  const auto adapter = given["adapter"].as<std::string>();
+  const auto base = maestro::load_frozen<float, S>(model);
+  const auto tokenizer = maestro::examples::load_text_tokenizer(model, base->config());
+  maestro::TransformerPolicyOptions options;
+  options.prompt_start = maestro::examples::prompt_start(tokenizer, base->config());
+  options.chat = maestro::examples::chat_format_of(model, given["chat-format"].as<std::string>());
+  const bool chats = options.chat.kind != maestro::ChatKind::none;
+  if (given.count("no-thinking") > 0) {
+    maestro::require(options.chat.kind == maestro::ChatKind::qwen3, "--no-thinking needs the chat format qwen3");
+    options.chat.thinking = maestro::Thinking::off;
+  }
+  Policy policy(adapter.empty() ? Model(base) : Model(base, maestro::load_adapters<float>(adapter, base->config())),
+                tokenizer, options);
   maestro::Prompt prompt;
   if (given.count("prompt") > 0) {
     prompt.text = given["prompt"].as<std::string>();
-    prompt.text.push_back('\n');
+    if (!chats) prompt.text.push_back('\n');
   } else {
     prompt.text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  if (given.count("system") > 0) {
+    maestro::require(chats, "--system needs a model with a chat format");
+    prompt.messages = {{"system", given["system"].as<std::string>()}, {"user", prompt.text}};
   }
   const maestro::Sampling sampling{
       .num_generations = given["num-generations"].as<std::size_t>(),
@@ -56,8 +75,15 @@ int main(int argc, char** argv) {
   options.set_width(110);
   auto add = options.add_options();
   add("model", "Folder of the model", cxxopts::value<std::string>()->default_value("examples/models/base"));
-  add("prompt", "The prompt, a newline is added; without it the prompt is read from standard input as it is",
+  add("adapter", "Folder of LoRA adapters for it, in PEFT's layout", cxxopts::value<std::string>()->default_value(""));
+  add("chat-format", "How the prompt is written: auto (the model's own template), " + maestro::chat_format_names(),
+      cxxopts::value<std::string>()->default_value("auto"));
+  add("prompt",
+      "The prompt; without a chat format a newline is added. Without this option it is read from standard input as it "
+      "is",
       cxxopts::value<std::string>());
+  add("system", "A system message before it", cxxopts::value<std::string>());
+  add("no-thinking", "Qwen3: an empty thought before the answer");
   add("num-generations", "Responses", cxxopts::value<std::size_t>()->default_value("1"));
   add("max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"));
   add("temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"));
@@ -77,7 +103,8 @@ int main(int argc, char** argv) {
     if (!given.unmatched().empty()) {
       throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
     }
-    return run(given);
+    const bool halves = maestro::stores_bf16(given["model"].as<std::string>());
+    return halves ? run<maestro::Bfloat16>(given) : run<float>(given);
   } catch (const std::exception& error) {
     std::cerr << "generate: " << error.what() << '\n';
     return 2;

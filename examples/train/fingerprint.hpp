@@ -3,12 +3,14 @@
 /// @file
 /// What makes two training runs the same run: the text that a checkpoint keeps.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "maestro/conductor/emphasis.hpp"
 #include "maestro/conductor/estimators.hpp"
@@ -27,13 +29,15 @@ inline std::string hash_text(std::uint64_t hash) {
   return text;
 }
 
-/// The content of a model folder, wherever it lies.
+/// The content of a model or adapter folder, wherever it lies.
 inline std::string model_content(const std::string& folder) {
   std::uint64_t hash = fnv1a_start;
-  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}) {
-    const std::string path = folder + "/" + name;
+  std::vector<std::string> names = maestro::detail::names_in(folder);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (!name.ends_with(".json") && !name.ends_with(".safetensors") && !name.ends_with(".jinja")) continue;
     hash = fnv1a(name, hash);
-    if (path_exists(path)) hash = hash_file(path, hash);
+    hash = hash_file(folder + "/" + name, hash);
   }
   return hash_text(hash);
 }
@@ -42,9 +46,14 @@ inline std::string model_content(const std::string& folder) {
 inline std::string prompts_content(std::span<const Prompt> prompts) {
   std::uint64_t hash = fnv1a_start;
   for (const Prompt& prompt : prompts) {
-    for (const std::string* field : {&prompt.text, &prompt.reference, &prompt.task, &prompt.metadata}) {
-      hash = fnv1a(std::to_string(field->size()) + ":", hash);
-      hash = fnv1a(*field, hash);
+    const auto add = [&](const std::string& field) {
+      hash = fnv1a(std::to_string(field.size()) + ":", hash);
+      hash = fnv1a(field, hash);
+    };
+    for (const std::string* field : {&prompt.text, &prompt.reference, &prompt.task, &prompt.metadata}) add(*field);
+    for (const Message& message : prompt.messages) {
+      add(message.role);
+      add(message.content);
     }
   }
   return hash_text(hash);
@@ -58,6 +67,16 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   json["content of --model"] = model_content(o.model);
   json["content of --reward-model"] = uses(o, "preference") ? model_content(o.reward_model) : "not used";
   json["content of the prompts"] = prompts_content(prompts);
+  const ModelOptions& m = o.model_options;
+  if (m.trains_adapters()) {
+    json["content of --adapter"] = m.adapter.empty() ? "not used" : model_content(m.adapter);
+    json["lora"] = {m.lora.rank, m.lora.alpha, static_cast<int>(m.lora.scaling)};
+    for (const LoraTarget target : m.lora.targets) {
+      json["lora_target_modules"].push_back(lora_target_names[static_cast<std::size_t>(target)]);
+    }
+    json["frozen_dtype"] = frozen_store_names[static_cast<std::size_t>(m.frozen)];
+  }
+  json["chat"] = {m.chat_format, m.reward_chat_format, static_cast<int>(m.thinking)};
   json["num_prompts"] = prompts.size();
   json["seed"] = t.seed;
   json["prompts_per_step"] = t.prompts_per_step;

@@ -29,7 +29,16 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   const TrainerSettings& t = o.trainer;
   index_of_name("--conductor", o.conductor, conductor_names);
 
-  refuse(o.prompts.empty(), {"on-bad-line"}, "without --prompts");
+  refuse(o.prompts.empty(),
+         {"on-bad-line", "prompt-column", "messages-column", "reference-column", "task-column", "last-answer"},
+         "without --prompts");
+  const ModelOptions& m = o.model_options;
+  refuse(!m.trains_adapters(), {"frozen-dtype", "merge-adapters"}, "without --lora-rank or --adapter");
+  refuse(m.lora_rank == 0 || !m.adapter.empty(), {"lora-alpha", "lora-target-modules", "lora-scaling"},
+         m.adapter.empty() ? "without --lora-rank" : "with --adapter, whose own counts");
+  refuse(!m.adapter.empty() && m.lora_rank > 0, {"lora-rank"}, "with --adapter, whose own counts");
+  refuse(m.trains_adapters() && m.merge == MergeAdapters::no, {"save-dtype"}, "with --merge-adapters no");
+  refuse(!uses(o, "preference"), {"reward-chat-format"}, "unless --rewards has preference");
   refuse(!o.prompts.empty(), {"tasks", "num-prompts"}, "with --prompts, whose prompts are all taken");
 
   const bool on_policy = t.num_iterations * t.num_minibatches == 1;

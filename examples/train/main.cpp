@@ -17,9 +17,10 @@
 #include "common/stop_signal.hpp"
 #include "common/wait_policy.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/scalarization/any_scalarization.hpp"
 #include "train/idle_options.hpp"
 #include "train/options.hpp"
-#include "train/run.hpp"
+#include "train/train.hpp"
 
 namespace {
 
@@ -34,7 +35,6 @@ Enum choose(const char* option, const std::string& name, const std::array<std::s
 constexpr std::array<std::string_view, 2> floor_names{"mix", "clamp_renormalise"};
 constexpr std::array<std::string_view, 2> scaling_names{"none", "unit_rms"};
 constexpr std::array<std::string_view, 2> baseline_names{"none", "centred"};
-constexpr std::array<std::string_view, 2> bad_line_names{"stop", "skip"};
 constexpr std::array<std::string_view, 2> resume_names{"auto", "never"};
 constexpr std::array<std::string_view, 2> timing_names{"record", "omit"};
 
@@ -59,13 +59,14 @@ void add_options(cxxopts::Options& options) {
     options.add_option(group, {name, help, value});
   };
   group = "Model and data";
-  add("model", "Folder with config.json, model.safetensors, tokenizer.json", text(d.model));
+  add("model", "Folder with config.json, weights in safetensors, tokenizer.json", text(d.model));
   add("reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model));
   add("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""));
-  add("on-bad-line", "What a bad line of --prompts does: stop, skip", text("stop"));
   add("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"));
   add("num-prompts", "Prompts drawn from the families of --tasks, in turn", whole(d.num_prompts));
   add("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
+  group = "Checkpoints, adapters and conversations";
+  maestro::examples::add_model_options(add);
   group = "Sampling";
   add("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations));
   add("max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length));
@@ -146,7 +147,7 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   o.model = text("model");
   o.reward_model = text("reward-model");
   o.prompts = text("prompts");
-  o.on_bad_line = choose<maestro::OnBadLine>("--on-bad-line", text("on-bad-line"), bad_line_names);
+  o.model_options = maestro::examples::read_model_options(given);
   o.tasks = given["tasks"].as<std::vector<std::string>>();
   o.num_prompts = count("num-prompts");
   o.output = text("output");
@@ -238,7 +239,8 @@ int main(int argc, char** argv) {
     maestro::examples::catch_stop_signals();
     const TrainOptions read = read_options(given);
     maestro::examples::refuse_idle_options(read, [&](const char* name) { return given.count(name) > 0; });
-    return maestro::examples::train(read, isatty(STDOUT_FILENO) != 0);
+    return maestro::examples::train(
+        read, isatty(STDOUT_FILENO) != 0 ? maestro::examples::Output::terminal : maestro::examples::Output::file);
   } catch (const std::exception& error) {
     std::cerr << "train: " << error.what() << '\n';
     return 2;

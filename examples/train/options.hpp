@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "maestro/conductor/learned_options.hpp"
-#include "maestro/io/prompts.hpp"
 #include "maestro/trainer/metrics_log.hpp"
 #include "maestro/trainer/settings.hpp"
+#include "train/model_options.hpp"
 
 namespace maestro::examples {
 
@@ -38,7 +38,7 @@ struct TrainOptions {
   std::string model = "examples/models/base";
   std::string reward_model = "examples/models/reward";  ///< empty: none
   std::string prompts;                                  ///< JSONL file; empty: the built-in task families
-  OnBadLine on_bad_line = OnBadLine::stop;
+  ModelOptions model_options{};
   std::vector<std::string> tasks{"arithmetic", "story", "emotion"};
   std::size_t num_prompts = 768;  ///< training prompts, of `tasks` in turn
   std::string output = "runs/train";

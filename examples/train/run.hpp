@@ -11,15 +11,14 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "common/reward_model_files.hpp"
 #include "common/stop_signal.hpp"
-#include "common/types.hpp"
+#include "common/text_model.hpp"
 #include "maestro/conductor/any.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/io/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/reward/active_rewards.hpp"
@@ -39,20 +38,22 @@
 #include "tasks/tasks.hpp"
 #include "train/fingerprint.hpp"
 #include "train/idle_options.hpp"
+#include "train/models.hpp"
 #include "train/options.hpp"
+#include "train/train.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {
 
-using PerplexityReward = Perplexity<ProxyScorer<Policy>>;
-using PreferenceReward = Preference<Preferences>;
+using PreferenceReward = Preference<TextPreferences>;
 /// The paper's five rewards, of which --rewards chooses.
-using PaperRewards = ActiveRewards<PerplexityReward, Format, Entropy, Length, PreferenceReward>;
+template <class P>
+using PaperRewards = ActiveRewards<Perplexity<ProxyScorer<P>>, Format, Entropy, Length, PreferenceReward>;
 
 /// The training prompts: those of a file, or of the built-in task families that --tasks names.
 inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
   if (!options.prompts.empty()) {
-    const PromptFile file = load_prompts(options.prompts, options.on_bad_line);
+    const PromptFile file = load_prompts(options.prompts, options.model_options.prompt_file);
     if (file.skipped > 0) {
       std::cerr << "train: left out " << file.skipped << " bad lines; the first: " << file.first_skipped << '\n';
     }
@@ -82,29 +83,35 @@ inline LengthOptions length_options(const TrainOptions& options) {
   return {.shape = LengthShape::soft_overlong, .max_length = limit, .cache = limit / 5};
 }
 
-inline PaperRewards make_rewards(const TrainOptions& options, const Policy& policy) {
-  const bool prefers = uses(options, "preference");
-  if (prefers && options.reward_model.empty()) {
-    throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
-  }
-  // A preference model that is never called still has to be there: K is the compiler's.
-  Preferences preference =
-      prefers ? load_reward_model(options.reward_model) : Preferences(policy.config(), policy.tokenizer());
-  return PaperRewards(RewardSet(PerplexityReward(ProxyScorer<Policy>(policy, {.sync_steps = options.proxy_sync_steps})),
-                                Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
-                                PreferenceReward(std::move(preference))),
-                      options.rewards);
+/// A reward that is never called still has to be there, with a model that takes no room: K is the compiler's.
+template <class P>
+PaperRewards<P> make_rewards(const TrainOptions& options, const P& policy) {
+  using PerplexityReward = Perplexity<ProxyScorer<P>>;
+  return PaperRewards<P>(RewardSet(PerplexityReward(ProxyScorer<P>(proxy_source(options, policy),
+                                                                   {.sync_steps = options.proxy_sync_steps})),
+                                   Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
+                                   PreferenceReward(load_preferences(options, policy.tokenizer()))),
+                         options.rewards);
 }
 
-inline void print_plan(const TrainOptions& o, const Policy& policy, std::size_t prompts) {
+/// Parameters that are trained.
+template <class P>
+std::size_t trained_parameters(P& policy) {
+  std::size_t count = 0;
+  policy.visit([&](const auto& parameter) { count += parameter.values.size(); });
+  return count;
+}
+
+template <class P>
+void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
   const ModelConfig& c = policy.config();
   const TrainerSettings& t = o.trainer;
   std::cout << "model      " << o.model << ": " << c.layers << " layers, width " << c.hidden << ", vocabulary "
-            << c.vocabulary << ", " << policy.weights().flat().size() << " parameters\n"
-            << "prompts    " << prompts << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts)
-            << "\nstep       " << t.prompts_per_step << " prompts x " << t.sampling.num_generations
-            << " responses of at most " << t.sampling.max_completion_length << " tokens, learning rate "
-            << t.learning_rate << "\nrewards   ";
+            << c.vocabulary << ", " << trained_parameters(policy)
+            << (o.model_options.trains_adapters() ? " parameters of adapters\n" : " parameters\n") << "prompts    "
+            << prompts << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts) << "\nstep       "
+            << t.prompts_per_step << " prompts x " << t.sampling.num_generations << " responses of at most "
+            << t.sampling.max_completion_length << " tokens, learning rate " << t.learning_rate << "\nrewards   ";
   for (const std::string& name : o.rewards) std::cout << ' ' << name;
   std::cout << ", weighed by " << o.conductor << ", advantages " << o.scalarization << "\nrun        " << o.steps
             << " steps, seed " << t.seed << ", " << max_threads() << " threads, " << backend_name << ", into "
@@ -137,15 +144,32 @@ inline void check_folder(const TrainOptions& options, const CheckpointSettings& 
   std::cout << "the run would continue from " << *checkpoint << '\n';
 }
 
-/// Runs the training that the options describe; the exit code of the program.
-inline int train(const TrainOptions& options, bool terminal) {
+/// Leaves the trained model in the output folder, adapters in PEFT's layout.
+template <class P>
+void save_result(const TrainOptions& o, const P& policy) {
+  if constexpr (std::is_same_v<typename P::weights_type, ModelWeights<float>>) {
+    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), o.model_options.save_as);
+  } else {
+    save_adapters(o.output + "/adapter", policy.weights().factors(), o.model);
+    std::cout << "the adapters are in " << o.output << "/adapter\n";
+    if (o.model_options.merge == MergeAdapters::no) return;
+    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), o.model_options.save_as);
+  }
+  std::cout << "the trained model is in " << o.output << "/model\n";
+}
+
+/// Runs the training that the options describe with a policy of type P; the exit code of the program.
+template <class P>
+int train_as(const TrainOptions& options, Output output) {
   if (options.threads > 0) set_threads(options.threads);
   validate(options.trainer);
   const std::vector<Prompt> prompts = training_prompts(options);
   refuse_idle_rewards(options, prompts);
-  Policy policy(load_model<float>(options.model), load_tokenizer(options.model));
-  PaperRewards rewards = make_rewards(options, policy);
-  const AnyConductor<PaperRewards::size> conductor(options.conductor, conductor_options(options, rewards.names()));
+  const PolicyPlan plan(options);
+  check_memory(options, estimate(options, plan, prompts));
+  P policy = load_policy<P>(options, plan);
+  PaperRewards<P> rewards = make_rewards(options, policy);
+  const AnyConductor<PaperRewards<P>::size> conductor(options.conductor, conductor_options(options, rewards.names()));
   const AnyScalarization scalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)});
   Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
   trainer.check_prompts(prompts);
@@ -170,7 +194,7 @@ inline int train(const TrainOptions& options, bool terminal) {
 
   MetricsLog metrics(metrics_path, options.timings);
   SampleLog samples(samples_path, {.every = 10, .prompts = 3});
-  Progress progress(std::cout, {.style = terminal ? ProgressStyle::terminal : ProgressStyle::lines,
+  Progress progress(std::cout, {.style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines,
                                 .total_steps = options.steps,
                                 .line_every = std::max<std::uint32_t>(options.steps / 10, 1)});
   const LoopEnd end = run_loop(trainer, prompts,
@@ -183,8 +207,7 @@ inline int train(const TrainOptions& options, bool terminal) {
     std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
     return exit_stopped;
   }
-  save_model(options.output + "/model", trainer.policy().weights(), trainer.policy().tokenizer());
-  std::cout << "the trained model is in " << options.output << "/model\n";
+  save_result(options, trainer.policy());
   return 0;
 }
 

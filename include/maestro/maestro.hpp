@@ -50,6 +50,7 @@
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/dtype.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/frozen_files.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/io/lora_files.hpp"

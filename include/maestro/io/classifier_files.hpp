@@ -70,7 +70,6 @@ inline ModelConfig parse_classifier_config(std::string_view text, const std::str
 /// naming what is not implemented.
 template <class T>
 ClassifierWeights<T> load_classifier(const std::string& folder) {
-  static constexpr std::array<std::string_view, 1> head{detail::score_name};
   const std::string config_path = folder + "/config.json";
   const ModelConfig config = detail::parse_classifier_config(read_file(config_path, std::size_t{1} << 24), config_path);
   const CheckpointFiles files = CheckpointFiles::of_folder(folder);
@@ -78,7 +77,9 @@ ClassifierWeights<T> load_classifier(const std::string& folder) {
   detail::check_sizes(files, config);
   detail::check_shape(files, detail::score_name, score_shape);
   ClassifierWeights<T> result{ModelWeights<T>(config), AlignedVector<T>(config.hidden)};
-  detail::check_names(files, result.backbone, head, {});
+  std::vector<std::string> names = detail::parameter_names(result.backbone);
+  names.emplace_back(detail::score_name);
+  detail::check_names(files, names, {});
   result.backbone.visit(
       [&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
   detail::read_tensor<T>(files, detail::score_name, score_shape, result.score);

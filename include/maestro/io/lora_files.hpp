@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/model_files.hpp"
@@ -149,7 +149,8 @@ template <class T>
 LoraFactors<T> load_adapters(const std::string& folder, const ModelConfig& config) {
   const std::string config_path = folder + "/" + detail::adapter_config_name;
   const LoraOptions options = parse_adapter_config(read_file(config_path, std::size_t{1} << 24), config_path);
-  const SafetensorsFile file(folder + "/" + detail::adapter_weights_name);
+  const CheckpointFiles files(folder + "/" + detail::adapter_weights_name);
+  const SafetensorsFile& file = files.files().front();
   // The first factor's claimed sizes are compared with the file before all factors are allocated.
   const auto first = std::find_if(file.tensors().begin(), file.tensors().end(),
                                   [](const TensorInfo& tensor) { return tensor.name.ends_with(".lora_A.weight"); });
@@ -161,13 +162,7 @@ LoraFactors<T> load_adapters(const std::string& folder, const ModelConfig& confi
   std::unordered_set<std::string> wanted;
   factors.visit([&](auto view) {
     wanted.emplace(view.name);
-    detail::check_shape(file, view.name, std::array{view.rows, view.cols});
-    file.read<T>(view.name, view.values);
-    for (const T value : view.values) {
-      if (!std::isfinite(value)) {
-        throw BadFile(file.path() + ": tensor " + detail::quote_text(view.name) + " holds a value that is not finite");
-      }
-    }
+    detail::read_tensor<T>(files, view.name, std::array{view.rows, view.cols}, view.values);
   });
   std::vector<std::string> surplus;
   for (const TensorInfo& tensor : file.tensors()) {

@@ -113,17 +113,12 @@ inline std::string name_list(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Every tensor that the model wants is there, and no other but those in `optional`.
-/// @param more  tensors wanted beside those of `weights`.
-template <class T>
-void check_names(const CheckpointFiles& files, const ModelWeights<T>& weights, std::span<const std::string_view> more,
-                 std::span<const std::string_view> optional) {
+/// Every tensor of `names` is there, and no other but those in `optional`.
+inline void check_names(const CheckpointFiles& files, const std::vector<std::string>& names,
+                        std::span<const std::string_view> optional) {
   std::unordered_set<std::string_view> known(optional.begin(), optional.end());
   std::vector<std::string> missing;
   std::vector<std::string> surplus;
-  std::vector<std::string> names;  // those of a visit are valid during its calls only
-  weights.visit([&](const auto& view) { names.emplace_back(view.name); });
-  names.insert(names.end(), more.begin(), more.end());
   for (const std::string& name : names) {
     known.insert(name);
     if (files.find(name) == nullptr) missing.push_back(name);
@@ -139,13 +134,29 @@ void check_names(const CheckpointFiles& files, const ModelWeights<T>& weights, s
   throw BadFile(files.path() + ":" + message);
 }
 
+/// The names of a visitable part's parameters.
+template <class Part>
+std::vector<std::string> parameter_names(const Part& part) {
+  std::vector<std::string> names;  // those of a visit are valid during its calls only
+  part.visit([&](const auto& view) { names.emplace_back(view.name); });
+  return names;
+}
+
+/// The tied head, which a file may hold beside the embedding.
+inline constexpr std::array<std::string_view, 1> head_name{"lm_head.weight"};
+inline std::span<const std::string_view> optional_names(const ModelConfig& config) {
+  if (config.head == HeadWeights::tied) return head_name;
+  return {};
+}
+
 inline Dtype stored_dtype(StoreAs store) { return store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16; }
 
 /// A name that save_model writes.
 inline bool is_model_file(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> fixed{
-      "config.json",           "generation_config.json",     "tokenizer.json",
-      "tokenizer_config.json", CheckpointFiles::single_name, CheckpointFiles::index_name};
+  static constexpr std::array<std::string_view, 11> fixed{
+      "config.json",         "generation_config.json",     "tokenizer.json",           "tokenizer_config.json",
+      "chat_template.jinja", "special_tokens_map.json",    "added_tokens.json",        "merges.txt",
+      "vocab.json",          CheckpointFiles::single_name, CheckpointFiles::index_name};
   return std::find(fixed.begin(), fixed.end(), name) != fixed.end() ||
          (name.starts_with("model-") && is_shard_name(name));
 }
@@ -218,13 +229,10 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, Save
 /// @throws BadFile naming the file and tensors that are missing, surplus, of another shape, or not finite.
 template <class T>
 ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& config) {
-  static constexpr std::array<std::string_view, 1> head{"lm_head.weight"};
   detail::check_sizes(files, config);
   ModelWeights<T> weights(config);
-  const bool tied = config.head == HeadWeights::tied;
-  detail::check_names(files, weights, {},
-                      tied ? std::span<const std::string_view>(head) : std::span<const std::string_view>());
-  if (tied) detail::check_tied_head(files);
+  detail::check_names(files, detail::parameter_names(weights), detail::optional_names(config));
+  if (config.head == HeadWeights::tied) detail::check_tied_head(files);
   weights.visit([&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
   return weights;
 }
@@ -287,8 +295,9 @@ inline ByteTokenizer load_tokenizer(const std::string& folder) {
 /// Writes a model folder that transformers' AutoTokenizer and AutoModelForCausalLM read. The folder appears at once; an
 /// older model folder is replaced, any other is refused.
 /// @throws IoError, BadArgument when the folder holds other files, Unsupported as config_text.
-template <class T>
-void save_model(const std::string& folder, const ModelWeights<T>& weights, const ByteTokenizer& tokenizer,
+/// Tok: ByteTokenizer, or BpeTokenizer, whose files are written as they were read.
+template <class T, class Tok>
+void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer,
                 SaveOptions options = {}) {
   if (path_exists(folder)) {
     for (const std::string& name : detail::names_in(folder)) {
@@ -298,18 +307,17 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
       }
     }
   }
-  if (tokenizer.vocabulary_size() != weights.config().vocabulary) {
+  if (tokenizer.vocabulary_size() > weights.config().vocabulary) {
     throw BadArgument("save_model: the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) +
-                      " tokens, the model " + std::to_string(weights.config().vocabulary));
+                      " tokens, the model only " + std::to_string(weights.config().vocabulary));
   }
   AtomicFolder files(folder);
   write_model_files(files.folder(), weights, options);
   write_tokenizer_files(files.folder(), tokenizer);
   files.commit();
 }
-template <class T>
-void save_model(const std::string& folder, const ModelWeights<T>& weights, const ByteTokenizer& tokenizer,
-                StoreAs store) {
+template <class T, class Tok>
+void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer, StoreAs store) {
   save_model(folder, weights, tokenizer, SaveOptions{.store = store});
 }
 

@@ -5,6 +5,7 @@
 /// backward passes and decoding alike, and in bfloat16 where that is wanted.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -29,19 +30,21 @@ class FrozenWeights {
  public:
   using MatrixType = PackedView<T, S>;
 
-  /// @param read  read(name, first, values): elements [first, first + values.size()) of the named parameter, row after
-  ///              row; called for all of every parameter.
+  /// @param read  read(name, shape, first, values): elements [first, first + values.size()) of the named parameter of
+  ///              this shape, row after row; called for all of every parameter, in the order of `first`.
   /// @throws BadArgument when the configuration is not valid, and what `read` throws.
   template <class Read>
   FrozenWeights(const ModelConfig& config, Read&& read) : config_(config) {
     validate(config);
     lay_out();
-    for (const Vector& v : vectors_)
-      read(v.name, std::size_t{0}, std::span<T>(vector_values_.data() + v.offset, v.size));
+    for (const Vector& v : vectors_) {
+      read(v.name, std::span(&v.size, 1), std::size_t{0}, std::span<T>(vector_values_.data() + v.offset, v.size));
+    }
     for (const Rows& rows : rows_) read_rows(rows, read);
   }
   explicit FrozenWeights(const ModelWeights<T>& weights)
-      : FrozenWeights(weights.config(), [&](std::string_view name, std::size_t first, std::span<T> values) {
+      : FrozenWeights(weights.config(), [&](std::string_view name, std::span<const std::size_t>, std::size_t first,
+                                            std::span<T> values) {
           weights.visit([&](const auto& view) {
             if (view.name == name)
               std::copy_n(view.values.begin() + static_cast<std::ptrdiff_t>(first), values.size(), values.begin());
@@ -57,6 +60,14 @@ class FrozenWeights {
   const LayerWeights<const T, MatrixType>& layer(std::size_t index) const { return layers_[index]; }
   /// Bytes of every value.
   std::size_t bytes() const { return values_.size() * sizeof(S) + vector_values_.size() * sizeof(T); }
+
+  /// Names of all parameters.
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const Vector& v : vectors_) all.push_back(v.name);
+    for (const Rows& rows : rows_) all.push_back(rows.name);
+    return all;
+  }
 
   /// The same weights in the form in which they are trained or saved.
   ModelWeights<T> unpacked() const {
@@ -164,12 +175,13 @@ class FrozenWeights {
   template <class Read>
   void read_rows(const Rows& rows, Read&& read) {
     const std::size_t cols = rows.matrix.rows();
+    const std::array<std::size_t, 2> shape{rows.count, cols};
     const std::size_t step = std::max<std::size_t>(panel, (std::size_t{1} << 20) / cols / panel * panel);
     std::vector<T> block;
     for (std::size_t first = 0; first < rows.count; first += step) {
       const std::size_t count = std::min(step, rows.count - first);
       block.resize(count * cols);
-      read(rows.name, first * cols, std::span<T>(block));
+      read(rows.name, std::span<const std::size_t>(shape), first * cols, std::span<T>(block));
       parallel_for(count, cols, [&](std::size_t r) {
         const std::size_t out = rows.first + first + r;
         S* const to = rows.data + out / panel * rows.matrix.panel_stride() + out % panel;

@@ -89,6 +89,8 @@ template <class T>
 class LoraFactors {
  public:
   LoraFactors() = default;
+  /// No adapter at all.
+  explicit LoraFactors(const ModelConfig& config) : config_(config) { options_.targets.clear(); }
   /// Zeros. @throws BadArgument for options outside their domains.
   LoraFactors(const ModelConfig& config, const LoraOptions& options) : config_(config), options_(options) {
     validate(options);

@@ -63,6 +63,9 @@ class LoraModel {
       : base_(std::move(base)), factors_(std::move(factors)) {
     require(factors_.config() == base_->config(), "LoRA: the adapters have the shapes of another model");
   }
+  /// The base alone, with nothing to train.
+  explicit LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base)
+      : base_(std::move(base)), factors_(base_->config()) {}
   /// Fresh adapters.
   LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, const LoraOptions& options, std::uint64_t seed)
       : base_(std::move(base)), factors_(base_->config(), options) {

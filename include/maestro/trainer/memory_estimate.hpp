@@ -23,7 +23,7 @@ namespace maestro {
 struct MemoryRequest {
   std::size_t value = 4;              ///< of a parameter that is trained, and of all that is computed
   std::size_t stored = 4;             ///< of a frozen weight; only with LoRA
-  std::optional<LoraOptions> lora{};  ///< none: every parameter is trained
+  const LoraOptions* lora = nullptr;  ///< nullptr: every parameter is trained
   std::size_t copies = 0;             ///< KL reference and proxies: copies of the policy that do not train
   Activations activations = Activations::keep;
   std::size_t prompts = 8;             ///< of a step (N)

@@ -1,0 +1,115 @@
+#include "train/models.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "maestro/core/error.hpp"
+#include "maestro/io/checkpoint_files.hpp"
+#include "maestro/io/classifier_files.hpp"
+#include "maestro/text/chat_encode.hpp"
+
+namespace maestro::examples {
+
+PolicyPlan::PolicyPlan(const TrainOptions& o)
+    : config(load_model_config(o.model)), tokenizer(load_text_tokenizer(o.model, config)) {
+  options.prompt_start = prompt_start(tokenizer, config);
+  options.activations = o.model_options.activations;
+  options.chat = chat_format_of(o.model, o.model_options.chat_format);
+  options.chat.thinking = o.model_options.thinking;
+  if (options.chat.thinking == Thinking::off && options.chat.kind != ChatKind::qwen3) {
+    throw BadArgument("--thinking has no effect with the chat format " + std::string(name_of(options.chat.kind)));
+  }
+}
+
+std::size_t PolicyPlan::longest(std::span<const Prompt> prompts) const {
+  std::size_t most = 0;
+  for (const Prompt& prompt : prompts) {
+    const std::size_t begin = options.prompt_start == PromptStart::begin_token ? 1 : 0;
+    const std::size_t tokens =
+        options.chat.kind == ChatKind::none
+            ? tokenizer.encode(prompt.text).size()
+            : encode_chat(tokenizer, options.chat, conversation_of(prompt), GenerationPrompt::add).size();
+    most = std::max(most, begin + tokens);
+  }
+  return most;
+}
+
+bool holds_bf16(const TrainOptions& o) {
+  if (o.model_options.frozen != FrozenStore::automatic) return o.model_options.frozen == FrozenStore::bfloat16;
+  return stores_bf16(o.model);
+}
+
+LoraOptions lora_options(const TrainOptions& o) {
+  if (o.model_options.adapter.empty()) return o.model_options.lora;
+  const std::string path = o.model_options.adapter + "/" + maestro::detail::adapter_config_name;
+  return parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
+}
+
+ModelConfig placeholder_config(const TextTokenizer& tokenizer) {
+  ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 2, 1, 1, 1, 2, 2);
+  config.max_positions = 1;
+  return config;
+}
+
+TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer) {
+  if (!uses(o, "preference")) return TextPreferences(placeholder_config(policy_tokenizer), policy_tokenizer);
+  if (o.reward_model.empty()) {
+    throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
+  }
+  auto weights = load_classifier<float>(o.reward_model);
+  TextTokenizer tokenizer = load_text_tokenizer(o.reward_model, weights.backbone.config());
+  RewardModelOptions options;
+  options.chat = chat_format_of(o.reward_model, o.model_options.reward_chat_format);
+  options.pad_token = classifier_pad_token(o.reward_model);
+  return TextPreferences(std::move(weights.backbone), std::move(weights.score), std::move(tokenizer), options);
+}
+
+MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts) {
+  const TrainerSettings& t = o.trainer;
+  const LoraOptions lora = lora_options(o);
+  MemoryRequest request{.copies = (t.objective.beta != 0.0 ? 1u : 0u) + (uses(o, "perplexity") ? 1u : 0u),
+                        .activations = o.model_options.activations,
+                        .prompts = t.prompts_per_step,
+                        .generations = t.sampling.num_generations,
+                        .prompt_tokens = plan.longest(prompts),
+                        .completion_tokens = t.sampling.max_completion_length,
+                        .micro_batch_tokens = t.micro_batch_tokens};
+  if (o.model_options.trains_adapters()) {
+    request.lora = &lora;
+    request.stored = holds_bf16(o) ? 2 : 4;
+  }
+  MemoryEstimate estimate = estimate_memory(plan.config, request);
+  if (o.model_options.trains_adapters() && o.model_options.merge == MergeAdapters::yes) {
+    estimate.parts.push_back({"merged model, at the end", maestro::detail::matrix_parameters(plan.config) * 4});
+  }
+  if (uses(o, "preference") && !o.reward_model.empty()) {
+    std::uint64_t bytes = 0;
+    const CheckpointFiles files = CheckpointFiles::of_folder(o.reward_model);
+    for (const TensorInfo* tensor : files.tensors()) bytes += tensor->count * sizeof(float);
+    estimate.parts.push_back({"reward model", bytes});
+  }
+  return estimate;
+}
+
+void check_memory(const TrainOptions& o, const MemoryEstimate& estimate) {
+  std::string text = "memory     at most " + memory_text(estimate.total());
+  const std::optional<std::uint64_t> available = available_memory();
+  if (available) text += " of " + memory_text(*available) + " available";
+  text += ":";
+  for (const MemoryPart& part : estimate.parts) text += "\n             " + memory_text(part.bytes) + "  " + part.name;
+  if (!available || estimate.total() <= *available || o.model_options.memory == MemoryCheck::warn) {
+    std::cout << text << '\n';
+    return;
+  }
+  throw BadArgument(
+      "the run may not fit into memory\n" + text +
+      "\nless is taken with --lora-rank, --frozen-dtype bfloat16, --activations recompute, --beta 0, fewer "
+      "or shorter responses, --merge-adapters no; --memory-check warn tries nonetheless");
+}
+
+}  // namespace maestro::examples

@@ -1,0 +1,77 @@
+#pragma once
+
+/// @file
+/// The models of a training run: the policy in the form that the options ask for, the reward model, and what both need.
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "common/text_model.hpp"
+#include "maestro/reward/reward_model.hpp"
+#include "maestro/trainer/memory_estimate.hpp"
+#include "train/options.hpp"
+
+namespace maestro::examples {
+
+using TextPreferences = RewardModel<float, Backend, TextTokenizer>;
+
+/// What is known of --model before its weights are read.
+struct PolicyPlan {
+  ModelConfig config;
+  TextTokenizer tokenizer;
+  TransformerPolicyOptions options;
+
+  explicit PolicyPlan(const TrainOptions& o);
+
+  /// Tokens of the longest prompt.
+  std::size_t longest(std::span<const Prompt> prompts) const;
+};
+
+/// Whether the options hold frozen weights in bfloat16.
+bool holds_bf16(const TrainOptions& o);
+
+/// The adapters' options: those of --adapter where it is given.
+LoraOptions lora_options(const TrainOptions& o);
+
+template <class P>
+P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
+  using Weights = typename P::weights_type;
+  if constexpr (std::is_same_v<Weights, ModelWeights<float>>) {
+    return P(load_model<float>(o.model), plan.tokenizer, plan.options);
+  } else {
+    using Stored = std::conditional_t<std::is_same_v<P, AdapterPolicy<Bfloat16>>, Bfloat16, float>;
+    auto base = load_frozen<float, Stored>(o.model);
+    if (!o.model_options.adapter.empty()) {
+      auto factors = load_adapters<float>(o.model_options.adapter, base->config());
+      return P(Weights(std::move(base), std::move(factors)), plan.tokenizer, plan.options);
+    }
+    return P(Weights(std::move(base), o.model_options.lora, o.trainer.seed), plan.tokenizer, plan.options);
+  }
+}
+
+/// Two numbers a token: what stands in for a model that is never called, where a type has to be filled.
+ModelConfig placeholder_config(const TextTokenizer& tokenizer);
+
+/// The policy that a proxy copies; `policy` itself where the copy is cheap, or needed.
+template <class P>
+P proxy_source(const TrainOptions& o, const P& policy) {
+  if constexpr (std::is_same_v<P, FullPolicy>) {
+    if (!uses(o, "perplexity")) {
+      return P(ModelWeights<float>(placeholder_config(policy.tokenizer())), policy.tokenizer());
+    }
+  }
+  return policy;
+}
+
+TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer);
+
+MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts);
+
+/// @throws BadArgument with the arithmetic where the estimate is above what is available and --memory-check refuses.
+void check_memory(const TrainOptions& o, const MemoryEstimate& estimate);
+
+}  // namespace maestro::examples

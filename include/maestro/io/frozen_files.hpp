@@ -1,0 +1,85 @@
+#pragma once
+
+/// @file
+/// Weights that are not trained, read from a model folder straight into the form in which they are used.
+
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "maestro/core/error.hpp"
+#include "maestro/io/checkpoint_files.hpp"
+#include "maestro/io/config_json.hpp"
+#include "maestro/io/dtype.hpp"
+#include "maestro/io/model_files.hpp"
+#include "maestro/io/safetensors.hpp"
+#include "maestro/model/frozen_weights.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+template <Dtype dtype, class T>
+bool read_finite(const TensorInfo& tensor, std::size_t first, std::span<T> values) {
+  bool finite = true;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<T>(load_float<dtype>(tensor.bytes.data(), first + i));
+    finite = finite && std::isfinite(values[i]);
+  }
+  return finite;
+}
+
+/// Elements [first, first + values.size()) of a tensor; whether all are finite.
+/// @throws BadFile for an element type that holds no floating values.
+template <class T>
+bool read_part(const SafetensorsFile& file, const TensorInfo& tensor, std::size_t first, std::span<T> values) {
+  switch (tensor.dtype) {
+    case Dtype::f64:
+      return read_finite<Dtype::f64>(tensor, first, values);
+    case Dtype::f32:
+      return read_finite<Dtype::f32>(tensor, first, values);
+    case Dtype::f16:
+      return read_finite<Dtype::f16>(tensor, first, values);
+    case Dtype::bf16:
+      return read_finite<Dtype::bf16>(tensor, first, values);
+    default:
+      throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " is of type " +
+                    std::string(name_of(tensor.dtype)) + ", wanted F64, F32, F16 or BF16");
+  }
+}
+
+}  // namespace detail
+
+/// Whether a model folder stores its embedding in BF16: then FrozenWeights<float, Bfloat16> loses nothing.
+/// @throws IoError, BadFile
+inline bool stores_bf16(const std::string& folder) {
+  return CheckpointFiles::of_folder(folder).at("model.embed_tokens.weight").dtype == Dtype::bf16;
+}
+
+/// Reads the weights of a model folder, part by part: no second copy of them exists meanwhile.
+/// @throws as load_model.
+template <class T, class S = T>
+std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder) {
+  const ModelConfig config = load_model_config(folder);
+  const CheckpointFiles files = CheckpointFiles::of_folder(folder);
+  detail::check_sizes(files, config);
+  if (config.head == HeadWeights::tied) detail::check_tied_head(files);
+  const auto read = [&](std::string_view name, std::span<const std::size_t> shape, std::size_t first,
+                        std::span<T> values) {
+    if (first == 0) detail::check_shape(files, name, shape);
+    const SafetensorsFile& file = files.holder(name);
+    const TensorInfo& tensor = file.at(name);
+    if (!detail::read_part<T>(file, tensor, first, values)) {
+      throw BadFile(file.path() + ": tensor " + detail::quote_text(name) + " holds a value that is not finite");
+    }
+    if (first + values.size() == tensor.count) files.release(name);
+  };
+  auto weights = std::make_shared<const FrozenWeights<T, S>>(config, read);
+  detail::check_names(files, weights->names(), detail::optional_names(config));
+  return weights;
+}
+
+}  // namespace maestro
