@@ -4,6 +4,7 @@
 /// How much memory a training run of a transformer policy takes at most, part by part, before it begins.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -138,10 +139,12 @@ inline std::optional<std::uint64_t> available_memory() {
 
 /// 1.5 GiB.
 inline std::string memory_text(std::uint64_t bytes) {
+  static constexpr std::array<const char*, 4> units{"KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes) / 1024.0;
+  std::size_t unit = 0;
+  for (; value >= 1024.0 && unit + 1 < units.size(); ++unit) value /= 1024.0;
   char text[32];
-  const bool large = bytes >= std::uint64_t{1} << 30;
-  std::snprintf(text, sizeof text, large ? "%.2f GiB" : "%.0f MiB",
-                static_cast<double>(bytes) / (large ? 1073741824.0 : 1048576.0));
+  std::snprintf(text, sizeof text, value < 10.0 ? "%.1f %s" : "%.0f %s", value, units[unit]);
   return text;
 }
 
