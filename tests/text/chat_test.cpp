@@ -1,5 +1,6 @@
 #include "maestro/text/chat_encode.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <set>
