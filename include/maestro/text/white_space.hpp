@@ -12,7 +12,7 @@ namespace maestro {
 
 /// Whether Unicode counts a code point as white space, or as a separator of the C0 controls (U+001C .. U+001F).
 /// Source: Python's str.isspace (bidirectional classes WS, B, S, or category Zs).
-constexpr bool is_white_space(char32_t c) {
+constexpr bool is_python_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
@@ -29,19 +29,19 @@ constexpr char32_t code_point(std::string_view bytes, std::size_t length) {
 }
 
 /// Bytes of the white space at the start of `text`; 0 where there is none.
-inline std::size_t leading_white_space(std::string_view text) {
+inline std::size_t python_space_bytes(std::string_view text) {
   std::size_t broken = 0;
   const std::size_t length = text.empty() ? 0 : utf8_length(text, broken);
-  return length > 0 && is_white_space(code_point(text, length)) ? length : 0;
+  return length > 0 && is_python_space(code_point(text, length)) ? length : 0;
 }
 
 }  // namespace detail
 
 /// `text` without white space at both ends. Bytes that are no UTF-8 are no white space.
 inline std::string_view without_white_space(std::string_view text) {
-  while (const std::size_t length = detail::leading_white_space(text)) text.remove_prefix(length);
+  while (const std::size_t length = detail::python_space_bytes(text)) text.remove_prefix(length);
   for (std::size_t length = 1; length <= 3 && length <= text.size();) {  // white space has at most 3 bytes
-    if (detail::leading_white_space(text.substr(text.size() - length)) == length) {
+    if (detail::python_space_bytes(text.substr(text.size() - length)) == length) {
       text.remove_suffix(length);
       length = 1;
     } else {
