@@ -116,8 +116,8 @@ inline void read_model(const JsonFields& model, BpeTokenizerParts& parts) {
   for (unsigned byte = 0; byte < 0xf5; ++byte) {
     const bool in_utf8 = byte != 0xc0 && byte != 0xc1;
     if (in_utf8 && !ids.contains(symbols_of_bytes(std::string(1, static_cast<char>(byte))))) {
-      model.unsupported("unk_token", "and 'model.vocab' lacks byte " + std::to_string(byte) +
-                                         "; unknown tokens are not implemented");
+      model.unsupported(
+          "unk_token", "and 'model.vocab' lacks byte " + std::to_string(byte) + "; unknown tokens are not implemented");
     }
   }
 }
