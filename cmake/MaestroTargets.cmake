@@ -15,3 +15,4 @@ target_link_libraries(maestro INTERFACE Eigen3::Eigen nlohmann_json::nlohmann_js
   $<TARGET_NAME_IF_EXISTS:OpenMP::OpenMP_CXX>)
 
 include(${CMAKE_CURRENT_LIST_DIR}/MaestroBlas.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake)

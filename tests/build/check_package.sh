@@ -4,7 +4,7 @@
 set -euo pipefail
 prefix=$1
 package=$prefix/share/cmake/maestro
-for file in maestroConfig.cmake maestroConfigVersion.cmake maestroTargets.cmake MaestroBlas.cmake; do
+for file in maestroConfig.cmake maestroConfigVersion.cmake maestroTargets.cmake MaestroBlas.cmake MaestroTokenizers.cmake; do
   [ -f "$package/$file" ] || { echo "not installed: $file"; exit 1; }
 done
 [ -f "$prefix/include/maestro/core/version.hpp" ] || { echo "headers are not installed"; exit 1; }

@@ -11,6 +11,9 @@
 #if __has_include("maestro/maestro.hpp")
 #include "maestro/maestro.hpp"
 #endif
+#if defined(CONSUMER_TOKENIZERS)
+#include "maestro/tokenizers.hpp"
+#endif
 #if defined(CONSUMER_OPENMP) && !defined(_OPENMP)
 #error "OpenMP did not come with maestro::maestro"
 #endif
@@ -29,6 +32,9 @@ int main() {
   float result = dot<maestro::EigenBackend>();
 #if defined(CONSUMER_BLAS)
   result += dot<maestro::CblasBackend>() - 14;
+#endif
+#if defined(CONSUMER_TOKENIZERS)
+  if (maestro::to_nfc("e\u0301") != "\u00e9" || !maestro::Pattern("\\p{L}").found_in("\u00e9")) return 1;
 #endif
   std::printf("maestro %d.%d.%d: %g\n", maestro::version.major, maestro::version.minor, maestro::version.patch,
               static_cast<double>(result));

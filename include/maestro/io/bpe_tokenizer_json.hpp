@@ -1,0 +1,240 @@
+#pragma once
+
+/// @file
+/// tokenizer.json of byte-level BPE tokenizers (Qwen2, Qwen3, Llama 3, SmolLM2 and their like), and the tokenizer files
+/// of a model folder. Needs maestro::tokenizers.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/io/bpe_tokenizer_steps.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/io/json.hpp"
+#include "maestro/text/bpe_tokenizer.hpp"
+
+namespace maestro {
+
+/// Which special token ends a response. `end` names it; where that is empty, the eos_token of tokenizer_config.json
+/// does; where there is none, `end_id` is its id (such as the eos_token_id of generation_config.json).
+struct BpeTokenizerOptions {
+  std::string end{};
+  std::optional<std::int32_t> end_id{};
+};
+
+namespace detail {
+
+/// Ids by token, as views into the JSON.
+using BpeIds = std::unordered_map<std::string_view, std::int32_t>;
+
+inline BpeIds read_vocabulary(const JsonFields& model, BpeTokenizerParts& parts) {
+  const JsonFields vocabulary = model.object("vocab");
+  BpeIds ids;
+  ids.reserve(vocabulary.json().size());
+  parts.vocabulary.reserve(vocabulary.json().size());
+  for (const auto& [token, id] : vocabulary.json().items()) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(BpeTables::id_limit)) {
+      throw BadFile(model.file() + ": field 'model.vocab' token " + quote_text(token) + " must have an id in 0 .. " +
+                    std::to_string(BpeTables::id_limit - 1) + ", found " + shown(id));
+    }
+    parts.vocabulary.emplace_back(token, static_cast<std::int32_t>(id.get<std::uint64_t>()));
+  }
+  for (const auto& [token, id] : parts.vocabulary) ids.emplace(token, id);
+  return ids;
+}
+
+/// One entry of model.merges: "a b" or ["a", "b"].
+inline std::pair<std::string_view, std::string_view> read_pair(const JsonFields& model, const Json& entry,
+                                                               std::size_t index) {
+  const auto refuse = [&] {
+    throw BadFile(model.file() + ": field 'model.merges' entry " + std::to_string(index) +
+                  " must be two tokens, found " + shown(entry));
+  };
+  if (entry.is_string()) {
+    const std::string_view text = entry.get_ref<const std::string&>();
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) refuse();
+    return {text.substr(0, space), text.substr(space + 1)};
+  }
+  if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_string()) refuse();
+  return {entry[0].get_ref<const std::string&>(), entry[1].get_ref<const std::string&>()};
+}
+
+inline void read_merges(const JsonFields& model, const BpeIds& ids, BpeTokenizerParts& parts) {
+  const Json& merges = model.at("merges");
+  if (!merges.is_array()) model.fail("merges", "an array");
+  parts.merges.reserve(merges.size());
+  std::string joined;
+  for (std::size_t i = 0; i < merges.size(); ++i) {
+    // The first line of a merges.txt, in files made from one.
+    if (merges[i].is_string() && merges[i].get_ref<const std::string&>().starts_with("#version")) continue;
+    const auto [left, right] = read_pair(model, merges[i], i);
+    joined.assign(left).append(right);
+    const auto id = [&](std::string_view token) {
+      const auto it = ids.find(token);
+      if (it != ids.end()) return it->second;
+      throw BadFile(model.file() + ": field 'model.merges' entry " + std::to_string(i) + " needs the token " +
+                    quote_text(token) + ", which is not in 'model.vocab'");
+    };
+    parts.merges.push_back({id(left), id(right), id(joined)});
+  }
+}
+
+/// Members that must say nothing: null, "" or false.
+inline void check_unused(const JsonFields& model, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (!model.has(name)) continue;
+    const Json& value = model.at(name);
+    if (value != Json("") && value != Json(false))
+      model.unsupported(name, "which is not implemented for byte-level BPE");
+  }
+}
+
+inline void read_model(const JsonFields& model, BpeTokenizerParts& parts) {
+  if (model.has("type") && model.text("type") != "BPE") model.unsupported("type", "only BPE is implemented");
+  check_known(model, "model.",
+              {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+               "byte_fallback", "ignore_merges", "vocab", "merges"});
+  check_unused(model, {"continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"});
+  if (model.has("dropout") && model.number("dropout") != 0.0) {
+    model.unsupported("dropout", "only tokenizers without it are implemented");
+  }
+  if (model.boolean_or("ignore_merges", false)) parts.whole_words = WholeWords::taken;
+  const BpeIds ids = read_vocabulary(model, parts);
+  read_merges(model, ids, parts);
+  // A vocabulary with all bytes of UTF-8 never meets an unknown token.
+  if (!model.has("unk_token") || model.text("unk_token").empty()) return;
+  for (unsigned byte = 0; byte < 0xf5; ++byte) {
+    const bool in_utf8 = byte != 0xc0 && byte != 0xc1;
+    if (in_utf8 && !ids.contains(symbols_of_bytes(std::string(1, static_cast<char>(byte))))) {
+      model.unsupported(
+          "unk_token", "and 'model.vocab' lacks byte " + std::to_string(byte) + "; unknown tokens are not implemented");
+    }
+  }
+}
+
+inline void read_added_tokens(const JsonFields& root, BpeTokenizerParts& parts) {
+  if (!root.has("added_tokens")) return;
+  const Json& added = root.at("added_tokens");
+  if (!added.is_array()) root.fail("added_tokens", "an array");
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    const std::string prefix = "added_tokens[" + std::to_string(i) + "].";
+    const JsonFields token(added[i], root.file(), prefix);
+    check_known(token, prefix, {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
+    parts.added_tokens.push_back({.id = static_cast<std::int32_t>(token.count("id", BpeTables::id_limit - 1)),
+                                  .content = token.text("content"),
+                                  .special = token.boolean("special"),
+                                  .single_word = token.boolean("single_word"),
+                                  .lstrip = token.boolean("lstrip"),
+                                  .rstrip = token.boolean("rstrip"),
+                                  .normalized = token.boolean("normalized")});
+  }
+}
+
+inline std::int32_t end_id(const BpeTokenizerParts& parts, const BpeTokenizerOptions& options,
+                           const std::string& file) {
+  const std::string remedy = "; name one in the options, or mark it \"special\": true in 'added_tokens'";
+  if (options.end.empty() && !options.end_id) {
+    throw BadFile(file + ": nothing says which token ends a response (eos_token of tokenizer_config.json)" + remedy);
+  }
+  for (const AddedToken& token : parts.added_tokens) {
+    const bool wanted = options.end.empty() ? token.id == *options.end_id : token.content == options.end;
+    if (wanted && token.special) return token.id;
+  }
+  throw BadFile(file + ": the end token " +
+                (options.end.empty() ? std::to_string(*options.end_id) : quote_text(options.end)) +
+                " is no special token" + remedy);
+}
+
+inline std::map<std::string, std::string> read_tokenizer_files(const std::string& folder) {
+  constexpr std::size_t limit = std::size_t{1} << 28;
+  static constexpr std::array names{"tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
+                                    "added_tokens.json",     "merges.txt",          "vocab.json"};
+  std::map<std::string, std::string> files;
+  files["tokenizer.json"] = read_file(folder + "/tokenizer.json", limit);
+  for (const char* name : names) {
+    const std::string path = folder + "/" + name;
+    if (path_exists(path)) files[name] = read_file(path, limit);
+  }
+  return files;
+}
+
+/// The eos_token of a tokenizer_config.json, a text or an object with its content; empty where it has none.
+inline std::string read_eos_token(const std::string& text, const std::string& path) {
+  const Json json = parse_json(text, path);
+  const JsonFields fields(json, path);
+  if (!fields.has("eos_token")) return {};
+  return fields.at("eos_token").is_object() ? fields.object("eos_token").text("content") : fields.text("eos_token");
+}
+
+inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string& file,
+                                        const BpeTokenizerOptions& options, std::map<std::string, std::string> files) {
+  BpeTokenizerParts parts;
+  {
+    const Json json = parse_json(text, file);
+    const JsonFields root(json, file);
+    check_known(root, "",
+                {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                 "decoder", "model"});
+    if (root.has("version") && root.text("version") != "1.0")
+      root.unsupported("version", "only \"1.0\" is implemented");
+    for (const char* name : {"truncation", "padding"}) {
+      if (root.has(name)) root.unsupported(name, "set it to null: texts are neither cut nor padded here");
+    }
+    read_model(root.object("model"), parts);
+    read_added_tokens(root, parts);
+    parts.normalization = read_normalizer(root);
+    parts.pre_tokenizer = read_pre_tokenizer(root);
+    check_decoder(root);
+    parts.begin_token = read_begin_token(root);
+  }
+  parts.end_token = end_id(parts, options, file);
+  parts.files = std::move(files);
+  try {
+    return BpeTokenizer(std::move(parts));
+  } catch (const BadArgument& error) {
+    throw BadFile(file + ": " + error.what());
+  } catch (const Unsupported& error) {
+    throw Unsupported(file + ": " + error.what());
+  }
+}
+
+}  // namespace detail
+
+/// Reads the text of a tokenizer.json; `file` is named in messages.
+/// @throws BadFile for what is malformed or contradicts itself, Unsupported naming what is not implemented.
+inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string& file,
+                                        const BpeTokenizerOptions& options = {}) {
+  return detail::parse_bpe_tokenizer(text, file, options, {{"tokenizer.json", std::string(text)}});
+}
+
+/// Reads the tokenizer of a model folder. The files that belong to it (tokenizer.json, tokenizer_config.json,
+/// chat_template.jinja, special_tokens_map.json, added_tokens.json, merges.txt, vocab.json) are kept in `files()`.
+/// @throws IoError, BadFile, Unsupported as parse_bpe_tokenizer.
+inline BpeTokenizer load_bpe_tokenizer(const std::string& folder, BpeTokenizerOptions options = {}) {
+  std::map<std::string, std::string> files = detail::read_tokenizer_files(folder);
+  const auto config = files.find("tokenizer_config.json");
+  if (options.end.empty() && config != files.end()) {
+    options.end = detail::read_eos_token(config->second, folder + "/tokenizer_config.json");
+  }
+  const std::string text = files["tokenizer.json"];
+  return detail::parse_bpe_tokenizer(text, folder + "/tokenizer.json", options, std::move(files));
+}
+
+/// Writes the files that the tokenizer was read from, byte for byte, into an existing folder.
+/// @throws IoError, BadArgument for a tokenizer that was not read from files.
+inline void write_tokenizer_files(const std::string& folder, const BpeTokenizer& tokenizer) {
+  require(!tokenizer.files().empty(), "write_tokenizer_files: this tokenizer was not read from files");
+  for (const auto& [name, content] : tokenizer.files()) write_file(folder + "/" + name, content);
+}
+
+}  // namespace maestro

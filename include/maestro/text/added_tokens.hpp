@@ -1,0 +1,177 @@
+#pragma once
+
+/// @file
+/// Tokens that are found in the text itself, before anything is split: special ones such as <|im_end|>, and plain ones.
+/// Needs maestro::tokenizers.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/text/unicode.hpp"
+
+namespace maestro {
+
+/// One entry of a tokenizer's added tokens.
+struct AddedToken {
+  std::int32_t id = 0;
+  std::string content{};
+  bool special = false;      ///< plain text never becomes it, and decoding leaves it out
+  bool single_word = false;  ///< only where no word character stands beside it
+  bool lstrip = false;       ///< takes the white space before it
+  bool rstrip = false;       ///< takes the white space behind it
+  bool normalized = false;   ///< searched for, in its normalized form, in normalized text
+
+  friend bool operator==(const AddedToken&, const AddedToken&) = default;
+};
+
+/// Whether text that spells a special token is that token.
+enum class SpecialTokens : std::uint8_t { recognised, as_text };
+
+namespace detail {
+
+/// The longest of a set of texts at a place. Memory: some 40 bytes for each byte of the texts.
+class TextTrie {
+ public:
+  static constexpr std::size_t most_bytes = std::size_t{1} << 22;  ///< of all texts together
+
+  /// @throws BadArgument for an empty text or one added before, Unsupported for too many bytes.
+  void add(std::string_view text, std::size_t value) {
+    require(!text.empty(), "added tokens: one is empty");
+    if (nodes_.size() + text.size() > most_bytes) throw Unsupported("added tokens: more than 4194304 bytes in all");
+    std::size_t node = 0;
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      std::size_t child = child_of(node, byte);
+      if (child == none) {
+        child = nodes_.size();
+        nodes_.emplace_back();
+        auto& children = nodes_[node].children;
+        const auto place = std::lower_bound(children.begin(), children.end(), std::pair(byte, std::size_t{0}));
+        children.insert(place, {byte, child});
+      }
+      node = child;
+    }
+    if (nodes_[node].value != none) {
+      throw BadArgument("added tokens: '" + std::string(text) + "' is given twice");
+    }
+    nodes_[node].value = value;
+    starts_[static_cast<unsigned char>(text.front())] = true;
+  }
+
+  bool empty() const { return nodes_.size() == 1; }
+
+  /// The value of the longest text that `rest` begins with, and its length; length 0 where there is none.
+  std::pair<std::size_t, std::size_t> longest(std::string_view rest) const {
+    std::pair<std::size_t, std::size_t> best{none, 0};
+    if (!starts_[static_cast<unsigned char>(rest.front())]) return best;
+    std::size_t node = 0;
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+      node = child_of(node, static_cast<unsigned char>(rest[i]));
+      if (node == none) break;
+      if (nodes_[node].value != none) best = {nodes_[node].value, i + 1};
+    }
+    return best;
+  }
+
+ private:
+  static constexpr std::size_t none = ~std::size_t{0};
+
+  struct Node {
+    std::vector<std::pair<unsigned char, std::size_t>> children{};  // sorted
+    std::size_t value = none;
+  };
+
+  std::size_t child_of(std::size_t node, unsigned char byte) const {
+    const auto& children = nodes_[node].children;
+    const auto place = std::lower_bound(children.begin(), children.end(), std::pair(byte, std::size_t{0}));
+    return place != children.end() && place->first == byte ? place->second : none;
+  }
+
+  std::vector<Node> nodes_ = std::vector<Node>(1);
+  std::array<bool, 256> starts_{};
+};
+
+/// The white space at the end of `text`, in bytes.
+inline std::size_t trailing_white_space(std::string_view text) {
+  const std::size_t size = text.size();
+  while (!text.empty()) {
+    const CodePoint c = last_code_point(text);
+    if (!is_white_space(c.value)) break;
+    text.remove_suffix(c.bytes);
+  }
+  return size - text.size();
+}
+
+/// The white space at the start of `text`, in bytes.
+inline std::size_t leading_white_space(std::string_view text) {
+  std::size_t bytes = 0;
+  while (bytes < text.size()) {
+    const CodePoint c = first_code_point(text.substr(bytes));
+    if (!is_white_space(c.value)) break;
+    bytes += c.bytes;
+  }
+  return bytes;
+}
+
+}  // namespace detail
+
+/// Finds added tokens, the leftmost first and of those the longest, as the `tokenizers` library does: a token that is
+/// found and does not count (a special one read as text, or a part of a word) hides others that begin inside it.
+class AddedTokenSearch {
+ public:
+  /// `token` is searched for as `pattern`. @throws BadArgument for a pattern that is empty or was added before.
+  void add(AddedToken token, std::string_view pattern) {
+    trie_.add(pattern, tokens_.size());
+    tokens_.push_back(std::move(token));
+  }
+
+  /// Calls f(piece, id) for each piece of `text` in order; id is empty for a piece that is text. Valid UTF-8.
+  template <class F>
+  void split(std::string_view text, SpecialTokens specials, F&& f) const {
+    std::size_t done = 0;
+    for (std::size_t at = 0; at < text.size() && !trie_.empty();) {
+      const auto [index, length] = trie_.longest(text.substr(at));
+      if (length == 0) {
+        ++at;
+        continue;
+      }
+      std::size_t begin = at;
+      std::size_t end = at + length;
+      at = end;
+      const AddedToken& token = tokens_[index];
+      if (token.special && specials == SpecialTokens::as_text) continue;
+      if (token.single_word && inside_word(text, begin, end)) continue;
+      if (token.lstrip) begin = std::max(begin - detail::trailing_white_space(text.substr(0, begin)), done);
+      if (token.rstrip) end += detail::leading_white_space(text.substr(end));
+      end = std::max(end, begin);
+      if (done < begin) f(text.substr(done, begin - done), std::optional<std::int32_t>());
+      f(text.substr(begin, end - begin), std::optional(token.id));
+      done = end;
+    }
+    if (done < text.size()) f(text.substr(done), std::optional<std::int32_t>());
+  }
+
+ private:
+  static bool inside_word(std::string_view text, std::size_t begin, std::size_t end) {
+    const auto word_at_end = [](std::string_view before) {
+      return !before.empty() && is_word_character(before.substr(before.size() - last_code_point(before).bytes));
+    };
+    const auto word_at_start = [](std::string_view behind) {
+      return !behind.empty() && is_word_character(behind.substr(0, first_code_point(behind).bytes));
+    };
+    return word_at_end(text.substr(0, begin)) || word_at_start(text.substr(end));
+  }
+
+  detail::TextTrie trie_;
+  std::vector<AddedToken> tokens_;
+};
+
+}  // namespace maestro

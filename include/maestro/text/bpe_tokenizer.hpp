@@ -1,0 +1,335 @@
+#pragma once
+
+/// @file
+/// Byte-level byte-pair encoding, with the ids of Hugging Face's `tokenizers`. io/bpe_tokenizer_json.hpp reads it from
+/// a tokenizer.json. Needs maestro::tokenizers.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/text/added_tokens.hpp"
+#include "maestro/text/byte_level.hpp"
+#include "maestro/text/merges.hpp"
+#include "maestro/text/nfc.hpp"
+#include "maestro/text/pre_tokenizer.hpp"
+#include "maestro/text/tokenizer.hpp"
+#include "maestro/text/utf8.hpp"
+#include "maestro/text/word_cache.hpp"
+
+namespace maestro {
+
+enum class Normalization : std::uint8_t { none, nfc };
+
+/// What becomes of a word that is itself a token: merged as any other, or taken as that token (`ignore_merges`).
+enum class WholeWords : std::uint8_t { merged, taken };
+
+/// All that a BpeTokenizer is made of.
+struct BpeTokenizerParts {
+  std::vector<std::pair<std::string, std::int32_t>> vocabulary{};  ///< tokens in the byte-level alphabet, and their ids
+  std::vector<Merge> merges{};                                     ///< by rank
+  WholeWords whole_words = WholeWords::merged;
+  std::vector<AddedToken> added_tokens{};  ///< their ids follow the vocabulary, unless their content is in it
+  Normalization normalization = Normalization::none;
+  PreTokenizer pre_tokenizer{};
+  std::int32_t end_token = 0;                  ///< the id of a special token
+  std::optional<std::int32_t> begin_token{};   ///< the id of a special token
+  std::map<std::string, std::string> files{};  ///< name and content of the files it was read from
+};
+
+namespace detail {
+
+enum class TokenKind : std::uint8_t { none, plain, special };
+
+/// Bytes of one token in the text of all.
+struct TokenText {
+  std::uint32_t begin = 0;
+  std::uint32_t size = 0;
+  TokenKind kind = TokenKind::none;
+};
+
+/// What the copies of a tokenizer share. Nothing but the cache changes once it is made.
+class BpeTables {
+ public:
+  static constexpr std::int32_t id_limit = 1 << 22;
+
+  explicit BpeTables(BpeTokenizerParts parts) : parts_(std::move(parts)) {
+    std::unordered_map<std::string_view, std::int32_t> ids;
+    add_vocabulary(ids);
+    add_tokens(ids);
+    check_merges();
+    merges_ = MergeTable(parts_.merges);
+    parts_.merges = {};
+    check_special(parts_.end_token, "end");
+    if (parts_.begin_token) check_special(*parts_.begin_token, "begin");
+    index_words();
+    parts_.vocabulary = {};
+  }
+
+  const BpeTokenizerParts& parts() const { return parts_; }
+  std::size_t size() const { return texts_.size(); }
+  const TokenText& at(std::int32_t id) const { return texts_[static_cast<std::size_t>(id)]; }
+  std::string_view bytes(std::int32_t id) const { return std::string_view(bytes_).substr(at(id).begin, at(id).size); }
+  const std::array<std::int32_t, 256>& byte_ids() const { return byte_ids_; }
+  std::optional<std::int32_t> find(std::string_view word) const {
+    const auto it = words_.find(word);
+    return it == words_.end() ? std::nullopt : std::optional(it->second);
+  }
+
+  /// Appends the tokens of `text`, valid UTF-8.
+  void encode(std::string_view text, SpecialTokens specials, std::vector<std::int32_t>& tokens) const {
+    raw_.split(text, specials, [&](std::string_view piece, std::optional<std::int32_t> id) {
+      if (id) {
+        tokens.push_back(*id);
+      } else if (parts_.normalization == Normalization::nfc && !surely_nfc(piece)) {
+        encode_normalized(to_nfc(piece), specials, tokens);
+      } else {
+        encode_normalized(piece, specials, tokens);
+      }
+    });
+  }
+
+ private:
+  void set(std::int32_t id, std::string_view bytes, TokenKind kind) {
+    const auto index = static_cast<std::size_t>(id);
+    if (index >= texts_.size()) texts_.resize(index + 1);
+    require(bytes_.size() + bytes.size() <= 0xffffffffu, "bpe tokenizer: tokens of more than 2^32 bytes in all");
+    texts_[index] = {static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(bytes.size()), kind};
+    bytes_ += bytes;
+  }
+
+  void add_vocabulary(std::unordered_map<std::string_view, std::int32_t>& ids) {
+    byte_ids_.fill(-1);
+    for (const auto& [token, id] : parts_.vocabulary) {
+      if (id < 0 || id >= id_limit) {
+        throw BadArgument("the id " + std::to_string(id) + " of token '" + replace_invalid_utf8(token) +
+                          "' is not in 0 .. " + std::to_string(id_limit - 1));
+      }
+      if (!ids.emplace(token, id).second) {
+        throw BadArgument("token '" + replace_invalid_utf8(token) + "' is in the vocabulary twice");
+      }
+      if (static_cast<std::size_t>(id) < texts_.size() && at(id).kind != TokenKind::none) {
+        throw BadArgument("two tokens of the vocabulary have the id " + std::to_string(id));
+      }
+      const std::optional<std::string> bytes = bytes_of_symbols(token);
+      set(id, bytes ? *bytes : token, TokenKind::plain);
+      if (bytes && bytes->size() == 1) byte_ids_[static_cast<unsigned char>(bytes->front())] = id;
+    }
+  }
+
+  /// A token that the vocabulary knows keeps its id; the others are numbered behind the vocabulary.
+  void add_tokens(const std::unordered_map<std::string_view, std::int32_t>& ids) {
+    std::unordered_set<std::string_view> seen;
+    std::size_t next = parts_.vocabulary.size();
+    for (const AddedToken& token : parts_.added_tokens) {
+      const std::string shown = "added token '" + replace_invalid_utf8(token.content) + "'";
+      if (!seen.insert(token.content).second) throw BadArgument(shown + " is given twice");
+      const auto known = ids.find(token.content);
+      const std::size_t id = known != ids.end() ? static_cast<std::size_t>(known->second) : next++;
+      if (token.id < 0 || static_cast<std::size_t>(token.id) != id) {
+        throw BadArgument(shown + " has the id " + std::to_string(token.id) + ", but its place makes it " +
+                          std::to_string(id));
+      }
+      const bool taken = id < texts_.size() && texts_[id].kind != TokenKind::none;
+      if (id >= static_cast<std::size_t>(id_limit) || (known == ids.end() && taken)) {
+        throw BadArgument(shown + ": the id " + std::to_string(id) + " is taken or too large");
+      }
+      const bool normalize = token.normalized && parts_.normalization == Normalization::nfc;
+      const std::string pattern = normalize ? to_nfc(token.content) : token.content;
+      (token.normalized ? normalized_ : raw_).add(token, pattern);
+      set(token.id, pattern, token.special ? TokenKind::special : TokenKind::plain);
+    }
+  }
+
+  /// Merges must stay inside the vocabulary, and plain text must not become a special token by them.
+  void check_merges() const {
+    const auto check = [&](std::int32_t id) {
+      require(id >= 0 && static_cast<std::size_t>(id) < size() && at(id).kind != TokenKind::none,
+              "a merge names an id outside the vocabulary");
+    };
+    const auto check_result = [&](std::int32_t id) {
+      if (at(id).kind != TokenKind::special) return;
+      throw Unsupported("special token '" + replace_invalid_utf8(bytes(id)) +
+                        "' is also a byte or the result of a merge, so that plain text could become it");
+    };
+    for (const Merge& merge : parts_.merges) {
+      check(merge.left);
+      check(merge.right);
+      check(merge.result);
+      check_result(merge.result);
+    }
+    for (const std::int32_t id : byte_ids_) {
+      if (id >= 0) check_result(id);
+    }
+  }
+
+  void check_special(std::int32_t id, const char* role) const {
+    if (id < 0 || static_cast<std::size_t>(id) >= size() || at(id).kind != TokenKind::special) {
+      throw BadArgument(std::string("the ") + role + " token, id " + std::to_string(id) + ", is no special token");
+    }
+  }
+
+  /// Only what is spelled in the alphabet can be a word.
+  void index_words() {
+    words_.reserve(parts_.vocabulary.size());
+    for (const auto& [token, id] : parts_.vocabulary) {
+      const TokenText& text = at(id);
+      if (bytes_of_symbols(token)) words_.emplace(std::string_view(bytes_).substr(text.begin, text.size), id);
+    }
+  }
+
+  void encode_normalized(std::string_view text, SpecialTokens specials, std::vector<std::int32_t>& tokens) const {
+    std::vector<std::int32_t> symbols;
+    normalized_.split(text, specials, [&](std::string_view piece, std::optional<std::int32_t> id) {
+      if (id) {
+        tokens.push_back(*id);
+      } else {
+        parts_.pre_tokenizer.for_each_word(
+            piece, [&](std::string_view word) { encode_word(word, specials, symbols, tokens); });
+      }
+    });
+  }
+
+  void encode_word(std::string_view word, SpecialTokens specials, std::vector<std::int32_t>& symbols,
+                   std::vector<std::int32_t>& tokens) const {
+    if (parts_.whole_words == WholeWords::taken) {
+      const std::optional<std::int32_t> id = find(word);
+      if (id && (specials == SpecialTokens::recognised || at(*id).kind != TokenKind::special)) {
+        tokens.push_back(*id);
+        return;
+      }
+    }
+    if (cache_.append(word, tokens)) return;
+    symbols.clear();
+    for (const char c : word) {
+      const std::int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+      if (id >= 0) symbols.push_back(id);
+    }
+    merges_.apply(symbols);
+    cache_.store(word, symbols);
+    tokens.insert(tokens.end(), symbols.begin(), symbols.end());
+  }
+
+  BpeTokenizerParts parts_;
+  std::string bytes_;
+  std::vector<TokenText> texts_;
+  std::array<std::int32_t, 256> byte_ids_{};
+  std::unordered_map<std::string_view, std::int32_t> words_;
+  AddedTokenSearch raw_;
+  AddedTokenSearch normalized_;
+  MergeTable merges_;
+  mutable WordCache cache_;
+};
+
+}  // namespace detail
+
+/// Normalization, added tokens, pre-tokenizer and merges in the order of the `tokenizers` library. Immutable: copies
+/// share their tables, and const use from several threads is safe.
+///
+/// Text that is not UTF-8 is read with one U+FFFD for each broken sequence, as Python's errors="replace" does. Bytes
+/// that the vocabulary has no token for (`missing_bytes`) are left out, as `tokenizers` does without an unknown token.
+/// decode(encode(text)) is `text` unless the file says otherwise: NFC, lstrip and rstrip, a prefix space, a split that
+/// removes. Deviation: an added token decodes to its own content, where `tokenizers` reads content that happens to be
+/// spelled in the byte-level alphabet (such as "\u00e9") as bytes.
+class BpeTokenizer {
+ public:
+  static constexpr std::size_t longest_text = std::size_t{1} << 27;  ///< bytes of one text to encode
+
+  /// @throws BadArgument naming the token that is out of order, Unsupported for a special token that merges can make.
+  explicit BpeTokenizer(BpeTokenizerParts parts)
+      : tables_(std::make_shared<const detail::BpeTables>(std::move(parts))) {}
+
+  /// The largest id + 1; some ids below may have no token.
+  std::size_t vocabulary_size() const { return tables_->size(); }
+  std::int32_t end_token() const { return tables_->parts().end_token; }
+  /// The token that the file's own template puts before a text, where it does; encoding never adds it.
+  std::optional<std::int32_t> begin_token() const { return tables_->parts().begin_token; }
+
+  /// The id of a special token by its name, such as "<|im_end|>".
+  /// @throws BadArgument naming one that does not exist.
+  std::int32_t special(std::string_view name) const {
+    if (const std::optional<std::int32_t> id = find_special(name)) return *id;
+    throw BadArgument("tokenizer: there is no special token '" + replace_invalid_utf8(name) + "'");
+  }
+  std::optional<std::int32_t> find_special(std::string_view name) const {
+    for (const AddedToken& token : added_tokens()) {
+      if (token.special && token.content == name) return token.id;
+    }
+    return std::nullopt;
+  }
+  /// The id of a token, added or not, by the text that it decodes to.
+  std::optional<std::int32_t> find_token(std::string_view text) const {
+    for (const AddedToken& token : added_tokens()) {
+      if (token.content == text) return token.id;
+    }
+    return tables_->find(text);
+  }
+  /// Special and plain ones, as the file lists them.
+  const std::vector<AddedToken>& added_tokens() const { return tables_->parts().added_tokens; }
+  /// How many of the 256 bytes have no token.
+  std::size_t missing_bytes() const {
+    std::size_t count = 0;
+    for (const std::int32_t id : tables_->byte_ids()) count += id < 0;
+    return count;
+  }
+  /// The files that it was read from, name and content.
+  const std::map<std::string, std::string>& files() const { return tables_->parts().files; }
+
+  /// The tokens of plain text: what spells a special token becomes its characters, so an untrusted prompt cannot end a
+  /// turn. Added tokens that are not special are found. As `tokenizers` with encode_special_tokens = True.
+  /// @throws BadArgument for a text of more than `longest_text`, BadData where a pattern of the file gives up.
+  std::vector<std::int32_t> encode(std::string_view text) const { return encode_as(text, SpecialTokens::as_text); }
+  /// The tokens of text in which special tokens are spelled out, such as a rendered chat.
+  /// As `tokenizers`' encode(text, add_special_tokens=False).
+  std::vector<std::int32_t> encode_with_special(std::string_view text) const {
+    return encode_as(text, SpecialTokens::recognised);
+  }
+
+  /// The bytes of the tokens, which need not be valid UTF-8; special tokens and ids without a token are left out.
+  /// @throws BadArgument for an id outside the vocabulary.
+  std::string decode(std::span<const std::int32_t> tokens) const {
+    std::string text;
+    for (const std::int32_t id : tokens) {
+      if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) {
+        throw BadArgument("tokenizer: token " + std::to_string(id) + " lies outside the vocabulary of " +
+                          std::to_string(vocabulary_size()));
+      }
+      if (tables_->at(id).kind == detail::TokenKind::plain) text += tables_->bytes(id);
+    }
+    return text;
+  }
+  /// As `decode`, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  std::string decode_display(std::span<const std::int32_t> tokens) const {
+    return replace_invalid_utf8(decode(tokens));
+  }
+
+ private:
+  std::vector<std::int32_t> encode_as(std::string_view text, SpecialTokens specials) const {
+    require(text.size() <= longest_text, "tokenizer: a text of more than 2^27 bytes");
+    std::vector<std::int32_t> tokens;
+    tokens.reserve(text.size() / 3);
+    if (is_utf8(text)) {
+      tables_->encode(text, specials, tokens);
+    } else {
+      tables_->encode(replace_invalid_utf8(text), specials, tokens);
+    }
+    return tokens;
+  }
+
+  std::shared_ptr<const detail::BpeTables> tables_;
+};
+
+static_assert(Tokenizer<BpeTokenizer>);
+
+}  // namespace maestro

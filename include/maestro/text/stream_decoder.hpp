@@ -1,0 +1,68 @@
+#pragma once
+
+/// @file
+/// Text of a response while its tokens still arrive.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "maestro/text/tokenizer.hpp"
+#include "maestro/text/utf8.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+/// Bytes at the end of `text` that begin a code point which is not whole yet; 0 where there is none.
+inline std::size_t unfinished_utf8(std::string_view text) {
+  for (std::size_t size = 1; size <= 3 && size <= text.size(); ++size) {
+    const std::string_view end = text.substr(text.size() - size);
+    const auto first = static_cast<unsigned char>(end.front());
+    if ((first & 0xc0) == 0x80) continue;  // inside a code point
+    const std::size_t whole = first < 0xc2 || first > 0xf4 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    std::size_t broken = 0;
+    return whole > size && utf8_length(end, broken) == 0 && broken == size ? size : 0;
+  }
+  return 0;
+}
+
+}  // namespace detail
+
+/// Holds back the bytes of a character that is not whole yet, so that what it gives is always valid UTF-8: all of it
+/// together is `decode_display` of all tokens.
+///
+///     StreamDecoder stream(tokenizer);
+///     for (token : response) std::cout << stream.push(token);
+///     std::cout << stream.finish();
+///
+/// The tokenizer must outlive it, and decode token by token as byte-level tokenizers do.
+template <Tokenizer Tok>
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tok& tokenizer) : tokenizer_(&tokenizer) {}
+
+  /// The text that `token` completes, which may be empty; bytes that cannot become UTF-8 are U+FFFD.
+  /// @throws BadArgument for an id outside the vocabulary.
+  std::string push(std::int32_t token) {
+    pending_ += tokenizer_->decode(std::span(&token, 1));
+    const std::size_t held = detail::unfinished_utf8(pending_);
+    std::string text = replace_invalid_utf8(std::string_view(pending_).substr(0, pending_.size() - held));
+    pending_.erase(0, pending_.size() - held);
+    return text;
+  }
+  /// What was held back: U+FFFD where the tokens ended inside a character. The decoder is then as new.
+  std::string finish() {
+    std::string text = replace_invalid_utf8(pending_);
+    pending_.clear();
+    return text;
+  }
+
+ private:
+  const Tok* tokenizer_;
+  std::string pending_;
+};
+
+}  // namespace maestro
