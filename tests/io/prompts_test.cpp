@@ -90,11 +90,11 @@ BOOST_AUTO_TEST_CASE(bad_conversations_are_numbered_and_skipped_as_told) {
     BOOST_TEST(rest.first_skipped == message);
     BOOST_TEST(rest.prompts.at(1).row == 1);
   };
-  for (const auto& [line, reason] : bad) {
-    check(line, reason, refusal<BadFile>([&] { parse_prompts("\n" + line, "p.jsonl"); }));
+  for (const auto& entry : bad) {
+    check(entry.first, entry.second, refusal<BadFile>([&] { parse_prompts("\n" + entry.first, "p.jsonl"); }));
   }
-  for (const auto& [line, reason] : unsupported) {
-    check(line, reason, refusal<Unsupported>([&] { parse_prompts("\n" + line, "p.jsonl"); }));
+  for (const auto& entry : unsupported) {
+    check(entry.first, entry.second, refusal<Unsupported>([&] { parse_prompts("\n" + entry.first, "p.jsonl"); }));
   }
   // What says nothing is not refused.
   const std::string quiet = R"({"messages": [{"role": "user", "content": "Q", "tool_calls": []}], "tools": null})";

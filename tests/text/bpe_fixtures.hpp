@@ -17,9 +17,7 @@ namespace maestro_test {
 
 using Ids = std::vector<std::int32_t>;
 
-inline std::string text_fixture(const std::string& name) {
-  return std::string(MAESTRO_TEST_FIXTURES "/text/") + name;
-}
+inline std::string text_fixture(const std::string& name) { return std::string(MAESTRO_TEST_FIXTURES "/text/") + name; }
 inline maestro::Json read_fixture(const std::string& name) {
   return maestro::parse_json(maestro::read_file(text_fixture(name)), name);
 }

@@ -1,5 +1,6 @@
 #include "maestro/text/chat_encode.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <set>
@@ -173,7 +174,7 @@ BOOST_AUTO_TEST_CASE(white_space_is_that_of_str_strip) {
                                   0x85,   0xa0,   0x1680, 0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005, 0x2006,
                                   0x2007, 0x2008, 0x2009, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000};
   for (char32_t c = 0; c < 0x110000; ++c) {
-    if (is_white_space(c) != python.contains(c)) BOOST_ERROR("code point " << static_cast<unsigned>(c));
+    if (is_python_space(c) != python.contains(c)) BOOST_ERROR("code point " << static_cast<unsigned>(c));
   }
   BOOST_TEST(without_white_space(" \t a b\r\n") == "a b");
   BOOST_TEST(without_white_space("\xc2\xa0\xe3\x80\x80x\xe2\x80\x83\xc2\x85\x1c") == "x");

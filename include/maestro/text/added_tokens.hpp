@@ -42,10 +42,10 @@ class TextTrie {
  public:
   static constexpr std::size_t most_bytes = std::size_t{1} << 22;  ///< of all texts together
 
-  /// @throws BadArgument for an empty text, one added before, or too many bytes.
+  /// @throws BadArgument for an empty text or one added before, Unsupported for too many bytes.
   void add(std::string_view text, std::size_t value) {
     require(!text.empty(), "added tokens: one is empty");
-    require(nodes_.size() + text.size() <= most_bytes, "added tokens: more than 4194304 bytes in all");
+    if (nodes_.size() + text.size() > most_bytes) throw Unsupported("added tokens: more than 4194304 bytes in all");
     std::size_t node = 0;
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);
