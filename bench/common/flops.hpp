@@ -52,6 +52,14 @@ inline double training_flops(const ModelConfig& c, const PackedBatch& batch) {
   return layer_training_flops(c, batch) + 8.0 * head_rows(batch) * head_parameters(c);
 }
 
+/// The same where only adapters with `factors` parameters are trained: no gradients of the frozen weights, and 8 per
+/// row and parameter of an adapter (x A' is computed again).
+inline double lora_training_flops(const ModelConfig& c, const PackedBatch& batch, double factors) {
+  const auto rows = static_cast<double>(batch.rows());
+  return training_flops(c, batch) - 2.0 * rows * layer_parameters(c) - 2.0 * head_rows(batch) * head_parameters(c) +
+         8.0 * rows * factors;
+}
+
 /// Prefill of each prompt once, then `response` steps of all sequences, each over the keys before it.
 inline double generation_flops(const ModelConfig& c, std::size_t groups, std::size_t generations, std::size_t prompt,
                                std::size_t response) {

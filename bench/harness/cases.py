@@ -51,11 +51,20 @@ def _training(model, groups, quick=False, repetitions=7, inner=1):
     return cases
 
 
-def _generation(model, groups, generations, prompt, quick=False, repetitions=5):
+def _lora(model, groups, repetitions=5):
+    options = dict(work="training_step", variant="lora", model=model, prompt=64, response=128, groups=groups)
+    title = f"training step of LoRA adapters, {model}, prompts of 64 shared by 8"
+    return Case("training_step", title, [Side("maestro"), Side("PyTorch, PEFT", "eager")], options, repetitions)
+
+
+def _generation(model, groups, generations, prompt, quick=False, repetitions=5, variant=""):
     options = dict(
         work="generation", model=model, prompt=prompt, response=128, groups=groups, generations=generations
     )
-    title = f"generation, {model}, {groups} x {generations} responses, prompt of {prompt}"
+    if variant:
+        options["variant"] = variant
+    held = " in bfloat16" if variant == "bf16" else ""
+    title = f"generation, {model}{held}, {groups} x {generations} responses, prompt of {prompt}"
     return Case("generation", title, [Side("maestro"), Side("transformers", "eager")], options, repetitions, quick)
 
 
@@ -86,8 +95,12 @@ def _shared_prefix(model, groups):
     return Case("shared_prefix", title, sides, options, 5, note=f"{predicted:.2f} predicted by rows")
 
 
-def _memory(model, title):
+def _memory(model, title, variant=""):
     options = dict(work="training_step", model=model, prompt=64, response=128, groups=2, warmup=0)
+    if variant:
+        options["variant"] = variant
+        sides = [Side("maestro"), Side("PyTorch, PEFT", "eager")]
+        return Case("memory", title, sides, options, 2, compare="peak_bytes", fresh=True)
     sides = [Side("maestro"), _eager(), Side("PyTorch, TRL's fused head", "fused_head")]
     return Case("memory", title, sides, options, 2, compare="peak_bytes", fresh=True)
 
@@ -97,11 +110,14 @@ def all_cases():
         *_training("shipped", groups=4, quick=True),
         *_training("25m", groups=2, repetitions=5),
         *_training("135m", groups=1, repetitions=3),
+        _lora("135m", groups=1),
         _generation("shipped", 4, 8, 64, quick=True),
         _generation("shipped", 4, 8, 512),
         _generation("135m", 1, 8, 64),
         _generation("135m", 1, 8, 512),
         _generation("135m", 1, 1, 64),
+        _generation("135m", 1, 8, 64, variant="bf16", repetitions=3),
+        _generation("135m", 1, 1, 64, variant="bf16", repetitions=3),
         _grpo("shipped", groups=8, quick=True, repetitions=6),
         _grpo("135m", groups=1, repetitions=5),
         _shared_prefix("shipped", groups=1),
@@ -111,6 +127,8 @@ def all_cases():
         _scalarization("own_weight", "own-weight baseline", quick=True),
         _memory("v152k-d256", "peak memory, V 151,936, d 256, 4 layers"),
         _memory("v152k-d896", "peak memory, V 151,936, d 896, 4 layers"),
+        _memory("135m", "peak memory, 135m"),
+        _memory("135m", "peak memory of a LoRA step, 135m", variant="lora"),
     ]
 
 

@@ -21,6 +21,13 @@ def training_flops(c, sequences, prompt, response):
     return layers + 6 * sequences * response * c.vocab_size * c.hidden_size
 
 
+def lora_training_flops(c, sequences, prompt, response, factors):
+    rows = sequences * (prompt + response - 1)
+    head = sequences * response * c.vocab_size * c.hidden_size
+    full = training_flops(c, sequences, prompt, response)
+    return full - 2 * rows * _layer_parameters(c) - 2 * head + 6 * rows * factors
+
+
 def generation_flops(c, sequences, prompt, response):
     fed = prompt + response - 1  # the last token is not fed
     layers = sequences * (2 * fed * _layer_parameters(c) + _pair_flops(c) * fed * (fed + 1) / 2)

@@ -13,6 +13,8 @@ CACHED_BYTES = 64 << 20  # weights beyond this do not stay in the caches from on
 
 def run(options):
     model = make_model(options).eval()
+    if options.variant == "bf16":
+        model = model.to(torch.bfloat16)
     config = model.config
     tokens = fixed_prompts(config.vocab_size, options.groups, options.generations, options.prompt)
     mask = torch.ones_like(tokens)
@@ -27,7 +29,7 @@ def run(options):
         pad_token_id=0,
         use_cache=True,
     )
-    weight_bytes = parameters(model) * 4
+    weight_bytes = parameters(model) * (2 if options.variant == "bf16" else 4)
     model.generation_config = settings
     gflop = generation_flops(config, len(tokens), options.prompt, options.response) * 1e-9
     gbytes = weight_bytes * options.response * 1e-9 if weight_bytes > CACHED_BYTES else 0.0
