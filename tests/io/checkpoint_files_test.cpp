@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/scratch.hpp"
+#include "maestro/io/classifier_files.hpp"
 #include "maestro/io/model_files.hpp"
 
 namespace {
@@ -154,6 +155,40 @@ BOOST_AUTO_TEST_CASE(models_round_trip_in_shards) {
   // Shards beside a single file would not be read.
   const std::string single = scratch.path("m" + std::to_string(std::size_t{1} << 20));
   BOOST_CHECK_THROW(write_model_files(single, weights, {.max_shard_size = 100}), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(classifiers_load_from_shards) {
+  const Scratch scratch;
+  const std::string folder = scratch.path("m");
+  const ByteTokenizer tokenizer;
+  ModelWeights<float> weights(qwen3_config(tokenizer.vocabulary_size(), 4, 1, 1, 1, 2, 3));
+  weights.initialise(1);
+  const std::vector<float> score{1.0f, -2.0f, 3.0f, -4.0f};
+  save_classifier<float>(folder, weights, score, tokenizer);
+  BOOST_TEST(load_classifier<float>(folder).score[3] == -4.0f);
+
+  // The backbone in shards, the head in one of its own.
+  std::filesystem::remove(folder + "/model.safetensors");
+  save_shards(folder, weights, {.max_shard_size = 200});
+  const std::string index = folder + "/model.safetensors.index.json";
+  Json map = parse_json(read_file(index), index);
+  SafetensorsWriter writer;
+  writer.add<float>("score.weight", {1, 4}, score);
+  writer.write(folder + "/head.safetensors");
+  map["weight_map"]["score.weight"] = "head.safetensors";
+  write_file(index, dump_json(map));
+  const ClassifierWeights<float> loaded = load_classifier<float>(folder);
+  BOOST_TEST(loaded.score[3] == -4.0f);
+  BOOST_TEST(std::equal(weights.flat().begin(), weights.flat().end(), loaded.backbone.flat().begin()));
+
+  SafetensorsWriter two;
+  two.add<float>("score.weight", {1, 4}, score);
+  two.add<float>("score.bias", {4}, score);
+  two.write(folder + "/head.safetensors");
+  map["weight_map"]["score.bias"] = "head.safetensors";
+  write_file(index, dump_json(map));
+  const std::string surplus = refusal<BadFile>([&] { load_classifier<float>(folder); });
+  BOOST_TEST(surplus.find("does not have: \"score.bias\"") != std::string::npos, surplus);
 }
 
 BOOST_AUTO_TEST_CASE(an_older_folder_of_shards_is_replaced) {

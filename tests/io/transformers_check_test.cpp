@@ -2,7 +2,10 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <cstdlib>
+#include <numeric>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "maestro/core/gemm_native.hpp"
@@ -44,25 +47,48 @@ ModelWeights<float> random_weights(const ModelConfig& config) {
   return weights;
 }
 
-/// Our logits of one fixed sequence, under the weights that the folder holds.
+/// One fixed sequence, and our final hidden states of it.
+struct Sequence {
+  explicit Sequence(const ModelWeights<float>& weights) {
+    std::vector<std::int32_t> tokens(24);
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      tokens[t] = static_cast<std::int32_t>((37 * t + 11) % 256);
+      ids.push_back(tokens[t]);
+    }
+    batch.push_sequence(tokens);
+    hidden = Transformer<float, NativeBackend>::forward(weights, batch, ws);
+  }
+
+  std::vector<std::int64_t> ids;
+  PackedBatch batch;
+  TransformerWorkspace<float> ws;
+  MatrixView<const float> hidden;
+};
+
+void write_result(const std::string& folder, const Sequence& sequence, const std::vector<std::size_t>& shape,
+                  std::span<const float> values) {
+  SafetensorsWriter writer;
+  writer.add<std::int64_t>("ids", {1, sequence.ids.size()}, sequence.ids);
+  writer.add<float>("logits", shape, values);
+  writer.write(folder + ".logits");
+}
+
+/// Our logits under the weights that the folder holds.
 void write_logits(const std::string& folder) {
   const ModelWeights<float> weights = load_model<float>(folder);
-  std::vector<std::int32_t> tokens(24);
-  std::vector<std::int64_t> ids;
-  for (std::size_t t = 0; t < tokens.size(); ++t) {
-    tokens[t] = static_cast<std::int32_t>((37 * t + 11) % 256);
-    ids.push_back(tokens[t]);
-  }
-  PackedBatch batch;
-  batch.push_sequence(tokens);
-  TransformerWorkspace<float> ws;
-  const MatrixView<const float> hidden = Transformer<float, NativeBackend>::forward(weights, batch, ws);
-  Matrix<float> logits(hidden.rows(), weights.config().vocabulary);
-  linear<NativeBackend, float>(hidden, weights.head(), {}, logits);
-  SafetensorsWriter writer;
-  writer.add<std::int64_t>("ids", {1, ids.size()}, ids);
-  writer.add<float>("logits", {1, logits.rows(), logits.cols()}, logits.flat());
-  writer.write(folder + ".logits");
+  const Sequence sequence(weights);
+  Matrix<float> logits(sequence.hidden.rows(), weights.config().vocabulary);
+  linear<NativeBackend, float>(sequence.hidden, weights.head(), {}, logits);
+  write_result(folder, sequence, {1, logits.rows(), logits.cols()}, logits.flat());
+}
+
+/// Our score of the whole sequence by the classifier that the folder holds.
+void write_score(const std::string& folder) {
+  const ClassifierWeights<float> weights = load_classifier<float>(folder);
+  const Sequence sequence(weights.backbone);
+  const std::span<const float> last = sequence.hidden.row(sequence.hidden.rows() - 1);
+  const std::vector<float> score{std::inner_product(last.begin(), last.end(), weights.score.begin(), 0.0f)};
+  write_result(folder, sequence, {1, 1}, score);
 }
 
 }  // namespace
@@ -86,7 +112,20 @@ BOOST_AUTO_TEST_CASE(models_to_load_in_transformers) {
     save(std::string(detail::family_names[static_cast<std::size_t>(a)].model_type),
          small_config(a, RopeType::unscaled));
   }
-  save("llama3", small_config(Architecture::llama, RopeType::llama3));
+  const ModelConfig llama3 = small_config(Architecture::llama, RopeType::llama3);
+  save("llama3", llama3);
+
+  ModelConfig backbone = llama3;
+  backbone.head = HeadWeights::tied;
+  std::vector<float> score(backbone.hidden);
+  for (std::size_t i = 0; i < score.size(); ++i) score[i] = 0.1f * static_cast<float>(i) - 1.0f;
+  for (const auto& [kind, store] : {std::pair{"f32", StoreAs::f32}, std::pair{"bf16", StoreAs::bf16}}) {
+    const std::string folder = root + "classifier-" + kind;
+    const ByteTokenizer tokenizer(store == StoreAs::f32 ? ByteTokenizerOptions{}
+                                                        : ByteTokenizerOptions{.end = "<|im_end|>"});
+    save_classifier<float>(folder, random_weights(backbone), score, tokenizer, store);
+    write_score(folder);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

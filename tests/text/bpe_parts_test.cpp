@@ -149,6 +149,14 @@ BOOST_AUTO_TEST_CASE(streams_hold_back_unfinished_characters) {
   BOOST_CHECK_THROW(stream.push(-1), BadArgument);
 }
 
+BOOST_AUTO_TEST_CASE(streams_hold_back_nothing_that_is_broken_already) {
+  const maestro::ByteTokenizer tokenizer;
+  StreamDecoder stream(tokenizer);
+  BOOST_TEST(stream.push(0xe0).empty());
+  BOOST_TEST(stream.push(0x80) == "\ufffd\ufffd");
+  BOOST_TEST(stream.push(0xff) == "\ufffd");
+}
+
 BOOST_AUTO_TEST_CASE(streams_give_what_decode_display_gives) {
   const maestro::ByteTokenizer tokenizer;
   std::mt19937 random(11);
