@@ -3,6 +3,8 @@
 /// @file
 /// Weights that are not trained, read from a model folder straight into the form in which they are used.
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -11,6 +13,7 @@
 #include <string_view>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/dtype.hpp"
@@ -51,6 +54,19 @@ bool read_part(const SafetensorsFile& file, const TensorInfo& tensor, std::size_
   }
 }
 
+/// The same on all threads.
+template <class T>
+bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor, std::size_t first,
+                           std::span<T> values) {
+  constexpr std::size_t step = std::size_t{1} << 16;
+  std::atomic<bool> finite = true;
+  parallel_for((values.size() + step - 1) / step, step, [&](std::size_t i) {
+    const std::span<T> part = values.subspan(i * step, std::min(step, values.size() - i * step));
+    if (!read_part<T>(file, tensor, first + i * step, part)) finite = false;
+  });
+  return finite;
+}
+
 }  // namespace detail
 
 /// Whether a model folder stores its embedding in BF16: then FrozenWeights<float, Bfloat16> loses nothing.
@@ -72,7 +88,7 @@ std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder
     if (first == 0) detail::check_shape(files, name, shape);
     const SafetensorsFile& file = files.holder(name);
     const TensorInfo& tensor = file.at(name);
-    if (!detail::read_part<T>(file, tensor, first, values)) {
+    if (!detail::read_part_in_parallel<T>(file, tensor, first, values)) {
       throw BadFile(file.path() + ": tensor " + detail::quote_text(name) + " holds a value that is not finite");
     }
     if (first + values.size() == tensor.count) files.release(name);
