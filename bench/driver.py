@@ -19,6 +19,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the shipped model and few repetitions, under 3 minutes")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this; may be given again")
+    parser.add_argument("--title", help="measure only the cases whose title in the table has this text")
     parser.add_argument("--no-peers", action="store_true", help="measure our side alone")
     parser.add_argument("--output", default="runs/bench", help="folder for results.json and table.md")
     parser.add_argument("--repetitions", type=int, help="of every case, instead of its own number (5 or more)")
@@ -61,6 +62,8 @@ def main():
     only = options.only or []
     workshop = Workshop(options.build, "" if options.no_peers else options.python, options.threads)
     cases = chosen_cases(only, options.quick, peers=bool(workshop.python))
+    if options.title:
+        cases = [case for case in cases if options.title in case.title]
     for case in cases:
         case.repetitions = options.repetitions or case.repetitions
     os.makedirs(options.output, exist_ok=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks: sets up, builds, measures maestro beside PyTorch, transformers and TRL on this machine, and prints one
 # table.
-#   bench/run.sh [--quick] [--only NAME]... [--no-peers] [--repetitions N]
+#   bench/run.sh [--quick] [--only NAME]... [--title TEXT] [--no-peers] [--repetitions N]
 #     [--threads N] [--output DIR]
 # --help says more; bench/README.md says what each work is and how to read the table.
 #   MAESTRO_PEERS_VENV=folder   a Python environment that has the packages of bench/requirements.txt, instead of
