@@ -11,9 +11,19 @@
 #include "maestro/core/error.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/classifier_files.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/reward/proxy_scorer.hpp"
 #include "maestro/text/chat_encode.hpp"
 
 namespace maestro::examples {
+
+namespace {
+
+/// ProxyOptions' and RewardModelOptions' micro_batch_tokens, which the run leaves as they are.
+constexpr std::uint64_t reward_pass_tokens = 16384;
+static_assert(ProxyOptions{}.micro_batch_tokens == reward_pass_tokens);
+
+}  // namespace
 
 PolicyPlan::PolicyPlan(const TrainOptions& o)
     : config(load_model_config(o.model)), tokenizer(load_text_tokenizer(o.model, config)) {
@@ -87,11 +97,22 @@ MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span
   if (o.model_options.trains_adapters() && o.model_options.merge == MergeAdapters::yes) {
     estimate.parts.push_back({"merged model, at the end", maestro::detail::matrix_parameters(plan.config) * 4});
   }
+  // Rewards score many groups in one pass.
+  const std::uint64_t group = request.prompt_tokens + request.generations * request.completion_tokens;
+  const std::uint64_t rows = std::min(std::max<std::uint64_t>(reward_pass_tokens, group), request.prompts * group);
+  if (uses(o, "perplexity")) {
+    estimate.parts.push_back({"pass of the proxy", maestro::detail::scoring_cols(plan.config) * rows * sizeof(float)});
+  }
   if (uses(o, "preference") && !o.reward_model.empty()) {
     std::uint64_t bytes = 0;
     const CheckpointFiles files = CheckpointFiles::of_folder(o.reward_model);
     for (const TensorInfo* tensor : files.tensors()) bytes += tensor->count * sizeof(float);
     estimate.parts.push_back({"reward model", bytes});
+    const std::string config_path = o.reward_model + "/config.json";
+    const ModelConfig config =
+        maestro::detail::parse_classifier_config(read_file(config_path, std::size_t{1} << 24), config_path);
+    estimate.parts.push_back(
+        {"pass of the reward model", maestro::detail::scoring_cols(config) * rows * sizeof(float)});
   }
   return estimate;
 }

@@ -73,6 +73,9 @@ inline std::uint64_t activation_cols(const ModelConfig& c) {
   return 4 * c.hidden + c.qkv_size() + heads + c.query_size() + 2 * c.heads + 3 * c.intermediate + 4;
 }
 
+/// The same of a pass that keeps nothing for a backward pass.
+inline std::uint64_t scoring_cols(const ModelConfig& c) { return activation_cols(c) + 2 * c.hidden; }
+
 }  // namespace detail
 
 /// Source of the parts: the buffers of TransformerPolicy, its Generator and AdamW.
@@ -107,14 +110,14 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   add("activations of a training pass", (keep ? c.layers : 1) * layer + inputs);
   const std::uint64_t backward = 5 * c.hidden + c.qkv_size() + c.query_size() + 3 * c.intermediate;
   add("gradients of activations", backward * rows * value);
-  add("passes that do not train", (1 + request.copies) * (layer + 2 * c.hidden * rows * value));
+  add("passes that do not train", (1 + request.copies) * scoring_cols(c) * rows * value);
   const std::uint64_t prompt_rows = std::uint64_t{request.prompts} * request.prompt_tokens;
   const std::uint64_t block = 64;  // tails grow in blocks
   const std::uint64_t tail = (request.completion_tokens + block) / block * block;
   const std::uint64_t responses = std::uint64_t{request.prompts} * request.generations;
   add("keys and values of a rollout",
       2 * c.key_size() * c.layers * value * (prompt_rows + block * request.prompts + responses * tail));
-  add("prompts of a rollout", (activation_cols(c) + 2 * c.hidden) * prompt_rows * value);
+  add("prompts of a rollout", scoring_cols(c) * prompt_rows * value);
   add("LM head and logits", (std::uint64_t{1} << 24) + 8 * std::uint64_t{c.vocabulary} * value);
   return estimate;
 }
