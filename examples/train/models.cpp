@@ -11,9 +11,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/classifier_files.hpp"
-#include "maestro/io/file.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
-#include "maestro/text/chat_encode.hpp"
 
 namespace maestro::examples {
 
@@ -39,12 +37,7 @@ PolicyPlan::PolicyPlan(const TrainOptions& o)
 std::size_t PolicyPlan::longest(std::span<const Prompt> prompts) const {
   std::size_t most = 0;
   for (const Prompt& prompt : prompts) {
-    const std::size_t begin = options.prompt_start == PromptStart::begin_token ? 1 : 0;
-    const std::size_t tokens =
-        options.chat.kind == ChatKind::none
-            ? tokenizer.encode(prompt.text).size()
-            : encode_chat(tokenizer, options.chat, conversation_of(prompt), GenerationPrompt::add).size();
-    most = std::max(most, begin + tokens);
+    most = std::max(most, encode_prompt(tokenizer, config, options, prompt).size());
   }
   return most;
 }
@@ -55,19 +48,17 @@ bool holds_bf16(const TrainOptions& o) {
 }
 
 LoraOptions lora_options(const TrainOptions& o) {
-  if (o.model_options.adapter.empty()) return o.model_options.lora;
-  const std::string path = o.model_options.adapter + "/" + maestro::detail::adapter_config_name;
-  return parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
+  return o.model_options.adapter.empty() ? o.model_options.lora : load_adapter_config(o.model_options.adapter);
 }
 
-ModelConfig placeholder_config(const TextTokenizer& tokenizer) {
+ModelConfig smallest_config(const TextTokenizer& tokenizer) {
   ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 2, 1, 1, 1, 2, 2);
   config.max_positions = 1;
   return config;
 }
 
 TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer) {
-  if (!uses(o, "preference")) return TextPreferences(placeholder_config(policy_tokenizer), policy_tokenizer);
+  if (!uses(o, "preference")) return TextPreferences(smallest_config(policy_tokenizer), policy_tokenizer);
   if (o.reward_model.empty()) {
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
   }
@@ -95,24 +86,21 @@ MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span
   }
   MemoryEstimate estimate = estimate_memory(plan.config, request);
   if (o.model_options.trains_adapters() && o.model_options.merge == MergeAdapters::yes) {
-    estimate.parts.push_back({"merged model, at the end", maestro::detail::matrix_parameters(plan.config) * 4});
+    estimate.parts.push_back({"merged model, at the end", model_bytes(plan.config)});
   }
   // Rewards score many groups in one pass.
   const std::uint64_t group = request.prompt_tokens + request.generations * request.completion_tokens;
   const std::uint64_t rows = std::min(std::max<std::uint64_t>(reward_pass_tokens, group), request.prompts * group);
   if (uses(o, "perplexity")) {
-    estimate.parts.push_back({"pass of the proxy", maestro::detail::scoring_cols(plan.config) * rows * sizeof(float)});
+    estimate.parts.push_back({"pass of the proxy", scoring_bytes(plan.config, rows)});
   }
   if (uses(o, "preference") && !o.reward_model.empty()) {
     std::uint64_t bytes = 0;
     const CheckpointFiles files = CheckpointFiles::of_folder(o.reward_model);
     for (const TensorInfo* tensor : files.tensors()) bytes += tensor->count * sizeof(float);
     estimate.parts.push_back({"reward model", bytes});
-    const std::string config_path = o.reward_model + "/config.json";
-    const ModelConfig config =
-        maestro::detail::parse_classifier_config(read_file(config_path, std::size_t{1} << 24), config_path);
-    estimate.parts.push_back(
-        {"pass of the reward model", maestro::detail::scoring_cols(config) * rows * sizeof(float)});
+    const ModelConfig config = load_classifier_config(o.reward_model);
+    estimate.parts.push_back({"pass of the reward model", scoring_bytes(config, rows)});
   }
   return estimate;
 }

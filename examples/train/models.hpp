@@ -37,14 +37,14 @@ bool holds_bf16(const TrainOptions& o);
 /// The adapters' options: those of --adapter where it is given.
 LoraOptions lora_options(const TrainOptions& o);
 
+/// Reads --model, and --adapter or fresh adapters where P trains them.
 template <class P>
 P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
   using Weights = typename P::weights_type;
   if constexpr (std::is_same_v<Weights, ModelWeights<float>>) {
     return P(load_model<float>(o.model), plan.tokenizer, plan.options);
   } else {
-    using Stored = std::conditional_t<std::is_same_v<P, AdapterPolicy<Bfloat16>>, Bfloat16, float>;
-    auto base = load_frozen<float, Stored>(o.model);
+    auto base = load_frozen<float, typename Weights::stored_type>(o.model);
     if (!o.model_options.adapter.empty()) {
       auto factors = load_adapters<float>(o.model_options.adapter, base->config());
       return P(Weights(std::move(base), std::move(factors)), plan.tokenizer, plan.options);
@@ -53,22 +53,25 @@ P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
   }
 }
 
-/// Two numbers a token: what stands in for a model that is never called, where a type has to be filled.
-ModelConfig placeholder_config(const TextTokenizer& tokenizer);
+/// Of a model that no reward of the run calls, whose type has to be filled nonetheless: two numbers a token.
+ModelConfig smallest_config(const TextTokenizer& tokenizer);
 
 /// The policy that a proxy copies; `policy` itself where the copy is cheap, or needed.
 template <class P>
 P proxy_source(const TrainOptions& o, const P& policy) {
   if constexpr (std::is_same_v<P, FullPolicy>) {
     if (!uses(o, "perplexity")) {
-      return P(ModelWeights<float>(placeholder_config(policy.tokenizer())), policy.tokenizer());
+      return P(ModelWeights<float>(smallest_config(policy.tokenizer())), policy.tokenizer());
     }
   }
   return policy;
 }
 
+/// The model of the preference reward; the smallest one where --rewards leaves it out.
+/// @throws BadArgument where --reward-model is missing, and as load_classifier and load_text_tokenizer.
 TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer);
 
+/// What the run takes at most, its rewards' models included.
 MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts);
 
 /// @throws BadArgument with the arithmetic where the estimate is above what is available and --memory-check refuses.

@@ -8,24 +8,14 @@
 #include <vector>
 
 #include "io/scratch.hpp"
+#include "io/small_config.hpp"
 
 namespace {
 
 using namespace maestro;
 using maestro_test::refusal;
 using maestro_test::Scratch;
-
-ModelConfig small_config(Architecture architecture) {
-  ModelConfig config = qwen3_config(272, 24, 2, 6, 2, 8, 20);
-  config.architecture = architecture;
-  config.qkv_bias = architecture == Architecture::qwen2 ? QkvBias::present : QkvBias::absent;
-  config.query_key_norm = architecture == Architecture::qwen3 ? QueryKeyNorm::present : QueryKeyNorm::absent;
-  config.head = architecture == Architecture::llama ? HeadWeights::separate : HeadWeights::tied;
-  config.rope_theta = 12345.0;
-  config.max_positions = 512;
-  config.end_tokens = {256, 258};
-  return config;
-}
+using maestro_test::small_config;
 
 template <class T>
 ModelWeights<T> random_weights(const ModelConfig& config) {

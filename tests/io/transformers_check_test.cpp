@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/small_config.hpp"
 #include "maestro/core/gemm_native.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/io/classifier_files.hpp"
@@ -18,15 +19,8 @@ namespace {
 
 using namespace maestro;
 
-ModelConfig small_config(Architecture architecture, RopeType rope) {
-  ModelConfig config = qwen3_config(272, 24, 2, 6, 2, 8, 20);
-  config.architecture = architecture;
-  config.qkv_bias = architecture == Architecture::qwen2 ? QkvBias::present : QkvBias::absent;
-  config.query_key_norm = architecture == Architecture::qwen3 ? QueryKeyNorm::present : QueryKeyNorm::absent;
-  config.head = architecture == Architecture::llama ? HeadWeights::separate : HeadWeights::tied;
-  config.rope_theta = 12345.0;
-  config.max_positions = 512;
-  config.end_tokens = {256, 258};
+ModelConfig config_with_rope(Architecture architecture, RopeType rope) {
+  ModelConfig config = maestro_test::small_config(architecture);
   if (rope == RopeType::llama3) {
     config.rope_scaling = {.type = rope, .factor = 8.0, .original_max_positions = 128};
   }
@@ -110,9 +104,9 @@ BOOST_AUTO_TEST_CASE(models_to_load_in_transformers) {
   };
   for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {
     save(std::string(detail::family_names[static_cast<std::size_t>(a)].model_type),
-         small_config(a, RopeType::unscaled));
+         config_with_rope(a, RopeType::unscaled));
   }
-  const ModelConfig llama3 = small_config(Architecture::llama, RopeType::llama3);
+  const ModelConfig llama3 = config_with_rope(Architecture::llama, RopeType::llama3);
   save("llama3", llama3);
 
   ModelConfig backbone = llama3;

@@ -83,6 +83,25 @@ struct Threads {
   ~Threads() { set_threads(2); }
 };
 
+/// Rollout, training pass and scoring pass, of the whole batch and of each group alone.
+template <class P>
+void check_agreement(P policy, double temperature) {
+  const std::vector<Prompt> prompts = prompts_of_lengths({1, 33, 70, 400});
+  const Rollouts r = policy.generate(prompts, laws::sampling(5, 150, temperature), {.seed = 3});
+  std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), again(r.tokens.size());
+  policy.forward(r, {0, prompts.size()}, log_probs, entropies);
+  policy.log_probs(r, {0, prompts.size()}, again);
+  BOOST_TEST((log_probs == r.log_probs));
+  BOOST_TEST((entropies == r.entropies));
+  BOOST_TEST((again == log_probs));
+  for (std::size_t g = 0; g < prompts.size(); ++g) {
+    const std::size_t first = r.tokens.offset(r.groups.begin(g));
+    std::vector<float> alone(r.tokens.offset(r.groups.end(g)) - first);
+    policy.log_probs(r, {g, g + 1}, alone);
+    BOOST_TEST(std::equal(alone.begin(), alone.end(), log_probs.begin() + static_cast<std::ptrdiff_t>(first)));
+  }
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(same_bits)
@@ -97,34 +116,12 @@ BOOST_AUTO_TEST_CASE(rollout_and_training_agree_to_the_bit) {
   };
   for (const Case& c : {Case{48, 40, QueryKeyNorm::present, 1.0}, Case{400, 5000, QueryKeyNorm::absent, 1.0},
                         Case{400, 5000, QueryKeyNorm::present, 0.7}}) {
-    Model policy = make_model(c.hidden, c.vocabulary, c.norm);
-    const std::vector<Prompt> prompts = prompts_of_lengths({1, 33, 70, 400});
-    Rollouts r = policy.generate(prompts, laws::sampling(5, 150, c.temperature), {.seed = 3});
-    std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), again(r.tokens.size());
-    policy.forward(r, {0, prompts.size()}, log_probs, entropies);
-    policy.log_probs(r, {0, prompts.size()}, again);
-    BOOST_TEST((log_probs == r.log_probs));
-    BOOST_TEST((entropies == r.entropies));
-    BOOST_TEST((again == log_probs));
-    for (std::size_t g = 0; g < prompts.size(); ++g) {
-      const std::size_t first = r.tokens.offset(r.groups.begin(g));
-      std::vector<float> alone(r.tokens.offset(r.groups.end(g)) - first);
-      policy.log_probs(r, {g, g + 1}, alone);
-      BOOST_TEST(std::equal(alone.begin(), alone.end(), log_probs.begin() + static_cast<std::ptrdiff_t>(first)));
-    }
+    check_agreement(make_model(c.hidden, c.vocabulary, c.norm), c.temperature);
   }
 }
 
 BOOST_AUTO_TEST_CASE(adapters_beside_a_base_in_halves_agree_to_the_bit_too) {
-  LoraPolicy policy = make_lora_policy(400, 5000);
-  const std::vector<Prompt> prompts = prompts_of_lengths({1, 33, 70, 400});
-  const Rollouts r = policy.generate(prompts, laws::sampling(5, 150, 0.7), {.seed = 3});
-  std::vector<float> log_probs(r.tokens.size()), entropies(r.tokens.size()), again(r.tokens.size());
-  policy.forward(r, {0, prompts.size()}, log_probs, entropies);
-  policy.log_probs(r, {0, prompts.size()}, again);
-  BOOST_TEST((log_probs == r.log_probs));
-  BOOST_TEST((entropies == r.entropies));
-  BOOST_TEST((again == log_probs));
+  check_agreement(make_lora_policy(400, 5000), 0.7);
 }
 
 BOOST_AUTO_TEST_CASE(a_copy_of_a_policy_with_adapters_shares_the_base) {

@@ -65,13 +65,19 @@ inline ModelConfig parse_classifier_config(std::string_view text, const std::str
 
 }  // namespace detail
 
+/// Reads the config.json of a classifier's folder: the configuration of its backbone.
+/// @throws IoError, BadFile naming the field, Unsupported naming what is not implemented.
+inline ModelConfig load_classifier_config(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  return detail::parse_classifier_config(read_file(path, std::size_t{1} << 24), path);
+}
+
 /// Reads a classifier's configuration and weights.
 /// @throws IoError, BadFile naming file and field or tensor (missing, surplus, misshapen, not finite), Unsupported
 /// naming what is not implemented.
 template <class T>
 ClassifierWeights<T> load_classifier(const std::string& folder) {
-  const std::string config_path = folder + "/config.json";
-  const ModelConfig config = detail::parse_classifier_config(read_file(config_path, std::size_t{1} << 24), config_path);
+  const ModelConfig config = load_classifier_config(folder);
   const CheckpointFiles files = CheckpointFiles::of_folder(folder);
   const std::array<std::size_t, 2> score_shape{1, config.hidden};
   detail::check_sizes(files, config);

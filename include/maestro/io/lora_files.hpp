@@ -105,6 +105,12 @@ inline LoraOptions parse_adapter_config(std::string_view text, const std::string
   return options;
 }
 
+/// Reads the adapter_config.json of a folder. @throws as parse_adapter_config, and IoError.
+inline LoraOptions load_adapter_config(const std::string& folder) {
+  const std::string path = folder + "/" + detail::adapter_config_name;
+  return parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
+}
+
 /// The text of an adapter_config.json that PEFT and parse_adapter_config read.
 /// @param base  folder or name of the model that the adapters belong to.
 inline std::string adapter_config_text(const LoraOptions& options, const std::string& base) {
@@ -147,8 +153,7 @@ void save_adapters(const std::string& folder, const LoraFactors<T>& factors, con
 /// parse_adapter_config.
 template <class T>
 LoraFactors<T> load_adapters(const std::string& folder, const ModelConfig& config) {
-  const std::string config_path = folder + "/" + detail::adapter_config_name;
-  const LoraOptions options = parse_adapter_config(read_file(config_path, std::size_t{1} << 24), config_path);
+  const LoraOptions options = load_adapter_config(folder);
   const CheckpointFiles files(folder + "/" + detail::adapter_weights_name);
   const SafetensorsFile& file = files.files().front();
   // The first factor's claimed sizes are compared with the file before all factors are allocated.

@@ -4,7 +4,6 @@
 /// tokenizer.json of the byte tokenizer: a BPE model of the 256 byte symbols without merges, behind the byte-level
 /// pre-tokenizer, so that Hugging Face's `tokenizers` gives the same ids.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -15,26 +14,20 @@
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/text/byte_level.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 
 namespace maestro {
 
-/// The printable character that byte-level BPE writes for each byte, as UTF-8: printable Latin-1 stands for itself, the
-/// rest take the code points from 256 upwards. Source: Radford et al. 2019 (GPT-2), bytes_to_unicode.
-inline std::array<std::string, 256> byte_symbols() {
-  std::array<std::string, 256> symbols;
-  unsigned next = 256;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    const bool itself = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-    const unsigned code = itself ? byte : next++;
-    if (code < 0x80) {
-      symbols[byte] = std::string(1, static_cast<char>(code));
-    } else {
-      symbols[byte] = {static_cast<char>(0xc0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3f))};
-    }
-  }
-  return symbols;
+namespace detail {
+
+/// The token of one byte in a byte-level vocabulary.
+inline std::string symbol_of_byte(std::size_t byte) {
+  const char c = static_cast<char>(static_cast<unsigned char>(byte));
+  return symbols_of_bytes({&c, 1});
 }
+
+}  // namespace detail
 
 /// The text of a tokenizer.json. Special tokens and padding are listed as added tokens; unlike ByteTokenizer::encode,
 /// the `tokenizers` library turns text that spells them into the token.
@@ -54,8 +47,7 @@ inline std::string tokenizer_text(const ByteTokenizer& tokenizer) {
                                 {"special", true}});
   }
   OrderedJson vocabulary = OrderedJson::object();
-  const auto symbols = byte_symbols();
-  for (std::size_t byte = 0; byte < 256; ++byte) vocabulary[symbols[byte]] = byte;
+  for (std::size_t byte = 0; byte < 256; ++byte) vocabulary[detail::symbol_of_byte(byte)] = byte;
 
   OrderedJson json = OrderedJson::object();
   json["version"] = "1.0";
@@ -114,13 +106,12 @@ inline void check_bpe(const JsonFields& model) {
   if (!merges.empty())
     refuse_tokenizer(model.file(), "field 'model.merges' has " + std::to_string(merges.size()) + " merges");
   const JsonFields vocabulary = model.object("vocab");
-  const auto symbols = byte_symbols();
   if (vocabulary.json().size() != 256) {
     refuse_tokenizer(model.file(),
                      "field 'model.vocab' has " + std::to_string(vocabulary.json().size()) + " tokens, not 256");
   }
   for (std::size_t byte = 0; byte < 256; ++byte) {
-    if (vocabulary.count(symbols[byte]) != byte) {
+    if (vocabulary.count(symbol_of_byte(byte)) != byte) {
       refuse_tokenizer(model.file(), "field 'model.vocab' gives byte " + std::to_string(byte) + " another id");
     }
   }

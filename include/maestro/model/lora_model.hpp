@@ -56,6 +56,7 @@ class LoraGradients {
 template <class T, class S = T>
 class LoraModel {
  public:
+  using stored_type = S;
   using MatrixType = PackedView<T, S>;
   using Gradients = LoraGradients<T>;
 

@@ -49,6 +49,39 @@ struct TransformerPolicyOptions {
   ChatFormat chat{};  ///< how conversations are written; none: prompts are texts
 };
 
+/// The tokens of a text without a chat format: after the begin token, where the options say so.
+template <Tokenizer Tok>
+std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
+                                        const TransformerPolicyOptions& options, std::string_view text) {
+  std::vector<std::int32_t> tokens = tokenizer.encode(text);
+  if (options.prompt_start == PromptStart::begin_token) tokens.insert(tokens.begin(), config.begin_token);
+  return tokens;
+}
+
+/// The tokens of a prompt: with a chat format its messages (or its text as the only message of a user) and the
+/// beginning of the answer, otherwise its text. A begin token that the chat format writes itself is not doubled.
+/// @throws BadArgument for a conversation that needs a chat format, Unsupported naming a role.
+template <Tokenizer Tok>
+std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
+                                        const TransformerPolicyOptions& options, const Prompt& prompt) {
+  if (options.chat.kind == ChatKind::none) {
+    if (prompt.messages.size() < 2) {
+      return encode_prompt(tokenizer, config, options, std::string_view(prompt.text));
+    }
+    throw BadArgument("transformer policy: the prompt of data row " + std::to_string(prompt.row) + " has " +
+                      std::to_string(prompt.messages.size()) +
+                      " messages, which need a chat format; choose one in TransformerPolicyOptions::chat");
+  }
+  std::vector<std::int32_t> tokens;
+  if constexpr (ChatTokenizer<Tok>) {
+    tokens = encode_chat(tokenizer, options.chat, conversation_of(prompt), GenerationPrompt::add);
+  }
+  if (options.prompt_start == PromptStart::begin_token && (tokens.empty() || tokens.front() != config.begin_token)) {
+    tokens.insert(tokens.begin(), config.begin_token);
+  }
+  return tokens;
+}
+
 namespace detail {
 
 /// Owns a workspace made from options; a copy of the owner gets a fresh one made from the same options.
@@ -121,32 +154,14 @@ class TransformerPolicy {
   /// What generation has run so far.
   const GenerationCounters& counters() const { return training_->generator.counters(); }
 
-  /// The tokens of a prompt as the model reads it.
+  /// The tokens of a text as the model reads it, without a chat format.
   std::vector<std::int32_t> encode_prompt(std::string_view text) const {
-    std::vector<std::int32_t> tokens = tokenizer_.encode(text);
-    if (options_.prompt_start == PromptStart::begin_token) tokens.insert(tokens.begin(), config().begin_token);
-    return tokens;
+    return maestro::encode_prompt(tokenizer_, config(), options_, text);
   }
 
-  /// The tokens of a prompt: with a chat format its messages (or its text as the only message of a user) and the
-  /// beginning of the answer, otherwise its text. A begin token that the chat format writes itself is not doubled.
-  /// @throws BadArgument for a conversation that needs a chat format, Unsupported naming a role.
+  /// The tokens of a prompt as the model reads it; see the function of the same name.
   std::vector<std::int32_t> encode_prompt(const Prompt& prompt) const {
-    if (options_.chat.kind == ChatKind::none) {
-      if (prompt.messages.size() < 2) return encode_prompt(prompt.text);
-      throw BadArgument("transformer policy: the prompt of data row " + std::to_string(prompt.row) + " has " +
-                        std::to_string(prompt.messages.size()) +
-                        " messages, which need a chat format; choose one in TransformerPolicyOptions::chat");
-    }
-    std::vector<std::int32_t> tokens;
-    if constexpr (ChatTokenizer<Tok>) {
-      tokens = encode_chat(tokenizer_, options_.chat, conversation_of(prompt), GenerationPrompt::add);
-    }
-    const std::int32_t begin = config().begin_token;
-    if (options_.prompt_start == PromptStart::begin_token && (tokens.empty() || tokens.front() != begin)) {
-      tokens.insert(tokens.begin(), begin);
-    }
-    return tokens;
+    return maestro::encode_prompt(tokenizer_, config(), options_, prompt);
   }
 
   /// What generate would refuse of these prompts, before a run begins.

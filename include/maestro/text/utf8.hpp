@@ -61,4 +61,26 @@ inline std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
+struct CodePoint {
+  char32_t value = 0;
+  std::size_t bytes = 0;  ///< length in UTF-8
+};
+
+/// The first code point of a valid UTF-8 text that is not empty.
+inline CodePoint first_code_point(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[i])); };
+  const char32_t first = byte(0);
+  if (first < 0x80) return {first, 1};
+  if (first < 0xe0) return {((first & 0x1f) << 6) | (byte(1) & 0x3f), 2};
+  if (first < 0xf0) return {((first & 0x0f) << 12) | ((byte(1) & 0x3f) << 6) | (byte(2) & 0x3f), 3};
+  return {((first & 0x07) << 18) | ((byte(1) & 0x3f) << 12) | ((byte(2) & 0x3f) << 6) | (byte(3) & 0x3f), 4};
+}
+
+/// The last code point of a valid UTF-8 text that is not empty.
+inline CodePoint last_code_point(std::string_view text) {
+  std::size_t begin = text.size() - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80) --begin;
+  return first_code_point(text.substr(begin));
+}
+
 }  // namespace maestro

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Cutting white space off the ends of a text, as Python's str.strip does.
+/// White space, and cutting it off the ends of a text as Python's str.strip does.
 
 #include <cstddef>
 #include <string_view>
@@ -10,29 +10,23 @@
 
 namespace maestro {
 
-/// Whether Unicode counts a code point as white space, or as a separator of the C0 controls (U+001C .. U+001F).
-/// Source: Python's str.isspace (bidirectional classes WS, B, S, or category Zs).
-constexpr bool is_python_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+/// The property White_Space.
+constexpr bool is_white_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-namespace detail {
+/// That, and the separators of the C0 controls. Source: Python's str.isspace (bidirectional classes WS, B, S, or
+/// category Zs).
+constexpr bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1c && c <= 0x1f); }
 
-/// The code point of `length` bytes that utf8_length accepted.
-constexpr char32_t code_point(std::string_view bytes, std::size_t length) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  if (length == 1) return byte(0);
-  char32_t c = static_cast<char32_t>(byte(0) & (0xff >> (length + 1)));
-  for (std::size_t i = 1; i < length; ++i) c = (c << 6) | (byte(i) & 0x3fu);
-  return c;
-}
+namespace detail {
 
 /// Bytes of the white space at the start of `text`; 0 where there is none.
 inline std::size_t python_space_bytes(std::string_view text) {
   std::size_t broken = 0;
   const std::size_t length = text.empty() ? 0 : utf8_length(text, broken);
-  return length > 0 && is_python_space(code_point(text, length)) ? length : 0;
+  return length > 0 && is_python_space(first_code_point(text).value) ? length : 0;
 }
 
 }  // namespace detail

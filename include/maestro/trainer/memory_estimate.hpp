@@ -78,6 +78,16 @@ inline std::uint64_t scoring_cols(const ModelConfig& c) { return activation_cols
 
 }  // namespace detail
 
+/// Bytes of all parameters of a model.
+inline std::uint64_t model_bytes(const ModelConfig& c, std::size_t value = 4) {
+  return (detail::matrix_parameters(c) + detail::vector_parameters(c)) * value;
+}
+
+/// Bytes that a pass over `rows` tokens takes beside the weights where nothing is kept for a backward pass.
+inline std::uint64_t scoring_bytes(const ModelConfig& c, std::uint64_t rows, std::size_t value = 4) {
+  return detail::scoring_cols(c) * rows * value;
+}
+
 /// Source of the parts: the buffers of TransformerPolicy, its Generator and AdamW.
 inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest& request) {
   using namespace detail;
@@ -110,14 +120,14 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   add("activations of a training pass", (keep ? c.layers : 1) * layer + inputs);
   const std::uint64_t backward = 5 * c.hidden + c.qkv_size() + c.query_size() + 3 * c.intermediate;
   add("gradients of activations", backward * rows * value);
-  add("passes that do not train", (1 + request.copies) * scoring_cols(c) * rows * value);
+  add("passes that do not train", (1 + request.copies) * scoring_bytes(c, rows, value));
   const std::uint64_t prompt_rows = std::uint64_t{request.prompts} * request.prompt_tokens;
   const std::uint64_t block = 64;  // tails grow in blocks
   const std::uint64_t tail = (request.completion_tokens + block) / block * block;
   const std::uint64_t responses = std::uint64_t{request.prompts} * request.generations;
   add("keys and values of a rollout",
       2 * c.key_size() * c.layers * value * (prompt_rows + block * request.prompts + responses * tail));
-  add("prompts of a rollout", scoring_cols(c) * prompt_rows * value);
+  add("prompts of a rollout", scoring_bytes(c, prompt_rows, value));
   add("LM head and logits", (std::uint64_t{1} << 24) + 8 * std::uint64_t{c.vocabulary} * value);
   return estimate;
 }
