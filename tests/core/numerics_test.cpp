@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
@@ -142,7 +143,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(packed_products_agree, T, Scalars) {
           Matrix<float> rounded(n, k);
           for (std::size_t i = 0; i < n * k; ++i) rounded.data()[i] = from_bf16(to_bf16(weight.data()[i]));
           AlignedVector<Bfloat16> halves(PackedView<float, Bfloat16>::size(k, n));
-          const auto stored = pack_as<float>(Transpose::yes, weight.view(), halves.data());
+          std::transform(storage.begin(), storage.end(), halves.begin(), [](float value) { return Bfloat16(value); });
+          const PackedView<float, Bfloat16> stored(halves.data(), k, n);
           Matrix<float> whole(m, n), y(m, n);
           for (Isa isa = Isa::portable; isa <= best_isa(); isa = static_cast<Isa>(static_cast<int>(isa) + 1)) {
             Gemm<NativeBackend>::run<float>(Transpose::no, Transpose::yes, 1.0f, x.view(), rounded.view(), 0.0f,

@@ -133,7 +133,6 @@ class PackedView {
     constexpr std::size_t width = detail::panel_cols<T>;
     return static_cast<T>(panel(col / width)[row * width + col % width]);
   }
-  bool empty() const { return data_ == nullptr; }
   /// Columns [first, first + count); `first` must be the first of a panel.
   PackedView middle_cols(std::size_t first, std::size_t count) const {
     return {panel(first / detail::panel_cols<T>), rows_, count};
@@ -155,35 +154,6 @@ PackedView<T> pack(Transpose tb, MatrixView<const T> b, T* to) {
     detail::pack_panel(tb, b, p * detail::panel_cols<T>, 0, view.rows(), to + p * view.panel_stride(), isa);
   });
   return view;
-}
-
-/// The same, stored as S: values of another type are rounded to nearest.
-template <class T, class S, class From>
-PackedView<T, S> pack_as(Transpose tb, MatrixView<From> b, S* to) {
-  using Value = std::remove_const_t<From>;
-  if constexpr (std::is_same_v<T, S> && std::is_same_v<T, Value>) {
-    return pack<T>(tb, b, to);
-  } else {
-    constexpr std::size_t width = detail::panel_cols<T>;
-    const bool plain = tb == Transpose::no;
-    const PackedView<T, S> view(to, plain ? b.rows() : b.cols(), plain ? b.cols() : b.rows());
-    parallel_for(view.panels(), view.panel_stride(), [&](std::size_t p) {
-      S* const panel = to + p * view.panel_stride();
-      const std::size_t cols = std::min(width, view.cols() - p * width);
-      std::fill_n(panel, view.panel_stride(), S{});
-      for (std::size_t j = 0; j < cols; ++j) {
-        for (std::size_t k = 0; k < view.rows(); ++k) {
-          const Value value = plain ? b(k, p * width + j) : b(p * width + j, k);
-          if constexpr (std::is_same_v<S, Value>) {
-            panel[k * width + j] = value;
-          } else {
-            panel[k * width + j] = S(static_cast<float>(value));
-          }
-        }
-      }
-    });
-    return view;
-  }
 }
 
 }  // namespace maestro
