@@ -89,7 +89,7 @@ void add_options(cxxopts::Options& options) {
   add("epsilon", "Lower clip range of the ratio", real(t.objective.epsilon_low));
   add("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high));
   add("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0));
-  add("beta", "Weight of the KL to the starting model; 0: none", real(t.objective.beta));
+  add("beta", "Weight of the KL to the starting model, with adapters to its base; 0: none", real(t.objective.beta));
   add("kl-estimator", "k1 (in the reward, or with --kl-correction ratio), k2, k3", text("k3"));
   add("kl-placement", "loss, reward", text("loss"));
   add("kl-correction", "What multiplies the KL of the loss: none, ratio (to the policy that generated)", text("none"));

@@ -38,7 +38,7 @@ enum class PromptStart : std::uint8_t {
 /// What the training pass keeps of its forward half; the results are the same bits.
 enum class Activations : std::uint8_t {
   keep,       ///< of every layer
-  recompute,  ///< only each layer's input (gradient checkpointing): a third more time, a fraction of the memory
+  recompute,  ///< only each layer's input (gradient checkpointing): less memory for one more forward pass
 };
 
 struct TransformerPolicyOptions {
