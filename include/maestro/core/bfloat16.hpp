@@ -3,19 +3,21 @@
 /// @file
 /// bfloat16, the upper half of a float: a storage type, never one to compute in. Neutral.
 
-#include <bit>
-#include <cmath>
 #include <cstdint>
+
+#include "maestro/core/platform.hpp"
 
 namespace maestro {
 
 /// bfloat16 to float, exact.
-inline float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+MAESTRO_HD inline float from_bf16(std::uint16_t bits) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+}
 
 /// float to bfloat16, to nearest, ties to even; NaN stays NaN.
-inline std::uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+MAESTRO_HD inline std::uint16_t to_bf16(float value) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, value);
+  if (value != value) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
@@ -24,9 +26,9 @@ struct Bfloat16 {
   std::uint16_t bits = 0;
 
   Bfloat16() = default;
-  explicit Bfloat16(float value) : bits(to_bf16(value)) {}
-  explicit operator float() const { return from_bf16(bits); }
-  explicit operator double() const { return static_cast<double>(from_bf16(bits)); }
+  MAESTRO_HD explicit Bfloat16(float value) : bits(to_bf16(value)) {}
+  MAESTRO_HD explicit operator float() const { return from_bf16(bits); }
+  MAESTRO_HD explicit operator double() const { return static_cast<double>(from_bf16(bits)); }
 
   friend bool operator==(const Bfloat16&, const Bfloat16&) = default;
 };

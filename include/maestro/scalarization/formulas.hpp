@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <limits>
 
 #include "maestro/core/platform.hpp"
 #include "maestro/core/statistics.hpp"
@@ -29,7 +28,7 @@ MAESTRO_HD double weighted_sum(std::size_t count, const Reward& reward, const We
     any = any || value == value;
     sum = multiply_add(static_cast<double>(weight(k)), present_or_zero(value), sum);
   }
-  return any ? sum - penalty : std::numeric_limits<double>::quiet_NaN();
+  return any ? sum - penalty : static_cast<double>(NAN);
 }
 
 /// The mean of `count` values after one of them changes from `before` to `after`: mean + (after - before)/count.

@@ -1,0 +1,44 @@
+#pragma once
+
+/// @file
+/// CUDA and cuBLAS calls that throw. Needs the toolkit's headers, not its compiler.
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro::gpu {
+
+/// A call of the CUDA runtime or a CUDA library failed.
+class CudaError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// @throws CudaError naming the call, the error and what it means.
+inline void check(cudaError_t status, const char* call) {
+  if (status == cudaSuccess) return;
+  throw CudaError(std::string(call) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
+}
+inline void check(cublasStatus_t status, const char* call) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw CudaError(std::string(call) + ": " + cublasLtGetStatusName(status) + ", " + cublasLtGetStatusString(status));
+}
+
+/// Whether this machine has a device that programs can use; says why in `reason` where not. Never throws.
+inline bool has_device(std::string* reason = nullptr) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) cudaGetLastError();  // forgotten, so that no later check meets it
+  if (status == cudaSuccess && count > 0) return true;
+  if (reason != nullptr) *reason = status == cudaSuccess ? "no CUDA device" : cudaGetErrorString(status);
+  return false;
+}
+
+}  // namespace maestro::gpu
+
+/// Throws CudaError where the call that it is given does not succeed.
+#define MAESTRO_CUDA(call) ::maestro::gpu::check((call), #call)

@@ -1,0 +1,92 @@
+#pragma once
+
+/// @file
+/// What the device's algorithms need of the place that they run in: memory, launches, and sequences of launches that are
+/// recorded once and replayed. Neutral.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "maestro/cuda/core/team.hpp"
+
+namespace maestro::gpu {
+
+/// What a recorded sequence depends on: pointers, sizes, options. Two equal keys may share a recording.
+class GraphKey {
+ public:
+  template <class... Ts>
+  explicit GraphKey(const Ts&... values) {
+    (add(values), ...);
+  }
+  friend bool operator==(const GraphKey&, const GraphKey&) = default;
+
+ private:
+  template <class T>
+  void add(const T& value) {
+    static_assert(std::is_scalar_v<T>, "maestro: give a graph key scalars; padding has no defined value");
+    const auto* bytes = reinterpret_cast<const unsigned char*>(&value);
+    bytes_.insert(bytes_.end(), bytes, bytes + sizeof(T));
+  }
+  std::vector<unsigned char> bytes_;
+};
+
+/// One of the three products of a layer y = x W' + b with `inputs` and `outputs`, on `rows` rows. Row-major, packed. S is
+/// what is multiplied (float or Bfloat16); sums and results are float.
+template <class S>
+struct LayerProduct {
+  enum class Kind : std::uint8_t {
+    forward,  ///< result (rows x outputs) = x W' + b
+    weights,  ///< result (outputs x inputs) = y' x, bias (outputs) = the sums of y's columns; y is the gradient by y
+    input,    ///< result (rows x inputs) = y W
+  };
+  Kind kind = Kind::forward;
+  std::size_t rows = 0;
+  std::size_t inputs = 0;
+  std::size_t outputs = 0;
+  const S* x = nullptr;
+  const S* weight = nullptr;
+  const S* y = nullptr;
+  float* bias = nullptr;  ///< read by forward, written by weights
+  float* result = nullptr;
+};
+
+namespace detail {
+
+/// The least of a kernel's body, to state the concept with.
+struct EmptyBody {
+  static constexpr unsigned threads = 32;
+  std::size_t shared_bytes() const { return 0; }
+  template <Team T>
+  MAESTRO_HD void operator()(const T&, std::size_t) const {}
+};
+
+}  // namespace detail
+
+/// - `launch(teams, body)`: body(team, t) for every t in [0, teams), in any order. A body has `threads` (of a block),
+///   `shared_bytes()` and is copied.
+/// - `replay(graph, key, record)`: what `record()` launches, recorded where `key` is not that of the recording in
+///   `graph`.
+/// - `multiply(product)`: true where a library of the executor's has done it, false where it does not suit.
+/// - `copy`, `upload`, `download`, `clear`: in the order of the launches; the host may read after `wait()`.
+/// - `Buffer<T>`: `reserve(count)` grows it, and is the only place that allocates.
+template <class E>
+concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKey& key, void (*record)(),
+                            typename E::template Buffer<float>& buffer, const float* from, float* to) {
+  executor.launch(std::size_t{}, detail::EmptyBody{});
+  executor.replay(graph, key, record);
+  { executor.multiply(LayerProduct<float>{}) } -> std::same_as<bool>;
+  executor.copy(from, to, std::size_t{});
+  executor.upload(from, to, std::size_t{});
+  executor.download(from, to, std::size_t{});
+  executor.clear(to, std::size_t{});
+  executor.wait();
+  { executor.shared_limit() } -> std::same_as<std::size_t>;
+  { buffer.reserve(std::size_t{}) } -> std::same_as<bool>;
+  { buffer.data() } -> std::same_as<float*>;
+};
+
+}  // namespace maestro::gpu

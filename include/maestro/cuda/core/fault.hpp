@@ -1,0 +1,136 @@
+#pragma once
+
+/// @file
+/// The device record: the first value that no formula admits, found by kernels and thrown where the caller
+/// synchronises. Neutral.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#if !defined(__CUDA_ARCH__)
+#include <atomic>
+#endif
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/platform.hpp"
+
+namespace maestro::gpu {
+
+/// What was found; of two, the one named first here is thrown.
+enum class Fault : std::uint8_t {
+  group_too_large,        ///< a group has more rows than GroupLayout::largest
+  weight_not_finite,      ///< w_ik, or base_ik
+  penalty_not_finite,
+  reward_infinite,        ///< NaN marks a missing reward, infinity nothing
+  hidden_not_finite,
+  action_impossible,      ///< outside [0, K), or of propensity 0
+  meta_not_finite,
+  gradient_not_finite,
+  advantage_not_finite,
+  log_prob_not_finite,
+  old_log_prob_not_finite,
+  reference_log_prob_not_finite,
+  entropy_not_finite,
+  ratio_overflow,
+};
+
+/// One word: kind, row and column, so that the least is the first. All ones: nothing was found.
+using FaultWord = unsigned long long;
+inline constexpr FaultWord no_fault = ~FaultWord{0};
+
+/// Rows are counted up to 2^32 - 1 and columns up to 2^24 - 1; what lies beyond is named as that.
+MAESTRO_HD constexpr FaultWord fault_word(Fault kind, std::size_t row, std::size_t column) {
+  constexpr std::size_t most_row = 0xFFFFFFFFu;
+  constexpr std::size_t most_column = 0xFFFFFFu;
+  return (static_cast<FaultWord>(kind) << 56) | (static_cast<FaultWord>(row < most_row ? row : most_row) << 24) |
+         static_cast<FaultWord>(column < most_column ? column : most_column);
+}
+
+/// Keeps the least word in *record. Safe from any number of threads; the result does not depend on their order.
+MAESTRO_HD inline void report_fault(FaultWord* record, Fault kind, std::size_t row, std::size_t column = 0) {
+  const FaultWord word = fault_word(kind, row, column);
+#if defined(__CUDA_ARCH__)
+  atomicMin(record, word);
+#else
+  std::atomic_ref<FaultWord> kept(*record);
+  FaultWord now = kept.load(std::memory_order_relaxed);
+  while (word < now && !kept.compare_exchange_weak(now, word, std::memory_order_relaxed)) {
+  }
+#endif
+}
+
+/// @throws BadData with the place and the remedy unless `word` is no_fault; BadArgument for the caller's own mistakes.
+inline void throw_fault(FaultWord word) {
+  if (word == no_fault) return;
+  const auto kind = static_cast<Fault>(word >> 56);
+  const std::string row = std::to_string((word >> 24) & 0xFFFFFFFFu);
+  const std::string column = std::to_string(word & 0xFFFFFFu);
+  const std::string token = "objective: row " + row + ", token " + column + ": the ";
+  constexpr const char* check_rate =
+      " is not finite; check the learning rate, and that the token can be drawn at all";
+  switch (kind) {
+    case Fault::group_too_large:
+      throw BadArgument("group " + row + " has more rows than the layout's largest; give the true bound");
+    case Fault::weight_not_finite:
+      throw BadData("scalarization: row " + row + ", the weight of reward " + column +
+                    " is not finite; check the Conductor");
+    case Fault::penalty_not_finite:
+      throw BadData("scalarization: row " + row + ", the penalty is not finite; check the reference log-probs");
+    case Fault::reward_infinite:
+      throw BadData("scalarization: row " + row + ", reward " + column +
+                    " is infinite; return nullopt (NaN) for a reward that does not apply");
+    case Fault::hidden_not_finite:
+      throw BadData("conductor: the hidden state of row " + row + " is not finite");
+    case Fault::action_impossible:
+      throw BadArgument("conductor: row " + row + " took an action that could not be drawn");
+    case Fault::meta_not_finite:
+      throw BadData("conductor: the meta-reward of row " + row + " is not finite");
+    case Fault::gradient_not_finite:
+      throw BadData("conductor: the gradient of parameter " + row +
+                    " is not finite; lower the learning rate or check the loss");
+    case Fault::advantage_not_finite:
+      throw BadData("objective: row " + row + ": the advantage is not finite");
+    case Fault::log_prob_not_finite:
+      throw BadData(token + "log-prob" + check_rate);
+    case Fault::old_log_prob_not_finite:
+      throw BadData(token + "old log-prob" + check_rate);
+    case Fault::reference_log_prob_not_finite:
+      throw BadData(token + "reference log-prob" + check_rate);
+    case Fault::entropy_not_finite:
+      throw BadData(token + "entropy" + check_rate);
+    case Fault::ratio_overflow:
+      throw BadData(token + "ratio to the old policy overflows; old_log_probs are not those of these tokens");
+  }
+  throw Error("the device record holds a word that no kernel writes; was it initialised?");
+}
+
+/// A record on an executor. Bad data found by the launches that were given `data()` is thrown by `check()`.
+template <class Executor>
+class FaultRecord {
+ public:
+  explicit FaultRecord(Executor& executor) {
+    word_.reserve(1);
+    reset(executor);
+  }
+  /// Forgets what was found, in the order of the launches.
+  void reset(Executor& executor) { executor.upload(&no_fault, word_.data(), 1); }
+  /// The word that kernels write.
+  FaultWord* data() { return word_.data(); }
+  /// Waits for the launches so far.
+  /// @throws BadData naming what was found, which is then forgotten.
+  void check(Executor& executor) {
+    FaultWord found = no_fault;
+    executor.download(word_.data(), &found, 1);
+    executor.wait();
+    if (found == no_fault) return;
+    reset(executor);
+    throw_fault(found);
+  }
+
+ private:
+  typename Executor::template Buffer<FaultWord> word_;
+};
+
+}  // namespace maestro::gpu

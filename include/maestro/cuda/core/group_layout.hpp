@@ -1,0 +1,51 @@
+#pragma once
+
+/// @file
+/// A partition of rows into consecutive groups, as kernels read it. Neutral.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/core/platform.hpp"
+
+namespace maestro::gpu {
+
+/// N consecutive groups of B rows in all, even or ragged. A view: the offsets belong to the caller.
+struct GroupLayout {
+  const std::int64_t* offsets = nullptr;  ///< (N + 1) on the device, from 0 to B, not decreasing; null for even groups
+  std::size_t groups = 0;                 ///< N
+  std::size_t rows = 0;                   ///< B
+  std::size_t largest = 0;                ///< rows of the largest group, or a bound on it
+
+  /// `count` groups of `size` rows each.
+  static GroupLayout even(std::size_t count, std::size_t size) { return {nullptr, count, count * size, size}; }
+  /// @param largest  rows of the largest group, or a bound: sets how much scratch is kept. A group that is larger is
+  ///                 refused as Fault::group_too_large.
+  static GroupLayout ragged(const std::int64_t* offsets, std::size_t count, std::size_t rows, std::size_t largest) {
+    return {offsets, count, rows, std::min(largest, rows)};
+  }
+
+  MAESTRO_HD std::size_t begin(std::size_t g) const {
+    return offsets == nullptr ? g * largest : static_cast<std::size_t>(offsets[g]);
+  }
+  MAESTRO_HD std::size_t end(std::size_t g) const { return begin(g + 1); }
+  MAESTRO_HD std::size_t size(std::size_t g) const { return end(g) - begin(g); }
+  /// The group of a row. O(log N).
+  MAESTRO_HD std::size_t group_of(std::size_t row) const {
+    if (offsets == nullptr) return row / largest;
+    std::size_t low = 0;
+    std::size_t high = groups;
+    while (high - low > 1) {
+      const std::size_t middle = (low + high) / 2;
+      if (begin(middle) <= row) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+};
+
+}  // namespace maestro::gpu

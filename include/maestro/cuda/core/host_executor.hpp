@@ -1,0 +1,81 @@
+#pragma once
+
+/// @file
+/// Runs kernel bodies on the host: one team after another, each a team of one. The reference for the device, and what
+/// runs where there is none. Neutral.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/cuda/core/executor.hpp"
+#include "maestro/cuda/core/team.hpp"
+
+namespace maestro::gpu {
+
+/// The executor whose memory is the host's; everything is done when a call returns.
+class HostExecutor {
+ public:
+  /// Storage that only ever grows; contents are lost when it does.
+  template <class T>
+  class Buffer {
+   public:
+    /// Room for `count` values. True where the storage moved.
+    bool reserve(std::size_t count) {
+      if (count <= values_.size()) return false;
+      values_.assign(count, T{});
+      return true;
+    }
+    T* data() { return values_.data(); }
+    const T* data() const { return values_.data(); }
+    std::size_t capacity() const { return values_.size(); }
+
+   private:
+    AlignedVector<T> values_;
+  };
+  /// Nothing to remember: a recorded sequence is simply run.
+  struct Graph {};
+
+  template <class Body>
+  void launch(std::size_t teams, const Body& body) {
+    scratch_.resize(std::max(scratch_.size(), body.shared_bytes()));
+    for (std::size_t t = 0; t < teams; ++t) body(SerialTeam(scratch_.data()), t);
+  }
+  template <class Record>
+  void replay(Graph&, const GraphKey&, const Record& record) {
+    record();
+  }
+  template <class S>
+  bool multiply(const LayerProduct<S>&) {
+    return false;
+  }
+  template <class T>
+  void copy(const T* from, T* to, std::size_t count) {
+    if (count > 0) std::memmove(to, from, count * sizeof(T));
+  }
+  template <class T>
+  void upload(const T* from, T* to, std::size_t count) {
+    copy(from, to, count);
+  }
+  template <class T>
+  void download(const T* from, T* to, std::size_t count) {
+    copy(from, to, count);
+  }
+  template <class T>
+  void clear(T* values, std::size_t count) {
+    if (count > 0) std::memset(static_cast<void*>(values), 0, count * sizeof(T));
+  }
+  void wait() {}
+  /// Bytes that a team may share: those of the devices we build for, so that the host takes the same paths.
+  std::size_t shared_limit() const { return std::size_t{160} * 1024; }
+
+ private:
+  AlignedVector<unsigned char> scratch_;
+};
+
+static_assert(Executor<HostExecutor>);
+
+}  // namespace maestro::gpu

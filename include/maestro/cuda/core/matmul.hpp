@@ -1,0 +1,166 @@
+#pragma once
+
+/// @file
+/// The products of a layer by cuBLASLt. Needs the toolkit's headers and libcublasLt, not the compiler.
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "maestro/core/bfloat16.hpp"
+#include "maestro/cuda/core/check.hpp"
+#include "maestro/cuda/core/executor.hpp"
+#include "maestro/cuda/core/stream.hpp"
+
+namespace maestro::gpu {
+
+/// Products with the bias, or its gradient, fused into them. Single precision is computed as such, not as TF32.
+/// The algorithm of a shape is chosen once; the workspace is allocated once. Identical from run to run on one device.
+class Matmul {
+ public:
+  Matmul() { MAESTRO_CUDA(cublasLtCreate(&handle_)); }
+  Matmul(const Matmul&) = delete;
+  Matmul& operator=(const Matmul&) = delete;
+  ~Matmul() {
+    for (const Plan& plan : plans_) plan.destroy();
+    cublasLtDestroy(handle_);
+  }
+
+  /// Whether a layer is large enough to be worth a library's launch: below, the kernels that take a few outputs at once
+  /// read the same bytes in one pass.
+  template <class S>
+  static bool suits(const LayerProduct<S>& p) {
+    constexpr std::size_t least = 32;
+    constexpr std::size_t alignment = 16 / sizeof(S);  // cuBLASLt's fast kernels load 16 bytes at once
+    return p.rows >= least && p.inputs >= least && p.outputs >= least && p.inputs % alignment == 0 &&
+           p.outputs % alignment == 0;
+  }
+
+  /// False, with nothing done, where the layer does not suit.
+  template <class S>
+  bool operator()(const LayerProduct<S>& p, cudaStream_t stream) {
+    if (!suits(p)) return false;
+    using Kind = typename LayerProduct<S>::Kind;
+    Plan& plan = plan_of<S>(p);
+    const void* a = p.kind == Kind::weights ? static_cast<const void*>(p.x) : static_cast<const void*>(p.weight);
+    const void* b = p.kind == Kind::forward ? static_cast<const void*>(p.x) : static_cast<const void*>(p.y);
+    if (p.kind != Kind::input) {
+      MAESTRO_CUDA(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias,
+                                                  sizeof(p.bias)));
+    }
+    const float one = 1.0f;
+    const float zero = 0.0f;
+    MAESTRO_CUDA(cublasLtMatmul(handle_, plan.operation, &one, a, plan.a, b, plan.b, &zero, p.result, plan.d, p.result,
+                                plan.d, &plan.algorithm, workspace_.data(), workspace_.capacity(), stream));
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
+
+  /// cuBLAS is column-major: a row-major matrix is its own transpose there.
+  struct Plan {
+    int kind = 0;
+    cudaDataType type = CUDA_R_32F;
+    std::size_t rows = 0;
+    std::size_t inputs = 0;
+    std::size_t outputs = 0;
+    cublasLtMatmulDesc_t operation = nullptr;
+    cublasLtMatrixLayout_t a = nullptr;
+    cublasLtMatrixLayout_t b = nullptr;
+    cublasLtMatrixLayout_t d = nullptr;
+    cublasLtMatmulAlgo_t algorithm{};
+
+    void destroy() const {
+      cublasLtMatrixLayoutDestroy(a);
+      cublasLtMatrixLayoutDestroy(b);
+      cublasLtMatrixLayoutDestroy(d);
+      cublasLtMatmulDescDestroy(operation);
+    }
+  };
+
+  template <class S>
+  Plan& plan_of(const LayerProduct<S>& p) {
+    static_assert(std::is_same_v<S, float> || std::is_same_v<S, Bfloat16>, "maestro: float or Bfloat16");
+    constexpr cudaDataType type = std::is_same_v<S, float> ? CUDA_R_32F : CUDA_R_16BF;
+    const int kind = static_cast<int>(p.kind);
+    for (Plan& plan : plans_) {
+      if (plan.kind == kind && plan.type == type && plan.rows == p.rows && plan.inputs == p.inputs &&
+          plan.outputs == p.outputs) {
+        return plan;
+      }
+    }
+    workspace_.reserve(workspace_bytes);
+    plans_.push_back({.kind = kind, .type = type, .rows = p.rows, .inputs = p.inputs, .outputs = p.outputs});
+    try {
+      describe(plans_.back());
+    } catch (...) {
+      plans_.back().destroy();
+      plans_.pop_back();
+      throw;
+    }
+    return plans_.back();
+  }
+
+  void describe(Plan& plan) {
+    const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
+      MAESTRO_CUDA(cublasLtMatmulDescSetAttribute(plan.operation, attribute, &value, sizeof(value)));
+    };
+    const auto layout = [&](cublasLtMatrixLayout_t& to, cudaDataType type, std::size_t rows, std::size_t cols) {
+      MAESTRO_CUDA(cublasLtMatrixLayoutCreate(&to, type, rows, cols, static_cast<std::int64_t>(rows)));
+    };
+    MAESTRO_CUDA(cublasLtMatmulDescCreate(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    const cublasOperation_t transposed = CUBLAS_OP_T;
+    using Kind = LayerProduct<float>::Kind;
+    switch (static_cast<Kind>(plan.kind)) {
+      case Kind::forward:  // (out x rows) = (in x out)' (in x rows)
+        set(CUBLASLT_MATMUL_DESC_TRANSA, transposed);
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+        layout(plan.a, plan.type, plan.inputs, plan.outputs);
+        layout(plan.b, plan.type, plan.inputs, plan.rows);
+        layout(plan.d, CUDA_R_32F, plan.outputs, plan.rows);
+        break;
+      case Kind::weights:  // (in x out) = (in x rows) (out x rows)'
+        set(CUBLASLT_MATMUL_DESC_TRANSB, transposed);
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BGRADB);
+        layout(plan.a, plan.type, plan.inputs, plan.rows);
+        layout(plan.b, plan.type, plan.outputs, plan.rows);
+        layout(plan.d, CUDA_R_32F, plan.inputs, plan.outputs);
+        break;
+      case Kind::input:  // (in x rows) = (in x out) (out x rows)
+        layout(plan.a, plan.type, plan.inputs, plan.outputs);
+        layout(plan.b, plan.type, plan.outputs, plan.rows);
+        layout(plan.d, CUDA_R_32F, plan.inputs, plan.rows);
+        break;
+    }
+    if (static_cast<Kind>(plan.kind) != Kind::input) {
+      set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+    }
+    cublasLtMatmulPreference_t preference = nullptr;
+    MAESTRO_CUDA(cublasLtMatmulPreferenceCreate(&preference));
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
+                                         sizeof(workspace_bytes));
+    cublasLtMatmulHeuristicResult_t found{};
+    int count = 0;
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b, plan.d,
+                                                                 plan.d, preference, 1, &found, &count);
+    cublasLtMatmulPreferenceDestroy(preference);
+    check(status, "cublasLtMatmulAlgoGetHeuristic");
+    if (count == 0) {
+      throw CudaError("cuBLASLt knows no algorithm for a layer of " + std::to_string(plan.inputs) + " inputs and " +
+                      std::to_string(plan.outputs) + " outputs on " + std::to_string(plan.rows) + " rows");
+    }
+    plan.algorithm = found.algo;
+  }
+
+  cublasLtHandle_t handle_ = nullptr;
+  std::vector<Plan> plans_;
+  DeviceBuffer<unsigned char> workspace_;
+};
+
+}  // namespace maestro::gpu
