@@ -35,6 +35,18 @@ struct Moments {
   MAESTRO_HD double deviation(int ddof) const { return std::sqrt(variance(ddof)); }
 };
 
+/// The moments of two sets together, of which `a` comes first. Equal values keep exactly 0 as squares.
+/// Source: Chan, Golub, LeVeque 1983.
+MAESTRO_HD inline Moments merge(const Moments& a, const Moments& b) {
+  if (a.count == 0) return b;
+  if (b.count == 0) return a;
+  const auto of_a = static_cast<double>(a.count);
+  const auto of_b = static_cast<double>(b.count);
+  const double change = b.mean - a.mean;
+  return {a.count + b.count, a.mean + change * (of_b / (of_a + of_b)),
+          a.squares + b.squares + change * change * (of_a * of_b / (of_a + of_b))};
+}
+
 /// Moments of get(0), ..., get(count - 1); NaN is skipped.
 /// Values are summed relative to the first one, so that equal values give their own value as mean and exactly 0 as
 /// squares.

@@ -136,12 +136,15 @@ class Gdpo {
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const Normaliser normalisers[] = {options_.normaliser,
-                                      {.kind = Normalisation::z_score, .ddof = 1, .epsilon = options_.group_epsilon}};
+    const Normaliser normalisers[] = {options_.normaliser, own_normaliser(options_)};
     scalarize_by_moments(normalisers, in, out, comm, BatchStandardise{1, options_.batch_epsilon});
   }
 
   const GdpoOptions& options() const { return options_; }
+  /// What GDPO does to each reward before it is weighed.
+  static Normaliser own_normaliser(const GdpoOptions& options) {
+    return {.kind = Normalisation::z_score, .ddof = 1, .epsilon = options.group_epsilon};
+  }
 
  private:
   GdpoOptions options_;

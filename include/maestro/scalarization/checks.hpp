@@ -25,6 +25,11 @@ void throw_infinite_reward(MatrixView<T> rewards, std::size_t first_row) {
   }
 }
 
+/// @throws BadData unless the emphasis is finite.
+inline void throw_bad_emphasis(float emphasis) {
+  if (!std::isfinite(emphasis)) throw BadData("scalarization: the emphasis is not finite");
+}
+
 /// @throws BadArgument where shapes do not fit, or counterfactuals are asked for and the decision has no base.
 inline void check_shapes(const ScalarizationInput& in, const ScalarizationOutput& out) {
   const std::size_t rows = in.rewards.rows();
@@ -59,7 +64,7 @@ inline void throw_bad_value(const ScalarizationInput& in, bool with_base) {
                     ", the penalty is not finite; check the reference log-probs");
     }
   }
-  if (!std::isfinite(in.decision.emphasis)) throw BadData("scalarization: the emphasis is not finite");
+  throw_bad_emphasis(in.decision.emphasis);
   throw_infinite_reward(in.rewards, 0);
 }
 

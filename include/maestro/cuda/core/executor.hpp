@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What the device's algorithms need of the place that they run in: memory, launches, and sequences of launches that are
-/// recorded once and replayed. Neutral.
+/// What the device's algorithms need of the place that they run in: memory, launches, and sequences of launches that
+/// are recorded once and replayed. Neutral.
 
 #include <concepts>
 #include <cstddef>
@@ -34,8 +34,8 @@ class GraphKey {
   std::vector<unsigned char> bytes_;
 };
 
-/// One of the three products of a layer y = x W' + b with `inputs` and `outputs`, on `rows` rows. Row-major, packed. S is
-/// what is multiplied (float or Bfloat16); sums and results are float.
+/// One of the three products of a layer y = x W' + b with `inputs` and `outputs`, on `rows` rows. Row-major, packed. S
+/// is what is multiplied (float or Bfloat16); sums and results are float.
 template <class S>
 struct LayerProduct {
   enum class Kind : std::uint8_t {

@@ -20,12 +20,12 @@ namespace maestro::gpu {
 
 /// What was found; of two, the one named first here is thrown.
 enum class Fault : std::uint8_t {
-  group_too_large,        ///< a group has more rows than GroupLayout::largest
-  weight_not_finite,      ///< w_ik, or base_ik
+  group_too_large,    ///< a group has more rows than GroupLayout::largest
+  weight_not_finite,  ///< w_ik, or base_ik
   penalty_not_finite,
-  reward_infinite,        ///< NaN marks a missing reward, infinity nothing
+  reward_infinite,  ///< NaN marks a missing reward, infinity nothing
   hidden_not_finite,
-  action_impossible,      ///< outside [0, K), or of propensity 0
+  action_impossible,  ///< outside [0, K), or of propensity 0
   meta_not_finite,
   gradient_not_finite,
   advantage_not_finite,
@@ -68,8 +68,7 @@ inline void throw_fault(FaultWord word) {
   const std::string row = std::to_string((word >> 24) & 0xFFFFFFFFu);
   const std::string column = std::to_string(word & 0xFFFFFFu);
   const std::string token = "objective: row " + row + ", token " + column + ": the ";
-  constexpr const char* check_rate =
-      " is not finite; check the learning rate, and that the token can be drawn at all";
+  constexpr const char* check_rate = " is not finite; check the learning rate, and that the token can be drawn at all";
   switch (kind) {
     case Fault::group_too_large:
       throw BadArgument("group " + row + " has more rows than the layout's largest; give the true bound");

@@ -50,8 +50,8 @@ class Matmul {
     const void* a = p.kind == Kind::weights ? static_cast<const void*>(p.x) : static_cast<const void*>(p.weight);
     const void* b = p.kind == Kind::forward ? static_cast<const void*>(p.x) : static_cast<const void*>(p.y);
     if (p.kind != Kind::input) {
-      MAESTRO_CUDA(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias,
-                                                  sizeof(p.bias)));
+      MAESTRO_CUDA(
+          cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias, sizeof(p.bias)));
     }
     const float one = 1.0f;
     const float zero = 0.0f;

@@ -7,8 +7,9 @@
 #error "maestro/cuda/core/stream_executor.cuh holds kernels: compile this file with nvcc (name it .cu)"
 #endif
 
-#include <cub/block/block_reduce.cuh>
 #include <cuda_runtime.h>
+#include <cub/block/block_reduce.cuh>
+#include <cub/util_type.cuh>
 
 #include <cstddef>
 #include <limits>
@@ -49,11 +50,11 @@ class BlockTeam {
 #if defined(__CUDA_ARCH__)
     using Reduce = cub::BlockReduce<T, static_cast<int>(Threads)>;
     __shared__ typename Reduce::TempStorage storage;
-    __shared__ T result;
+    __shared__ cub::Uninitialized<T> result;
     const T total = Reduce(storage).Reduce(value, op);
-    if (threadIdx.x == 0) result = total;
+    if (threadIdx.x == 0) result.Alias() = total;
     __syncthreads();
-    value = result;
+    value = result.Alias();
     __syncthreads();  // storage and result are free for the next call
 #else
     (void)op;
@@ -229,7 +230,7 @@ class StreamExecutor {
   }
 
   cudaStream_t stream_;
-  Stream side_;                      // where sequences are recorded
+  Stream side_;  // where sequences are recorded
   cudaStream_t recording_ = nullptr;
   std::size_t shared_limit_ = 0;
   Matmul matmul_;

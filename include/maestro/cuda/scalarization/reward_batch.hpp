@@ -1,0 +1,134 @@
+#pragma once
+
+/// @file
+/// What a scalarization on the device reads and writes, and what its kernels share. Neutral.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/core/error.hpp"
+#include "maestro/core/platform.hpp"
+#include "maestro/cuda/core/fault.hpp"
+#include "maestro/cuda/core/group_layout.hpp"
+#include "maestro/cuda/scalarization/group_run.hpp"
+#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/normalise.hpp"
+
+namespace maestro::gpu {
+
+/// Rewards and weights of B rows; every pointer is the executor's memory, row-major and packed.
+template <std::size_t K>
+struct RewardBatch {
+  const float* rewards = nullptr;         ///< (B x K), NaN where a reward does not apply
+  const float* weights = nullptr;         ///< (B x K), of the actions taken
+  GroupLayout groups;                     ///< of the B rows
+  const float* penalty = nullptr;         ///< (B) subtracted from the scalar reward; may be null
+  const float* base = nullptr;            ///< (B x K) for counterfactuals: w_i(a) = base_i + emphasis e_a
+  float emphasis = 0.0f;                  ///< for counterfactuals
+  const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null where none was drawn
+  const double* ranks = nullptr;          ///< (B x K) unit ranks (sorted_ranks), for the rank normaliser in groups so
+                                          ///< large that O(G) a value is slow; null: they are counted
+};
+
+/// What it writes, all overwritten; the last two may be null.
+struct AdvantageBatch {
+  float* advantages = nullptr;       ///< (B)
+  float* scalar_rewards = nullptr;   ///< (B) NaN where every reward is missing
+  float* counterfactuals = nullptr;  ///< (B x K) advantage of row i had it drawn action k while the others keep theirs
+};
+
+/// Normalisers in turn; the second is z_score or none.
+struct Normalisers {
+  Normaliser first{};
+  Normaliser second{.kind = Normalisation::none};
+
+  /// Whether values differ from the rewards.
+  MAESTRO_HD bool any() const { return first.kind != Normalisation::none || second.kind != Normalisation::none; }
+  /// Whether one of them is a z-score.
+  MAESTRO_HD bool standardise() const {
+    return first.kind == Normalisation::z_score || second.kind == Normalisation::z_score;
+  }
+};
+
+namespace detail {
+
+MAESTRO_HD inline bool is_finite(float value) { return value - value == 0.0f; }
+
+/// Reports what no formula admits in row `row`: as scalarization/checks.hpp does on the host.
+template <std::size_t K>
+MAESTRO_HD void check_row(const RewardBatch<K>& in, bool with_base, std::size_t row, FaultWord* record) {
+  for (std::size_t k = 0; k < K; ++k) {
+    const std::size_t at = row * K + k;
+    const bool weight = is_finite(in.weights[at]) && (!with_base || is_finite(in.base[at]));
+    if (!weight) report_fault(record, Fault::weight_not_finite, row, k);
+    if (in.rewards[at] == in.rewards[at] && !is_finite(in.rewards[at])) {
+      report_fault(record, Fault::reward_infinite, row, k);
+    }
+  }
+  if (in.penalty != nullptr && !is_finite(in.penalty[row])) report_fault(record, Fault::penalty_not_finite, row);
+}
+
+MAESTRO_HD inline double to_double(float value) { return static_cast<double>(value); }
+
+template <std::size_t K>
+MAESTRO_HD double penalty_of(const RewardBatch<K>& in, std::size_t row) {
+  return in.penalty == nullptr ? 0.0 : to_double(in.penalty[row]);
+}
+
+template <std::size_t K>
+MAESTRO_HD bool drew(const RewardBatch<K>& in, std::size_t row, std::size_t action) {
+  return in.actions != nullptr && static_cast<std::size_t>(in.actions[row]) == action;
+}
+
+/// One z-score of the values of a run, in place. figures: (groups x K x 2).
+template <std::size_t K, Team T>
+MAESTRO_HD void standardise(const T& team, const Normaliser& normaliser, const GroupLayout& layout, const GroupRun& run,
+                            double* values, double* figures) {
+  group_moments(
+      team, layout, run, K, [&](std::size_t i, std::size_t k) { return values[i * K + k]; },
+      [&](std::size_t g, std::size_t k, const Moments& moments) {
+        double* to = figures + ((g - run.first_group) * K + k) * 2;
+        to[0] = moments.mean;
+        to[1] = moments.deviation(normaliser.ddof);
+      });
+  team.sync();
+  for_each(team, run.rows * K, [&](std::size_t e) {
+    const std::size_t g = group_of_row(layout, run, run.first_row + e / K) - run.first_group;
+    const double* of = figures + (g * K + e % K) * 2;
+    values[e] = standardised(of[0], of[1], normaliser.epsilon)(values[e]);
+  });
+  team.sync();
+}
+
+/// values (rows x K) = the run's normalised rewards, NaN where missing. Ends with a barrier.
+template <std::size_t K, Team T>
+MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalisers& normalisers,
+                             const GroupRun& run, double* values, double* figures) {
+  const float* rewards = in.rewards + run.first_row * K;
+  for_each(team, run.rows * K, [&](std::size_t e) {
+    const float own = rewards[e];
+    values[e] = to_double(own);
+    if (normalisers.first.kind != Normalisation::rank || own != own) return;
+    if (in.ranks != nullptr) {
+      values[e] = in.ranks[run.first_row * K + e];
+      return;
+    }
+    const std::size_t g = group_of_row(in.groups, run, run.first_row + e / K);
+    const std::size_t first = in.groups.begin(g) - run.first_row;
+    const auto other = [&](std::size_t j) { return rewards[(first + j) * K + e % K]; };
+    double valid = 0.0;
+    for (std::size_t j = 0; j < in.groups.size(g); ++j) valid += other(j) == other(j) ? 1.0 : 0.0;
+    values[e] = unit_rank(mid_rank(in.groups.size(g), e / K - first, other), valid);
+  });
+  team.sync();
+  if (normalisers.first.kind == Normalisation::z_score) {
+    standardise<K>(team, normalisers.first, in.groups, run, values, figures);
+  }
+  if (normalisers.second.kind == Normalisation::z_score) {
+    standardise<K>(team, normalisers.second, in.groups, run, values, figures);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace maestro::gpu
