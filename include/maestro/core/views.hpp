@@ -24,9 +24,9 @@ class MatrixView {
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
 
   /// A view of mutable values is a view of constant ones.
-  MAESTRO_HD constexpr operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
-    return {data_, rows_, cols_, stride_};
-  }
+  template <class U>
+  requires(std::is_same_v<const U, T>) MAESTRO_HD constexpr MatrixView(const MatrixView<U>& other)
+      : MatrixView(other.data(), other.rows(), other.cols(), other.stride()) {}
 
   MAESTRO_HD constexpr T& operator()(std::size_t row, std::size_t col) const { return data_[row * stride_ + col]; }
   constexpr std::span<T> row(std::size_t row) const { return {data_ + row * stride_, cols_}; }

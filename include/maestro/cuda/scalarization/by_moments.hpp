@@ -133,7 +133,7 @@ struct ScalarizeByMoments {
     if constexpr (Formula::group != MomentUse::none) {
       group_moments(
           team, in.groups, run, 1, [&](std::size_t i, std::size_t) { return scratch.scalars[i]; },
-          [&](std::size_t g, std::size_t, const Moments& moments) { scratch.moments[g - run.first_group] = moments; });
+          [&](std::size_t g, std::size_t, const Moments& moments) { scratch.moments[g] = moments; });
       team.sync();
     }
     Moments of_batch;
@@ -150,7 +150,7 @@ struct ScalarizeByMoments {
     if constexpr (Formula::group == MomentUse::none) {
       return {};
     } else {
-      return scratch.moments[group_of_row(in.groups, run, run.first_row + i) - run.first_group];
+      return scratch.moments[group_in_run(in.groups, run, i)];
     }
   }
 
@@ -169,13 +169,13 @@ struct ScalarizeByMoments {
     const double after = other_scalar(scratch, run, i, action);
     Moments own;
     if constexpr (Formula::group != MomentUse::none) {
-      const std::size_t g = group_of_row(in.groups, run, run.first_row + i);
-      const std::size_t first = in.groups.begin(g) - run.first_row;
-      if (in.groups.size(g) <= most_recomputed) {
-        own = moments_of(in.groups.size(g),
-                         [&](std::size_t j) { return first + j == i ? after : scratch.scalars[first + j]; });
+      const std::size_t g = group_in_run(in.groups, run, i);
+      const std::size_t first = in.groups.begin(run.first_group + g) - run.first_row;
+      const std::size_t size = in.groups.size(run.first_group + g);
+      if (size <= most_recomputed) {
+        own = moments_of(size, [&](std::size_t j) { return first + j == i ? after : scratch.scalars[first + j]; });
       } else {
-        own = replace_one(scratch.moments[g - run.first_group], before, after);
+        own = replace_one(scratch.moments[g], before, after);
       }
     }
     Moments changed;

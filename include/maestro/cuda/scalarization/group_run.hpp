@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "maestro/core/platform.hpp"
 #include "maestro/core/statistics.hpp"
@@ -80,43 +81,44 @@ MAESTRO_HD void for_each_run(const T& team, const GroupTiling& tiling, std::size
   }
 }
 
-/// The group of row `row` of the batch, which lies in `run`.
-MAESTRO_HD inline std::size_t group_of_row(const GroupLayout& layout, const GroupRun& run, std::size_t row) {
-  if (layout.offsets == nullptr) return row / layout.largest;
+/// Which of the run's groups its row i belongs to. Runs of several groups are short, so 32 bits do.
+MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const GroupRun& run, std::size_t i) {
+  if (run.groups == 1) return 0;
+  if (layout.offsets == nullptr) return static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(layout.largest);
   std::size_t low = run.first_group;
   std::size_t high = run.first_group + run.groups;
   while (high - low > 1) {
     const std::size_t middle = (low + high) / 2;
-    if (layout.begin(middle) <= row) {
+    if (layout.begin(middle) <= run.first_row + i) {
       low = middle;
     } else {
       high = middle;
     }
   }
-  return low;
+  return low - run.first_group;
 }
 
-/// store(g, column, moments) of every group g of a run and every column, each on one member; no barrier afterwards.
-/// Small groups are one member's work each, with the bits of moments_of; large ones the team's.
+/// store(g, column, moments) of every group g of a run, counted from its first, and every column, each on one member;
+/// no barrier afterwards. Small groups are one member's work each, with the bits of moments_of; large ones the team's.
 /// @param get  get(i, column): a value of the run's row i, NaN where it is missing
 template <Team T, class Get, class Store>
 MAESTRO_HD void group_moments(const T& team, const GroupLayout& layout, const GroupRun& run, std::size_t columns,
                               const Get& get, const Store& store) {
   constexpr std::size_t one_member = 64;  // rows that one member adds up sooner than a team meets
   const auto values_of = [&](std::size_t g, std::size_t column) {
-    const std::size_t first = layout.begin(g) - run.first_row;
+    const std::size_t first = layout.begin(run.first_group + g) - run.first_row;
     return [&get, first, column](std::size_t j) { return get(first + j, column); };
   };
   if (run.rows <= one_member * run.groups) {
     for_each(team, run.groups * columns, [&](std::size_t q) {
-      const std::size_t g = run.first_group + q / columns;
-      store(g, q % columns, moments_of(layout.size(g), values_of(g, q % columns)));
+      const std::size_t g = q / columns;
+      store(g, q % columns, moments_of(layout.size(run.first_group + g), values_of(g, q % columns)));
     });
     return;
   }
-  for (std::size_t g = run.first_group; g < run.first_group + run.groups; ++g) {
+  for (std::size_t g = 0; g < run.groups; ++g) {
     for (std::size_t column = 0; column < columns; ++column) {
-      const Moments moments = team_moments(team, layout.size(g), values_of(g, column));
+      const Moments moments = team_moments(team, layout.size(run.first_group + g), values_of(g, column));
       if (team.rank() == 0) store(g, column, moments);
     }
   }

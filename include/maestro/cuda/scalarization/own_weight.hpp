@@ -107,9 +107,7 @@ struct ScalarizeByOwnWeight {
   MAESTRO_HD double weight(const float* weights, std::size_t row, std::size_t column) const {
     return column < K ? detail::to_double(weights[row * K + column]) : -1.0;
   }
-  MAESTRO_HD std::size_t group_in_run(const GroupRun& run, std::size_t i) const {
-    return group_of_row(in.groups, run, run.first_row + i) - run.first_group;
-  }
+  MAESTRO_HD std::size_t group_of(const GroupRun& run, std::size_t i) const { return group_in_run(in.groups, run, i); }
 
   /// Scalar rewards; then every value minus its group's mean, 0 where it is missing or its row left out.
   template <Team T>
@@ -129,14 +127,14 @@ struct ScalarizeByOwnWeight {
     group_moments(
         team, in.groups, run, columns(), [&](std::size_t i, std::size_t c) { return deviation(scratch, i, c); },
         [&](std::size_t g, std::size_t c, const Moments& moments) {
-          scratch.means[(g - run.first_group) * most_columns + c] = moments.mean;
+          scratch.means[g * most_columns + c] = moments.mean;
         });
     team.sync();
     for_each(team, run.rows * columns(), [&](std::size_t e) {
       const std::size_t i = e / columns();
       const std::size_t c = e % columns();
       double& value = deviation(scratch, i, c);
-      value = present_or_zero(value - scratch.means[group_in_run(run, i) * most_columns + c]);
+      value = present_or_zero(value - scratch.means[group_of(run, i) * most_columns + c]);
     });
     team.sync();
   }
@@ -188,7 +186,7 @@ struct ScalarizeByOwnWeight {
 
   MAESTRO_HD Projection project(const GroupRun& run, const Scratch& scratch, const float* weights,
                                 std::size_t i) const {
-    const double* c = scratch.covariances + group_in_run(run, i) * pairs;
+    const double* c = scratch.covariances + group_of(run, i) * pairs;
     const std::size_t row = run.first_row + i;
     Projection result;
     for (std::size_t k = 0; k < columns(); ++k) {
@@ -219,7 +217,7 @@ struct ScalarizeByOwnWeight {
       group_moments(
           team, in.groups, run, 1, [&](std::size_t i, std::size_t) { return scratch.advantages[i]; },
           [&](std::size_t g, std::size_t, const Moments& moments) {
-            double* to = scratch.centres + (g - run.first_group) * 2;
+            double* to = scratch.centres + g * 2;
             to[0] = static_cast<double>(moments.count);
             to[1] = moments.mean;
           });
@@ -228,7 +226,7 @@ struct ScalarizeByOwnWeight {
     }
     team.sync();
     for_each(team, run.rows, [&](std::size_t i) {
-      const double mean = scratch.centres[group_in_run(run, i) * 2 + 1];
+      const double mean = scratch.centres[group_of(run, i) * 2 + 1];
       out.advantages[run.first_row + i] = present_or_zero(static_cast<float>(scratch.advantages[i] - mean));
     });
   }
@@ -236,7 +234,7 @@ struct ScalarizeByOwnWeight {
   /// Under another action one weight is larger by the emphasis e: w.d grows by e d_a, w' C w by 2 e (C w)_a + e^2 C_aa.
   MAESTRO_HD void find_counterfactuals(const GroupRun& run, const Scratch& scratch, std::size_t i) const {
     const std::size_t row = run.first_row + i;
-    const std::size_t g = group_in_run(run, i);
+    const std::size_t g = group_of(run, i);
     const double before = scratch.advantages[i];
     const double* centre = scratch.centres + g * 2;
     const float taken = present_or_zero(static_cast<float>(before - centre[1]));

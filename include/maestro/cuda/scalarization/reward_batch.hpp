@@ -87,13 +87,13 @@ MAESTRO_HD void standardise(const T& team, const Normaliser& normaliser, const G
   group_moments(
       team, layout, run, K, [&](std::size_t i, std::size_t k) { return values[i * K + k]; },
       [&](std::size_t g, std::size_t k, const Moments& moments) {
-        double* to = figures + ((g - run.first_group) * K + k) * 2;
+        double* to = figures + (g * K + k) * 2;
         to[0] = moments.mean;
         to[1] = moments.deviation(normaliser.ddof);
       });
   team.sync();
   for_each(team, run.rows * K, [&](std::size_t e) {
-    const std::size_t g = group_of_row(layout, run, run.first_row + e / K) - run.first_group;
+    const std::size_t g = group_in_run(layout, run, e / K);
     const double* of = figures + (g * K + e % K) * 2;
     values[e] = standardised(of[0], of[1], normaliser.epsilon)(values[e]);
   });
@@ -113,7 +113,7 @@ MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Norm
       values[e] = in.ranks[run.first_row * K + e];
       return;
     }
-    const std::size_t g = group_of_row(in.groups, run, run.first_row + e / K);
+    const std::size_t g = run.first_group + group_in_run(in.groups, run, e / K);
     const std::size_t first = in.groups.begin(g) - run.first_row;
     const auto other = [&](std::size_t j) { return rewards[(first + j) * K + e % K]; };
     double valid = 0.0;
