@@ -44,6 +44,12 @@ inline double policy_share(Emphasis emphasis, double strength) {
   return emphasis == Emphasis::blended_policy ? 1.0 - strength : 0.0;
 }
 
+/// What every weight starts from, whatever the action and pi: (1 - c) / K for blended_uniform, else 0.
+inline float even_share(Emphasis emphasis, double strength, std::size_t rewards) {
+  if (emphasis != Emphasis::blended_uniform) return 0.0f;
+  return static_cast<float>((1.0 - strength) / static_cast<double>(std::max<std::size_t>(rewards, 1)));
+}
+
 /// Fills base, emphasis and weights of a decision whose actions and probabilities are set.
 /// Rows of probabilities that lie on the simplex give rows of weights on the simplex.
 inline void apply_emphasis(Emphasis emphasis, double strength, Decision& decision) {
@@ -53,12 +59,10 @@ inline void apply_emphasis(Emphasis emphasis, double strength, Decision& decisio
   decision.base.resize(rows, rewards);
   decision.weights.resize(rows, rewards);
   const auto pi = static_cast<float>(policy_share(emphasis, strength));
-  const double even = emphasis == Emphasis::blended_uniform
-                          ? (1.0 - strength) / static_cast<double>(std::max<std::size_t>(rewards, 1))
-                          : 0.0;
+  const float even = even_share(emphasis, strength, rewards);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t k = 0; k < rewards; ++k) {
-      decision.base(i, k) = static_cast<float>(even) + pi * decision.probabilities(i, k);
+      decision.base(i, k) = even + pi * decision.probabilities(i, k);
       decision.weights(i, k) = decision.base(i, k);
     }
     decision.weights(i, static_cast<std::size_t>(decision.actions[i])) += decision.emphasis;

@@ -81,4 +81,57 @@ MAESTRO_HD double add_expectation(const ActionDistribution<K>& row, const double
   return value;
 }
 
+/// How an update turns one remembered entry into a gradient.
+struct EntryRule {
+  Estimator estimator = Estimator::sampled;
+  ProbabilityFloor floor = ProbabilityFloor::mix;
+  double epsilon = 0.0;         ///< of the floor
+  double policy_share = 0.0;    ///< pathwise: how much of the weights is pi
+  double importance_cap = 2.0;  ///< sampled: of the weight of stale entries
+  double entropy_bonus = 0.0;
+};
+
+/// One entry: the action taken, the propensities recorded (K) and the meta-rewards, one or K.
+struct RememberedAction {
+  std::size_t action = 0;
+  const float* propensities = nullptr;
+  const float* meta = nullptr;
+};
+
+/// What an entry adds to the report, already scaled.
+struct EntryTerms {
+  double surrogate = 0.0;
+  double entropy = 0.0;
+  double by_log_tau = 0.0;  ///< d loss / d log tau
+};
+
+/// Replaces the logits (K) of one entry by d loss / d logits, loss = -scale (surrogate + entropy_bonus H(p)); meta,
+/// importance weight and baseline held constant. Actions that could not be drawn then are those of propensity 0.
+/// @param baseline  taken off the sampled meta-reward
+/// @param scale     1 / entries
+template <std::size_t K, class T>
+MAESTRO_HD EntryTerms differentiate_entry(const EntryRule& rule, double tau, const RememberedAction& entry,
+                                          double baseline, double scale, T* logits) {
+  bool applicable[K];
+  for (std::size_t k = 0; k < K; ++k) applicable[k] = entry.propensities[k] > 0.0f;
+  const ActionDistribution<K> row = action_distribution<K>(logits, tau, rule.floor, rule.epsilon, applicable);
+  double by_z[K] = {};
+  EntryTerms terms;
+  if (rule.estimator == Estimator::sampled) {
+    const double recorded = static_cast<double>(entry.propensities[entry.action]);
+    const double rho = importance_weight(row.q[entry.action], recorded, rule.importance_cap);
+    terms.surrogate = add_sampled(row, entry.action, static_cast<double>(entry.meta[0]) - baseline, rho, scale, by_z);
+  } else {
+    const double share = rule.estimator == Estimator::pathwise ? rule.policy_share : 1.0;
+    double c[K];
+    for (std::size_t k = 0; k < K; ++k) c[k] = row.q[k] > 0.0 ? share * static_cast<double>(entry.meta[k]) : 0.0;
+    terms.surrogate = add_expectation(row, c, scale, by_z);
+  }
+  terms.entropy = scale * row.entropy;
+  add_entropy_gradient(row, scale * rule.entropy_bonus, by_z);
+  for (double& value : by_z) value = -value;
+  terms.by_log_tau = gradient_through_temperature(row, by_z, logits);
+  return terms;
+}
+
 }  // namespace maestro

@@ -166,14 +166,15 @@ class LearnedConductor {
     const double scale = 1.0 / static_cast<double>(buffer_.size());
     const double baseline = mean_meta();
     double by_log_tau = 0.0;
+    const EntryRule rule = entry_rule(options_);
     for (std::size_t i = 0; i < buffer_.size(); ++i) {
-      const auto row = distribution_of_entry(i);
-      double by_z[actions] = {};
-      report.surrogate += add_surrogate(row, i, baseline, scale, by_z);
-      report.entropy += scale * row.entropy;
-      add_entropy_gradient(row, scale * options_.entropy_bonus, by_z);
-      for (double& value : by_z) value = -value;
-      by_log_tau += gradient_through_temperature(row, by_z, logits_.row(i).data());
+      const RememberedAction entry{static_cast<std::size_t>(buffer_.actions()[i]), buffer_.propensities().row(i).data(),
+                                   buffer_.meta().row(i).data()};
+      const EntryTerms terms =
+          differentiate_entry<actions>(rule, temperature(), entry, baseline, scale, logits_.row(i).data());
+      report.surrogate += terms.surrogate;
+      report.entropy += terms.entropy;
+      by_log_tau += terms.by_log_tau;
     }
     if (options_.temperature_mode == TemperatureMode::learned) log_tau_gradient_ = static_cast<scalar_type>(by_log_tau);
     network_.backward(buffer_.hidden(), logits_.view(), cache_);
@@ -277,28 +278,6 @@ class LearnedConductor {
     }
   }
 
-  /// Today's distribution of a buffer entry; the actions it could not draw then are those of propensity 0.
-  Row distribution_of_entry(std::size_t i) const {
-    const auto recorded = buffer_.propensities().row(i);
-    bool applicable[actions];
-    for (std::size_t k = 0; k < actions; ++k) applicable[k] = recorded[k] > 0.0f;
-    return action_distribution<actions>(logits_.row(i).data(), temperature(), options_.floor, options_.epsilon,
-                                        applicable);
-  }
-  double add_surrogate(const Row& row, std::size_t i, double baseline, double scale, double* by_z) const {
-    const auto meta = buffer_.meta().row(i);
-    if (options_.estimator == Estimator::sampled) {
-      const auto action = static_cast<std::size_t>(buffer_.actions()[i]);
-      const double rho = importance_weight(row.q[action], static_cast<double>(buffer_.propensities()(i, action)),
-                                           options_.importance_cap);
-      return add_sampled(row, action, static_cast<double>(meta[0]) - baseline, rho, scale, by_z);
-    }
-    const double share =
-        options_.estimator == Estimator::pathwise ? policy_share(options_.emphasis, options_.strength) : 1.0;
-    double c[actions];
-    for (std::size_t k = 0; k < actions; ++k) c[k] = row.q[k] > 0.0 ? share * static_cast<double>(meta[k]) : 0.0;
-    return add_expectation(row, c, scale, by_z);
-  }
   double mean_meta() const {
     if (options_.baseline == MetaBaseline::none) return 0.0;
     return ordered_sum(buffer_.meta().data(), buffer_.size()) / static_cast<double>(buffer_.size());

@@ -93,6 +93,16 @@ inline LearnedConductorOptions paper_preset() {
           .learning_rate = 5e-5};
 }
 
+/// The part of the options that says what an update makes of an entry.
+inline EntryRule entry_rule(const LearnedConductorOptions& o) {
+  return {.estimator = o.estimator,
+          .floor = o.floor,
+          .epsilon = o.epsilon,
+          .policy_share = policy_share(o.emphasis, o.strength),
+          .importance_cap = o.importance_cap,
+          .entropy_bonus = o.entropy_bonus};
+}
+
 /// @throws BadArgument naming the option, its value and its domain, or a pair without signal.
 inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   const auto in_domain = [](bool holds, const char* name, double value, const std::string& domain) {

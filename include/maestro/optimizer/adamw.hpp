@@ -23,6 +23,19 @@ struct AdamWSettings {
   double weight_decay = 0.0;  ///< decoupled, at least 0; parameters marked WeightDecay::skip are spared
 };
 
+/// The scalars of step `step`, counted from 1, of a parameter that decays.
+template <class T>
+AdamWStep<T> adamw_step(const AdamWSettings& settings, double learning_rate, std::uint64_t step) {
+  const auto steps = static_cast<double>(step);
+  return {.first_share = static_cast<T>(1.0 - settings.beta1),
+          .beta2 = static_cast<T>(settings.beta2),
+          .second_share = static_cast<T>(1.0 - settings.beta2),
+          .keep = static_cast<T>(1.0 - learning_rate * settings.weight_decay),
+          .step_size = static_cast<T>(learning_rate / (1.0 - std::pow(settings.beta1, steps))),
+          .second_root = static_cast<T>(std::sqrt(1.0 - std::pow(settings.beta2, steps))),
+          .epsilon = static_cast<T>(settings.epsilon)};
+}
+
 /// AdamW with bias correction and decoupled decay: torch.optim.AdamW's formulas, moments of type T.
 /// Parameters without gradients (frozen) are skipped. Gradients are read, not cleared, and must be finite
 /// (clip_global_norm checks). Parallel over elements, so the same bits for any number of threads; the first step
@@ -49,17 +62,11 @@ class AdamW {
     require(std::isfinite(learning_rate) && learning_rate >= 0.0, "AdamW: the learning rate must be at least 0");
     prepare(layout_of(part));
     ++step_;
-    const auto steps = static_cast<double>(step_);
-    AdamWStep<T> s{.first_share = static_cast<T>(1.0 - settings_.beta1),
-                   .beta2 = static_cast<T>(settings_.beta2),
-                   .second_share = static_cast<T>(1.0 - settings_.beta2),
-                   .keep = T(1),
-                   .step_size = static_cast<T>(learning_rate / (1.0 - std::pow(settings_.beta1, steps))),
-                   .second_root = static_cast<T>(std::sqrt(1.0 - std::pow(settings_.beta2, steps))),
-                   .epsilon = static_cast<T>(settings_.epsilon)};
+    AdamWStep<T> s = adamw_step<T>(settings_, learning_rate, step_);
+    const T decayed = s.keep;
     std::size_t offset = 0;
     visit_trainable(part, [&](const ParameterView<T>& view) {
-      s.keep = view.decay == WeightDecay::apply ? static_cast<T>(1.0 - learning_rate * settings_.weight_decay) : T(1);
+      s.keep = view.decay == WeightDecay::apply ? decayed : T(1);
       T* first = first_.data() + offset;
       T* second = second_.data() + offset;
       parallel_blocks(view.values.size(), [&](std::size_t begin, std::size_t end) {

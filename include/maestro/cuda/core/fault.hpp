@@ -20,8 +20,10 @@ namespace maestro::gpu {
 
 /// What was found; of two, the one named first here is thrown.
 enum class Fault : std::uint8_t {
-  group_too_large,    ///< a group has more rows than GroupLayout::largest
-  weight_not_finite,  ///< w_ik, or base_ik
+  group_too_large,        ///< a group has more rows than GroupLayout::largest
+  data_row_out_of_range,  ///< of group `row`: outside [0, 2^32)
+  too_many_responses,     ///< to data row `row` in one step
+  weight_not_finite,      ///< w_ik, or base_ik
   penalty_not_finite,
   reward_infinite,  ///< NaN marks a missing reward, infinity nothing
   hidden_not_finite,
@@ -72,6 +74,11 @@ inline void throw_fault(FaultWord word) {
   switch (kind) {
     case Fault::group_too_large:
       throw BadArgument("group " + row + " has more rows than the layout's largest; give the true bound");
+    case Fault::data_row_out_of_range:
+      throw BadArgument("conductor: the data row of group " + row + " is outside [0, 2^32)");
+    case Fault::too_many_responses:
+      throw BadArgument("groups: data row " + row +
+                        " has more than 2^24 responses in one step, the random streams' limit");
     case Fault::weight_not_finite:
       throw BadData("scalarization: row " + row + ", the weight of reward " + column +
                     " is not finite; check the Conductor");

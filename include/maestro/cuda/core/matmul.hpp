@@ -36,9 +36,11 @@ class Matmul {
   template <class S>
   static bool suits(const LayerProduct<S>& p) {
     constexpr std::size_t least = 32;
-    constexpr std::size_t alignment = 16 / sizeof(S);  // cuBLASLt's fast kernels load 16 bytes at once
-    return p.rows >= least && p.inputs >= least && p.outputs >= least && p.inputs % alignment == 0 &&
-           p.outputs % alignment == 0;
+    const auto aligned = [](auto address) { return address % alignment == 0; };
+    const auto address = [](const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); };
+    return p.rows >= least && p.inputs >= least && p.outputs >= least && aligned(p.inputs * sizeof(S)) &&
+           aligned(p.outputs * sizeof(S)) && aligned(address(p.x)) && aligned(address(p.weight)) &&
+           aligned(address(p.y)) && aligned(address(p.bias)) && aligned(address(p.result));
   }
 
   /// False, with nothing done, where the layer does not suit.
@@ -61,6 +63,7 @@ class Matmul {
   }
 
  private:
+  static constexpr std::uint32_t alignment = 16;  // of pointers and rows: what cuBLASLt's fast kernels load at once
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
   /// cuBLAS is column-major: a row-major matrix is its own transpose there.
@@ -143,8 +146,14 @@ class Matmul {
     }
     cublasLtMatmulPreference_t preference = nullptr;
     MAESTRO_CUDA(cublasLtMatmulPreferenceCreate(&preference));
-    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
-                                         sizeof(workspace_bytes));
+    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
+      cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value));
+    };
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment);
     cublasLtMatmulHeuristicResult_t found{};
     int count = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b, plan.d,

@@ -123,12 +123,13 @@ class StreamExecutor {
       std::swap(graph_, other.graph_);
       return *this;
     }
-    ~Graph() {
-      if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
-    }
+    ~Graph() { forget(); }
 
    private:
     friend class StreamExecutor;
+    void forget() {
+      if (graph_ != nullptr) cudaGraphExecDestroy(std::exchange(graph_, nullptr));
+    }
     GraphKey key_;
     cudaGraphExec_t graph_ = nullptr;
   };
@@ -161,14 +162,21 @@ class StreamExecutor {
     MAESTRO_CUDA(cudaPeekAtLastError());
   }
 
-  /// Records on a stream of its own, so that the caller's may be the legacy default stream. A caller that is recording
-  /// a graph itself gets the launches in it.
+  /// A key met for the first time is run as it is, since kernels must not be loaded and nothing be allocated while
+  /// recording; met again it is recorded, and replayed from then on. It records on a stream of its own, so that the
+  /// caller's may be the legacy default stream. A caller that is recording a graph itself gets the launches in it.
   template <class Record>
   void replay(Graph& graph, const GraphKey& key, const Record& record) {
     cudaStreamCaptureStatus status{};
     MAESTRO_CUDA(cudaStreamIsCapturing(stream_, &status));
     if (status == cudaStreamCaptureStatusActive) return record();
-    if (graph.graph_ == nullptr || !(graph.key_ == key)) capture(graph, key, record);
+    if (!(graph.key_ == key)) {
+      graph.forget();
+      record();
+      graph.key_ = key;
+      return;
+    }
+    if (graph.graph_ == nullptr) graph.graph_ = capture(record);
     MAESTRO_CUDA(cudaGraphLaunch(graph.graph_, stream_));
   }
 
@@ -206,7 +214,7 @@ class StreamExecutor {
   }
 
   template <class Record>
-  void capture(Graph& graph, const GraphKey& key, const Record& record) {
+  cudaGraphExec_t capture(const Record& record) {
     cudaGraph_t recorded = nullptr;
     MAESTRO_CUDA(cudaStreamBeginCapture(side_.get(), cudaStreamCaptureModeThreadLocal));
     recording_ = side_.get();
@@ -224,9 +232,7 @@ class StreamExecutor {
     const cudaError_t status = cudaGraphInstantiate(&made, recorded, 0);
     cudaGraphDestroy(recorded);
     check(status, "cudaGraphInstantiate(&made, recorded, 0)");
-    if (graph.graph_ != nullptr) MAESTRO_CUDA(cudaGraphExecDestroy(graph.graph_));
-    graph.graph_ = made;
-    graph.key_ = key;
+    return made;
   }
 
   cudaStream_t stream_;

@@ -1,0 +1,163 @@
+#pragma once
+
+/// @file
+/// Kernel bodies of a decision: logits -> probabilities -> action -> weights. Neutral.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "maestro/conductor/learned_options.hpp"
+#include "maestro/conductor/probability.hpp"
+#include "maestro/core/random.hpp"
+#include "maestro/cuda/core/fault.hpp"
+#include "maestro/cuda/core/group_layout.hpp"
+#include "maestro/cuda/core/team.hpp"
+
+namespace maestro::gpu {
+
+/// The actions of B rows and what they make of the weights; all in the executor's memory, row-major.
+struct DecisionView {
+  std::int32_t* actions = nullptr;  ///< (B)
+  float* probabilities = nullptr;   ///< (B x K) propensities
+  float* weights = nullptr;         ///< (B x K)
+  float* base = nullptr;            ///< (B x K) w_i(a) = base_i + emphasis e_a
+  float emphasis = 0.0f;
+};
+
+/// What changes from one step to the next, in the executor's memory, so that a recorded sequence stays valid.
+struct StepScalars {
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  AdamWStep<float> adamw{};
+};
+
+/// *scalars = value, in the order of the launches.
+struct SetScalars {
+  static constexpr unsigned threads = 32;
+  StepScalars* scalars = nullptr;
+  StepScalars value{};
+
+  std::size_t shared_bytes() const { return 0; }
+  template <Team T>
+  MAESTRO_HD void operator()(const T& team, std::size_t) const {
+    if (team.rank() == 0) *scalars = value;
+  }
+};
+
+/// numbers (N): how many responses to the data row of a group earlier groups of the batch hold. O(N) a group, all
+/// groups at once.
+struct CountResponses {
+  static constexpr unsigned threads = 128;
+  const std::int64_t* data_rows = nullptr;  ///< (N)
+  GroupLayout groups;
+  std::uint32_t* numbers = nullptr;
+  FaultWord* record = nullptr;
+
+  std::size_t teams() const { return (groups.groups + threads - 1) / threads; }
+  std::size_t shared_bytes() const { return 0; }
+  template <Team T>
+  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
+    for_each(team, threads, [&](std::size_t e) {
+      const std::size_t g = index * threads + e;
+      if (g >= groups.groups) return;
+      const std::int64_t row = data_rows[g];
+      if (row < 0 || row > std::int64_t{0xFFFFFFFF}) report_fault(record, Fault::data_row_out_of_range, g);
+      std::size_t number = 0;
+      for (std::size_t other = 0; other < g; ++other) {
+        if (data_rows[other] == row) number += groups.size(other);
+      }
+      if (number + groups.size(g) > (std::size_t{1} << 24)) {
+        report_fault(record, Fault::too_many_responses, static_cast<std::size_t>(row));
+      }
+      numbers[g] = static_cast<std::uint32_t>(number);
+    });
+  }
+};
+
+/// Epilogue of a head: draws the row's action and writes its part of the decision, as conductor/learned.hpp does.
+template <std::size_t K>
+struct DrawAction {
+  const float* rewards = nullptr;  ///< (B x K) NaN masks an action
+  GroupLayout groups;
+  const std::int64_t* data_rows = nullptr;  ///< (N)
+  const std::uint32_t* numbers = nullptr;   ///< (N), of CountResponses
+  const StepScalars* scalars = nullptr;
+  const float* log_tau = nullptr;
+  ProbabilityFloor floor = ProbabilityFloor::mix;
+  double epsilon = 0.0;
+  float policy_share = 0.0f;  ///< of the probabilities in the weights
+  float even = 0.0f;          ///< what every weight starts from
+  DecisionView out;
+  FaultWord* record = nullptr;
+
+  MAESTRO_HD void operator()(std::size_t row, std::size_t, std::size_t, const float* logits) const {
+    draw(row, row, logits);
+  }
+  /// The decision of `row` from the draw of row `source`, which has these logits.
+  MAESTRO_HD void draw(std::size_t row, std::size_t source, const float* logits) const {
+    bool finite = true;
+    bool applicable[K];
+    for (std::size_t k = 0; k < K; ++k) {
+      finite = finite && logits[k] - logits[k] == 0.0f;
+      applicable[k] = rewards[source * K + k] == rewards[source * K + k];
+    }
+    if (!finite) report_fault(record, Fault::hidden_not_finite, source);
+    const auto distribution =
+        action_distribution<K>(logits, std::exp(static_cast<double>(*log_tau)), floor, epsilon, applicable);
+    float* const q = out.probabilities + row * K;
+    for (std::size_t k = 0; k < K; ++k) q[k] = static_cast<float>(distribution.q[k]);
+    const std::size_t g = groups.group_of(source);
+    const RandomStream stream({.seed = scalars->seed,
+                               .purpose = Purpose::conductor_action,
+                               .step = scalars->step,
+                               .row = static_cast<std::uint32_t>(data_rows[g]),
+                               .response = numbers[g] + static_cast<std::uint32_t>(source - groups.begin(g))});
+    const std::size_t action = sample_index(q, K, stream.uniform(0));
+    out.actions[row] = static_cast<std::int32_t>(action);
+    for (std::size_t k = 0; k < K; ++k) {
+      const float base = even + policy_share * q[k];
+      out.base[row * K + k] = base;
+      out.weights[row * K + k] = k == action ? base + out.emphasis : base;
+    }
+  }
+};
+
+/// Draws from logits (B x K) that lie there, one action for all rows of a group.
+template <std::size_t K>
+struct DrawPerGroup {
+  static constexpr unsigned threads = 128;
+  DrawAction<K> draw;
+  const float* logits = nullptr;
+
+  std::size_t teams() const { return (draw.groups.rows + threads - 1) / threads; }
+  std::size_t shared_bytes() const { return 0; }
+  template <Team T>
+  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
+    for_each(team, threads, [&](std::size_t e) {
+      const std::size_t row = index * threads + e;
+      if (row >= draw.groups.rows) return;
+      const std::size_t first = draw.groups.begin(draw.groups.group_of(row));
+      draw.draw(row, first, logits + first * K);
+    });
+  }
+};
+
+/// Epilogue of a head: weights (rows x K) = softmax(logits / tau), without floor or draw.
+template <std::size_t K>
+struct SoftWeights {
+  const float* log_tau = nullptr;
+  float* weights = nullptr;
+  FaultWord* record = nullptr;
+
+  MAESTRO_HD void operator()(std::size_t row, std::size_t, std::size_t, const float* logits) const {
+    const auto distribution =
+        action_distribution<K>(logits, std::exp(static_cast<double>(*log_tau)), ProbabilityFloor::mix, 0.0);
+    for (std::size_t k = 0; k < K; ++k) {
+      if (!(logits[k] - logits[k] == 0.0f)) report_fault(record, Fault::hidden_not_finite, row);
+      weights[row * K + k] = static_cast<float>(distribution.p[k]);
+    }
+  }
+};
+
+}  // namespace maestro::gpu

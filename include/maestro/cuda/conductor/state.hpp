@@ -1,0 +1,111 @@
+#pragma once
+
+/// @file
+/// The state of a learned Conductor in the host's form, which checkpoints hold. Neutral.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "maestro/conductor/buffer.hpp"
+#include "maestro/conductor/learned_options.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/optimizer/layout.hpp"
+#include "maestro/optimizer/parameter.hpp"
+
+namespace maestro::gpu {
+
+/// AdamW's state, by the names of optimizer/adamw.hpp.
+struct AdamWState {
+  std::uint64_t step = 0;
+  std::uint64_t layout = 0;
+  AlignedVector<float> first;
+  AlignedVector<float> second;
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("step", step);
+    v("layout", layout);
+    v("first_moments", first);
+    v("second_moments", second);
+  }
+};
+
+/// What maestro::LearnedConductor<Network> keeps between steps, under the same names: a checkpoint of either is one of
+/// the other's.
+template <class Network>
+struct LearnedState {
+  Network network;
+  float log_tau = 0.0f;
+  AdamWState optimizer;
+  ConductorBuffer buffer;
+  std::uint32_t last_step = 0;
+  std::uint32_t steps_since_update = 0;
+  std::uint32_t observed = 0;
+  std::uint64_t dropped = 0;
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("network", network);
+    v("log_temperature", log_tau);
+    v("optimizer", optimizer);
+    v("buffer", buffer);
+    v("last_step", last_step);
+    v("steps_since_update", steps_since_update);
+    v("observed", observed);
+    v("dropped", dropped);
+  }
+
+  /// The network's parameters in visiting order.
+  std::vector<float> parameters() {
+    std::vector<float> values;
+    network.visit([&](auto view) { values.insert(values.end(), view.values.begin(), view.values.end()); });
+    return values;
+  }
+  /// Sets them from the front of `values`.
+  void set_parameters(const std::vector<float>& values) {
+    std::size_t at = 0;
+    network.visit([&](auto view) {
+      for (float& value : view.values) value = values[at++];
+    });
+  }
+  /// What the optimizer trains: as LearnedConductor::visit presents it.
+  ParameterLayout layout(bool with_temperature) {
+    ParameterLayout layout = layout_of(network);
+    if (with_temperature) layout.add("conductor.log_temperature", 1);
+    return layout;
+  }
+
+  /// @throws BadFile naming what does not fit a Conductor of these options.
+  void check(const LearnedConductorOptions& options, std::size_t actions) {
+    const std::size_t d = network.input_size();
+    if (options.hidden_size > 0 && d != options.hidden_size) {
+      throw BadFile("conductor: the stored head reads hidden states of size " + std::to_string(d) + ", expected " +
+                    std::to_string(options.hidden_size));
+    }
+    const std::size_t meta = options.estimator == Estimator::sampled ? 1 : actions;
+    if (!buffer.empty() &&
+        (buffer.hidden().cols() != d || buffer.propensities().cols() != actions || buffer.meta().cols() != meta)) {
+      throw BadFile("conductor: the stored buffer does not fit the head and the estimator");
+    }
+    if (buffer.size() > options.capacity) throw BadFile("conductor: the stored buffer is larger than the capacity");
+    for (const std::int32_t action : buffer.actions()) {
+      if (action < 0 || static_cast<std::size_t>(action) >= actions) {
+        throw BadFile("conductor: the stored buffer holds action " + std::to_string(action) + " of " +
+                      std::to_string(actions));
+      }
+    }
+    if (!std::isfinite(log_tau)) throw BadFile("conductor: the stored temperature is not finite");
+    if (optimizer.step == 0) return;
+    const ParameterLayout trained = layout(options.temperature_mode == TemperatureMode::learned);
+    if (optimizer.layout != trained.fingerprint || optimizer.first.size() != trained.values ||
+        optimizer.second.size() != trained.values) {
+      throw BadFile("conductor: the stored moments are not those of this head's parameters");
+    }
+  }
+};
+
+}  // namespace maestro::gpu
