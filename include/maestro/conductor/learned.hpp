@@ -17,6 +17,7 @@
 #include "maestro/conductor/decide.hpp"
 #include "maestro/conductor/emphasis.hpp"
 #include "maestro/conductor/estimators.hpp"
+#include "maestro/conductor/learned_checks.hpp"
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/conductor/networks/linear.hpp"
 #include "maestro/conductor/networks/mlp.hpp"
@@ -87,15 +88,10 @@ class LearnedConductor {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
     if (rows == 0) return;
-    if (decision.rewards() != actions || decision.actions.size() != rows || decision.probabilities.rows() != rows ||
-        decision.probabilities.cols() != actions) {
-      throw BadArgument("conductor: the decision observed is not one of this Conductor's: " + std::to_string(rows) +
-                        " rows of " + std::to_string(decision.rewards()) + " rewards, expected " +
-                        std::to_string(actions));
-    }
+    detail::check_observed(decision, actions);
     detail::check_hidden(feedback.hidden, rows, network_.input_size());
-    const MatrixView<const float> meta = meta_rewards(feedback, rows);
-    check_meta(meta, decision);
+    const MatrixView<const float> meta = detail::meta_rewards(options_, feedback, rows, actions);
+    detail::check_meta(meta, decision, actions);
     const MatrixView<const float> hidden = scaled(feedback.hidden, scaled_);
     for (std::size_t i = 0; i < rows; ++i) {
       buffer_.push({.hidden = hidden.row(i),
@@ -129,14 +125,7 @@ class LearnedConductor {
   /// Soft use without exploration: out (B x K) = softmax(logits / tau), without floor, overwritten.
   /// @throws BadArgument when d differs, or is not known yet (no batch seen and no options.hidden_size).
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
-    if (network_.input_size() == 0) {
-      throw BadArgument("conductor: the size of the hidden states is not known yet; set hidden_size in the options");
-    }
-    detail::check_hidden(hidden, out.rows(), network_.input_size());
-    if (out.cols() != actions) {
-      throw BadArgument("conductor: weights for " + std::to_string(out.cols()) + " rewards, expected " +
-                        std::to_string(actions));
-    }
+    detail::check_soft_weights(hidden, out, network_.input_size(), actions);
     Matrix<float> workspace;
     Matrix<scalar_type> logits(hidden.rows(), actions);
     typename Network::Cache cache;
@@ -203,7 +192,7 @@ class LearnedConductor {
     v("steps_since_update", steps_since_update_);
     v("observed", observed_);
     v("dropped", dropped_);
-    check_loaded();
+    detail::check_loaded(options_, actions, network_.input_size(), buffer_, static_cast<double>(log_tau_));
   }
 
  private:
@@ -240,67 +229,9 @@ class LearnedConductor {
     decision.actions[i] = static_cast<std::int32_t>(sample_index(q, actions, stream.uniform(0)));
   }
 
-  MatrixView<const float> meta_rewards(const Feedback& feedback, std::size_t rows) const {
-    MatrixView<const float> meta(feedback.advantages.data(), feedback.advantages.size(), 1);
-    std::size_t columns = 1;
-    if (options_.estimator != Estimator::sampled) {
-      const bool exact = options_.estimator == Estimator::counterfactual;
-      meta = exact ? feedback.counterfactuals : feedback.weight_gradients;
-      columns = actions;
-      if (meta.empty()) {
-        throw Unsupported(exact
-                              ? "conductor: the counterfactual estimator needs a scalarization that computes "
-                                "counterfactual advantages; use the sampled estimator"
-                              : "conductor: the pathwise estimator needs a scalarization that computes d advantage / d "
-                                "weights; use the sampled or counterfactual estimator");
-      }
-    }
-    if (meta.rows() != rows || meta.cols() != columns) {
-      throw BadArgument("conductor: meta-rewards of shape " + std::to_string(meta.rows()) + " x " +
-                        std::to_string(meta.cols()) + ", expected " + std::to_string(rows) + " x " +
-                        std::to_string(columns));
-    }
-    return meta;
-  }
-  void check_meta(MatrixView<const float> meta, const Decision& decision) const {
-    for (std::size_t i = 0; i < meta.rows(); ++i) {
-      const std::int32_t action = decision.actions[i];
-      if (action < 0 || static_cast<std::size_t>(action) >= actions ||
-          !(decision.probabilities(i, static_cast<std::size_t>(action)) > 0.0f)) {
-        throw BadArgument("conductor: row " + std::to_string(i) + " took an action that could not be drawn");
-      }
-      for (std::size_t k = 0; k < meta.cols(); ++k) {
-        const bool masked = meta.cols() == actions && decision.probabilities(i, k) == 0.0f;
-        if (!masked && !std::isfinite(meta(i, k))) {
-          throw BadData("conductor: the meta-reward of row " + std::to_string(i) + " is not finite");
-        }
-      }
-    }
-  }
-
   double mean_meta() const {
     if (options_.baseline == MetaBaseline::none) return 0.0;
     return ordered_sum(buffer_.meta().data(), buffer_.size()) / static_cast<double>(buffer_.size());
-  }
-
-  void check_loaded() const {
-    const std::size_t d = network_.input_size();
-    if (options_.hidden_size > 0 && d != options_.hidden_size) {
-      throw BadFile("conductor: the stored head reads hidden states of size " + std::to_string(d) + ", expected " +
-                    std::to_string(options_.hidden_size));
-    }
-    const std::size_t meta = options_.estimator == Estimator::sampled ? 1 : actions;
-    if (!buffer_.empty() &&
-        (buffer_.hidden().cols() != d || buffer_.propensities().cols() != actions || buffer_.meta().cols() != meta)) {
-      throw BadFile("conductor: the stored buffer does not fit the head and the estimator");
-    }
-    for (const std::int32_t action : buffer_.actions()) {
-      if (action < 0 || static_cast<std::size_t>(action) >= actions) {
-        throw BadFile("conductor: the stored buffer holds action " + std::to_string(action) + " of " +
-                      std::to_string(actions));
-      }
-    }
-    if (!std::isfinite(static_cast<double>(log_tau_))) throw BadFile("conductor: the stored temperature is not finite");
   }
 
   LearnedConductorOptions options_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "maestro/conductor/conductor.hpp"
+#include "maestro/conductor/learned_checks.hpp"
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/cuda/conductor/decide.hpp"
@@ -259,7 +260,7 @@ class LearnedConductor {
   using Buffer = typename E::template Buffer<T>;
 
   bool learns_temperature() const { return options_.temperature_mode == TemperatureMode::learned; }
-  std::size_t meta_columns() const { return options_.estimator == Estimator::sampled ? 1 : actions; }
+  std::size_t meta_columns() const { return maestro::detail::meta_columns(options_.estimator, actions); }
   void require_size() const {
     require(head_.inputs() > 0,
             "conductor: the size of the hidden states is not known yet; set hidden_size in the options");

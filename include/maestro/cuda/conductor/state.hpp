@@ -3,13 +3,12 @@
 /// @file
 /// The state of a learned Conductor in the host's form, which checkpoints hold. Neutral.
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "maestro/conductor/buffer.hpp"
+#include "maestro/conductor/learned_checks.hpp"
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
@@ -81,24 +80,8 @@ struct LearnedState {
 
   /// @throws BadFile naming what does not fit a Conductor of these options.
   void check(const LearnedConductorOptions& options, std::size_t actions) {
-    const std::size_t d = network.input_size();
-    if (options.hidden_size > 0 && d != options.hidden_size) {
-      throw BadFile("conductor: the stored head reads hidden states of size " + std::to_string(d) + ", expected " +
-                    std::to_string(options.hidden_size));
-    }
-    const std::size_t meta = options.estimator == Estimator::sampled ? 1 : actions;
-    if (!buffer.empty() &&
-        (buffer.hidden().cols() != d || buffer.propensities().cols() != actions || buffer.meta().cols() != meta)) {
-      throw BadFile("conductor: the stored buffer does not fit the head and the estimator");
-    }
+    maestro::detail::check_loaded(options, actions, network.input_size(), buffer, static_cast<double>(log_tau));
     if (buffer.size() > options.capacity) throw BadFile("conductor: the stored buffer is larger than the capacity");
-    for (const std::int32_t action : buffer.actions()) {
-      if (action < 0 || static_cast<std::size_t>(action) >= actions) {
-        throw BadFile("conductor: the stored buffer holds action " + std::to_string(action) + " of " +
-                      std::to_string(actions));
-      }
-    }
-    if (!std::isfinite(log_tau)) throw BadFile("conductor: the stored temperature is not finite");
     if (optimizer.step == 0) return;
     const ParameterLayout trained = layout(options.temperature_mode == TemperatureMode::learned);
     if (optimizer.layout != trained.fingerprint || optimizer.first.size() != trained.values ||

@@ -1,0 +1,73 @@
+#pragma once
+
+// What every Conductor must do, whatever it is made of and wherever it runs.
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <utility>
+
+#include "conductor/support.hpp"
+#include "maestro/conductor/probability.hpp"
+
+namespace conductor_test {
+
+using namespace maestro;
+
+inline bool same(const Decision& a, const Decision& b) {
+  return a.actions == b.actions && a.probabilities == b.probabilities && a.weights == b.weights && a.base == b.base &&
+         a.emphasis == b.emphasis;
+}
+
+/// What holds for every Conductor whose weights lie on the simplex.
+template <class C>
+void check_laws(C conductor) {
+  constexpr std::size_t K = C::actions;
+  for (std::uint32_t step = 0; step < 8; ++step) {
+    Batch batch({3, 1, 0, 5}, 6, K, step);
+    batch.step = step;
+    if (K > 1) batch.rewards(0, 0) = batch.rewards(4, K - 1) = missing;
+    for (std::size_t k = 0; k < K; ++k) batch.rewards(5, k) = missing;
+    const Decision decision = conductor.decide(batch.view());
+    BOOST_TEST(same(decision, conductor.decide(batch.view())));
+    BOOST_REQUIRE(decision.rows() == 9u);
+    BOOST_REQUIRE(decision.rewards() == K);
+    BOOST_REQUIRE(decision.base.rows() == 9u);
+    BOOST_TEST(decision.probabilities.empty() == decision.actions.empty());
+    for (std::size_t i = 0; i < 9; ++i) {
+      double sum = 0.0;
+      for (std::size_t k = 0; k < K; ++k) {
+        const bool taken = !decision.actions.empty() && decision.actions[i] == static_cast<std::int32_t>(k);
+        BOOST_TEST(decision.weights(i, k) >= 0.0f);
+        BOOST_TEST(decision.weights(i, k) == decision.base(i, k) + (taken ? decision.emphasis : 0.0f));
+        if (taken) BOOST_TEST(decision.probabilities(i, k) > 0.0f);
+        sum += double{decision.weights(i, k)};
+      }
+      BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
+    }
+    BOOST_TEST(kl_to_uniform(decision, batch.rewards) >= 0.0);
+    const auto advantages = centred_advantages(batch, decision);
+    const auto counterfactuals = centred_counterfactuals(batch, decision);
+    conductor.observe({.decision = decision,
+                       .hidden = batch.hidden.view(),
+                       .groups = batch.groups,
+                       .advantages = advantages,
+                       .counterfactuals = counterfactuals.view(),
+                       .step = step,
+                       .weight_gradients = counterfactuals.view()});
+    if (const auto report = conductor.update()) {
+      BOOST_TEST(std::isfinite(report->loss));
+      BOOST_TEST(report->temperature > 0.0);
+    }
+    Matrix<float> soft(9, K, missing);
+    std::as_const(conductor).weights(batch.hidden.view(), soft);
+    for (std::size_t i = 0; i < 9; ++i) {
+      double sum = 0.0;
+      for (const float w : soft.row(i)) sum += double{w};
+      BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
+    }
+  }
+  Batch wrong({3}, 6, K + 1);
+  BOOST_CHECK_THROW(conductor.decide(wrong.view()), BadArgument);
+}
+
+}  // namespace conductor_test

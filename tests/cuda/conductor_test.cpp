@@ -1,0 +1,374 @@
+// The kernel bodies of the learned Conductor, run on the host, against maestro::LearnedConductor.
+
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "conductor/laws.hpp"
+#include "conductor/support.hpp"
+#include "cuda/thread_executor.hpp"
+#include "maestro/conductor/learned.hpp"
+#include "maestro/cuda/conductor/host_conductor.hpp"
+
+using namespace maestro;
+using namespace conductor_test;
+
+namespace {
+
+using Threads = test::ThreadExecutor<3>;
+template <class Network, class S = float>
+using Serial = gpu::HostConductor<gpu::HostExecutor, Network, S>;
+
+static_assert(Conductor<Serial<LinearNetwork<3>>> && Conductor<Serial<MlpNetwork<3, 8, 4>, Bfloat16>>);
+static_assert(requires(Serial<LinearNetwork<3>>& c, MemoryVisitor<true>& v) { c.visit_state(v); });
+
+template <class Network>
+Serial<Network> serial(const LearnedConductorOptions& options) {
+  return Serial<Network>(gpu::HostExecutor(), options);
+}
+template <class Network>
+gpu::HostConductor<Threads, Network> threaded(const LearnedConductorOptions& options) {
+  return gpu::HostConductor<Threads, Network>(Threads(), options);
+}
+
+/// One option of each kind away from the defaults, and some together.
+std::vector<LearnedConductorOptions> option_grid() {
+  const LearnedConductorOptions quick{.period = 2, .learning_rate = 0.05};
+  std::vector<LearnedConductorOptions> grid(12, quick);
+  grid[1].emphasis = Emphasis::blended_uniform;
+  grid[2].emphasis = Emphasis::blended_policy;
+  grid[2].floor = ProbabilityFloor::clamp_renormalise;
+  grid[2].epsilon = 0.1;
+  grid[3].estimator = Estimator::counterfactual;
+  grid[4].emphasis = Emphasis::soft;
+  grid[4].estimator = Estimator::pathwise;
+  grid[5].temperature_mode = TemperatureMode::fixed;
+  grid[5].temperature = 0.5;
+  grid[6].hidden_scaling = HiddenScaling::unit_rms;
+  grid[6].baseline = MetaBaseline::centred;
+  grid[7].sharing = ActionSharing::per_group;
+  grid[8].after_update = AfterUpdate::keep;
+  grid[8].capacity = 20;
+  grid[8].max_age = 3;
+  grid[8].estimator = Estimator::counterfactual;
+  grid[9].gradient_clip = 1e-3;
+  grid[9].adamw.weight_decay = 0.1;
+  grid[9].init.head = Initialisation::normal;
+  grid[10].capacity = 4;
+  grid[10].entropy_bonus = 0.5;
+  grid[11].init = {.head = Initialisation::normal, .deviation = 0.3, .seed = 8};
+  grid[11].estimator = Estimator::counterfactual;
+  return grid;
+}
+
+Batch batch_of(std::uint32_t step, std::size_t d, std::size_t k) {
+  Batch batch({4, 1, 0, 6, 3}, d, k, step);
+  batch.step = step;
+  batch.rows[3] = batch.rows[0];  // a data row that comes again
+  batch.rewards(2, 0) = batch.rewards(7, k - 1) = missing;
+  for (std::size_t a = 0; a < k; ++a) batch.rewards(5, a) = missing;
+  return batch;
+}
+
+/// What the conductor learns from; the decision is that of the host.
+template <class C>
+std::optional<ConductorReport> teach(C& conductor, const Batch& batch, const Decision& decision) {
+  const auto advantages = centred_advantages(batch, decision);
+  const auto counterfactuals = centred_counterfactuals(batch, decision);
+  conductor.observe({.decision = decision,
+                     .hidden = batch.hidden.view(),
+                     .groups = batch.groups,
+                     .advantages = advantages,
+                     .counterfactuals = counterfactuals.view(),
+                     .step = batch.step,
+                     .weight_gradients = counterfactuals.view()});
+  return conductor.update();
+}
+
+double distance(std::span<const float> a, std::span<const float> b) {
+  if (a.size() != b.size()) return HUGE_VAL;
+  double worst = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+    worst = std::isnan(difference) ? HUGE_VAL : std::max(worst, difference);
+  }
+  return worst;
+}
+
+/// Both decide, observe and update for some steps; every figure must agree.
+template <class Network, class Device>
+void check_equal_runs(LearnedConductor<Network> host, Device device, std::size_t d, double tolerance) {
+  constexpr std::size_t K = Network::actions;
+  int updates = 0;
+  for (std::uint32_t step = 0; step < 9; ++step) {
+    const Batch batch = batch_of(step, d, K);
+    const Decision expected = host.decide(batch.view());
+    const Decision got = device.decide(batch.view());
+    BOOST_TEST(got.actions == expected.actions, boost::test_tools::per_element());
+    BOOST_TEST(got.emphasis == expected.emphasis);
+    BOOST_TEST(distance(got.probabilities.flat(), expected.probabilities.flat()) < tolerance);
+    BOOST_TEST(distance(got.weights.flat(), expected.weights.flat()) < tolerance);
+    BOOST_TEST(distance(got.base.flat(), expected.base.flat()) < tolerance);
+    const auto of_host = teach(host, batch, expected);
+    const auto of_device = teach(device, batch, expected);
+    BOOST_REQUIRE(of_host.has_value() == of_device.has_value());
+    if (!of_host) continue;
+    ++updates;
+    BOOST_TEST(of_device->samples == of_host->samples);
+    BOOST_TEST(of_device->dropped == of_host->dropped);
+    BOOST_TEST(std::abs(of_device->loss - of_host->loss) < tolerance);
+    BOOST_TEST(std::abs(of_device->surrogate - of_host->surrogate) < tolerance);
+    BOOST_TEST(std::abs(of_device->entropy - of_host->entropy) < tolerance);
+    BOOST_TEST(std::abs(of_device->temperature - of_host->temperature) < tolerance);
+    BOOST_TEST(std::abs(of_device->gradient_norm - of_host->gradient_norm) < tolerance);
+  }
+  BOOST_TEST(updates == 4);
+  const Batch last = batch_of(99, d, K);
+  Matrix<float> expected(last.groups.rows(), K);
+  Matrix<float> got(last.groups.rows(), K);
+  host.weights(last.hidden.view(), expected);
+  std::as_const(device).weights(last.hidden.view(), got);
+  BOOST_TEST(distance(got.flat(), expected.flat()) < tolerance);
+}
+
+template <class F>
+std::string message_of(const F& run) {
+  try {
+    run();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(device_conductor)
+
+BOOST_AUTO_TEST_CASE(the_laws_of_every_conductor) {
+  for (const LearnedConductorOptions& options : option_grid()) {
+    check_laws(serial<LinearNetwork<3>>(options));
+    check_laws(serial<MlpNetwork<3, 8>>(options));
+  }
+  check_laws(serial<LinearNetwork<1>>({.period = 1}));
+  check_laws(threaded<MlpNetwork<3, 8, 4>>({.period = 2}));
+  check_laws(Serial<MlpNetwork<3, 8>, Bfloat16>(gpu::HostExecutor(), {.period = 2}));
+}
+
+BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
+  for (const LearnedConductorOptions& options : option_grid()) {
+    check_equal_runs(LinearConductor<3>(options), serial<LinearNetwork<3>>(options), 7, 2e-5);
+    check_equal_runs(LinearConductor<3>(options), threaded<LinearNetwork<3>>(options), 8, 2e-5);
+    check_equal_runs(MlpConductor<3, 8, 5>(options), serial<MlpNetwork<3, 8, 5>>(options), 8, 2e-4);
+  }
+  check_equal_runs(MlpConductor<2, 40>({.period = 2, .learning_rate = 0.05}),
+                   threaded<MlpNetwork<2, 40>>({.period = 2, .learning_rate = 0.05}), 70, 2e-4);
+  check_equal_runs(LinearConductor<16>({.period = 2, .learning_rate = 0.05}),
+                   threaded<LinearNetwork<16>>({.period = 2, .learning_rate = 0.05}), 1030, 2e-4);
+}
+
+BOOST_AUTO_TEST_CASE(gradients_are_the_hosts) {
+  for (LearnedConductorOptions options : option_grid()) {
+    options.period = 100;
+    options.init = {.head = Initialisation::normal, .deviation = 0.2, .seed = 3};
+    MlpConductor<4, 6, 5> host(options);
+    auto device = serial<MlpNetwork<4, 6, 5>>(options);
+    for (std::uint32_t step = 0; step < 3; ++step) {
+      const Batch batch = batch_of(step, 9, 4);
+      const Decision decision = host.decide(batch.view());
+      device.decide(batch.view());
+      teach(host, batch, decision);
+      teach(device, batch, decision);
+    }
+    const ConductorReport expected = host.differentiate();
+    auto state = device.save();
+    gpu::HostExecutor executor;
+    gpu::LearnedConductor<gpu::HostExecutor, MlpNetwork<4, 6, 5>> raw(executor, options);
+    raw.load(state);
+    gpu::FaultRecord record(executor);
+    const ConductorReport got = raw.differentiate(record.data());
+    record.check(executor);
+    BOOST_TEST(got.samples == expected.samples);
+    BOOST_TEST(std::abs(got.gradient_norm - expected.gradient_norm) < 1e-5);
+    const std::vector<double> of_host = gradients(host);
+    const bool learned = options.temperature_mode == TemperatureMode::learned;
+    BOOST_REQUIRE_EQUAL(of_host.size(), raw.parameter_count() - (learned ? 0 : 1));
+    double largest = 0.0;
+    for (const double value : of_host) largest = std::max(largest, std::abs(value));
+    BOOST_TEST(largest > 0.0);
+    for (std::size_t p = 0; p < of_host.size(); ++p) {
+      BOOST_TEST(std::abs(static_cast<double>(raw.gradients()[p]) - of_host[p]) < 1e-9 + 1e-4 * largest);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(equal_logits_draw_equal_actions) {
+  constexpr std::size_t K = 5;
+  constexpr std::size_t rows = 20000;
+  std::vector<float> logits, rewards(rows * K, 0.5f);
+  std::vector<std::int64_t> data_rows;
+  const RandomStream stream({.seed = 12});
+  for (std::uint32_t i = 0; i < rows * K; ++i) logits.push_back(static_cast<float>(2.0 * stream.normal(i)));
+  for (std::size_t i = 0; i < rows; ++i) data_rows.push_back(static_cast<std::int64_t>(3 * i));
+  for (std::size_t i = 0; i < rows; i += 3) rewards[i * K + i % K] = missing;
+
+  Threads executor;
+  gpu::FaultRecord record(executor);
+  const std::vector<std::uint32_t> numbers(rows, 2);
+  const gpu::StepScalars scalars{.seed = 77, .step = 9};
+  const float log_tau = 0.3f;
+  std::vector<std::int32_t> actions(rows);
+  std::vector<float> q(rows * K), weights(rows * K), base(rows * K);
+  gpu::DrawPerGroup<K> body;
+  body.logits = logits.data();
+  body.draw = {rewards.data(),
+               gpu::GroupLayout::even(rows, 1),
+               data_rows.data(),
+               numbers.data(),
+               &scalars,
+               &log_tau,
+               ProbabilityFloor::mix,
+               1e-4,
+               0.0f,
+               0.0f,
+               {actions.data(), q.data(), weights.data(), base.data(), 1.0f},
+               record.data()};
+  executor.launch(body.teams(), body);
+  record.check(executor);
+  for (std::size_t i = 0; i < rows; ++i) {
+    bool applicable[K];
+    for (std::size_t k = 0; k < K; ++k) applicable[k] = !std::isnan(rewards[i * K + k]);
+    const auto row = action_distribution<K>(logits.data() + i * K, std::exp(static_cast<double>(log_tau)),
+                                            ProbabilityFloor::mix, 1e-4, applicable);
+    float expected_q[K];
+    for (std::size_t k = 0; k < K; ++k) expected_q[k] = static_cast<float>(row.q[k]);
+    const RandomStream draws({.seed = 77,
+                              .purpose = Purpose::conductor_action,
+                              .step = 9,
+                              .row = static_cast<std::uint32_t>(3 * i),
+                              .response = 2});
+    const auto expected = static_cast<std::int32_t>(sample_index(expected_q, K, draws.uniform(0)));
+    BOOST_REQUIRE_EQUAL(actions[i], expected);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(each_continues_from_the_others_checkpoint) {
+  const auto check = [](const LearnedConductorOptions& options) {
+    using Network = MlpNetwork<3, 6>;
+    LearnedConductor<Network> host(options);
+    auto device = serial<Network>(options);
+    for (std::uint32_t step = 0; step < 4; ++step) {
+      const Batch batch = batch_of(step, 7, 3);
+      teach(host, batch, host.decide(batch.view()));
+      teach(device, batch, device.decide(batch.view()));
+    }
+    auto from_host = serial<Network>(options);
+    load(from_host, save(host));
+    check_equal_runs(host, std::move(from_host), 7, 2e-4);
+    LearnedConductor<Network> from_device(options);
+    load(from_device, save(device));
+    check_equal_runs(from_device, std::move(device), 7, 2e-4);
+  };
+  for (const std::size_t i : {0u, 3u, 5u, 8u}) {
+    LearnedConductorOptions options = option_grid()[i];
+    options.period = 2;
+    check(options);
+  }
+  auto device = serial<LinearNetwork<3>>({.hidden_size = 5});
+  LinearConductor<3> wide({.hidden_size = 6});
+  BOOST_CHECK_THROW(load(device, save(wide)), BadFile);
+  auto exact = serial<LinearNetwork<3>>({.estimator = Estimator::counterfactual, .hidden_size = 5});
+  LinearConductor<3> sampled({.hidden_size = 5});
+  const Batch batch = batch_of(0, 5, 3);
+  teach(sampled, batch, sampled.decide(batch.view()));
+  BOOST_CHECK_THROW(load(exact, save(sampled)), BadFile);
+}
+
+BOOST_AUTO_TEST_CASE(bfloat16_follows_float) {
+  const LearnedConductorOptions options{.period = 1, .learning_rate = 0.02};
+  MlpConductor<3, 16> host(options);
+  Serial<MlpNetwork<3, 16>, Bfloat16> device(gpu::HostExecutor(), options);
+  for (std::uint32_t step = 0; step < 6; ++step) {
+    const Batch batch = batch_of(step, 12, 3);
+    const Decision decision = host.decide(batch.view());
+    BOOST_TEST(distance(device.decide(batch.view()).probabilities.flat(), decision.probabilities.flat()) < 0.01);
+    teach(host, batch, decision);
+    const auto report = teach(device, batch, decision);
+    BOOST_TEST(report->gradient_norm > 0.0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(bad_data_has_the_words_of_the_host) {
+  const auto check = [](auto&& spoil) {
+    LinearConductor<3> host({.hidden_size = 6});
+    auto device = serial<LinearNetwork<3>>({.hidden_size = 6});
+    const auto run = [&](auto& conductor) {
+      Batch batch = batch_of(1, 6, 3);
+      Decision decision = conductor.decide(batch.view());
+      auto advantages = centred_advantages(batch, decision);
+      spoil(batch, decision, advantages);
+      conductor.decide(batch.view());
+      conductor.observe({.decision = decision,
+                         .hidden = batch.hidden.view(),
+                         .groups = batch.groups,
+                         .advantages = advantages,
+                         .counterfactuals = {}});
+    };
+    const std::string expected = message_of([&] { run(host); });
+    BOOST_TEST(expected != "nothing was thrown");
+    BOOST_TEST(message_of([&] { run(device); }) == expected);
+  };
+  check([](Batch& batch, auto&, auto&) { batch.hidden(3, 2) = missing; });
+  check([](auto&, Decision& decision, auto&) { decision.actions[4] = 3; });
+  check([](auto&, auto&, std::vector<float>& advantages) { advantages[6] = missing; });
+  check([](Batch& batch, auto&, auto&) { batch.rows[1] = -1; });
+  LinearConductor<3> exact({.estimator = Estimator::counterfactual, .hidden_size = 6});
+  BOOST_CHECK_THROW(serial<LinearNetwork<3>>({.temperature = 0.0}), BadArgument);
+  BOOST_CHECK_THROW(serial<LinearNetwork<3>>({}).weights(Matrix<float>(1, 3), Matrix<float>(1, 3)), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(kernels_report_what_the_caller_could_not_see) {
+  Threads executor;
+  gpu::FaultRecord record(executor);
+  gpu::LearnedConductor<Threads, MlpNetwork<2, 4>> conductor(executor, {.period = 1, .hidden_size = 3});
+  std::vector<float> hidden(8 * 3, 0.5f), rewards(8 * 2, 0.1f), meta(8, 0.2f);
+  std::vector<std::int64_t> data_rows{4, 5};
+  const auto layout = gpu::GroupLayout::even(2, 4);
+  const auto decide = [&] {
+    const auto view = conductor.decide({hidden.data(), rewards.data(), layout, data_rows.data(), 1, 2}, record.data());
+    record.check(executor);
+    return view;
+  };
+  const auto decision = decide();
+  hidden[5 * 3 + 1] = std::numeric_limits<float>::infinity();
+  BOOST_TEST(message_of(decide) == "conductor: the hidden state of row 5 is not finite");
+  hidden[5 * 3 + 1] = missing;
+  BOOST_TEST(message_of(decide) == "conductor: the hidden state of row 5 is not finite");
+  hidden[5 * 3 + 1] = 0.5f;
+  data_rows[1] = -3;
+  BOOST_TEST(message_of(decide).find("the data row of group 1 ") != std::string::npos);
+  data_rows[1] = 5;
+  decide();
+  const auto observe = [&] {
+    conductor.observe(decision, hidden.data(), meta.data(), 8, 2, record.data());
+    record.check(executor);
+  };
+  meta[3] = missing;
+  BOOST_TEST(message_of(observe) == "conductor: the meta-reward of row 3 is not finite");
+  // A gradient that is not finite moves nothing.
+  const std::vector<float> before = conductor.save().parameters();
+  BOOST_TEST(conductor.update(record.data()));
+  BOOST_TEST(message_of([&] { record.check(executor); }).find("the gradient of parameter ") != std::string::npos);
+  BOOST_TEST(conductor.save().parameters() == before, boost::test_tools::per_element());
+  meta[3] = 0.2f;
+  decision.actions[7] = 2;
+  BOOST_TEST(message_of(observe) == "conductor: row 7 took an action that could not be drawn");
+  BOOST_CHECK_THROW(conductor.decide({nullptr, rewards.data(), layout, data_rows.data()}, record.data()), BadArgument);
+  gpu::LearnedConductor<Threads, LinearNetwork<2>> sizeless(executor);
+  BOOST_CHECK_THROW(sizeless.decide({hidden.data(), rewards.data(), layout, data_rows.data()}, record.data()),
+                    BadArgument);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
