@@ -8,6 +8,7 @@
 #endif
 
 #include <cub/block/block_reduce.cuh>
+#include <cub/util_type.cuh>
 #include <cuda_runtime.h>
 
 #include <cstddef>
@@ -49,11 +50,11 @@ class BlockTeam {
 #if defined(__CUDA_ARCH__)
     using Reduce = cub::BlockReduce<T, static_cast<int>(Threads)>;
     __shared__ typename Reduce::TempStorage storage;
-    __shared__ T result;
+    __shared__ cub::Uninitialized<T> result;  // a shared variable runs no constructor
     const T total = Reduce(storage).Reduce(value, op);
-    if (threadIdx.x == 0) result = total;
+    if (threadIdx.x == 0) result.Alias() = total;
     __syncthreads();
-    value = result;
+    value = result.Alias();
     __syncthreads();  // storage and result are free for the next call
 #else
     (void)op;
