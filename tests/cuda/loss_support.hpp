@@ -107,7 +107,8 @@ class OnExecutor {
 
 /// Throws what the record holds.
 template <class E, class T>
-LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, const LossCase<T>& c) {
+LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, maestro::gpu::FaultRecord<E>& faults,
+                       const LossCase<T>& c) {
   OnExecutor log_probs(executor, c.log_probs);
   OnExecutor old(executor, c.old);
   OnExecutor reference(executor, c.reference);
@@ -117,7 +118,6 @@ LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, const Los
   const std::vector<T> nothing(c.log_probs.size(), static_cast<T>(untouched));
   OnExecutor d_log_probs(executor, nothing);
   OnExecutor d_entropies(executor, nothing);
-  maestro::gpu::FaultRecord<E> faults(executor);
   loss(maestro::gpu::LossBatch<T>{.responses = {.offsets = offsets.data(),
                                                 .rows = c.advantages.size(),
                                                 .tokens = c.log_probs.size(),
@@ -137,7 +137,8 @@ LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, const Los
 template <class E, class T>
 LossOutcome<T> loss_on(E& executor, const maestro::ObjectiveSettings& settings, const LossCase<T>& c) {
   maestro::gpu::PolicyLoss<E> loss(executor, settings);
-  return loss_on(executor, loss, c);
+  maestro::gpu::FaultRecord<E> faults(executor);
+  return loss_on(executor, loss, faults, c);
 }
 
 /// Every combination of reduction, ratio level, cap and what the KL may be.

@@ -120,9 +120,10 @@ BOOST_AUTO_TEST_CASE(runs_repeat_bit_by_bit) {
   const ObjectiveSettings settings{
       .ratio_level = RatioLevel::sequence, .beta = 0.1, .kl_correction = KlCorrection::ratio, .entropy_bonus = 0.01};
   gpu::PolicyLoss loss(executor, settings);
-  const auto first = test::loss_on(executor, loss, c);
+  gpu::FaultRecord faults(executor);
+  const auto first = test::loss_on(executor, loss, faults, c);
   for (int repeat = 0; repeat < 20; ++repeat) {
-    const auto again = test::loss_on(executor, loss, c);
+    const auto again = test::loss_on(executor, loss, faults, c);
     BOOST_TEST(test::same_bits(again.d_log_probs, first.d_log_probs));
     BOOST_TEST(test::same_bits(test::fields(again.report), test::fields(first.report)));
   }
@@ -132,11 +133,12 @@ BOOST_AUTO_TEST_CASE(a_smaller_micro_batch_forgets_the_larger_one) {
   ThreadExecutor<3> executor;
   const ObjectiveSettings settings{.beta = 0.1};
   gpu::PolicyLoss loss(executor, settings);
+  gpu::FaultRecord faults(executor);
   BOOST_TEST(loss.report().responses == 0.0);
-  BOOST_TEST(test::loss_on(executor, loss, test::random_case<float>({5, 4, 3, 2})).report.tokens == 14.0);
+  BOOST_TEST(test::loss_on(executor, loss, faults, test::random_case<float>({5, 4, 3, 2})).report.tokens == 14.0);
   const auto small = test::random_case<float>({2, 3});
-  BOOST_TEST(test::loss_on(executor, loss, small).report.tokens == 5.0);
-  BOOST_TEST(test::loss_on(executor, loss, test::random_case<float>({})).report.responses == 0.0);
+  BOOST_TEST(test::loss_on(executor, loss, faults, small).report.tokens == 5.0);
+  BOOST_TEST(test::loss_on(executor, loss, faults, test::random_case<float>({})).report.responses == 0.0);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_needed_may_be_null) {
@@ -211,11 +213,12 @@ BOOST_AUTO_TEST_CASE(bad_values_are_named_as_by_the_cpu) {
 BOOST_AUTO_TEST_CASE(a_fault_does_not_outlive_its_check) {
   ThreadExecutor<3> executor;
   gpu::PolicyLoss loss(executor);
+  gpu::FaultRecord faults(executor);
   const auto good = test::random_case<double>({3, 4});
   auto bad = good;
   bad.log_probs[1] = std::nan("");
-  BOOST_CHECK_THROW(test::loss_on(executor, loss, bad), BadData);
-  BOOST_TEST(test::loss_on(executor, loss, good).report.tokens == 7.0);
+  BOOST_CHECK_THROW(test::loss_on(executor, loss, faults, bad), BadData);
+  BOOST_TEST(test::loss_on(executor, loss, faults, good).report.tokens == 7.0);
 }
 
 BOOST_AUTO_TEST_CASE(offsets_that_do_not_fit_touch_nothing) {
