@@ -206,7 +206,7 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-/// Largest |a - b| relative to the larger of b's largest magnitude and 1e-300.
+/// Largest |a - b| relative to b's largest magnitude; infinite where a NaN is among them.
 template <class T>
 double difference(const std::vector<T>& a, const std::vector<T>& b) {
   double largest = 1e-300;
@@ -214,7 +214,7 @@ double difference(const std::vector<T>& a, const std::vector<T>& b) {
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
     const double distance = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
     largest = std::max(largest, std::abs(static_cast<double>(b[i])));
-    most = distance <= most ? most : distance;  // a NaN is the most
+    most = std::max(most, std::isnan(distance) ? HUGE_VAL : distance);
   }
   return most / largest;
 }
