@@ -88,6 +88,7 @@
 #include "maestro/objective/loss.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/objective/report.hpp"
+#include "maestro/objective/token_loss.hpp"
 #include "maestro/optimizer/adamw.hpp"
 #include "maestro/optimizer/clip.hpp"
 #include "maestro/optimizer/formulas.hpp"

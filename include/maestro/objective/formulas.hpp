@@ -5,7 +5,6 @@
 /// them.
 
 #include <cmath>
-#include <limits>
 
 #include "maestro/core/platform.hpp"
 #include "maestro/objective/objective.hpp"
@@ -25,13 +24,13 @@ struct SurrogateTerm {
 struct ClipBounds {
   double low = 0.8;   ///< 1 - epsilon_low
   double high = 1.2;  ///< 1 + epsilon_high
-  double cap = std::numeric_limits<double>::infinity();
+  double cap = HUGE_VAL;
 };
 
 inline ClipBounds clip_bounds(const ObjectiveSettings& settings) {
   return {.low = 1.0 - settings.epsilon_low,
           .high = 1.0 + settings.epsilon_high,
-          .cap = settings.ratio_cap.value_or(std::numeric_limits<double>::infinity())};
+          .cap = settings.ratio_cap.value_or(HUGE_VAL)};
 }
 
 /// The clipped surrogate at a log ratio. A log ratio of 0 gives a ratio of exactly 1.

@@ -14,6 +14,7 @@
 #include "maestro/objective/formulas.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/objective/report.hpp"
+#include "maestro/objective/token_loss.hpp"
 
 namespace maestro {
 
@@ -51,7 +52,7 @@ struct LossGradient {
 class Objective {
  public:
   /// @throws BadArgument naming a setting out of domain.
-  explicit Objective(const ObjectiveSettings& settings = {}) : settings_(settings), bounds_(clip_bounds(settings)) {
+  explicit Objective(const ObjectiveSettings& settings = {}) : settings_(settings), rule_(loss_rule(settings)) {
     check(settings);
   }
 
@@ -59,13 +60,15 @@ class Objective {
   ///         log-prob or entropy that is not finite, or a ratio that overflows.
   template <class T>
   LossReport operator()(const LossInput<T>& in, const LossGradient<T>& out) const {
-    check_sizes(in, out);
     const std::size_t rows = in.advantages.size();
-    const double micro_tokens = static_cast<double>(in.log_probs.size());
-    std::array<LossReport, chunks> partial{};
-    parallel_for(chunks, [&](std::size_t chunk) {
-      for (std::size_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; ++row) {
-        partial[chunk] += row_loss(in, out, row, micro_tokens);
+    const LossSizes sizes{
+        .responses = static_cast<double>(rows), .tokens = static_cast<double>(in.log_probs.size()), .batch = in.batch};
+    check_sizes(in, out);
+    check_needs(rule_, sizes, !in.reference_log_probs.empty(), !in.entropies.empty() && !out.d_entropies.empty());
+    std::array<LossReport, report_chunks> partial{};
+    parallel_for(report_chunks, [&](std::size_t chunk) {
+      for (std::size_t row = chunk_begin(rows, chunk); row < chunk_begin(rows, chunk + 1); ++row) {
+        partial[chunk] += row_loss(in, out, row, sizes);
       }
     });
     LossReport report;
@@ -76,8 +79,6 @@ class Objective {
   const ObjectiveSettings& settings() const { return settings_; }
 
  private:
-  static constexpr std::size_t chunks = 64;
-
   template <class T>
   void check_sizes(const LossInput<T>& in, const LossGradient<T>& out) const {
     const std::size_t tokens = in.log_probs.size();
@@ -90,36 +91,15 @@ class Objective {
     require(fits(in.entropies.size()), "objective: entropies must be empty or as long as log_probs");
     require(out.d_log_probs.size() == tokens, "objective: d_log_probs must be as long as log_probs");
     require(fits(out.d_entropies.size()), "objective: d_entropies must be empty or as long as log_probs");
-    require(in.batch.responses >= static_cast<double>(in.advantages.size()) &&
-                in.batch.tokens >= static_cast<double>(tokens),
-            "objective: batch counts must cover the whole batch (count_batch), not less than this micro-batch");
-    if (tokens == 0) return;
-    require(settings_.beta == 0.0 || settings_.kl_placement == KlPlacement::reward || !in.reference_log_probs.empty(),
-            "objective: beta is above 0, so reference_log_probs are needed");
-    require(settings_.entropy_bonus == 0.0 || (!in.entropies.empty() && !out.d_entropies.empty()),
-            "objective: entropy_bonus is above 0, so entropies and d_entropies are needed");
-  }
-
-  /// The weight c_i of each token's loss in a response of `length` tokens.
-  double token_weight(double length, double micro_responses, double micro_tokens, const BatchCounts& batch) const {
-    switch (settings_.reduction) {
-      case Reduction::grpo:
-        return 1.0 / (length * batch.responses);
-      case Reduction::bnpo:
-        return micro_responses / (micro_tokens * batch.responses);
-      case Reduction::dapo:
-        return 1.0 / batch.tokens;
-      case Reduction::dr_grpo:
-        return 1.0 / (batch.responses * static_cast<double>(settings_.max_completion_length));
-    }
-    return 0.0;
   }
 
   template <class T>
-  LossReport row_loss(const LossInput<T>& in, const LossGradient<T>& out, std::size_t row, double micro_tokens) const {
+  LossReport row_loss(const LossInput<T>& in, const LossGradient<T>& out, std::size_t row,
+                      const LossSizes& sizes) const {
     const std::size_t begin = in.offsets[row] - in.offsets[0];
     const std::size_t end = in.offsets[row + 1] - in.offsets[0];
-    const bool sequence = settings_.ratio_level == RatioLevel::sequence;
+    const bool sequence = rule_.ratio_level == RatioLevel::sequence;
+    const bool has_reference = !in.reference_log_probs.empty();
     LossReport report;
     report.responses = 1.0;
     check_advantage(in, row);
@@ -129,7 +109,7 @@ class Objective {
       return report;
     }
     const auto length = static_cast<double>(end - begin);
-    const double weight = token_weight(length, static_cast<double>(in.advantages.size()), micro_tokens, in.batch);
+    const double weight = token_weight(rule_, sizes, length);
     const auto advantage = static_cast<double>(in.advantages[row]);
 
     SurrogateTerm term;
@@ -139,82 +119,29 @@ class Objective {
       for (std::size_t t = begin; t < end; ++t) sum_of_log_ratios += log_ratio(in, row, t);
       term = surrogate(in, row, 0, sum_of_log_ratios / length, advantage);
       count_ratio(term, report);
-      if (corrected(in)) {
+      if (rule_.kl_by_ratio && has_reference) {
         for (std::size_t t = begin; t < end; ++t) mean_kl += kl(in, row, t).value / length;
       }
     }
     for (std::size_t t = begin; t < end; ++t) {
-      SurrogateTerm own = term;
-      // d (T s) / d log pi_t = s' at sequence level: the response has T tokens of value s, and d mean / d log pi_t =
-      // 1/T.
       if (!sequence) {
-        own = surrogate(in, row, t - begin, log_ratio(in, row, t), advantage);
-        count_ratio(own, report);
+        term = surrogate(in, row, t - begin, log_ratio(in, row, t), advantage);
+        count_ratio(term, report);
       }
-      double value = own.value;
-      double derivative = own.derivative;
-      if (!in.reference_log_probs.empty()) {
-        const KlTerm kl_here = corrected_kl(in, kl(in, row, t), own.ratio, mean_kl);
-        count_kl(kl_here, report);
-        value += beta_in_loss() * kl_here.value;
-        derivative += beta_in_loss() * kl_here.derivative;
-      }
-      report.policy_loss += weight * value;
-      out.d_log_probs[t] = static_cast<T>(weight * derivative);
-      add_entropy(in, out, row, t, report);
+      TokenLoss loss{.value = term.value, .derivative = term.derivative};
+      if (has_reference) add_kl(rule_, kl(in, row, t), term.ratio, mean_kl, loss, report);
+      out.d_log_probs[t] = static_cast<T>(add_token(weight, loss, report));
+      if (!out.d_entropies.empty()) out.d_entropies[t] = static_cast<T>(entropy_slope(rule_, sizes));
+      if (!in.entropies.empty()) count_entropy(finite(in, in.entropies[t], row, t, "entropy"), report);
     }
-    report.tokens = length;
-    report.loss = report.policy_loss;
-    if (settings_.entropy_bonus > 0.0) report.loss -= settings_.entropy_bonus * report.entropy_sum / in.batch.tokens;
+    finish_response(rule_, sizes, length, report);
     return report;
-  }
-
-  double beta_in_loss() const { return settings_.kl_placement == KlPlacement::loss ? settings_.beta : 0.0; }
-
-  template <class T>
-  bool corrected(const LossInput<T>& in) const {
-    return settings_.kl_correction == KlCorrection::ratio && settings_.kl_placement == KlPlacement::loss &&
-           !in.reference_log_probs.empty();
   }
 
   template <class T>
   KlTerm kl(const LossInput<T>& in, std::size_t row, std::size_t t) const {
     const double log_prob = finite(in, in.log_probs[t], row, t, "log-prob");
-    return kl_term(settings_.kl_estimator, log_prob,
-                   finite(in, in.reference_log_probs[t], row, t, "reference log-prob"));
-  }
-
-  /// rho k, whose derivative is rho (k + k'); at sequence level rho (mean k + k').
-  template <class T>
-  KlTerm corrected_kl(const LossInput<T>& in, KlTerm term, double ratio, double mean_kl) const {
-    if (!corrected(in)) return term;
-    const double own_kl = settings_.ratio_level == RatioLevel::sequence ? mean_kl : term.value;
-    term.derivative = ratio * (own_kl + term.derivative);
-    term.value *= ratio;
-    return term;
-  }
-
-  static void count_kl(const KlTerm& term, LossReport& report) {
-    report.kl_sum += term.value;
-    report.kl_tokens += 1.0;
-    report.kl_clamped += term.clamped ? 1.0 : 0.0;
-  }
-
-  template <class T>
-  void add_entropy(const LossInput<T>& in, const LossGradient<T>& out, std::size_t row, std::size_t t,
-                   LossReport& report) const {
-    if (!out.d_entropies.empty()) out.d_entropies[t] = static_cast<T>(-settings_.entropy_bonus / in.batch.tokens);
-    if (in.entropies.empty()) return;
-    report.entropy_sum += finite(in, in.entropies[t], row, t, "entropy");
-    report.entropy_tokens += 1.0;
-  }
-
-  static void count_ratio(const SurrogateTerm& term, LossReport& report) {
-    report.ratios += 1.0;
-    report.ratio_sum += term.ratio;
-    report.ratio_max = term.ratio > report.ratio_max ? term.ratio : report.ratio_max;
-    report.clipped_low += term.clipped_low ? 1.0 : 0.0;
-    report.clipped_high += term.clipped_high ? 1.0 : 0.0;
+    return kl_term(rule_.kl_estimator, log_prob, finite(in, in.reference_log_probs[t], row, t, "reference log-prob"));
   }
 
   template <class T>
@@ -226,7 +153,7 @@ class Objective {
   template <class T>
   SurrogateTerm surrogate(const LossInput<T>& in, std::size_t row, std::size_t token, double log_ratio,
                           double advantage) const {
-    const SurrogateTerm term = clipped_surrogate(log_ratio, advantage, bounds_);
+    const SurrogateTerm term = clipped_surrogate(log_ratio, advantage, rule_.bounds);
     if (std::isfinite(term.ratio)) return term;
     throw BadData("objective: row " + std::to_string(in.first_row + row) + ", token " + std::to_string(token) +
                   ": the ratio to the old policy overflows; old_log_probs are not those of these tokens");
@@ -247,7 +174,7 @@ class Objective {
   }
 
   ObjectiveSettings settings_;
-  ClipBounds bounds_;
+  LossRule rule_;
 };
 
 }  // namespace maestro

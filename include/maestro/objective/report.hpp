@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "maestro/core/communicator.hpp"
+#include "maestro/core/platform.hpp"
 
 namespace maestro {
 
@@ -51,37 +52,72 @@ struct LossReport {
   double clip_high_fraction() const { return mean(clipped_high, ratios); }
   double clip_region_fraction() const { return mean(clipped_low + clipped_high, ratios); }
 
-  LossReport& operator+=(const LossReport& other) {
-    for (const auto field : sums()) this->*field += other.*field;
-    ratio_max = ratio_max > other.ratio_max ? ratio_max : other.ratio_max;
-    return *this;
+  MAESTRO_HD LossReport& operator+=(const LossReport& other);
+  MAESTRO_HD friend LossReport operator+(LossReport a, const LossReport& b) {
+    a += b;
+    return a;
   }
 
   /// Sums over ranks; ratio_max becomes the maximum.
   template <Communicator Comm>
-  void all_reduce(Comm& comm) {
-    const std::span<double LossReport::*const> fields = sums();
-    std::vector<double> values(fields.size() + comm.size(), 0.0);
-    for (std::size_t i = 0; i < fields.size(); ++i) values[i] = this->*fields[i];
-    values[fields.size() + comm.rank()] = ratio_max;
-    comm.all_reduce_sum(std::span<double>(values));
-    for (std::size_t i = 0; i < fields.size(); ++i) this->*fields[i] = values[i];
-    for (std::size_t i = fields.size(); i < values.size(); ++i)
-      ratio_max = values[i] > ratio_max ? values[i] : ratio_max;
-  }
+  void all_reduce(Comm& comm);
 
  private:
   static double mean(double sum, double count) { return count > 0.0 ? sum / count : 0.0; }
+};
 
-  /// Every field that adds up.
-  static std::span<double LossReport::*const> sums() {
-    static constexpr double LossReport::*fields[] = {
-        &LossReport::loss,          &LossReport::policy_loss, &LossReport::tokens,      &LossReport::responses,
-        &LossReport::ratios,        &LossReport::ratio_sum,   &LossReport::clipped_low, &LossReport::clipped_high,
-        &LossReport::kl_sum,        &LossReport::kl_tokens,   &LossReport::kl_clamped,  &LossReport::entropy_sum,
-        &LossReport::entropy_tokens};
-    return fields;
+namespace detail {
+
+/// Fields that are treated alike. A list of types, for device code has no arrays that outlive a call.
+template <auto... fields>
+struct FieldList {
+  static constexpr std::size_t size = sizeof...(fields);
+  template <class R>
+  MAESTRO_HD static void add(R& to, const R& from) {
+    ((to.*fields += from.*fields), ...);
+  }
+  template <class R>
+  static void read(const R& from, double* values) {
+    ((*values++ = from.*fields), ...);
+  }
+  template <class R>
+  static void write(R& to, const double* values) {
+    ((to.*fields = *values++), ...);
   }
 };
+
+/// Every field of a report that adds up.
+using LossSums = FieldList<&LossReport::loss, &LossReport::policy_loss, &LossReport::tokens, &LossReport::responses,
+                           &LossReport::ratios, &LossReport::ratio_sum, &LossReport::clipped_low,
+                           &LossReport::clipped_high, &LossReport::kl_sum, &LossReport::kl_tokens,
+                           &LossReport::kl_clamped, &LossReport::entropy_sum, &LossReport::entropy_tokens>;
+
+}  // namespace detail
+
+MAESTRO_HD inline LossReport& LossReport::operator+=(const LossReport& other) {
+  detail::LossSums::add(*this, other);
+  ratio_max = ratio_max > other.ratio_max ? ratio_max : other.ratio_max;
+  return *this;
+}
+
+template <Communicator Comm>
+void LossReport::all_reduce(Comm& comm) {
+  constexpr std::size_t sums = detail::LossSums::size;
+  std::vector<double> values(sums + comm.size(), 0.0);
+  detail::LossSums::read(*this, values.data());
+  values[sums + comm.rank()] = ratio_max;
+  comm.all_reduce_sum(std::span<double>(values));
+  detail::LossSums::write(*this, values.data());
+  for (std::size_t i = sums; i < values.size(); ++i) ratio_max = values[i] > ratio_max ? values[i] : ratio_max;
+}
+
+/// Reports of rows are added in this many chunks, and then those, on every backend: the order of the sums, and so their
+/// bits, depend on neither threads nor blocks.
+inline constexpr std::size_t report_chunks = 64;
+
+/// The first row of a chunk; that of chunk report_chunks is `rows`.
+MAESTRO_HD constexpr std::size_t chunk_begin(std::size_t rows, std::size_t chunk) {
+  return rows * chunk / report_chunks;
+}
 
 }  // namespace maestro

@@ -20,10 +20,12 @@ namespace maestro::gpu {
 
 /// What was found; of two, the one named first here is thrown.
 enum class Fault : std::uint8_t {
-  group_too_large,        ///< a group has more rows than GroupLayout::largest
-  data_row_out_of_range,  ///< of group `row`: outside [0, 2^32)
-  too_many_responses,     ///< to data row `row` in one step
-  weight_not_finite,      ///< w_ik, or base_ik
+  group_too_large,         ///< a group has more rows than GroupLayout::largest
+  data_row_out_of_range,   ///< of group `row`: outside [0, 2^32)
+  too_many_responses,      ///< to data row `row` in one step
+  offsets_do_not_fit,      ///< a response's token offsets decrease, or leave the tokens
+  weight_not_finite,       ///< w_ik, or base_ik
+  kl_log_prob_not_finite,  ///< of the KL in the reward
   penalty_not_finite,
   reward_infinite,  ///< NaN marks a missing reward, infinity nothing
   hidden_not_finite,
@@ -79,9 +81,13 @@ inline void throw_fault(FaultWord word) {
     case Fault::too_many_responses:
       throw BadArgument("groups: data row " + row +
                         " has more than 2^24 responses in one step, the random streams' limit");
+    case Fault::offsets_do_not_fit:
+      throw BadArgument("row " + row + ": the token offsets must not decrease, and span as many tokens as there are");
     case Fault::weight_not_finite:
       throw BadData("scalarization: row " + row + ", the weight of reward " + column +
                     " is not finite; check the Conductor");
+    case Fault::kl_log_prob_not_finite:
+      throw BadData("kl penalty: row " + row + ", token " + column + ": a log-prob is not finite");
     case Fault::penalty_not_finite:
       throw BadData("scalarization: row " + row + ", the penalty is not finite; check the reference log-probs");
     case Fault::reward_infinite:

@@ -50,7 +50,7 @@ class BlockTeam {
 #if defined(__CUDA_ARCH__)
     using Reduce = cub::BlockReduce<T, static_cast<int>(Threads)>;
     __shared__ typename Reduce::TempStorage storage;
-    __shared__ cub::Uninitialized<T> result;
+    __shared__ cub::Uninitialized<T> result;  // a shared variable runs no constructor
     const T total = Reduce(storage).Reduce(value, op);
     if (threadIdx.x == 0) result.Alias() = total;
     __syncthreads();
