@@ -10,6 +10,7 @@
 #include "conductor/support.hpp"
 #include "cuda/thread_executor.hpp"
 #include "maestro/conductor/learned.hpp"
+#include "maestro/core/state.hpp"
 #include "maestro/cuda/conductor/host_conductor.hpp"
 
 using namespace maestro;
@@ -18,20 +19,17 @@ using namespace conductor_test;
 namespace {
 
 using Threads = test::ThreadExecutor<3>;
+
 template <class Network, class S = float>
-using Serial = gpu::HostConductor<gpu::HostExecutor, Network, S>;
-
-static_assert(Conductor<Serial<LinearNetwork<3>>> && Conductor<Serial<MlpNetwork<3, 8, 4>, Bfloat16>>);
-static_assert(requires(Serial<LinearNetwork<3>>& c, MemoryVisitor<true>& v) { c.visit_state(v); });
-
-template <class Network>
-Serial<Network> serial(const LearnedConductorOptions& options) {
-  return Serial<Network>(gpu::HostExecutor(), options);
+gpu::HostConductor<Network> serial(const LearnedConductorOptions& options) {
+  return gpu::HostConductor<Network>(std::make_unique<gpu::ConductorOn<gpu::HostExecutor, Network, S>>(options));
 }
 template <class Network>
-gpu::HostConductor<Threads, Network> threaded(const LearnedConductorOptions& options) {
-  return gpu::HostConductor<Threads, Network>(Threads(), options);
+gpu::HostConductor<Network> threaded(const LearnedConductorOptions& options) {
+  return gpu::HostConductor<Network>(std::make_unique<gpu::ConductorOn<Threads, Network>>(options));
 }
+
+static_assert(Conductor<gpu::HostConductor<LinearNetwork<3>>> && Stateful<gpu::HostConductor<MlpNetwork<3, 8, 4>>>);
 
 /// One option of each kind away from the defaults, and some together.
 std::vector<LearnedConductorOptions> option_grid() {
@@ -154,7 +152,7 @@ BOOST_AUTO_TEST_CASE(the_laws_of_every_conductor) {
   }
   check_laws(serial<LinearNetwork<1>>({.period = 1}));
   check_laws(threaded<MlpNetwork<3, 8, 4>>({.period = 2}));
-  check_laws(Serial<MlpNetwork<3, 8>, Bfloat16>(gpu::HostExecutor(), {.period = 2}));
+  check_laws(serial<MlpNetwork<3, 8>, Bfloat16>({.period = 2}));
 }
 
 BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
@@ -183,7 +181,8 @@ BOOST_AUTO_TEST_CASE(gradients_are_the_hosts) {
       teach(device, batch, decision);
     }
     const ConductorReport expected = host.differentiate();
-    auto state = device.save();
+    gpu::LearnedState<MlpNetwork<4, 6, 5>> state;
+    load(state, save(device));
     gpu::HostExecutor executor;
     gpu::LearnedConductor<gpu::HostExecutor, MlpNetwork<4, 6, 5>> raw(executor, options);
     raw.load(state);
@@ -289,7 +288,7 @@ BOOST_AUTO_TEST_CASE(each_continues_from_the_others_checkpoint) {
 BOOST_AUTO_TEST_CASE(bfloat16_follows_float) {
   const LearnedConductorOptions options{.period = 1, .learning_rate = 0.02};
   MlpConductor<3, 16> host(options);
-  Serial<MlpNetwork<3, 16>, Bfloat16> device(gpu::HostExecutor(), options);
+  auto device = serial<MlpNetwork<3, 16>, Bfloat16>(options);
   for (std::uint32_t step = 0; step < 6; ++step) {
     const Batch batch = batch_of(step, 12, 3);
     const Decision decision = host.decide(batch.view());

@@ -26,10 +26,20 @@ struct ParameterView {
   WeightDecay decay = WeightDecay::apply;
 };
 
+namespace detail {
+
+/// Takes any parameter. A named type, since nvcc takes no lambda in a concept.
+struct AnyParameterVisitor {
+  template <class View>
+  void operator()(const View&) const {}
+};
+
+}  // namespace detail
+
 /// A part whose parameters can be visited.
 template <class P>
 concept Visitable = requires(P& part) {
-  part.visit([](auto) {});
+  part.visit(detail::AnyParameterVisitor{});
 };
 
 /// Presents the parameter values of a visitable part as checkpoint state: v("policy", ParameterValues{policy}).

@@ -21,25 +21,35 @@
 
 namespace maestro::gpu {
 
-/// Satisfies maestro::Conductor with data on the host: batches go up, decisions come down, and it waits for both. In
-/// its interface, options, checkpoints and errors it is conductor/learned.hpp's. S as in cuda/conductor/learned.hpp.
+/// A learned Conductor somewhere else: its members are those of conductor/learned.hpp.
+template <class Network>
+class ConductorBackend {
+ public:
+  virtual ~ConductorBackend() = default;
+  virtual const LearnedConductorOptions& options() const = 0;
+  virtual Decision decide(const StepView& view) = 0;
+  virtual void observe(const Feedback& feedback) = 0;
+  virtual std::optional<ConductorReport> update() = 0;
+  virtual void weights(MatrixView<const float> hidden, MatrixView<float> out) const = 0;
+  virtual LearnedState<Network> save() = 0;
+  virtual void load(LearnedState<Network>& state) = 0;
+};
+
+/// Data on the host, work on an executor: batches go up, decisions come down, and it waits for both. S as in
+/// cuda/conductor/learned.hpp.
 template <Executor E, class Network, class S = float>
-class HostConductor {
+class ConductorOn final : public ConductorBackend<Network> {
  public:
   static constexpr std::size_t actions = Network::actions;
 
-  /// @param executor  moved in
-  explicit HostConductor(E executor, const LearnedConductorOptions& options = {})
-      : parts_(std::make_unique<Parts>(std::move(executor), options)) {}
+  explicit ConductorOn(const LearnedConductorOptions& options) : conductor_(executor_, options), record_(executor_) {}
 
-  const LearnedConductorOptions& options() const { return parts_->conductor.options(); }
-
-  Decision decide(const StepView& view) {
+  const LearnedConductorOptions& options() const override { return conductor_.options(); }
+  Decision decide(const StepView& view) override {
     maestro::detail::check_step_view(view, actions);
-    Parts& p = *parts_;
     const std::size_t rows = view.groups.rows();
-    if (rows > 0 && p.conductor.hidden_size() == 0) p.conductor.initialise(view.hidden.cols());
-    maestro::detail::check_hidden(view.hidden, rows, p.conductor.hidden_size());
+    if (rows > 0 && conductor_.hidden_size() == 0) conductor_.initialise(view.hidden.cols());
+    maestro::detail::check_hidden(view.hidden, rows, conductor_.hidden_size());
     Decision decision;
     decision.actions.resize(rows);
     decision.probabilities.resize(rows, actions);
@@ -47,140 +57,147 @@ class HostConductor {
     decision.base.resize(rows, actions);
     decision.emphasis = action_share(options().emphasis, options().strength);
     if (rows == 0) return decision;
-    p.upload_hidden(view.hidden);
-    p.upload(view.rewards, p.rewards);
-    const GroupLayout layout = p.upload_groups(view.groups);
-    p.data_rows.reserve(view.rows.size());
-    p.executor.upload(view.rows.data(), p.data_rows.data(), view.rows.size());
-    const DecisionView out = p.conductor.decide(
-        {p.hidden.data(), p.rewards.data(), layout, p.data_rows.data(), view.seed, view.step}, p.record.data());
-    p.executor.download(out.actions, decision.actions.data(), rows);
-    p.executor.download(out.probabilities, decision.probabilities.data(), rows * actions);
-    p.executor.download(out.weights, decision.weights.data(), rows * actions);
-    p.executor.download(out.base, decision.base.data(), rows * actions);
-    p.record.check(p.executor);
+    upload_hidden(view.hidden);
+    upload(view.rewards, rewards_);
+    const GroupLayout layout = upload_groups(view.groups);
+    data_rows_.reserve(view.rows.size());
+    executor_.upload(view.rows.data(), data_rows_.data(), view.rows.size());
+    const DecisionView out = conductor_.decide(
+        {hidden_.data(), rewards_.data(), layout, data_rows_.data(), view.seed, view.step}, record_.data());
+    executor_.download(out.actions, decision.actions.data(), rows);
+    executor_.download(out.probabilities, decision.probabilities.data(), rows * actions);
+    executor_.download(out.weights, decision.weights.data(), rows * actions);
+    executor_.download(out.base, decision.base.data(), rows * actions);
+    record_.check(executor_);
     return decision;
   }
 
-  void observe(const Feedback& feedback) {
-    Parts& p = *parts_;
+  void observe(const Feedback& feedback) override {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
     if (rows == 0) return;
     maestro::detail::check_observed(decision, actions);
-    maestro::detail::check_hidden(feedback.hidden, rows, p.conductor.hidden_size());
+    maestro::detail::check_hidden(feedback.hidden, rows, conductor_.hidden_size());
     const MatrixView<const float> meta = maestro::detail::meta_rewards(options(), feedback, rows, actions);
     maestro::detail::check_meta(meta, decision, actions);
-    p.upload_hidden(feedback.hidden);
-    p.upload(meta, p.meta);
-    p.upload(decision.probabilities.view(), p.propensities);
-    p.taken.reserve(rows);
-    p.executor.upload(decision.actions.data(), p.taken.data(), rows);
+    upload_hidden(feedback.hidden);
+    upload(meta, meta_);
+    upload(decision.probabilities.view(), propensities_);
+    taken_.reserve(rows);
+    executor_.upload(decision.actions.data(), taken_.data(), rows);
     DecisionView view;
-    view.actions = p.taken.data();
-    view.probabilities = p.propensities.data();
-    p.conductor.observe(view, p.hidden.data(), p.meta.data(), rows, feedback.step, p.record.data());
-    p.record.check(p.executor);
+    view.actions = taken_.data();
+    view.probabilities = propensities_.data();
+    conductor_.observe(view, hidden_.data(), meta_.data(), rows, feedback.step, record_.data());
+    record_.check(executor_);
   }
 
-  std::optional<ConductorReport> update() {
-    Parts& p = *parts_;
-    if (!p.conductor.update(p.record.data())) return std::nullopt;
-    const ConductorReport report = p.conductor.report();
-    p.record.check(p.executor);
+  std::optional<ConductorReport> update() override {
+    if (!conductor_.update(record_.data())) return std::nullopt;
+    const ConductorReport report = conductor_.report();
+    record_.check(executor_);
     return report;
   }
 
-  void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
-    Parts& p = *parts_;
-    maestro::detail::check_soft_weights(hidden, out, p.conductor.hidden_size(), actions);
+  void weights(MatrixView<const float> hidden, MatrixView<float> out) const override {
+    maestro::detail::check_soft_weights(hidden, out, conductor_.hidden_size(), actions);
     if (hidden.rows() == 0) return;
-    p.upload_hidden(hidden);
-    p.soft.reserve(hidden.rows() * actions);
-    p.conductor.weights(p.hidden.data(), hidden.rows(), p.soft.data(), p.record.data());
+    upload_hidden(hidden);
+    soft_.reserve(hidden.rows() * actions);
+    conductor_.weights(hidden_.data(), hidden.rows(), soft_.data(), record_.data());
     std::vector<float> values(hidden.rows() * actions);
-    p.executor.download(p.soft.data(), values.data(), values.size());
-    p.record.check(p.executor);
+    executor_.download(soft_.data(), values.data(), values.size());
+    record_.check(executor_);
     for (std::size_t i = 0; i < hidden.rows(); ++i) {
       for (std::size_t k = 0; k < actions; ++k) out(i, k) = values[i * actions + k];
     }
   }
 
-  bool wants_counterfactuals() const { return parts_->conductor.wants_counterfactuals(); }
-  bool wants_weight_gradients() const { return parts_->conductor.wants_weight_gradients(); }
+  LearnedState<Network> save() override { return conductor_.save(); }
+  void load(LearnedState<Network>& state) override { conductor_.load(state); }
 
-  LearnedState<Network> save() { return parts_->conductor.save(); }
-  void load(LearnedState<Network>& state) { parts_->conductor.load(state); }
-  /// The names and forms of conductor/learned.hpp: each reads the other's checkpoints.
+ private:
+  template <class T>
+  using Buffer = typename E::template Buffer<T>;
+
+  /// Packs, where rows lie apart, and uploads. Waits where the host's memory is this object's.
+  void upload(MatrixView<const float> from, Buffer<float>& to) const {
+    to.reserve(from.rows() * from.cols());
+    if (from.contiguous()) return executor_.upload(from.data(), to.data(), from.rows() * from.cols());
+    pack(from);
+    executor_.upload(packed_.data(), to.data(), packed_.size());
+    executor_.wait();
+  }
+  void upload_hidden(MatrixView<const float> from) const {
+    if constexpr (std::is_same_v<S, float>) {
+      upload(from, hidden_);
+    } else {
+      hidden_.reserve(from.rows() * from.cols());
+      pack(from);
+      rounded_.clear();
+      for (const float value : packed_) rounded_.push_back(S(value));
+      executor_.upload(rounded_.data(), hidden_.data(), rounded_.size());
+      executor_.wait();
+    }
+  }
+  void pack(MatrixView<const float> from) const {
+    packed_.clear();
+    for (std::size_t i = 0; i < from.rows(); ++i) {
+      packed_.insert(packed_.end(), from.row(i).begin(), from.row(i).end());
+    }
+  }
+  GroupLayout upload_groups(const Groups& groups) {
+    std::size_t largest = 0;
+    offsets_of_.clear();
+    for (const std::size_t offset : groups.offsets()) offsets_of_.push_back(static_cast<std::int64_t>(offset));
+    for (std::size_t g = 0; g < groups.count(); ++g) largest = largest < groups.size(g) ? groups.size(g) : largest;
+    offsets_.reserve(offsets_of_.size());
+    executor_.upload(offsets_of_.data(), offsets_.data(), offsets_of_.size());
+    return GroupLayout::ragged(offsets_.data(), groups.count(), groups.rows(), largest);
+  }
+
+  mutable E executor_;
+  mutable LearnedConductor<E, Network, S> conductor_;
+  mutable FaultRecord<E> record_;
+  mutable Buffer<S> hidden_;
+  Buffer<float> rewards_;
+  Buffer<float> meta_;
+  Buffer<float> propensities_;
+  mutable Buffer<float> soft_;
+  Buffer<std::int32_t> taken_;
+  Buffer<std::int64_t> offsets_;
+  Buffer<std::int64_t> data_rows_;
+  std::vector<std::int64_t> offsets_of_;
+  mutable std::vector<float> packed_;
+  mutable std::vector<S> rounded_;
+};
+
+/// Satisfies maestro::Conductor, so that a Trainer's Conductor works on a device: interface, options, checkpoints and
+/// errors are conductor/learned.hpp's, and each reads the other's checkpoints. A C++ file needs this header only; the
+/// backend is made where nvcc compiles (make_conductor of cuda/conductor/device.cuh).
+template <class Network>
+class HostConductor {
+ public:
+  static constexpr std::size_t actions = Network::actions;
+
+  explicit HostConductor(std::unique_ptr<ConductorBackend<Network>> backend) : backend_(std::move(backend)) {}
+
+  const LearnedConductorOptions& options() const { return backend_->options(); }
+  Decision decide(const StepView& view) { return backend_->decide(view); }
+  void observe(const Feedback& feedback) { backend_->observe(feedback); }
+  std::optional<ConductorReport> update() { return backend_->update(); }
+  void weights(MatrixView<const float> hidden, MatrixView<float> out) const { backend_->weights(hidden, out); }
+  bool wants_counterfactuals() const { return options().estimator == Estimator::counterfactual; }
+  bool wants_weight_gradients() const { return options().estimator == Estimator::pathwise; }
   template <class Visitor>
   void visit_state(Visitor& v) {
-    LearnedState<Network> state = save();
+    LearnedState<Network> state = backend_->save();
     state.visit_state(v);
-    load(state);
+    backend_->load(state);
   }
 
  private:
-  /// In one place of memory, since its members point at each other.
-  struct Parts {
-    Parts(E moved, const LearnedConductorOptions& options)
-        : executor(std::move(moved)), conductor(executor, options), record(executor) {}
-
-    template <class T>
-    using Buffer = typename E::template Buffer<T>;
-
-    /// Packs, where rows lie apart, and uploads. Waits where the host's memory is this object's.
-    void upload(MatrixView<const float> from, Buffer<float>& to) {
-      to.reserve(from.rows() * from.cols());
-      if (from.contiguous()) return executor.upload(from.data(), to.data(), from.rows() * from.cols());
-      pack(from);
-      executor.upload(packed.data(), to.data(), packed.size());
-      executor.wait();
-    }
-    void upload_hidden(MatrixView<const float> from) {
-      if constexpr (std::is_same_v<S, float>) {
-        upload(from, hidden);
-      } else {
-        hidden.reserve(from.rows() * from.cols());
-        pack(from);
-        rounded.clear();
-        for (const float value : packed) rounded.push_back(S(value));
-        executor.upload(rounded.data(), hidden.data(), rounded.size());
-        executor.wait();
-      }
-    }
-    void pack(MatrixView<const float> from) {
-      packed.clear();
-      for (std::size_t i = 0; i < from.rows(); ++i) {
-        packed.insert(packed.end(), from.row(i).begin(), from.row(i).end());
-      }
-    }
-    GroupLayout upload_groups(const Groups& groups) {
-      std::size_t largest = 0;
-      offsets_of.clear();
-      for (const std::size_t offset : groups.offsets()) offsets_of.push_back(static_cast<std::int64_t>(offset));
-      for (std::size_t g = 0; g < groups.count(); ++g) largest = largest < groups.size(g) ? groups.size(g) : largest;
-      offsets.reserve(offsets_of.size());
-      executor.upload(offsets_of.data(), offsets.data(), offsets_of.size());
-      return GroupLayout::ragged(offsets.data(), groups.count(), groups.rows(), largest);
-    }
-
-    E executor;
-    LearnedConductor<E, Network, S> conductor;
-    FaultRecord<E> record;
-    Buffer<S> hidden;
-    Buffer<float> rewards;
-    Buffer<float> meta;
-    Buffer<float> propensities;
-    Buffer<float> soft;
-    Buffer<std::int32_t> taken;
-    Buffer<std::int64_t> offsets;
-    Buffer<std::int64_t> data_rows;
-    std::vector<std::int64_t> offsets_of;
-    std::vector<float> packed;
-    std::vector<S> rounded;
-  };
-
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<ConductorBackend<Network>> backend_;
 };
 
 }  // namespace maestro::gpu

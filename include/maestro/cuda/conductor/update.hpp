@@ -118,7 +118,7 @@ struct SquareSums {
   std::size_t count = 0;
   double* partial = nullptr;
 
-  static std::size_t teams(std::size_t count) { return (count + share - 1) / share; }
+  MAESTRO_HD static std::size_t teams(std::size_t count) { return (count + share - 1) / share; }
   std::size_t shared_bytes() const { return 0; }
   template <Team T>
   MAESTRO_HD void operator()(const T& team, std::size_t index) const {

@@ -242,4 +242,20 @@ class StreamExecutor {
   Matmul matmul_;
 };
 
+namespace detail {
+
+struct OwnStream {
+  Stream own;
+};
+
+}  // namespace detail
+
+/// A StreamExecutor with a stream of its own.
+class OwnStreamExecutor : private detail::OwnStream, public StreamExecutor {
+ public:
+  OwnStreamExecutor() : StreamExecutor(own.get()) {}
+};
+
+static_assert(Executor<StreamExecutor> && Executor<OwnStreamExecutor>);
+
 }  // namespace maestro::gpu
