@@ -266,8 +266,8 @@ struct GroupStatisticsBody {
     const float own = value(i);
     const double valid = scratch.counts[(g - run.first) * K + k];
     const auto get = column(run, g, k, value);
-    out.ranks[run.begin * K + i] =
-        own == own ? unit_rank(mid_rank(groups.size(g), row - groups.begin(g), get), valid) : static_cast<double>(own);
+    const double rank = unit_rank(mid_rank(groups.size(g), row - groups.begin(g), get), valid);
+    out.ranks[run.begin * K + i] = own == own ? rank : static_cast<double>(NAN);
   }
 };
 
