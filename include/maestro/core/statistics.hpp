@@ -89,11 +89,11 @@ MAESTRO_HD double ordered_sum(const T* values, std::size_t count) {
 /// O(count); a group is small.
 template <class Get>
 MAESTRO_HD double mid_rank(std::size_t count, std::size_t which, const Get& get) {
-  const auto own = static_cast<double>(get(which));
+  const auto own = get(which);
   std::size_t below = 0;
   std::size_t equal = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto value = static_cast<double>(get(i));
+    const auto value = get(i);
     if (value < own) ++below;
     if (value == own) ++equal;
   }

@@ -13,6 +13,15 @@
 
 namespace maestro {
 
+namespace detail {
+
+[[noreturn]] inline void throw_group_returns(std::size_t row, std::int64_t id) {
+  throw BadArgument("groups: row " + std::to_string(row) + " returns to group " + std::to_string(id) +
+                    "; sort the rows so that each group is consecutive");
+}
+
+}  // namespace detail
+
 /// Ragged partition of rows 0 .. B-1 into N consecutive groups, possibly empty ones.
 class Groups {
  public:
@@ -40,10 +49,7 @@ class Groups {
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (i > 0 && ids[i] == ids[i - 1]) continue;
       for (const std::int64_t id : seen) {
-        if (id == ids[i]) {
-          throw BadArgument("groups: row " + std::to_string(i) + " returns to group " + std::to_string(id) +
-                            "; sort the rows so that each group is consecutive");
-        }
+        if (id == ids[i]) detail::throw_group_returns(i, id);
       }
       seen.push_back(ids[i]);
       if (i > 0) groups.offsets_.push_back(i);

@@ -1,0 +1,83 @@
+#pragma once
+
+/// @file
+/// A team's walk over its groups: as many whole groups at a time as its scratch has room for. Neutral.
+
+#include <algorithm>
+#include <cstddef>
+
+#include "maestro/core/platform.hpp"
+#include "maestro/cuda/core/group_layout.hpp"
+
+namespace maestro::gpu {
+
+/// Consecutive whole groups [first, last) and their rows [begin, end).
+struct GroupRun {
+  std::size_t first = 0;
+  std::size_t last = 0;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  MAESTRO_HD std::size_t groups() const { return last - first; }
+  MAESTRO_HD std::size_t rows() const { return end - begin; }
+};
+
+/// The longest run from group `first` on, before `last`, of at most `most_rows` rows and `most_groups` groups; a group
+/// of more rows is a run of its own. O(log most_groups).
+MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first, std::size_t last,
+                                    std::size_t most_rows, std::size_t most_groups) {
+  const std::size_t begin = layout.begin(first);
+  std::size_t fits = first + 1;
+  std::size_t high = last - first < most_groups ? last : first + most_groups;
+  while (fits < high) {
+    const std::size_t middle = high - (high - fits) / 2;
+    if (layout.begin(middle) - begin <= most_rows) {
+      fits = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return {first, fits, begin, layout.begin(fits)};
+}
+
+/// Cuts the groups [first, last) into runs (see run_from) and calls f(run) for one after another. Every member of a
+/// team meets the same runs, so f may hold barriers.
+template <class F>
+MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::size_t last, std::size_t most_rows,
+                             std::size_t most_groups, const F& f) {
+  while (first < last) {
+    const GroupRun run = run_from(layout, first, last, most_rows, most_groups);
+    f(run);
+    first = run.last;
+  }
+}
+
+/// The group of a row of the run. O(log of the run's groups).
+MAESTRO_HD inline std::size_t group_of(const GroupLayout& layout, const GroupRun& run, std::size_t row) {
+  if (layout.offsets == nullptr) return layout.group_of(row);
+  std::size_t low = run.first;
+  std::size_t high = run.last;
+  while (high - low > 1) {
+    const std::size_t middle = (low + high) / 2;
+    if (layout.begin(middle) <= row) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+/// How many consecutive groups to give a team, so that it has about `rows` rows if groups are of average size: at least
+/// 1, at most `most_groups`. For the host: it knows B and N, but not the offsets.
+inline std::size_t groups_per_team(const GroupLayout& layout, std::size_t rows, std::size_t most_groups) {
+  if (layout.rows == 0) return most_groups;
+  return std::clamp<std::size_t>(rows * layout.groups / layout.rows, 1, most_groups);
+}
+
+/// Teams needed for all groups, `per_team` each.
+inline std::size_t teams_for(const GroupLayout& layout, std::size_t per_team) {
+  return layout.groups / per_team + (layout.groups % per_team != 0 ? 1 : 0);
+}
+
+}  // namespace maestro::gpu
