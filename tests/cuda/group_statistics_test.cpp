@@ -336,7 +336,7 @@ BOOST_AUTO_TEST_CASE(runs_hold_whole_groups_and_every_group_once) {
         const bool full = run.groups() == groups || run.last == layout.groups;
         BOOST_TEST((full || layout.end(run.last) - run.begin > rows));
         for (std::size_t row = run.begin; row < run.end; ++row) {
-          BOOST_TEST(group_of(layout, run, row) == partition.groups.group_of(row));
+          BOOST_TEST(run.first + group_in_run(layout, run, row - run.begin) == partition.groups.group_of(row));
         }
       });
       BOOST_TEST(next == layout.groups);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "maestro/core/platform.hpp"
 #include "maestro/cuda/core/group_layout.hpp"
@@ -52,20 +53,22 @@ MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::
   }
 }
 
-/// The group of a row of the run. O(log of the run's groups).
-MAESTRO_HD inline std::size_t group_of(const GroupLayout& layout, const GroupRun& run, std::size_t row) {
-  if (layout.offsets == nullptr) return layout.group_of(row);
+/// Which of the run's groups its row i belongs to, both counted from the run's first. O(log of the run's groups). Runs
+/// of several groups are short, so 32 bits do.
+MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const GroupRun& run, std::size_t i) {
+  if (run.groups() == 1) return 0;
+  if (layout.offsets == nullptr) return static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(layout.largest);
   std::size_t low = run.first;
   std::size_t high = run.last;
   while (high - low > 1) {
     const std::size_t middle = (low + high) / 2;
-    if (layout.begin(middle) <= row) {
+    if (layout.begin(middle) <= run.begin + i) {
       low = middle;
     } else {
       high = middle;
     }
   }
-  return low;
+  return low - run.first;
 }
 
 /// How many consecutive groups to give a team, so that it has about `rows` rows if groups are of average size: at least

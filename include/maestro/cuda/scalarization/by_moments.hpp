@@ -9,7 +9,7 @@
 #include "maestro/core/statistics.hpp"
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/core/team.hpp"
-#include "maestro/cuda/scalarization/group_run.hpp"
+#include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
 #include "maestro/scalarization/formulas.hpp"
 
@@ -52,16 +52,16 @@ struct ScalarizeByMoments {
   template <Team T>
   MAESTRO_HD void operator()(const T& team, std::size_t index) const {
     Moments all;
-    for_each_run(team, tiling, index, record, [&](const GroupRun& run) {
+    for_each_run_of(team, tiling, index, record, [&](const GroupRun& run) {
       const Scratch scratch = scratch_of(team, run);
       const bool with_others = Part != MomentPart::weigh && out.counterfactuals != nullptr;
       if (scratch.values != nullptr && (Part != MomentPart::finish || with_others)) {
         detail::stage_values(team, in, normalisers, run, scratch.values, scratch.figures);
       }
-      for_each(team, run.rows, [&](std::size_t i) { scratch.scalars[i] = scalar(scratch, run, i); });
+      for_each(team, run.rows(), [&](std::size_t i) { scratch.scalars[i] = scalar(scratch, run, i); });
       team.sync();
       if constexpr (Part == MomentPart::weigh) {
-        all = merge(all, team_moments(team, run.rows, [&](std::size_t i) { return scratch.scalars[i]; }));
+        all = merge(all, team_moments(team, run.rows(), [&](std::size_t i) { return scratch.scalars[i]; }));
       } else {
         find_advantages(team, run, scratch);
       }
@@ -84,27 +84,26 @@ struct ScalarizeByMoments {
   template <Team T>
   MAESTRO_HD Scratch scratch_of(const T& team, const GroupRun& run) const {
     const std::size_t of_row = 1 + (normalisers.any() ? K : 0);
-    double* memory = run.rows <= tiling.most_rows
-                         ? reinterpret_cast<double*>(team.shared())
-                         : workspace + run.first_row * of_row + run.first_group * most_per_group;
+    double* memory = run.rows() <= tiling.most_rows ? reinterpret_cast<double*>(team.shared())
+                                                    : workspace + run.begin * of_row + run.first * most_per_group;
     Scratch scratch{};
     scratch.scalars = memory;
-    memory += run.rows;
+    memory += run.rows();
     scratch.values = normalisers.any() ? memory : nullptr;
-    memory += normalisers.any() ? run.rows * K : 0;
+    memory += normalisers.any() ? run.rows() * K : 0;
     scratch.moments = reinterpret_cast<Moments*>(memory);
-    scratch.figures = memory + run.groups * doubles_of_moments;
+    scratch.figures = memory + run.groups() * doubles_of_moments;
     return scratch;
   }
 
   MAESTRO_HD double value(const Scratch& scratch, const GroupRun& run, std::size_t i, std::size_t k) const {
     return scratch.values != nullptr ? scratch.values[i * K + k]
-                                     : detail::to_double(in.rewards[(run.first_row + i) * K + k]);
+                                     : detail::to_double(in.rewards[(run.begin + i) * K + k]);
   }
 
   /// R of the run's row i; NaN where every reward is missing.
   MAESTRO_HD double scalar(const Scratch& scratch, const GroupRun& run, std::size_t i) const {
-    const std::size_t row = run.first_row + i;
+    const std::size_t row = run.begin + i;
     if constexpr (Part == MomentPart::finish) {
       return scalars[row];
     } else {
@@ -120,7 +119,7 @@ struct ScalarizeByMoments {
 
   /// R had the row drawn `action`.
   MAESTRO_HD double other_scalar(const Scratch& scratch, const GroupRun& run, std::size_t i, std::size_t action) const {
-    const std::size_t row = run.first_row + i;
+    const std::size_t row = run.begin + i;
     const auto weight = [&](std::size_t k) {
       return detail::to_double(in.base[row * K + k]) + (k == action ? detail::to_double(in.emphasis) : 0.0);
     };
@@ -138,11 +137,11 @@ struct ScalarizeByMoments {
     }
     Moments of_batch;
     if constexpr (Formula::batch != MomentUse::none) of_batch = *batch;
-    for_each(team, run.rows,
-             [&](std::size_t i) { out.advantages[run.first_row + i] = advantage(run, scratch, of_batch, i); });
+    for_each(team, run.rows(),
+             [&](std::size_t i) { out.advantages[run.begin + i] = advantage(run, scratch, of_batch, i); });
     if (out.counterfactuals == nullptr) return;
-    for_each(team, run.rows * K, [&](std::size_t e) {
-      out.counterfactuals[run.first_row * K + e] = counterfactual(run, scratch, of_batch, e / K, e % K);
+    for_each(team, run.rows() * K, [&](std::size_t e) {
+      out.counterfactuals[run.begin * K + e] = counterfactual(run, scratch, of_batch, e / K, e % K);
     });
   }
 
@@ -165,13 +164,13 @@ struct ScalarizeByMoments {
   MAESTRO_HD float counterfactual(const GroupRun& run, const Scratch& scratch, const Moments& of_batch, std::size_t i,
                                   std::size_t action) const {
     const double before = scratch.scalars[i];
-    if (before != before || detail::drew(in, run.first_row + i, action)) return advantage(run, scratch, of_batch, i);
+    if (before != before || detail::drew(in, run.begin + i, action)) return advantage(run, scratch, of_batch, i);
     const double after = other_scalar(scratch, run, i, action);
     Moments own;
     if constexpr (Formula::group != MomentUse::none) {
       const std::size_t g = group_in_run(in.groups, run, i);
-      const std::size_t first = in.groups.begin(run.first_group + g) - run.first_row;
-      const std::size_t size = in.groups.size(run.first_group + g);
+      const std::size_t first = in.groups.begin(run.first + g) - run.begin;
+      const std::size_t size = in.groups.size(run.first + g);
       if (size <= most_recomputed) {
         own = moments_of(size, [&](std::size_t j) { return first + j == i ? after : scratch.scalars[first + j]; });
       } else {

@@ -9,7 +9,7 @@
 #include "maestro/core/statistics.hpp"
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/core/team.hpp"
-#include "maestro/cuda/scalarization/group_run.hpp"
+#include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
 #include "maestro/scalarization/formulas.hpp"
 
@@ -42,13 +42,13 @@ struct ScalarizeByOwnWeight {
 
   template <Team T>
   MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each_run(team, tiling, index, record, [&](const GroupRun& run) {
+    for_each_run_of(team, tiling, index, record, [&](const GroupRun& run) {
       const Scratch scratch = scratch_of(team, run);
       fill_deviations(team, run, scratch);
       fill_covariances(team, run, scratch);
       find_advantages(team, run, scratch);
       if (out.counterfactuals != nullptr) {
-        for_each(team, run.rows, [&](std::size_t i) { find_counterfactuals(run, scratch, i); });
+        for_each(team, run.rows(), [&](std::size_t i) { find_counterfactuals(run, scratch, i); });
       }
     });
   }
@@ -82,22 +82,22 @@ struct ScalarizeByOwnWeight {
 
   template <Team T>
   MAESTRO_HD Scratch scratch_of(const T& team, const GroupRun& run) const {
-    double* memory = run.rows <= tiling.most_rows ? reinterpret_cast<double*>(team.shared())
-                                                  : workspace + run.first_row * per_row + run.first_group * per_group;
+    double* memory = run.rows() <= tiling.most_rows ? reinterpret_cast<double*>(team.shared())
+                                                    : workspace + run.begin * per_row + run.first * per_group;
     const auto take = [&](std::size_t count) {
       double* const taken = memory;
       memory += count;
       return taken;
     };
     Scratch scratch{};
-    scratch.deviations = take(run.rows * K);
-    scratch.penalties = take(run.rows);
-    scratch.scalars = take(run.rows);
-    scratch.advantages = take(run.rows);
-    scratch.covariances = take(run.groups * pairs);
-    scratch.means = take(run.groups * most_columns);
-    scratch.centres = take(run.groups * 2);
-    scratch.figures = take(run.groups * K * 2);
+    scratch.deviations = take(run.rows() * K);
+    scratch.penalties = take(run.rows());
+    scratch.scalars = take(run.rows());
+    scratch.advantages = take(run.rows());
+    scratch.covariances = take(run.groups() * pairs);
+    scratch.means = take(run.groups() * most_columns);
+    scratch.centres = take(run.groups() * 2);
+    scratch.figures = take(run.groups() * K * 2);
     return scratch;
   }
 
@@ -113,8 +113,8 @@ struct ScalarizeByOwnWeight {
   template <Team T>
   MAESTRO_HD void fill_deviations(const T& team, const GroupRun& run, const Scratch& scratch) const {
     detail::stage_values(team, in, normalisers, run, scratch.deviations, scratch.figures);
-    for_each(team, run.rows, [&](std::size_t i) {
-      const std::size_t row = run.first_row + i;
+    for_each(team, run.rows(), [&](std::size_t i) {
+      const std::size_t row = run.begin + i;
       detail::check_row(in, out.counterfactuals != nullptr, row, record);
       const double sum = weighted_sum(
           K, [&](std::size_t k) { return scratch.deviations[i * K + k]; },
@@ -130,7 +130,7 @@ struct ScalarizeByOwnWeight {
           scratch.means[g * most_columns + c] = moments.mean;
         });
     team.sync();
-    for_each(team, run.rows * columns(), [&](std::size_t e) {
+    for_each(team, run.rows() * columns(), [&](std::size_t e) {
       const std::size_t i = e / columns();
       const std::size_t c = e % columns();
       double& value = deviation(scratch, i, c);
@@ -143,7 +143,7 @@ struct ScalarizeByOwnWeight {
   MAESTRO_HD void fill_covariances(const T& team, const GroupRun& run, const Scratch& scratch) const {
     const std::size_t used = columns();
     const auto product_sum = [&](std::size_t g, std::size_t k, std::size_t l, std::size_t from, std::size_t step) {
-      const std::size_t first = in.groups.begin(g) - run.first_row;
+      const std::size_t first = in.groups.begin(g) - run.begin;
       double sum = 0.0;
       for (std::size_t j = from; j < in.groups.size(g); j += step) {
         sum = multiply_add(deviation(scratch, first + j, k), deviation(scratch, first + j, l), sum);
@@ -151,7 +151,7 @@ struct ScalarizeByOwnWeight {
       return sum;
     };
     const auto present = [&](std::size_t g, std::size_t from, std::size_t step) {
-      const std::size_t first = in.groups.begin(g) - run.first_row;
+      const std::size_t first = in.groups.begin(g) - run.begin;
       double count = 0.0;
       for (std::size_t j = from; j < in.groups.size(g); j += step) {
         count += scratch.scalars[first + j] == scratch.scalars[first + j] ? 1.0 : 0.0;
@@ -160,18 +160,18 @@ struct ScalarizeByOwnWeight {
     };
     const auto store = [&](std::size_t g, std::size_t k, std::size_t l, double sum, double count) {
       const double degrees = count - static_cast<double>(ddof);
-      scratch.covariances[(g - run.first_group) * pairs + pair(k, l)] =
+      scratch.covariances[(g - run.first) * pairs + pair(k, l)] =
           (degrees > 0.0 ? sum : 0.0) / (degrees > 0.0 ? degrees : 1.0);
     };
-    if (run.rows <= 64 * run.groups) {
-      for_each(team, run.groups * used * used, [&](std::size_t q) {
-        const std::size_t g = run.first_group + q / (used * used);
+    if (run.rows() <= 64 * run.groups()) {
+      for_each(team, run.groups() * used * used, [&](std::size_t q) {
+        const std::size_t g = run.first + q / (used * used);
         const std::size_t k = q / used % used;
         const std::size_t l = q % used;
         if (k <= l) store(g, k, l, product_sum(g, k, l, 0, 1), present(g, 0, 1));
       });
     } else {
-      for (std::size_t g = run.first_group; g < run.first_group + run.groups; ++g) {
+      for (std::size_t g = run.first; g < run.first + run.groups(); ++g) {
         const double count = team.reduce(present(g, team.rank(), team.size()), Add{});
         for (std::size_t k = 0; k < used; ++k) {
           for (std::size_t l = k; l < used; ++l) {
@@ -187,7 +187,7 @@ struct ScalarizeByOwnWeight {
   MAESTRO_HD Projection project(const GroupRun& run, const Scratch& scratch, const float* weights,
                                 std::size_t i) const {
     const double* c = scratch.covariances + group_of(run, i) * pairs;
-    const std::size_t row = run.first_row + i;
+    const std::size_t row = run.begin + i;
     Projection result;
     for (std::size_t k = 0; k < columns(); ++k) {
       double spread = 0.0;
@@ -207,7 +207,7 @@ struct ScalarizeByOwnWeight {
 
   template <Team T>
   MAESTRO_HD void find_advantages(const T& team, const GroupRun& run, const Scratch& scratch) const {
-    for_each(team, run.rows, [&](std::size_t i) {
+    for_each(team, run.rows(), [&](std::size_t i) {
       const Projection own = project(run, scratch, in.weights, i);
       const double scalar = scratch.scalars[i];
       scratch.advantages[i] = scalar == scalar ? evaluate(own.along, own.variance) : scalar;
@@ -222,18 +222,18 @@ struct ScalarizeByOwnWeight {
             to[1] = moments.mean;
           });
     } else {
-      for_each(team, run.groups * 2, [&](std::size_t e) { scratch.centres[e] = 0.0; });
+      for_each(team, run.groups() * 2, [&](std::size_t e) { scratch.centres[e] = 0.0; });
     }
     team.sync();
-    for_each(team, run.rows, [&](std::size_t i) {
+    for_each(team, run.rows(), [&](std::size_t i) {
       const double mean = scratch.centres[group_of(run, i) * 2 + 1];
-      out.advantages[run.first_row + i] = present_or_zero(static_cast<float>(scratch.advantages[i] - mean));
+      out.advantages[run.begin + i] = present_or_zero(static_cast<float>(scratch.advantages[i] - mean));
     });
   }
 
   /// Under another action one weight is larger by the emphasis e: w.d grows by e d_a, w' C w by 2 e (C w)_a + e^2 C_aa.
   MAESTRO_HD void find_counterfactuals(const GroupRun& run, const Scratch& scratch, std::size_t i) const {
-    const std::size_t row = run.first_row + i;
+    const std::size_t row = run.begin + i;
     const std::size_t g = group_of(run, i);
     const double before = scratch.advantages[i];
     const double* centre = scratch.centres + g * 2;

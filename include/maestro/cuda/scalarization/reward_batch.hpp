@@ -10,7 +10,7 @@
 #include "maestro/core/platform.hpp"
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/core/group_layout.hpp"
-#include "maestro/cuda/scalarization/group_run.hpp"
+#include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/scalarization/formulas.hpp"
 #include "maestro/scalarization/normalise.hpp"
 
@@ -92,7 +92,7 @@ MAESTRO_HD void standardise(const T& team, const Normaliser& normaliser, const G
         to[1] = moments.deviation(normaliser.ddof);
       });
   team.sync();
-  for_each(team, run.rows * K, [&](std::size_t e) {
+  for_each(team, run.rows() * K, [&](std::size_t e) {
     const std::size_t g = group_in_run(layout, run, e / K);
     const double* of = figures + (g * K + e % K) * 2;
     values[e] = standardised(of[0], of[1], normaliser.epsilon)(values[e]);
@@ -104,17 +104,17 @@ MAESTRO_HD void standardise(const T& team, const Normaliser& normaliser, const G
 template <std::size_t K, Team T>
 MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalisers& normalisers,
                              const GroupRun& run, double* values, double* figures) {
-  const float* rewards = in.rewards + run.first_row * K;
-  for_each(team, run.rows * K, [&](std::size_t e) {
+  const float* rewards = in.rewards + run.begin * K;
+  for_each(team, run.rows() * K, [&](std::size_t e) {
     const float own = rewards[e];
     values[e] = to_double(own);
     if (normalisers.first.kind != Normalisation::rank || own != own) return;
     if (in.ranks != nullptr) {
-      values[e] = in.ranks[run.first_row * K + e];
+      values[e] = in.ranks[run.begin * K + e];
       return;
     }
-    const std::size_t g = run.first_group + group_in_run(in.groups, run, e / K);
-    const std::size_t first = in.groups.begin(g) - run.first_row;
+    const std::size_t g = run.first + group_in_run(in.groups, run, e / K);
+    const std::size_t first = in.groups.begin(g) - run.begin;
     const auto other = [&](std::size_t j) { return rewards[(first + j) * K + e % K]; };
     double valid = 0.0;
     for (std::size_t j = 0; j < in.groups.size(g); ++j) valid += other(j) == other(j) ? 1.0 : 0.0;

@@ -13,7 +13,7 @@
 #include "maestro/cuda/core/executor.hpp"
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/scalarization/by_moments.hpp"
-#include "maestro/cuda/scalarization/group_run.hpp"
+#include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/cuda/scalarization/own_weight.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
 #include "maestro/scalarization/advantages.hpp"

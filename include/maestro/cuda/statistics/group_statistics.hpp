@@ -261,7 +261,7 @@ struct GroupStatisticsBody {
   MAESTRO_HD void rank(const GroupRun& run, std::size_t i, const Scratch& scratch, const Value& value) const {
     const std::size_t row = run.begin + i / K;
     const std::size_t k = i % K;
-    const std::size_t g = group_of(groups, run, row);
+    const std::size_t g = run.first + group_in_run(groups, run, i / K);
     if (refused(g)) return;
     const float own = value(i);
     const double valid = scratch.counts[(g - run.first) * K + k];
