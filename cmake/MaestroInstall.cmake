@@ -1,4 +1,4 @@
-# cmake --install: headers, and the package files behind find_package(maestro [COMPONENTS blas tokenizers]).
+# cmake --install: headers, and the package files behind find_package(maestro [COMPONENTS blas tokenizers cuda]).
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/maestro)
@@ -18,5 +18,6 @@ install(FILES
   ${PROJECT_BINARY_DIR}/package/maestroConfigVersion.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroBlas.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake
   DESTINATION ${package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/maestro)

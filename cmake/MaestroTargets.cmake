@@ -16,3 +16,4 @@ target_link_libraries(maestro INTERFACE Eigen3::Eigen nlohmann_json::nlohmann_js
 
 include(${CMAKE_CURRENT_LIST_DIR}/MaestroBlas.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake)

@@ -21,6 +21,7 @@ class CudaError : public Error {
 /// @throws CudaError naming the call, the error and what it means.
 inline void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();  // forgotten, so that the check of a later launch does not meet it
   throw CudaError(std::string(call) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
 }
 inline void check(cublasStatus_t status, const char* call) {

@@ -1,0 +1,27 @@
+#pragma once
+
+/// @file
+/// What runs on a CUDA device, and the same bodies on the host. Needs the toolkit's headers; the kernels come along
+/// where nvcc compiles. Link maestro::cuda.
+
+#include "maestro/cuda/conductor/host_conductor.hpp"
+#include "maestro/cuda/conductor/learned.hpp"
+#include "maestro/cuda/core/check.hpp"
+#include "maestro/cuda/core/executor.hpp"
+#include "maestro/cuda/core/fault.hpp"
+#include "maestro/cuda/core/group_layout.hpp"
+#include "maestro/cuda/core/host_executor.hpp"
+#include "maestro/cuda/core/matmul.hpp"
+#include "maestro/cuda/core/stream.hpp"
+#include "maestro/cuda/core/team.hpp"
+#include "maestro/cuda/objective/kl_penalty.hpp"
+#include "maestro/cuda/objective/loss.hpp"
+#include "maestro/cuda/scalarization/scalarizer.hpp"
+#include "maestro/cuda/statistics/group_statistics.hpp"
+
+#if defined(__CUDACC__)
+#include "maestro/cuda/conductor/device.cuh"
+#include "maestro/cuda/core/stream_executor.cuh"
+#include "maestro/cuda/statistics/device_policy.cuh"
+#include "maestro/cuda/statistics/sorted_ranks.hpp"
+#endif
