@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "conductor/laws.hpp"
-#include "conductor/support.hpp"
+#include "cuda/conductor_support.hpp"
 #include "cuda/thread_executor.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/core/state.hpp"
@@ -30,106 +30,6 @@ gpu::HostConductor<Network> threaded(const LearnedConductorOptions& options) {
 }
 
 static_assert(Conductor<gpu::HostConductor<LinearNetwork<3>>> && Stateful<gpu::HostConductor<MlpNetwork<3, 8, 4>>>);
-
-/// One option of each kind away from the defaults, and some together.
-std::vector<LearnedConductorOptions> option_grid() {
-  const LearnedConductorOptions quick{.period = 2, .learning_rate = 0.05};
-  std::vector<LearnedConductorOptions> grid(12, quick);
-  grid[1].emphasis = Emphasis::blended_uniform;
-  grid[2].emphasis = Emphasis::blended_policy;
-  grid[2].floor = ProbabilityFloor::clamp_renormalise;
-  grid[2].epsilon = 0.1;
-  grid[3].estimator = Estimator::counterfactual;
-  grid[4].emphasis = Emphasis::soft;
-  grid[4].estimator = Estimator::pathwise;
-  grid[5].temperature_mode = TemperatureMode::fixed;
-  grid[5].temperature = 0.5;
-  grid[6].hidden_scaling = HiddenScaling::unit_rms;
-  grid[6].baseline = MetaBaseline::centred;
-  grid[7].sharing = ActionSharing::per_group;
-  grid[8].after_update = AfterUpdate::keep;
-  grid[8].capacity = 20;
-  grid[8].max_age = 3;
-  grid[8].estimator = Estimator::counterfactual;
-  grid[9].gradient_clip = 1e-3;
-  grid[9].adamw.weight_decay = 0.1;
-  grid[9].init.head = Initialisation::normal;
-  grid[10].capacity = 4;
-  grid[10].entropy_bonus = 0.5;
-  grid[11].init = {.head = Initialisation::normal, .deviation = 0.3, .seed = 8};
-  grid[11].estimator = Estimator::counterfactual;
-  return grid;
-}
-
-Batch batch_of(std::uint32_t step, std::size_t d, std::size_t k) {
-  Batch batch({4, 1, 0, 6, 3}, d, k, step);
-  batch.step = step;
-  batch.rows[3] = batch.rows[0];  // a data row that comes again
-  batch.rewards(2, 0) = batch.rewards(7, k - 1) = missing;
-  for (std::size_t a = 0; a < k; ++a) batch.rewards(5, a) = missing;
-  return batch;
-}
-
-/// What the conductor learns from; the decision is that of the host.
-template <class C>
-std::optional<ConductorReport> teach(C& conductor, const Batch& batch, const Decision& decision) {
-  const auto advantages = centred_advantages(batch, decision);
-  const auto counterfactuals = centred_counterfactuals(batch, decision);
-  conductor.observe({.decision = decision,
-                     .hidden = batch.hidden.view(),
-                     .groups = batch.groups,
-                     .advantages = advantages,
-                     .counterfactuals = counterfactuals.view(),
-                     .step = batch.step,
-                     .weight_gradients = counterfactuals.view()});
-  return conductor.update();
-}
-
-double distance(std::span<const float> a, std::span<const float> b) {
-  if (a.size() != b.size()) return HUGE_VAL;
-  double worst = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    worst = std::isnan(difference) ? HUGE_VAL : std::max(worst, difference);
-  }
-  return worst;
-}
-
-/// Both decide, observe and update for some steps; every figure must agree.
-template <class Network, class Device>
-void check_equal_runs(LearnedConductor<Network> host, Device device, std::size_t d, double tolerance) {
-  constexpr std::size_t K = Network::actions;
-  int updates = 0;
-  for (std::uint32_t step = 0; step < 9; ++step) {
-    const Batch batch = batch_of(step, d, K);
-    const Decision expected = host.decide(batch.view());
-    const Decision got = device.decide(batch.view());
-    BOOST_TEST(got.actions == expected.actions, boost::test_tools::per_element());
-    BOOST_TEST(got.emphasis == expected.emphasis);
-    BOOST_TEST(distance(got.probabilities.flat(), expected.probabilities.flat()) < tolerance);
-    BOOST_TEST(distance(got.weights.flat(), expected.weights.flat()) < tolerance);
-    BOOST_TEST(distance(got.base.flat(), expected.base.flat()) < tolerance);
-    const auto of_host = teach(host, batch, expected);
-    const auto of_device = teach(device, batch, expected);
-    BOOST_REQUIRE(of_host.has_value() == of_device.has_value());
-    if (!of_host) continue;
-    ++updates;
-    BOOST_TEST(of_device->samples == of_host->samples);
-    BOOST_TEST(of_device->dropped == of_host->dropped);
-    BOOST_TEST(std::abs(of_device->loss - of_host->loss) < tolerance);
-    BOOST_TEST(std::abs(of_device->surrogate - of_host->surrogate) < tolerance);
-    BOOST_TEST(std::abs(of_device->entropy - of_host->entropy) < tolerance);
-    BOOST_TEST(std::abs(of_device->temperature - of_host->temperature) < tolerance);
-    BOOST_TEST(std::abs(of_device->gradient_norm - of_host->gradient_norm) < tolerance);
-  }
-  BOOST_TEST(updates == 4);
-  const Batch last = batch_of(99, d, K);
-  Matrix<float> expected(last.groups.rows(), K);
-  Matrix<float> got(last.groups.rows(), K);
-  host.weights(last.hidden.view(), expected);
-  std::as_const(device).weights(last.hidden.view(), got);
-  BOOST_TEST(distance(got.flat(), expected.flat()) < tolerance);
-}
 
 template <class F>
 std::string message_of(const F& run) {

@@ -21,13 +21,26 @@ struct Partition {
     for (const std::size_t offset : groups.offsets()) offsets.push_back(static_cast<std::int64_t>(offset));
     for (const std::size_t size : sizes) largest = std::max(largest, size);
   }
+  /// Groups of one size, which need no offsets.
+  static Partition even(std::size_t count, std::size_t rows) {
+    Partition result(std::vector<std::size_t>(count, rows));
+    result.even_size = rows;
+    result.offsets.clear();
+    return result;
+  }
   maestro::gpu::GroupLayout ragged() const {
     return maestro::gpu::GroupLayout::ragged(offsets.data(), groups.count(), groups.rows(), largest);
+  }
+  /// The layout where the offsets lie elsewhere.
+  maestro::gpu::GroupLayout on(const std::int64_t* moved) const {
+    return offsets.empty() ? maestro::gpu::GroupLayout::even(groups.count(), even_size)
+                           : maestro::gpu::GroupLayout::ragged(moved, groups.count(), groups.rows(), largest);
   }
 
   maestro::Groups groups;
   std::vector<std::int64_t> offsets;
   std::size_t largest = 0;
+  std::size_t even_size = 0;  ///< where all groups have one
 };
 
 /// Rewards of which some are ties and a share `gaps` is missing.
