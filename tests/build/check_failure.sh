@@ -15,5 +15,5 @@ if ! grep -Eq -- "$message" <<<"$errors"; then
   exit 1
 fi
 correct=()
-for flag in "$@"; do [ "$flag" = -ffast-math ] || correct+=("$flag"); done
+for flag in "$@"; do [ "$flag" = -ffast-math ] || [ "$flag" = -std=c++17 ] || correct+=("$flag"); done
 "${correct[@]}" -DMAESTRO_CORRECT -fsyntax-only "$source"

@@ -1,17 +1,27 @@
 #!/usr/bin/env bash
-# check_header.sh <neutral|host> <source> <object> -- <compiler and flags>
-# The source includes one header two times. It must compile, and stay clear of headers that its kind may not pull in.
+# check_header.sh <neutral|host|cuda_neutral|cuda_toolkit> <source> <object> -- <compiler and flags>
+# The source includes one header two times. It must compile, and stay clear of headers that its kind may not pull in:
+# cuda_* are those under cuda/, of which the last kind may read the toolkit's C headers.
 set -euo pipefail
 kind=$1 source=$2 object=$3
 shift 4
 "$@" -MD -MF "$object.d" -c "$source" -o "$object"
 
-forbidden='/(iostream|regex)$|/(thrust|cub|cuda)/|/cuda_runtime[^/]*$|/mpi\.h$'
-if [ "$kind" = neutral ]; then
-  forbidden="$forbidden"'|/(random|filesystem)$|/Eigen/|/nlohmann/|cblas[^/]*\.h$'
+forbidden='/(iostream|regex)$|/(thrust|cub|cccl)/|/cuda/std/|/mpi\.h$'
+if [ "$kind" != cuda_toolkit ]; then
+  forbidden="$forbidden"'|/cuda/|/cuda_[^/]*\.h$|/cublas[^/]*\.h$'
 fi
+if [ "$kind" != host ]; then
+  forbidden="$forbidden"'|/(random|filesystem)$|/Eigen/|/nlohmann/|/cblas[^/]*\.h$'
+fi
+# What was read, but the source itself.
+read_files=$(tr -s ' \\' '\n' <"$object.d" | grep -vxF -e "$source" -e "$object:" || true)
 # A name in a folder of maestro is ours, whatever it is called.
-found=$(tr -s ' \\' '\n' <"$object.d" | grep -v '/include/maestro/' | grep -E "$forbidden" || true)
+found=$(grep -v '/include/maestro/' <<<"$read_files" | grep -E "$forbidden" || true)
+case $kind in
+  cuda_*) ;;
+  *) found+=$(grep -E '/include/maestro/cuda[/.]' <<<"$read_files" || true) ;;
+esac
 if [ -n "$found" ]; then
   echo "$source ($kind) pulls in what it must not:"
   echo "$found"

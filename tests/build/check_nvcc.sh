@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# check_nvcc.sh <source> <include folder> <host compiler>: nvcc reads the neutral headers as device code.
+# check_nvcc.sh <nvcc> <source> <object> <host compiler> <flags>: nvcc reads headers as device code. It needs no device,
+# and none of the flags that would let device code call what is not marked for it.
 set -euo pipefail
-if ! command -v nvcc >/dev/null; then
-  echo "Skipped: no nvcc on PATH"
+nvcc=$1 source=$2 object=$3 host=$4
+shift 4
+if ! command -v "$nvcc" >/dev/null; then
+  echo "Skipped: no nvcc here"
   exit 77
 fi
-# 554: a conversion function whose constraint already excludes the case. Relaxed constexpr: host loops hand lambdas,
-# constexpr without saying so, to formulas that are marked for both sides.
-exec nvcc -std=c++20 -x cu -ccbin "$3" -Werror all-warnings -diag-suppress 554 --expt-relaxed-constexpr -I"$2" \
-  -c "$1" -o "$1.o"
+# 554: a conversion function whose constraint already excludes the case. The host compiler reads what nvcc writes, which
+# puts parentheses around declarators.
+exec "$nvcc" -std=c++20 -x cu -ccbin "$host" -Werror all-warnings -diag-suppress 554 \
+  -Xcompiler -Wall,-Wextra,-Wno-parentheses,-Werror "$@" "$source" -o "$object"

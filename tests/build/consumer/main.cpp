@@ -1,6 +1,7 @@
 // The smallest user: a product by each backend, a random draw, and the whole library where there is one header for it.
 
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "maestro/core/gemm.hpp"
@@ -13,6 +14,10 @@
 #endif
 #if defined(CONSUMER_TOKENIZERS)
 #include "maestro/tokenizers.hpp"
+#endif
+#if defined(CONSUMER_CUDA)
+#include "maestro/cuda.hpp"
+double sum_of_halves(std::size_t count);  // kernel.cu
 #endif
 #if defined(CONSUMER_OPENMP) && !defined(_OPENMP)
 #error "OpenMP did not come with maestro::maestro"
@@ -35,6 +40,13 @@ int main() {
 #endif
 #if defined(CONSUMER_TOKENIZERS)
   if (maestro::to_nfc("e\u0301") != "\u00e9" || !maestro::Pattern("\\p{L}").found_in("\u00e9")) return 1;
+#endif
+#if defined(CONSUMER_CUDA)
+  if (std::string reason; !maestro::gpu::has_device(&reason)) {
+    std::printf("no device: %s\n", reason.c_str());
+  } else if (sum_of_halves(1000) != 500) {
+    return 1;
+  }
 #endif
   std::printf("maestro %d.%d.%d: %g\n", maestro::version.major, maestro::version.minor, maestro::version.patch,
               static_cast<double>(result));

@@ -1,0 +1,1 @@
+#include "maestro/core/platform.hpp"
