@@ -39,7 +39,8 @@ if [ -z "$architectures" ] && [ ! -f "$build/CMakeCache.txt" ]; then
 fi
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMAESTRO_BUILD_BENCH=ON -DMAESTRO_BUILD_TESTS=OFF \
   -DMAESTRO_BUILD_EXAMPLES=OFF ${architectures:+"-DCMAKE_CUDA_ARCHITECTURES=$architectures"} >/dev/null
-if ! cmake --build "$build" --target help | grep -q '^bench_cuda:'; then
+targets=$(cmake --build "$build" --target help)
+if [[ $targets != *bench_cuda:* ]]; then
   echo "No CUDA compiler here: nvcc on the PATH, or CUDACXX, and the CUDA toolkit are needed." >&2
   exit 1
 fi

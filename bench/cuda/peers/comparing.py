@@ -37,12 +37,17 @@ class Reference:
         theirs = theirs.detach().reshape(-1).double()
         self._judge(name, ((theirs - ours).norm() / ours.norm().clamp(min=1e-300)).item(), tolerance)
 
-    def check_counts(self, name, actions, probabilities):
-        """How often each action was drawn lies within 6 standard deviations of what its probabilities say."""
+    def check_draws(self, name, actions, probabilities):
+        """How often each action was drawn, and how probable what was drawn was on average, lie within 6 standard
+        deviations of what the probabilities (B x K) say."""
         q = probabilities.double()
-        count = torch.nn.functional.one_hot(actions.long(), q.size(1)).sum(dim=0)
+        drawn = torch.nn.functional.one_hot(actions.long(), q.size(1))
         deviation = (q * (1.0 - q)).sum(dim=0).sqrt()
-        self._judge(name, ((count - q.sum(dim=0)).abs() / (deviation + 1e-6)).max().item(), 6.0)
+        counts = ((drawn.sum(dim=0) - q.sum(dim=0)).abs() / (deviation + 1e-6)).max().item()
+        mean = q.square().sum(dim=1)
+        deviation = (q.pow(3).sum(dim=1) - mean.square()).sum().sqrt()
+        probable = (((drawn * q).sum() - mean.sum()).abs() / (deviation + 1e-6)).item()
+        self._judge(name, max(counts, probable), 6.0)
 
     def _pair(self, name, theirs, ours):
         ours = ours.reshape(-1).double()
