@@ -23,7 +23,7 @@ NO_DEVICE = 77
 
 def parse():
     parser = argparse.ArgumentParser(prog="bench/cuda/run.sh", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a dozen cases and few repetitions")
+    parser.add_argument("--quick", action="store_true", help="11 cases and few repetitions")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this; may be given again")
     parser.add_argument("--title", help="measure only the cases whose title in the table has this text")
     parser.add_argument("--no-peers", action="store_true", help="measure our side alone")
@@ -210,4 +210,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SideError as error:
+        sys.exit(f"bench/cuda: {error}")
