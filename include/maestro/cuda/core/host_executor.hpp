@@ -66,7 +66,7 @@ class HostExecutor {
   }
   template <class T>
   void clear(T* values, std::size_t count) {
-    if (count > 0) std::memset(static_cast<void*>(values), 0, count * sizeof(T));
+    std::fill_n(values, count, T{});
   }
   void wait() {}
   /// Bytes that a team may share: those of the devices we build for, so that the host takes the same paths.
