@@ -63,6 +63,9 @@ BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
   }
   check_equal_runs(MlpConductor<2, 40>({.period = 2, .learning_rate = 0.05}),
                    threaded<MlpNetwork<2, 40>>({.period = 2, .learning_rate = 0.05}), 70, 2e-4);
+  // A column for the bias beside whole blocks of columns.
+  check_equal_runs(LinearConductor<3>({.period = 2, .learning_rate = 0.05}),
+                   threaded<LinearNetwork<3>>({.period = 2, .learning_rate = 0.05}), 256, 2e-4);
   check_equal_runs(LinearConductor<16>({.period = 2, .learning_rate = 0.05}),
                    threaded<LinearNetwork<16>>({.period = 2, .learning_rate = 0.05}), 1030, 2e-4);
 }
@@ -134,7 +137,7 @@ BOOST_AUTO_TEST_CASE(equal_logits_draw_equal_actions) {
                0.0f,
                {actions.data(), q.data(), weights.data(), base.data(), 1.0f},
                record.data()};
-  executor.launch(body.teams(), body);
+  launch_elements(executor, rows, body);
   record.check(executor);
   for (std::size_t i = 0; i < rows; ++i) {
     bool applicable[K];

@@ -90,11 +90,11 @@ BOOST_AUTO_TEST_CASE(sorted_ranks_may_be_given) {
 }
 
 BOOST_AUTO_TEST_CASE(a_group_above_the_layouts_bound_is_refused) {
-  RewardedBatch batch(Partition({2, 2000, 3}), 2, 8, 0.0);
+  RewardedBatch batch(Partition({2, 2000, 3}), 3, 8, 0.0);
   batch.partition.largest = 500;
   on_both([&](auto& executor) {
     BOOST_TEST(message_of([&] {
-                 on<2>(executor, GroupRelative{}, batch.rewards, batch.decision, batch.partition, {});
+                 on<3>(executor, GroupRelative{}, batch.rewards, batch.decision, batch.partition, {});
                }).find("group 1 ") == 0u);
   });
 }
