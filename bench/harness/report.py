@@ -86,7 +86,7 @@ def share_of_limit(result, limits):
     return f"{first['gbytes'] / seconds:.1f} GB/s, {100 * memory / seconds:.0f} % of reading"
 
 
-def markdown(rows):
-    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+def markdown(rows, header=HEADER):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
