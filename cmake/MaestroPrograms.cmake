@@ -36,5 +36,6 @@ if(MAESTRO_USE_CUDA AND TARGET maestro::cuda AND CMAKE_CUDA_COMPILER)
   target_link_libraries(maestro_device INTERFACE maestro_program maestro::cuda)
   # The warnings that are left out, as in tests/build/check_nvcc.sh.
   target_compile_options(maestro_device INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-Werror;all-warnings>"
-    "$<$<COMPILE_LANGUAGE:CUDA>:-diag-suppress=554;-Xcompiler=-Wall,-Wextra,-Wno-parentheses,-Werror>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:-diag-suppress=554>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-parentheses,-Wno-gnu-designator,-Werror>")
 endif()

@@ -1,5 +1,5 @@
-// The reward side of MAESTRO in a CUDA program of your own: hidden states, rewards and groups are already on the device;
-// actions, weights, advantages and the Conductor's update come out without leaving it.
+// The reward side of MAESTRO in a CUDA program of your own: hidden states, rewards and groups are already on the
+// device; actions, weights, advantages and the Conductor's update come out without leaving it.
 
 #include <cstdio>
 #include <random>
@@ -17,10 +17,9 @@ class RewardSide {
  public:
   RewardSide(cudaStream_t stream, std::size_t hidden_size)
       : executor_(stream),
-        conductor_(executor_, {.estimator = Estimator::counterfactual,
-                               .period = 2,
-                               .learning_rate = 1e-2,
-                               .hidden_size = hidden_size}),
+        conductor_(
+            executor_,
+            {.estimator = Estimator::counterfactual, .period = 2, .learning_rate = 1e-2, .hidden_size = hidden_size}),
         scalarize_(executor_),
         record_(executor_) {}
 

@@ -9,6 +9,6 @@ if ! command -v "$nvcc" >/dev/null; then
   exit 77
 fi
 # 554: a conversion function whose constraint already excludes the case. The host compiler reads what nvcc writes, which
-# puts parentheses around declarators.
+# puts parentheses around declarators and, for clang, writes designators in GNU's way.
 exec "$nvcc" -std=c++20 -x cu -ccbin "$host" -Werror all-warnings -diag-suppress 554 \
-  -Xcompiler -Wall,-Wextra,-Wno-parentheses,-Werror "$@" "$source" -o "$object"
+  -Xcompiler -Wall,-Wextra,-Wno-parentheses,-Wno-gnu-designator,-Werror "$@" "$source" -o "$object"

@@ -1,6 +1,7 @@
 # The headers under cuda/: neutral ones as everywhere, those that need the toolkit's headers, and kernels (.cuh).
 
 set(toolkit "^(cuda\\.hpp|cuda/core/(check|matmul|stream)\\.hpp)$")
+set(thrust "^cuda/statistics/sorted_ranks\\.hpp$")
 file(GLOB_RECURSE cuda_headers RELATIVE ${PROJECT_SOURCE_DIR}/include/maestro CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/include/maestro/cuda/*.hpp ${PROJECT_SOURCE_DIR}/include/maestro/cuda/*.cuh)
 add_script_test(cuda_umbrella_is_complete check_umbrella.sh ${PROJECT_SOURCE_DIR}/include/maestro/cuda.hpp
@@ -9,6 +10,10 @@ add_script_test(cuda_umbrella_is_complete check_umbrella.sh ${PROJECT_SOURCE_DIR
 foreach(folder ${CUDAToolkit_INCLUDE_DIRS})
   list(APPEND toolkit_flags -isystem ${folder})
 endforeach()
+foreach(folder ${CUDAToolkit_INCLUDE_DIRS})
+  list(APPEND thrust_flags -isystem ${folder}/cccl)
+endforeach()
+list(APPEND thrust_flags -DTHRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
 if(NOT TARGET maestro::cuda)
   message(STATUS "No CUDA toolkit here: the headers that need it are not checked")
 endif()
@@ -32,6 +37,9 @@ foreach(header cuda.hpp ${cuda_headers})
     if(header MATCHES "${toolkit}")
       set(kind cuda_toolkit)
       set(needs ${toolkit_flags})
+    elseif(header MATCHES "${thrust}")
+      set(kind cuda_thrust)
+      set(needs ${toolkit_flags} ${thrust_flags})
     endif()
     if(kind STREQUAL cuda_neutral OR TARGET maestro::cuda)
       file(CONFIGURE OUTPUT work/${stem}.cpp CONTENT "${include}${include}")

@@ -29,6 +29,42 @@ gpu::HostConductor<Network> threaded(const LearnedConductorOptions& options) {
   return gpu::HostConductor<Network>(std::make_unique<gpu::ConductorOn<Threads, Network>>(options));
 }
 
+/// Does every product as a library would, so that what is asked of one is checked here.
+class LibraryExecutor : public gpu::HostExecutor {
+ public:
+  template <class S>
+  bool multiply(const gpu::LayerProduct<S>& p) {
+    using Kind = typename gpu::LayerProduct<S>::Kind;
+    const auto sum = [](std::size_t count, const auto& term) {
+      float total = 0.0f;
+      for (std::size_t i = 0; i < count; ++i) total += term(i);
+      return total;
+    };
+    const auto at = [](const S* values, std::size_t i) { return static_cast<float>(values[i]); };
+    for (std::size_t i = 0; p.kind == Kind::forward && i < p.rows; ++i) {
+      for (std::size_t o = 0; o < p.outputs; ++o) {
+        p.result[i * p.outputs + o] = p.bias[o] + sum(p.inputs, [&](std::size_t j) {
+                                        return at(p.x, i * p.inputs + j) * at(p.weight, o * p.inputs + j);
+                                      });
+      }
+    }
+    for (std::size_t o = 0; p.kind == Kind::weights && o < p.outputs; ++o) {
+      p.bias[o] = sum(p.rows, [&](std::size_t i) { return at(p.y, i * p.outputs + o); });
+      for (std::size_t j = 0; j < p.inputs; ++j) {
+        p.result[o * p.inputs + j] =
+            sum(p.rows, [&](std::size_t i) { return at(p.y, i * p.outputs + o) * at(p.x, i * p.inputs + j); });
+      }
+    }
+    for (std::size_t i = 0; p.kind == Kind::input && i < p.rows; ++i) {
+      for (std::size_t j = 0; j < p.inputs; ++j) {
+        p.result[i * p.inputs + j] =
+            sum(p.outputs, [&](std::size_t o) { return at(p.y, i * p.outputs + o) * at(p.weight, o * p.inputs + j); });
+      }
+    }
+    return true;
+  }
+};
+
 static_assert(Conductor<gpu::HostConductor<LinearNetwork<3>>> && Stateful<gpu::HostConductor<MlpNetwork<3, 8, 4>>>);
 
 template <class F>
@@ -63,8 +99,20 @@ BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
   }
   check_equal_runs(MlpConductor<2, 40>({.period = 2, .learning_rate = 0.05}),
                    threaded<MlpNetwork<2, 40>>({.period = 2, .learning_rate = 0.05}), 70, 2e-4);
+  // A column for the bias beside whole blocks of columns.
+  check_equal_runs(LinearConductor<3>({.period = 2, .learning_rate = 0.05}),
+                   threaded<LinearNetwork<3>>({.period = 2, .learning_rate = 0.05}), 256, 2e-4);
   check_equal_runs(LinearConductor<16>({.period = 2, .learning_rate = 0.05}),
                    threaded<LinearNetwork<16>>({.period = 2, .learning_rate = 0.05}), 1030, 2e-4);
+}
+
+BOOST_AUTO_TEST_CASE(products_of_a_library) {
+  using Network = MlpNetwork<3, 9, 6, 5>;
+  for (const LearnedConductorOptions& options : option_grid()) {
+    using Device = gpu::ConductorOn<LibraryExecutor, Network>;
+    check_equal_runs(LearnedConductor<Network>(options), gpu::HostConductor<Network>(std::make_unique<Device>(options)),
+                     12, 2e-4);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(gradients_are_the_hosts) {
@@ -134,7 +182,7 @@ BOOST_AUTO_TEST_CASE(equal_logits_draw_equal_actions) {
                0.0f,
                {actions.data(), q.data(), weights.data(), base.data(), 1.0f},
                record.data()};
-  executor.launch(body.teams(), body);
+  launch_elements(executor, rows, body);
   record.check(executor);
   for (std::size_t i = 0; i < rows; ++i) {
     bool applicable[K];

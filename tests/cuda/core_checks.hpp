@@ -142,7 +142,7 @@ void check_sums(Executor& executor, std::size_t members) {
 struct ScratchBody {
   static constexpr unsigned threads = team_threads;
   std::size_t bytes;
-  std::uint64_t* wrong;  // (teams) bytes that were not as written
+  std::uint64_t* wrong;  // (teams x threads) bytes that were not as written
 
   std::size_t shared_bytes() const { return bytes; }
   template <maestro::gpu::Team T>
@@ -155,18 +155,21 @@ struct ScratchBody {
       const std::size_t mirrored = bytes - 1 - i;
       own += shared[mirrored] == static_cast<unsigned char>(mirrored * 31 + t) ? 0u : 1u;
     });
-    const std::uint64_t all = team.reduce(own, maestro::gpu::Add{});
-    if (team.rank() == 0) wrong[t] = all;
+    wrong[t * threads + team.rank()] = own;
   }
 };
 
 template <class Executor>
-void check_scratch(Executor& executor) {
+void check_scratch(Executor& executor, std::size_t members) {
   constexpr std::size_t kib = 1024;
   for (const std::size_t bytes : {std::size_t{0}, kib, 40 * kib, 40 * kib + 16, 48 * kib, executor.shared_limit()}) {
-    Memory<Executor, std::uint64_t> wrong(executor, std::vector<std::uint64_t>(4, 99));
+    Memory<Executor, std::uint64_t> wrong(executor, std::vector<std::uint64_t>(4 * team_threads, 99));
     executor.launch(4, ScratchBody{bytes, wrong.data()});
-    for (const std::uint64_t count : wrong.read()) BOOST_TEST(count == 0u, bytes << " bytes: " << count << " wrong");
+    const std::vector<std::uint64_t> found = wrong.read();
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const bool member = i % team_threads < members;
+      BOOST_TEST(found[i] == (member ? 0u : 99u), bytes << " bytes: " << found[i] << " wrong");
+    }
   }
 }
 

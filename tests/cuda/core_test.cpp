@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(sums_of_many_values, C, Cases) {
 }
 BOOST_AUTO_TEST_CASE_TEMPLATE(scratch_is_shared_by_the_team, C, Cases) {
   C c;
-  test::check_scratch(c.executor);
+  test::check_scratch(c.executor, c.members);
 }
 BOOST_AUTO_TEST_CASE_TEMPLATE(moments_by_a_team_are_those_of_a_loop, C, Cases) {
   C c;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/memory.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/cuda/core/executor.hpp"
 #include "maestro/cuda/core/fault.hpp"
@@ -82,42 +83,19 @@ LossOutcome<T> loss_by_cpu(const maestro::ObjectiveSettings& settings, const Los
   return outcome;
 }
 
-/// A copy of values in an executor's memory; data() is null where there are none.
-template <class E, class T>
-class OnExecutor {
- public:
-  OnExecutor(E& executor, const std::vector<T>& values) : executor_(&executor), count_(values.size()) {
-    buffer_.reserve(count_);
-    executor_->upload(values.data(), buffer_.data(), count_);
-    executor_->wait();
-  }
-  T* data() { return count_ > 0 ? buffer_.data() : nullptr; }
-  std::vector<T> values() const {
-    std::vector<T> result(count_);
-    executor_->download(buffer_.data(), result.data(), count_);
-    executor_->wait();
-    return result;
-  }
-
- private:
-  E* executor_;
-  std::size_t count_;
-  typename E::template Buffer<T> buffer_;
-};
-
 /// Throws what the record holds.
 template <class E, class T>
 LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, maestro::gpu::FaultRecord<E>& faults,
                        const LossCase<T>& c) {
-  OnExecutor log_probs(executor, c.log_probs);
-  OnExecutor old(executor, c.old);
-  OnExecutor reference(executor, c.reference);
-  OnExecutor entropies(executor, c.entropies);
-  OnExecutor offsets(executor, c.offsets);
-  OnExecutor advantages(executor, c.advantages);
+  Memory log_probs(executor, c.log_probs);
+  Memory old(executor, c.old);
+  Memory reference(executor, c.reference);
+  Memory entropies(executor, c.entropies);
+  Memory offsets(executor, c.offsets);
+  Memory advantages(executor, c.advantages);
   const std::vector<T> nothing(c.log_probs.size(), static_cast<T>(untouched));
-  OnExecutor d_log_probs(executor, nothing);
-  OnExecutor d_entropies(executor, nothing);
+  Memory d_log_probs(executor, nothing);
+  Memory d_entropies(executor, nothing);
   loss(maestro::gpu::LossBatch<T>{.responses = {.offsets = offsets.data(),
                                                 .rows = c.advantages.size(),
                                                 .tokens = c.log_probs.size(),
@@ -131,7 +109,7 @@ LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, maestro::
        maestro::gpu::LossGradients<T>{.d_log_probs = d_log_probs.data(), .d_entropies = d_entropies.data()},
        faults.data());
   faults.check(executor);
-  return {.report = loss.report(), .d_log_probs = d_log_probs.values(), .d_entropies = d_entropies.values()};
+  return {.report = loss.report(), .d_log_probs = d_log_probs.read(), .d_entropies = d_entropies.read()};
 }
 
 template <class E, class T>

@@ -317,16 +317,16 @@ Penalties by_cpu(double beta, KlEstimator estimator, const LossCase<float>& c) {
 
 template <class E>
 Penalties on(E& executor, double beta, KlEstimator estimator, const LossCase<float>& c) {
-  test::OnExecutor log_probs(executor, c.log_probs);
-  test::OnExecutor reference(executor, c.reference);
-  test::OnExecutor offsets(executor, c.offsets);
-  test::OnExecutor penalty(executor, std::vector<float>(c.advantages.size(), test::untouched));
+  test::Memory log_probs(executor, c.log_probs);
+  test::Memory reference(executor, c.reference);
+  test::Memory offsets(executor, c.offsets);
+  test::Memory penalty(executor, std::vector<float>(c.advantages.size(), test::untouched));
   gpu::FaultRecord faults(executor);
   gpu::KlPenalty kl(executor, beta, estimator);
   kl({.offsets = offsets.data(), .rows = c.advantages.size(), .tokens = c.log_probs.size()}, log_probs.data(),
      reference.data(), penalty.data(), faults.data());
   faults.check(executor);
-  return {.values = penalty.values(), .clamped = kl.clamped()};
+  return {.values = penalty.read(), .clamped = kl.clamped()};
 }
 
 }  // namespace

@@ -1,20 +1,20 @@
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <vector>
 
 namespace test {
 
-/// Values in an executor's memory.
+/// Values in an executor's memory; data() is null where there are none.
 template <class Executor, class T>
 class Memory {
  public:
   Memory(Executor& executor, const std::vector<T>& values) : executor_(&executor), count_(values.size()) {
-    buffer_.reserve(std::max<std::size_t>(count_, 1));
+    buffer_.reserve(count_);
     executor.upload(values.data(), buffer_.data(), count_);
     executor.wait();
   }
-  T* data() { return buffer_.data(); }
+  T* data() { return count_ > 0 ? buffer_.data() : nullptr; }
   /// Waits for the launches so far.
   std::vector<T> read() {
     std::vector<T> values(count_);

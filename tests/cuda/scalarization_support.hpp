@@ -141,20 +141,20 @@ void check_even_groups(E& executor) {
 
 template <class E>
 void check_empty_and_large_groups(E& executor) {
-  const RewardedBatch batch(Partition({0, 3, 0, 0, 3000, 1, 0, 7, 0}), 2, 9, 0.3);
-  check_all<2>(executor, batch.rewards, batch.decision, batch.partition, {}, 5e-7, "empty and large");
-  const RewardedBatch none(Partition({0, 0}), 2, 9, 0.3);
-  on<2>(executor, GroupRelative{}, none.rewards, none.decision, none.partition, {});
-  on<2>(executor, Gdpo{}, none.rewards, none.decision, none.partition, {});
+  const RewardedBatch batch(Partition({0, 3, 0, 0, 3000, 1, 0, 7, 0}), 3, 9, 0.3);
+  check_all<3>(executor, batch.rewards, batch.decision, batch.partition, {}, 5e-7, "empty and large");
+  const RewardedBatch none(Partition({0, 0}), 3, 9, 0.3);
+  on<3>(executor, GroupRelative{}, none.rewards, none.decision, none.partition, {});
+  on<3>(executor, Gdpo{}, none.rewards, none.decision, none.partition, {});
 }
 
 template <class E>
 void check_a_hundred_thousand(E& executor) {
-  const RewardedBatch batch(Partition::even(1, 100000), 2, 4, 0.05);
+  const RewardedBatch batch(Partition::even(1, 100000), 3, 4, 0.05);
   for (const std::string_view name : {"group", "gdpo", "own_weight"}) {
     const AnyScalarization scalarization(name, {.kind = Normalisation::z_score});
     const Result expected = run(scalarization, batch.rewards, batch.decision, batch.partition.groups);
-    const Outputs got = on<2>(executor, scalarization, batch.rewards, batch.decision, batch.partition, {});
+    const Outputs got = on<3>(executor, scalarization, batch.rewards, batch.decision, batch.partition, {});
     check_close(got.advantages.data(), expected.advantages, 1e-6, std::string(name));
   }
 }
@@ -174,10 +174,10 @@ void check_equal_rewards_give_zero(E& executor) {
 
 template <class E>
 void check_same_bits(E& executor) {
-  const RewardedBatch batch(Partition::even(5, 700), 4, 2, 0.1);
-  const Outputs first = on<4>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
+  const RewardedBatch batch(Partition::even(5, 700), 3, 2, 0.1);
+  const Outputs first = on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
   for (int run = 0; run < 3; ++run) {
-    const Outputs again = on<4>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
+    const Outputs again = on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
     BOOST_TEST((same_bits(again.advantages, first.advantages) && same_bits(again.scalars, first.scalars) &&
                 same_bits(again.counterfactuals, first.counterfactuals)));
   }

@@ -68,6 +68,18 @@ BOOST_AUTO_TEST_CASE(small_groups_have_the_bits_of_the_host) {
   }
 }
 
+// The figures of many small groups of many rewards are what fills the scratch.
+BOOST_AUTO_TEST_CASE(many_groups_of_one_and_many_rewards) {
+  const RewardedBatch batch(Partition::even(700, 1), 16, 5, 0.1);
+  gpu::HostExecutor serial;
+  check_all<16>(serial, batch.rewards, batch.decision, batch.partition, {}, 2e-7, "groups of one");
+  const RewardedBatch large(Partition::even(2, 1024), 16, 5, 0.1);
+  const OwnWeightBaseline scalarization;
+  const Result expected = run(scalarization, large.rewards, large.decision, large.partition.groups);
+  const Outputs got = on<16>(serial, scalarization, large.rewards, large.decision, large.partition, {});
+  check_close(got.advantages.data(), expected.advantages, 1e-6, "groups of 1024");
+}
+
 BOOST_AUTO_TEST_CASE(sorted_ranks_may_be_given) {
   const RewardedBatch batch(Partition::even(3, 40), 2, 6, 0.2);
   Matrix<double> ranks(batch.rewards.rows(), 2);
@@ -90,11 +102,11 @@ BOOST_AUTO_TEST_CASE(sorted_ranks_may_be_given) {
 }
 
 BOOST_AUTO_TEST_CASE(a_group_above_the_layouts_bound_is_refused) {
-  RewardedBatch batch(Partition({2, 2000, 3}), 2, 8, 0.0);
+  RewardedBatch batch(Partition({2, 2000, 3}), 3, 8, 0.0);
   batch.partition.largest = 500;
   on_both([&](auto& executor) {
     BOOST_TEST(message_of([&] {
-                 on<2>(executor, GroupRelative{}, batch.rewards, batch.decision, batch.partition, {});
+                 on<3>(executor, GroupRelative{}, batch.rewards, batch.decision, batch.partition, {});
                }).find("group 1 ") == 0u);
   });
 }

@@ -70,6 +70,7 @@ class ThreadExecutor : public maestro::gpu::HostExecutor {
   template <class Body>
   void launch(std::size_t teams, const Body& body) {
     if (teams == 0) return;
+    maestro::require(body.shared_bytes() <= shared_limit(), "executor: a team cannot share that much scratch");
     TeamState state(Threads, body.shared_bytes());
     std::vector<std::thread> members;
     for (std::size_t r = 0; r < Threads; ++r) {

@@ -28,8 +28,8 @@ BOOST_AUTO_TEST_CASE(wide_layers) {
 
 BOOST_AUTO_TEST_CASE(bfloat16_follows_float) {
   const LearnedConductorOptions options{.period = 1, .learning_rate = 0.02};
-  MlpConductor<3, 64> host(options);
-  auto device = gpu::make_conductor<MlpNetwork<3, 64>, Bfloat16>(options);
+  MlpConductor<3, 64, 32> host(options);
+  auto device = gpu::make_conductor<MlpNetwork<3, 64, 32>, Bfloat16>(options);
   const std::vector<std::size_t> sizes{16, 8, 0, 24, 16};
   for (std::uint32_t step = 0; step < 6; ++step) {
     const Batch batch = batch_of(step, 64, 3, sizes);
@@ -42,7 +42,7 @@ BOOST_AUTO_TEST_CASE(bfloat16_follows_float) {
 
 BOOST_AUTO_TEST_CASE(the_same_bits_on_every_run) {
   const auto run = [] {
-    auto device = gpu::make_conductor<MlpNetwork<3, 64>>({.period = 1, .learning_rate = 0.05});
+    auto device = gpu::make_conductor<MlpNetwork<3, 64, 32>>({.period = 1, .learning_rate = 0.05});
     std::vector<float> seen;
     for (std::uint32_t step = 0; step < 5; ++step) {
       const Batch batch = batch_of(step, 64, 3, {16, 8, 0, 24, 16});

@@ -46,7 +46,7 @@ BOOST_FIXTURE_TEST_CASE(every_member_gets_the_reduction, OnStream) {
   test::check_reductions(executor, test::team_threads);
 }
 BOOST_FIXTURE_TEST_CASE(sums_of_many_values, OnStream) { test::check_sums(executor, test::team_threads); }
-BOOST_FIXTURE_TEST_CASE(scratch_is_shared_by_the_team, OnStream) { test::check_scratch(executor); }
+BOOST_FIXTURE_TEST_CASE(scratch_is_shared_by_the_team, OnStream) { test::check_scratch(executor, test::team_threads); }
 BOOST_FIXTURE_TEST_CASE(moments_by_a_team_are_those_of_a_loop, OnStream) {
   test::check_moments(executor, test::team_threads);
 }
@@ -143,7 +143,7 @@ BOOST_FIXTURE_TEST_CASE(a_failed_allocation_spoils_no_later_launch, OnStream) {
 BOOST_FIXTURE_TEST_CASE(scratch_beyond_the_limit_is_refused, OnStream) {
   test::ScratchBody body{.bytes = std::size_t{1} << 20, .wrong = nullptr};
   BOOST_CHECK_THROW(executor.launch(1, body), CudaError);
-  test::check_scratch(executor);
+  test::check_scratch(executor, test::team_threads);
 }
 
 BOOST_FIXTURE_TEST_CASE(products_by_the_library_are_part_of_a_sequence, OnStream) {

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Kernel bodies of a decision: logits -> probabilities -> action -> weights. Neutral.
+/// Kernel bodies, and elements for launch_elements(), of a decision: logits -> probabilities -> action -> weights.
+/// Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -48,30 +49,22 @@ struct SetScalars {
 /// numbers (N): how many responses to the data row of a group earlier groups of the batch hold. O(N) a group, all
 /// groups at once.
 struct CountResponses {
-  static constexpr unsigned threads = 128;
   const std::int64_t* data_rows = nullptr;  ///< (N)
   GroupLayout groups;
   std::uint32_t* numbers = nullptr;
   FaultWord* record = nullptr;
 
-  std::size_t teams() const { return (groups.groups + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t g = index * threads + e;
-      if (g >= groups.groups) return;
-      const std::int64_t row = data_rows[g];
-      if (row < 0 || row > std::int64_t{0xFFFFFFFF}) report_fault(record, Fault::data_row_out_of_range, g);
-      std::size_t number = 0;
-      for (std::size_t other = 0; other < g; ++other) {
-        if (data_rows[other] == row) number += groups.size(other);
-      }
-      if (number + groups.size(g) > (std::size_t{1} << 24)) {
-        report_fault(record, Fault::too_many_responses, static_cast<std::size_t>(row));
-      }
-      numbers[g] = static_cast<std::uint32_t>(number);
-    });
+  MAESTRO_HD void operator()(std::size_t g) const {
+    const std::int64_t row = data_rows[g];
+    if (row < 0 || row > std::int64_t{0xFFFFFFFF}) report_fault(record, Fault::data_row_out_of_range, g);
+    std::size_t number = 0;
+    for (std::size_t other = 0; other < g; ++other) {
+      if (data_rows[other] == row) number += groups.size(other);
+    }
+    if (number + groups.size(g) > (std::size_t{1} << 24)) {
+      report_fault(record, Fault::too_many_responses, static_cast<std::size_t>(row));
+    }
+    numbers[g] = static_cast<std::uint32_t>(number);
   }
 };
 
@@ -126,20 +119,12 @@ struct DrawAction {
 /// Draws from logits (B x K) that lie there, one action for all rows of a group.
 template <std::size_t K>
 struct DrawPerGroup {
-  static constexpr unsigned threads = 128;
   DrawAction<K> draw;
   const float* logits = nullptr;
 
-  std::size_t teams() const { return (draw.groups.rows + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t row = index * threads + e;
-      if (row >= draw.groups.rows) return;
-      const std::size_t first = draw.groups.begin(draw.groups.group_of(row));
-      draw.draw(row, first, logits + first * K);
-    });
+  MAESTRO_HD void operator()(std::size_t row) const {
+    const std::size_t first = draw.groups.begin(draw.groups.group_of(row));
+    draw.draw(row, first, logits + first * K);
   }
 };
 

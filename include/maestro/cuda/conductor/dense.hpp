@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Kernel bodies of a layer y = x W' + b for heads of few outputs, which no library's kernels suit: the inputs are read
-/// once for several outputs and rows at a time. Neutral.
+/// Kernel bodies, and elements for launch_elements(), of a layer y = x W' + b for heads of few outputs, which no
+/// library's kernels suit: the inputs are read once for several outputs and rows at a time. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -128,22 +128,13 @@ struct StoreTanh {
 /// Applies an epilogue to values (rows x outputs) that a library computed.
 template <class Epilogue>
 struct ApplyEpilogue {
-  static constexpr unsigned threads = 256;
-
   const float* values = nullptr;
   std::size_t rows = 0;
   std::size_t outputs = 0;
   Epilogue epilogue;
 
-  std::size_t teams() const { return (rows * outputs + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t at = index * threads + e;
-      if (at < rows * outputs) epilogue(at / outputs, at % outputs, 1, values + at);
-    });
-  }
+  std::size_t count() const { return rows * outputs; }
+  MAESTRO_HD void operator()(std::size_t at) const { epilogue(at / outputs, at % outputs, 1, values + at); }
 };
 
 /// partial (chunks x outputs x (inputs + 1)): y' x over a chunk of rows, and in the last column the sums of y.
@@ -201,8 +192,6 @@ struct DenseWeightGradients {
 
 /// weight (outputs x inputs) and bias (outputs) gradients = the sums of the chunks, in order.
 struct SumChunks {
-  static constexpr unsigned threads = 256;
-
   const float* partial = nullptr;
   std::size_t chunks = 1;
   std::size_t inputs = 0;
@@ -210,20 +199,13 @@ struct SumChunks {
   float* weight = nullptr;
   float* bias = nullptr;
 
-  std::size_t teams() const { return (outputs * (inputs + 1) + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    const std::size_t size = outputs * (inputs + 1);
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t at = index * threads + e;
-      if (at >= size) return;
-      float sum = 0.0f;
-      for (std::size_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * size + at];
-      const std::size_t o = at / (inputs + 1);
-      const std::size_t j = at % (inputs + 1);
-      (j < inputs ? weight[o * inputs + j] : bias[o]) = sum;
-    });
+  MAESTRO_HD std::size_t count() const { return outputs * (inputs + 1); }
+  MAESTRO_HD void operator()(std::size_t at) const {
+    float sum = 0.0f;
+    for (std::size_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * count() + at];
+    const std::size_t o = at / (inputs + 1);
+    const std::size_t j = at % (inputs + 1);
+    (j < inputs ? weight[o * inputs + j] : bias[o]) = sum;
   }
 };
 
@@ -231,8 +213,6 @@ struct SumChunks {
 /// are.
 template <class Y, class S>
 struct DenseInputGradients {
-  static constexpr unsigned threads = 256;
-
   const Y* y = nullptr;       ///< (rows x outputs)
   const S* weight = nullptr;  ///< (outputs x inputs)
   const S* activations = nullptr;
@@ -241,22 +221,16 @@ struct DenseInputGradients {
   std::size_t outputs = 0;
   S* by_in = nullptr;
 
-  std::size_t teams() const { return (rows * inputs + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t at = index * threads + e;
-      if (at >= rows * inputs) return;
-      const std::size_t i = at / inputs;
-      const std::size_t j = at % inputs;
-      float sum = 0.0f;
-      for (std::size_t o = 0; o < outputs; ++o) {
-        sum += static_cast<float>(y[i * outputs + o]) * static_cast<float>(weight[o * inputs + j]);
-      }
-      const auto a = static_cast<float>(activations[at]);
-      by_in[at] = S(sum * (1.0f - a * a));
-    });
+  std::size_t count() const { return rows * inputs; }
+  MAESTRO_HD void operator()(std::size_t at) const {
+    const std::size_t i = at / inputs;
+    const std::size_t j = at % inputs;
+    float sum = 0.0f;
+    for (std::size_t o = 0; o < outputs; ++o) {
+      sum += static_cast<float>(y[i * outputs + o]) * static_cast<float>(weight[o * inputs + j]);
+    }
+    const auto a = static_cast<float>(activations[at]);
+    by_in[at] = S(sum * (1.0f - a * a));
   }
 };
 

@@ -84,8 +84,7 @@ class Head {
   /// Tells that `values` were written from outside.
   void values_changed() {
     if constexpr (rounds) {
-      const RoundValues<S> body{values_.data(), rounded_.data(), count()};
-      executor_->launch(body.teams(), body);
+      launch_elements(*executor_, count(), RoundValues<S>{values_.data(), rounded_.data()});
     }
   }
 
@@ -124,7 +123,7 @@ class Head {
                                     .bias = bias(l),
                                     .result = products_.data()};
       if (executor_->multiply(product)) {
-        launch(ApplyEpilogue<StoreTanh<S>>{products_.data(), rows, product.outputs, tanh});
+        elements(ApplyEpilogue<StoreTanh<S>>{products_.data(), rows, product.outputs, tanh});
       } else {
         launch(dense<8>(x, rows, l, tanh));
       }
@@ -153,9 +152,9 @@ class Head {
   }
   /// One AdamW step.
   void step(bool with_log_tau, double most_norm, const UpdateFigures* figures, const StepScalars* scalars) {
-    launch(StepParameters<S>{values_.data(), gradients_.data(), first_.data(), second_.data(),
-                             rounds ? rounded_.data() : nullptr, count() - (with_log_tau ? 0 : 1), segments_, most_norm,
-                             figures, scalars});
+    launch_elements(*executor_, count() - (with_log_tau ? 0 : 1),
+                    StepParameters<S>{values_.data(), gradients_.data(), first_.data(), second_.data(),
+                                      rounds ? rounded_.data() : nullptr, segments_, most_norm, figures, scalars});
   }
 
  private:
@@ -164,6 +163,10 @@ class Head {
   template <class Body>
   void launch(const Body& body) {
     executor_->launch(body.teams(), body);
+  }
+  template <class F>
+  void elements(const F& f) {
+    launch_elements(*executor_, f.count(), f);
   }
   std::size_t begin(std::size_t segment) const { return segment == 0 ? 0 : segments_.end[segment - 1]; }
   const S* weight(std::size_t layer) {
@@ -213,7 +216,7 @@ class Head {
     body.chunks = chunks(rows, layer);
     body.partial = partial_.data();
     launch(body);
-    launch(SumChunks{partial_.data(), body.chunks, body.inputs, body.outputs, by_weight, by_bias});
+    elements(SumChunks{partial_.data(), body.chunks, body.inputs, body.outputs, by_weight, by_bias});
   }
 
   /// Gradients by the outputs of the layer before.
@@ -230,11 +233,11 @@ class Head {
                                               .weight = weight(layer),
                                               .y = y,
                                               .result = products_.data()})) {
-        return launch(
+        return elements(
             ApplyEpilogue<ThroughTanh<S>>{products_.data(), rows, inputs, ThroughTanh<S>{activations, to, inputs}});
       }
     }
-    launch(DenseInputGradients<Y, S>{y, weight(layer), activations, rows, inputs, Shape::outputs[layer], to});
+    elements(DenseInputGradients<Y, S>{y, weight(layer), activations, rows, inputs, Shape::outputs[layer], to});
   }
 
   template <class T>

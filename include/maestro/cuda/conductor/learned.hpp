@@ -282,8 +282,7 @@ class LearnedConductor {
 
   void launch_decision(const DecideBatch<S>& in, const S* hidden, const DecisionView& out, FaultWord* record) {
     const std::size_t rows = in.groups.rows;
-    const CountResponses count{in.data_rows, in.groups, numbers_.data(), record};
-    executor_->launch(count.teams(), count);
+    launch_elements(*executor_, in.groups.groups, CountResponses{in.data_rows, in.groups, numbers_.data(), record});
     if (hidden != in.hidden) {
       executor_->launch(rows, CopyRows<S, S>{in.hidden, scaled_.data(), head_.inputs(), true});
     }
@@ -301,8 +300,7 @@ class LearnedConductor {
                                    record};
     if (options_.sharing == ActionSharing::per_response) return head_.forward(hidden, rows, draw, record);
     head_.forward(hidden, rows, StoreValues{logits_.data(), actions}, record);
-    const DrawPerGroup<actions> shared{draw, logits_.data()};
-    executor_->launch(shared.teams(), shared);
+    launch_elements(*executor_, rows, DrawPerGroup<actions>{draw, logits_.data()});
   }
 
   const S* scaled(const S* hidden, std::size_t rows) {
@@ -342,10 +340,10 @@ class LearnedConductor {
       executor_->launch(count, CopyRows<S, S>{hidden + first * d, hidden_.data() + at * d, d, true});
     }
     const std::size_t columns = meta_columns();
-    const KeepEntries<actions> keep{
-        decision.actions + first, decision.probabilities + first * actions, meta + first * columns,      columns, count,
-        actions_.data() + at,     propensities_.data() + at * actions,      meta_.data() + at * columns, record};
-    executor_->launch(keep.teams(), keep);
+    launch_elements(*executor_, count,
+                    KeepEntries<actions>{decision.actions + first, decision.probabilities + first * actions,
+                                         meta + first * columns, columns, actions_.data() + at,
+                                         propensities_.data() + at * actions, meta_.data() + at * columns, record});
   }
 
   void drop_stale() {

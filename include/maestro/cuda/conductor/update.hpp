@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Kernel bodies of a Conductor's update: entries -> gradients of the logits -> global norm -> AdamW. Neutral.
+/// Kernel bodies, and elements for launch_elements(), of a Conductor's update: entries -> gradients of the logits ->
+/// global norm -> AdamW. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -162,84 +163,52 @@ struct FinishNorm {
 /// the norm is not finite. Where S is not float, `rounded` follows the values.
 template <class S>
 struct StepParameters {
-  static constexpr unsigned threads = 256;
   float* values = nullptr;
   const float* gradients = nullptr;
   float* first = nullptr;
   float* second = nullptr;
   S* rounded = nullptr;  ///< null where S is float
-  std::size_t count = 0;
   ParameterSegments segments;
   double most_norm = 1.0;
   const UpdateFigures* figures = nullptr;
   const StepScalars* scalars = nullptr;
 
-  std::size_t teams() const { return (count + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
+  MAESTRO_HD void operator()(std::size_t at) const {
     const double norm = figures->gradient_norm;
     if (!(norm - norm == 0.0)) return;
+    AdamWStep<float> step = scalars->adamw;
+    if (!segments.decays(segments.of(at))) step.keep = 1.0f;
     const double clip = most_norm / (norm + 1e-6);
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t at = index * threads + e;
-      if (at >= count) return;
-      AdamWStep<float> step = scalars->adamw;
-      if (!segments.decays(segments.of(at))) step.keep = 1.0f;
-      float gradient = gradients[at];
-      if (clip < 1.0) gradient *= static_cast<float>(clip);
-      adamw_element(values[at], gradient, first[at], second[at], step);
-      if (rounded != nullptr) rounded[at] = S(values[at]);
-    });
+    float gradient = gradients[at];
+    if (clip < 1.0) gradient *= static_cast<float>(clip);
+    adamw_element(values[at], gradient, first[at], second[at], step);
+    if (rounded != nullptr) rounded[at] = S(values[at]);
   }
 };
 
 /// rounded (count) = values.
 template <class S>
 struct RoundValues {
-  static constexpr unsigned threads = 256;
   const float* values = nullptr;
   S* rounded = nullptr;
-  std::size_t count = 0;
 
-  std::size_t teams() const { return (count + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t at = index * threads + e;
-      if (at < count) rounded[at] = S(values[at]);
-    });
-  }
+  MAESTRO_HD void operator()(std::size_t at) const { rounded[at] = S(values[at]); }
 };
 
 /// Remembers the entries of a step, and reports the first row that cannot be learned from: an action outside [0, K) or
 /// of propensity 0, a meta-reward of a possible action that is not finite. Such an action is kept as 0.
 template <std::size_t K>
 struct KeepEntries {
-  static constexpr unsigned threads = 256;
   const std::int32_t* actions = nullptr;  ///< (rows), as are the next
   const float* propensities = nullptr;    ///< x K
   const float* meta = nullptr;            ///< x meta_columns
   std::size_t meta_columns = 1;
-  std::size_t rows = 0;
   std::int32_t* kept_actions = nullptr;
   float* kept_propensities = nullptr;
   float* kept_meta = nullptr;
   FaultWord* record = nullptr;
 
-  std::size_t teams() const { return (rows + threads - 1) / threads; }
-  std::size_t shared_bytes() const { return 0; }
-  template <Team T>
-  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
-    for_each(team, threads, [&](std::size_t e) {
-      const std::size_t row = index * threads + e;
-      if (row < rows) keep(row);
-    });
-  }
-
- private:
-  MAESTRO_HD void keep(std::size_t row) const {
+  MAESTRO_HD void operator()(std::size_t row) const {
     const std::int32_t action = actions[row];
     const bool possible = action >= 0 && static_cast<std::size_t>(action) < K &&
                           propensities[row * K + static_cast<std::size_t>(action)] > 0.0f;

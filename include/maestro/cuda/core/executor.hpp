@@ -89,4 +89,32 @@ concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKe
   { buffer.data() } -> std::same_as<float*>;
 };
 
+namespace detail {
+
+/// element(i) for every i in [0, count), one member each.
+template <class F>
+struct ElementsBody {
+  static constexpr unsigned threads = 256;
+  std::size_t count;
+  F element;
+
+  std::size_t shared_bytes() const { return 0; }
+  template <Team T>
+  MAESTRO_HD void operator()(const T& team, std::size_t index) const {
+    for_each(team, threads, [&](std::size_t e) {
+      const std::size_t i = index * threads + e;
+      if (i < count) element(i);
+    });
+  }
+};
+
+}  // namespace detail
+
+/// element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call is MAESTRO_HD.
+template <Executor E, class F>
+void launch_elements(E& executor, std::size_t count, const F& element) {
+  constexpr std::size_t threads = detail::ElementsBody<F>::threads;
+  executor.launch((count + threads - 1) / threads, detail::ElementsBody<F>{count, element});
+}
+
 }  // namespace maestro::gpu

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
 #include "maestro/cuda/core/executor.hpp"
 #include "maestro/cuda/core/team.hpp"
 
@@ -39,8 +40,10 @@ class HostExecutor {
   /// Nothing to remember: a recorded sequence is simply run.
   struct Graph {};
 
+  /// @throws BadArgument for a body that wants more scratch than a team may share.
   template <class Body>
   void launch(std::size_t teams, const Body& body) {
+    require(body.shared_bytes() <= shared_limit(), "executor: a team cannot share that much scratch");
     scratch_.resize(std::max(scratch_.size(), body.shared_bytes()));
     for (std::size_t t = 0; t < teams; ++t) body(SerialTeam(scratch_.data()), t);
   }
@@ -66,7 +69,7 @@ class HostExecutor {
   }
   template <class T>
   void clear(T* values, std::size_t count) {
-    if (count > 0) std::memset(static_cast<void*>(values), 0, count * sizeof(T));
+    std::fill_n(values, count, T{});
   }
   void wait() {}
   /// Bytes that a team may share: those of the devices we build for, so that the host takes the same paths.

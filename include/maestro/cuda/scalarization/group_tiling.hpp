@@ -31,7 +31,8 @@ inline GroupTiling tile_groups(const GroupLayout& layout, std::size_t per_row, s
                                std::size_t limit) {
   constexpr std::size_t usual = 256;
   constexpr std::size_t most = 1024;
-  GroupTiling tiling{layout, groups_per_team(layout, usual, usual), 0};
+  const std::size_t most_groups = std::clamp<std::size_t>(limit / 4 / (sizeof(double) * per_group), 1, usual);
+  GroupTiling tiling{layout, groups_per_team(layout, usual, most_groups), 0};
   const std::size_t for_groups = sizeof(double) * per_group * tiling.groups_per_team;
   const std::size_t for_rows = limit > for_groups ? limit - for_groups : 0;
   const std::size_t wanted = std::clamp(layout.largest, usual, most);

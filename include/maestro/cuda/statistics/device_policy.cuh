@@ -4,7 +4,7 @@
 /// The policy with which Thrust runs on a stream of the device, with scratch that is kept.
 
 #if !defined(__CUDACC__)
-#error "maestro/cuda/statistics/device_policy.cuh is Thrust's on the device: compile this file with nvcc (name it .cu)"
+#error "maestro/cuda/statistics/device_policy.cuh holds kernels: compile this file with nvcc (name it .cu)"
 #endif
 
 #include <thrust/system/cuda/execution_policy.h>
