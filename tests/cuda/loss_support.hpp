@@ -51,8 +51,8 @@ LossCase<T> random_case(const std::vector<std::size_t>& lengths, std::int64_t or
     c.offsets.push_back(origin + static_cast<std::int64_t>(c.log_probs.size()));
     c.advantages.push_back(row % 9 == 4 ? 0.0f : static_cast<float>(1.5 - static_cast<double>((row * 7) % 4)));
   }
-  c.batch = {.tokens = share * static_cast<double>(c.log_probs.size()),
-             .responses = share * static_cast<double>(lengths.size())};
+  c.batch = maestro::BatchCounts{.tokens = share * static_cast<double>(c.log_probs.size()),
+                                 .responses = share * static_cast<double>(lengths.size())};
   return c;
 }
 

@@ -41,7 +41,7 @@ struct DecideBatch {
 /// The learned Conductor of conductor/learned.hpp, with all of its options, on an executor: decide, observe and update
 /// enqueue their work and return; nothing leaves the executor's memory, nothing is allocated once the largest batch
 /// has been seen, and nothing waits. A whole decision and a whole update are each one recorded sequence (a CUDA graph
-/// on a device).
+/// on a device) for the pointers and sizes that it was given; others are run as they are the first time.
 ///
 ///     gpu::LearnedConductor<gpu::StreamExecutor, LinearNetwork<5>> conductor(executor, {.hidden_size = 4096});
 ///     gpu::DecisionView d = conductor.decide({hidden, rewards, layout, data_rows, seed, step}, record.data());
@@ -130,7 +130,7 @@ class LearnedConductor {
       launch_gradients(record);
       head_.step(learns_temperature(), options_.gradient_clip, figures_.data(), scalars_.data());
     });
-    report_ = {.samples = entries(), .dropped = static_cast<std::size_t>(dropped_)};
+    report_ = ConductorReport{.samples = entries(), .dropped = static_cast<std::size_t>(dropped_)};
     if (options_.after_update == AfterUpdate::clear) steps_.clear();
     dropped_ = 0;
     return true;
@@ -154,7 +154,7 @@ class LearnedConductor {
 
   /// The loss over the buffer and its gradients, in gradients(); the parameters do not move. Waits.
   ConductorReport differentiate(FaultWord* record) {
-    report_ = {.samples = entries(), .dropped = static_cast<std::size_t>(dropped_)};
+    report_ = ConductorReport{.samples = entries(), .dropped = static_cast<std::size_t>(dropped_)};
     prepare_update();
     launch_gradients(record);
     return report();
