@@ -181,9 +181,9 @@ BOOST_AUTO_TEST_CASE(a_reward_missing_from_a_group_is_nan_there_and_nowhere_else
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_wanted_is_not_written_and_does_not_matter) {
-  const test::Partition partition({3, 65, 0, 600, 8});
+  const test::Partition partition({3, 65, 0, 600, 8, 64, 64, 64, 64, 64, 64});
   const auto rewards = test::random_rewards(partition.groups.rows(), 4, 0.2, 19);
-  gpu::HostExecutor executor;
+  test::ThreadExecutor<5> executor;
   const std::size_t count = partition.groups.count();
   Statistics all(count, rewards.rows(), 4);
   compute<4>(executor, rewards, partition.ragged(), 1, all.all());

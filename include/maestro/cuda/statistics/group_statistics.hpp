@@ -289,16 +289,17 @@ void launch_statistics(E& executor, const float* rewards, const GroupLayout& gro
 /// Count, mean, deviation, least and largest of every reward in every group, the covariance of every group's rewards,
 /// and the unit rank of every reward in its group; what `out` asks for. With n_gk the count:
 ///   deviation_gk = sqrt(sum (r - mean_gk)^2 / (n_gk - ddof)),
-///   C_gkl = sum d_k d_l / (n_g - ddof), d = r - mean, 0 where missing; n_g the rows with any reward; 0 where n_g <=
-///   ddof, rank = mid-rank / (n_gk - 1) in [0, 1], ties share their mean rank, 0.5 for a lone reward.
+///   C_gkl = sum d_k d_l / (n_g - ddof), d = r - mean, 0 where missing, n_g the rows with any reward; 0 if n_g <= ddof,
+///   rank = mid-rank / (n_gk - 1) in [0, 1], ties share their mean rank, 0.5 for a lone reward.
 /// @param rewards  (B x K) packed, row-major, NaN where missing; no output may alias it.
 /// @param groups   may have empty groups, of which mean, least and largest are NaN, all else 0.
 /// @param ddof     0 or 1.
 /// @param record   where infinite rewards and too large groups are reported; what was computed is then unspecified.
 /// Sums are made in double relative to the first value, so equal rewards give exactly 0 as deviation. The bits do not
-/// depend on the run; of groups of up to 64 rows they are those of moments_of() on the CPU.
-/// Reads the rewards once (groups of more than 256 rows may be read again from the cache); O(B K), and O(B K^2) for
-/// covariances, O(B K G) for ranks. Everything is launched, nothing waited for or allocated.
+/// depend on the run; of groups of up to 64 rows they are those of moments_of() on a CPU with FMA.
+/// Reads the rewards once; O(B K), and O(B K^2) for covariances, O(B K G) for ranks. Groups of more than 512 rows (of
+/// 256 where K > 8) do not fit into a team's scratch and are read again from the cache, by one team each: a batch of
+/// few such groups leaves a device mostly idle. One launch; nothing is waited for or allocated.
 /// @throws BadArgument for another ddof, and for ranks of groups that may have more than most_ranked_rows rows.
 template <std::size_t K, Executor E>
 void group_statistics(E& executor, const float* rewards, const GroupLayout& groups, int ddof,
