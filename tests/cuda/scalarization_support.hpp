@@ -143,6 +143,11 @@ template <class E>
 void check_empty_and_large_groups(E& executor) {
   const RewardedBatch batch(Partition({0, 3, 0, 0, 3000, 1, 0, 7, 0}), 3, 9, 0.3);
   check_all<3>(executor, batch.rewards, batch.decision, batch.partition, {}, 5e-7, "empty and large");
+  // Several runs of groups for one team.
+  std::vector<std::size_t> sizes;
+  for (std::size_t g = 0; g < 60; ++g) sizes.push_back(g % 6 == 5 ? 280 : 3);
+  const RewardedBatch mixed(Partition(sizes), 3, 10, 0.2);
+  check_all<3>(executor, mixed.rewards, mixed.decision, mixed.partition, {}, 5e-7, "several runs");
   const RewardedBatch none(Partition({0, 0}), 3, 9, 0.3);
   on<3>(executor, GroupRelative{}, none.rewards, none.decision, none.partition, {});
   on<3>(executor, Gdpo{}, none.rewards, none.decision, none.partition, {});
