@@ -45,16 +45,7 @@ void check_laws(C conductor) {
       BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
     }
     BOOST_TEST(kl_to_uniform(decision, batch.rewards) >= 0.0);
-    const auto advantages = centred_advantages(batch, decision);
-    const auto counterfactuals = centred_counterfactuals(batch, decision);
-    conductor.observe({.decision = decision,
-                       .hidden = batch.hidden.view(),
-                       .groups = batch.groups,
-                       .advantages = advantages,
-                       .counterfactuals = counterfactuals.view(),
-                       .step = step,
-                       .weight_gradients = counterfactuals.view()});
-    if (const auto report = conductor.update()) {
+    if (const auto report = teach(conductor, batch, decision)) {
       BOOST_TEST(std::isfinite(report->loss));
       BOOST_TEST(report->temperature > 0.0);
     }

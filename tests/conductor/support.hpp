@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -77,6 +78,21 @@ inline maestro::Matrix<float> centred_counterfactuals(const Batch& batch, const 
     }
   }
   return result;
+}
+
+/// Shows the conductor what came of a decision, and updates it.
+template <class C>
+std::optional<maestro::ConductorReport> teach(C& conductor, const Batch& batch, const maestro::Decision& decision) {
+  const auto advantages = centred_advantages(batch, decision);
+  const auto counterfactuals = centred_counterfactuals(batch, decision);
+  conductor.observe({.decision = decision,
+                     .hidden = batch.hidden.view(),
+                     .groups = batch.groups,
+                     .advantages = advantages,
+                     .counterfactuals = counterfactuals.view(),
+                     .step = batch.step,
+                     .weight_gradients = counterfactuals.view()});
+  return conductor.update();
 }
 
 /// A checkpoint in memory: the two visitors of core/state.hpp over a map of bytes.

@@ -58,21 +58,6 @@ inline Batch batch_of(std::uint32_t step, std::size_t d, std::size_t k,
   return batch;
 }
 
-/// What the conductor learns from; the decision is that of the host.
-template <class C>
-std::optional<ConductorReport> teach(C& conductor, const Batch& batch, const Decision& decision) {
-  const auto advantages = centred_advantages(batch, decision);
-  const auto counterfactuals = centred_counterfactuals(batch, decision);
-  conductor.observe({.decision = decision,
-                     .hidden = batch.hidden.view(),
-                     .groups = batch.groups,
-                     .advantages = advantages,
-                     .counterfactuals = counterfactuals.view(),
-                     .step = batch.step,
-                     .weight_gradients = counterfactuals.view()});
-  return conductor.update();
-}
-
 inline double distance(std::span<const float> a, std::span<const float> b) {
   if (a.size() != b.size()) return HUGE_VAL;
   double worst = 0.0;

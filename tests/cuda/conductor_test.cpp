@@ -8,6 +8,7 @@
 
 #include "conductor/laws.hpp"
 #include "cuda/conductor_support.hpp"
+#include "cuda/message_of.hpp"
 #include "cuda/thread_executor.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/core/state.hpp"
@@ -15,6 +16,7 @@
 
 using namespace maestro;
 using namespace conductor_test;
+using test::message_of;
 
 namespace {
 
@@ -66,16 +68,6 @@ class LibraryExecutor : public gpu::HostExecutor {
 };
 
 static_assert(Conductor<gpu::HostConductor<LinearNetwork<3>>> && Stateful<gpu::HostConductor<MlpNetwork<3, 8, 4>>>);
-
-template <class F>
-std::string message_of(const F& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 }  // namespace
 
@@ -223,6 +215,13 @@ BOOST_AUTO_TEST_CASE(each_continues_from_the_others_checkpoint) {
     options.period = 2;
     check(options);
   }
+  // A state from before the first batch takes the head away again.
+  auto sized = serial<LinearNetwork<3>>({});
+  sized.decide(batch_of(0, 7, 3).view());
+  auto sizeless = serial<LinearNetwork<3>>({});
+  load(sized, save(sizeless));
+  sized.decide(batch_of(0, 5, 3).view());
+
   auto device = serial<LinearNetwork<3>>({.hidden_size = 5});
   LinearConductor<3> wide({.hidden_size = 6});
   BOOST_CHECK_THROW(load(device, save(wide)), BadFile);
@@ -314,6 +313,10 @@ BOOST_AUTO_TEST_CASE(kernels_report_what_the_caller_could_not_see) {
   BOOST_TEST(message_of(observe) == "conductor: row 7 took an action that could not be drawn");
   BOOST_CHECK_THROW(conductor.decide({nullptr, rewards.data(), layout, data_rows.data()}, record.data()), BadArgument);
   gpu::LearnedConductor<Threads, LinearNetwork<2>> sizeless(executor);
+  BOOST_TEST(sizeless.parameter_count() == 0u);
+  BOOST_CHECK_THROW(sizeless.report(), BadArgument);
+  gpu::LearnedConductor<Threads, LinearNetwork<2>> fresh(executor, {.hidden_size = 3});
+  BOOST_CHECK_THROW(fresh.differentiate(record.data()), BadArgument);
   BOOST_CHECK_THROW(sizeless.decide({hidden.data(), rewards.data(), layout, data_rows.data()}, record.data()),
                     BadArgument);
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cuda/memory.hpp"
+#include "cuda/message_of.hpp"
 #include "cuda/rewards.hpp"
 #include "maestro/cuda/scalarization/scalarizer.hpp"
 #include "scalarization/support.hpp"
@@ -186,17 +187,6 @@ void check_same_bits(E& executor) {
     BOOST_TEST((same_bits(again.advantages, first.advantages) && same_bits(again.scalars, first.scalars) &&
                 same_bits(again.counterfactuals, first.counterfactuals)));
   }
-}
-
-/// What a call throws, in words.
-template <class F>
-std::string message_of(const F& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 template <class E>

@@ -51,9 +51,11 @@ class Head {
 
   explicit Head(E& executor) : executor_(&executor) {}
 
-  /// Sets d. The parameters are then to be loaded.
+  /// Sets d; 0 is not known. The parameters are then to be loaded, unless d was the same: then nothing changes.
   void resize(std::size_t inputs) {
+    if (inputs == inputs_) return;
     inputs_ = inputs;
+    if (inputs == 0) return;
     segments_ = {};
     std::size_t end = 0;
     for (std::size_t l = 0; l < layers; ++l) {
@@ -72,8 +74,8 @@ class Head {
   /// d; 0 until resize().
   std::size_t inputs() const { return inputs_; }
   std::size_t inputs_of(std::size_t layer) const { return layer == 0 ? inputs_ : Shape::outputs[layer - 1]; }
-  /// Parameters, log tau included.
-  std::size_t count() const { return segments_.end[segments_.count - 1]; }
+  /// Parameters, log tau included; 0 while d is not known.
+  std::size_t count() const { return inputs_ == 0 ? 0 : segments_.end[segments_.count - 1]; }
   float* values() { return values_.data(); }
   float* gradients() { return gradients_.data(); }
   float* first_moments() { return first_.data(); }

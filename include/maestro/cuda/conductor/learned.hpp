@@ -7,8 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -98,6 +96,7 @@ class LearnedConductor {
   /// Remembers a step for the next update. Meta-rewards are advantages (B) for the sampled estimator, counterfactual
   /// advantages (B x K) for the counterfactual one, d meta-reward / d weights (B x K) for the pathwise one.
   /// @param hidden  (B x d) as decided on
+  /// @throws BadArgument where the size of the hidden states is not known, or a pointer is missing.
   void observe(const DecisionView& decision, const S* hidden, const float* meta, std::size_t rows, std::uint32_t step,
                FaultWord* record) {
     require_size();
@@ -137,7 +136,9 @@ class LearnedConductor {
   }
 
   /// What the last update did. Waits for it.
+  /// @throws BadArgument while the size of the hidden states is not known.
   ConductorReport report() {
+    require_size();
     UpdateFigures figures;
     float log_tau = 0.0f;
     executor_->download(figures_.data(), &figures, 1);
@@ -153,7 +154,9 @@ class LearnedConductor {
   }
 
   /// The loss over the buffer and its gradients, in gradients(); the parameters do not move. Waits.
+  /// @throws BadArgument while nothing is remembered.
   ConductorReport differentiate(FaultWord* record) {
+    require(entries() > 0, "conductor: nothing was observed that could be differentiated");
     report_ = ConductorReport{.samples = entries(), .dropped = static_cast<std::size_t>(dropped_)};
     prepare_update();
     launch_gradients(record);
@@ -163,7 +166,8 @@ class LearnedConductor {
   float* gradients() { return head_.gradients(); }
   std::size_t parameter_count() const { return head_.count(); }
 
-  /// Soft use without exploration: out (rows x K) = softmax(logits / tau), without floor.
+  /// Soft use without exploration: out (rows x K) = softmax(logits / tau), without floor, overwritten.
+  /// @throws BadArgument where the size of the hidden states is not known.
   void weights(const S* hidden, std::size_t rows, float* out, FaultWord* record) {
     require_size();
     if (rows == 0) return;
@@ -232,8 +236,8 @@ class LearnedConductor {
     dropped_ = state.dropped;
     adamw_steps_ = state.optimizer.step;
     steps_.assign(state.buffer.steps().begin(), state.buffer.steps().end());
-    if (state.network.input_size() == 0) return;
     head_.resize(state.network.input_size());
+    if (head_.inputs() == 0) return;
     std::vector<float> values = state.parameters();
     values.push_back(state.log_tau);
     executor_->upload(values.data(), head_.values(), values.size());
@@ -354,7 +358,6 @@ class LearnedConductor {
   /// Moves the entries that stay to the front, by way of a second buffer.
   void drop_oldest(std::size_t count) {
     dropped_ += count;
-    count = std::min(count, entries());
     const std::size_t stay = entries() - count;
     if (count > 0 && stay > 0) {
       shift(hidden_, head_.inputs(), count, stay);

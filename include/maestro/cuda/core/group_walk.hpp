@@ -12,6 +12,9 @@
 
 namespace maestro::gpu {
 
+/// Rows of a group up to which one member adds it up, in the order of moments_of(), sooner than a team meets.
+inline constexpr std::size_t one_member_rows = 64;
+
 /// Consecutive whole groups [first, last) and their rows [begin, end).
 struct GroupRun {
   std::size_t first = 0;

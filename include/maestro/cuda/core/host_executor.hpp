@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <span>
-#include <vector>
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"

@@ -20,7 +20,8 @@
 namespace maestro::gpu {
 
 /// Products with the bias, or its gradient, fused into them. Single precision is computed as such, not as TF32.
-/// The algorithm of a shape is chosen once; the workspace is allocated once. Identical from run to run on one device.
+/// The algorithm of a shape is chosen once, for the last 64 shapes; the workspace is allocated once. Identical from run
+/// to run on one device.
 class Matmul {
  public:
   Matmul() { MAESTRO_CUDA(cublasLtCreate(&handle_)); }
@@ -64,6 +65,7 @@ class Matmul {
 
  private:
   static constexpr std::uint32_t alignment = 16;  // of pointers and rows: what cuBLASLt's fast kernels load at once
+  static constexpr std::size_t most_plans = 64;
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
   /// cuBLAS is column-major: a row-major matrix is its own transpose there.
@@ -99,6 +101,10 @@ class Matmul {
       }
     }
     workspace_.reserve(workspace_bytes);
+    if (plans_.size() == most_plans) {  // batches that are never the same size
+      plans_.front().destroy();
+      plans_.erase(plans_.begin());
+    }
     plans_.push_back({.kind = kind, .type = type, .rows = p.rows, .inputs = p.inputs, .outputs = p.outputs});
     try {
       describe(plans_.back());

@@ -65,12 +65,11 @@ MAESTRO_HD void for_each_run_of(const T& team, const GroupTiling& tiling, std::s
 template <Team T, class Get, class Store>
 MAESTRO_HD void group_moments(const T& team, const GroupLayout& layout, const GroupRun& run, std::size_t columns,
                               const Get& get, const Store& store) {
-  constexpr std::size_t one_member = 64;  // rows that one member adds up sooner than a team meets
   const auto values_of = [&](std::size_t g, std::size_t column) {
     const std::size_t first = layout.begin(run.first + g) - run.begin;
     return [&get, first, column](std::size_t j) { return get(first + j, column); };
   };
-  if (run.rows() <= one_member * run.groups()) {
+  if (run.rows() <= one_member_rows * run.groups()) {
     for_each(team, run.groups() * columns, [&](std::size_t q) {
       const std::size_t g = q / columns;
       store(g, q % columns, moments_of(layout.size(run.first + g), values_of(g, q % columns)));

@@ -163,7 +163,7 @@ struct ScalarizeByOwnWeight {
       scratch.covariances[(g - run.first) * pairs + pair(k, l)] =
           (degrees > 0.0 ? sum : 0.0) / (degrees > 0.0 ? degrees : 1.0);
     };
-    if (run.rows() <= 64 * run.groups()) {
+    if (run.rows() <= one_member_rows * run.groups()) {
       for_each(team, run.groups() * used * used, [&](std::size_t q) {
         const std::size_t g = run.first + q / (used * used);
         const std::size_t k = q / used % used;

@@ -41,8 +41,6 @@ namespace detail {
 template <std::size_t K, bool Covariance>
 struct GroupStatisticsBody {
   static constexpr unsigned threads = 256;
-  // Up to here one member does one reward of a group, in the CPU's order; above, the team does one after another.
-  static constexpr std::size_t lane_rows = 64;
   static constexpr std::size_t group_bytes = K * (sizeof(double) + sizeof(std::int32_t)) + sizeof(double);
 
   const float* rewards;
@@ -107,7 +105,7 @@ struct GroupStatisticsBody {
 
   /// A group that the layout does not admit; its outputs are left as they are.
   MAESTRO_HD bool refused(std::size_t g) const { return groups.size(g) > groups.largest; }
-  MAESTRO_HD bool by_lane(std::size_t g) const { return groups.size(g) <= lane_rows && !refused(g); }
+  MAESTRO_HD bool by_lane(std::size_t g) const { return groups.size(g) <= one_member_rows && !refused(g); }
 
   /// @param value  value(i): the i-th of the run's rewards (rows x K)
   template <Team T, class Value>
@@ -118,7 +116,7 @@ struct GroupStatisticsBody {
     for_each(team, run.groups(), [&](std::size_t q) {
       if (refused(run.first + q)) report_fault(record, Fault::group_too_large, run.first + q);
     });
-    if (groups.largest > lane_rows) {
+    if (groups.largest > one_member_rows) {
       for (std::size_t g = run.first; g < run.last; ++g) {
         if (!refused(g) && !by_lane(g)) moments_by_team(team, run, g, scratch, value);
       }
@@ -210,7 +208,7 @@ struct GroupStatisticsBody {
       for (std::size_t j = 0; j < groups.size(g); ++j) sum = add_product(run, g, j, k, l, scratch, value, sum);
       write_covariance(g, k, l, sum, scratch.degrees[q / pairs]);
     });
-    if (groups.largest <= lane_rows) return;
+    if (groups.largest <= one_member_rows) return;
     for (std::size_t g = run.first; g < run.last; ++g) {
       if (!refused(g) && !by_lane(g)) covariance_by_team(team, run, g, scratch, value);
     }
