@@ -13,11 +13,11 @@
 #include "bench/common/inputs.hpp"
 #include "examples/common/wait_policy.hpp"
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/gemm.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/gemm/gemm.hpp"
 #include "maestro/io/json.hpp"
 #if defined(MAESTRO_BENCH_BLAS)
-#include "maestro/core/gemm_cblas.hpp"
+#include "maestro/gemm/cblas.hpp"
 #endif
 
 namespace {

@@ -1,4 +1,4 @@
-# maestro::blas: what core/gemm_cblas.hpp needs. Defined only where OpenBLAS is found. The installed package includes
+# maestro::blas: what gemm/cblas.hpp needs. Defined only where OpenBLAS is found. The installed package includes
 # this same file, so that the library is looked for where it is used and not where maestro was packaged.
 
 find_package(PkgConfig QUIET)

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "maestro/conductor/learned.hpp"
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/reward_set.hpp"

@@ -41,7 +41,7 @@ for file in "${sources[@]}"; do
 done
 refuse "these includes stay out of headers" '^ *# *include *<(iostream|regex)>' "${headers[@]}"
 refuse "only headers in io/ include nlohmann_json" '^ *# *include *<nlohmann/' "${not_io[@]}"
-refuse "only core/gemm.hpp includes Eigen" '^ *# *include *[<"]Eigen/' "${not_gemm[@]}"
+refuse "only gemm/gemm.hpp includes Eigen" '^ *# *include *[<"]Eigen/' "${not_gemm[@]}"
 refuse "no Eigen macro is set by us" '^ *# *define +EIGEN_' "${headers[@]}"
 refuse "only examples/evaluation/ includes the judge" '^ *# *include *[<"].*judge/' "${not_judge[@]}"
 refuse "training data and rewards must not see the evaluation" '^ *# *include *[<"].*evaluation/' "${tasks[@]}"

@@ -3,7 +3,7 @@
 /// @file
 /// The one place that says which GEMM backend the benchmarks of maestro use.
 
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 
 namespace maestro::bench {
 

@@ -4,9 +4,9 @@
 /// The compile-time parts that the example programs share.
 
 #if defined(MAESTRO_EXAMPLES_BLAS)
-#include "maestro/core/gemm_cblas.hpp"
+#include "maestro/gemm/cblas.hpp"
 #endif
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 

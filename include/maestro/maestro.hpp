@@ -2,7 +2,7 @@
 
 /// @file
 /// The whole CPU library, room by room in the order of dependency. It pulls in neither CUDA nor a cblas: for that
-/// backend include maestro/core/gemm_cblas.hpp beside it.
+/// backend include maestro/gemm/cblas.hpp beside it.
 
 #include "maestro/conductor/any.hpp"
 #include "maestro/conductor/buffer.hpp"
@@ -23,14 +23,8 @@
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/finite.hpp"
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/gemm_kernels.hpp"
-#include "maestro/core/gemm_native.hpp"
-#include "maestro/core/gemm_product.hpp"
 #include "maestro/core/hash.hpp"
-#include "maestro/core/isa.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/platform.hpp"
 #include "maestro/core/random.hpp"
@@ -44,6 +38,12 @@
 #include "maestro/data/prompt.hpp"
 #include "maestro/data/ragged.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/isa.hpp"
+#include "maestro/gemm/kernels.hpp"
+#include "maestro/gemm/native.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
+#include "maestro/gemm/product.hpp"
 #include "maestro/io/chat_template_file.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/classifier_files.hpp"

@@ -9,14 +9,14 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/finite.hpp"
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/gemm_native.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/native.hpp"
 #if defined(MAESTRO_TEST_BLAS)
-#include "maestro/core/gemm_cblas.hpp"
+#include "maestro/gemm/cblas.hpp"
 #endif
 
 using namespace maestro;

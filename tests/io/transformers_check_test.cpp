@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "io/small_config.hpp"
-#include "maestro/core/gemm_native.hpp"
 #include "maestro/core/random.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/io/classifier_files.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/model/transformer.hpp"

@@ -4,7 +4,7 @@
 #include <limits>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/model/block.hpp"
 #include "maestro/model/layers/attention.hpp"
 #include "model_tools.hpp"

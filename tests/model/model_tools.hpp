@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/data/groups.hpp"
 #include "maestro/data/ragged.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/model/transformer.hpp"
 
 namespace maestro_test {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "model_tools.hpp"

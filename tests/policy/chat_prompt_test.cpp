@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/reward/perplexity.hpp"
 #include "maestro/reward/proxy_scorer.hpp"

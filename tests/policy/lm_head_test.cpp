@@ -1,5 +1,5 @@
 #include "maestro/model/lm_head.hpp"
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/policy/demonstrations.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/byte_tokenizer.hpp"

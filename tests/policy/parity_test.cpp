@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/io/config_json.hpp"
 #include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"

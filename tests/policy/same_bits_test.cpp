@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/model/lora_model.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "policy/laws.hpp"

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 #include "maestro/io/classifier_files.hpp"
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/reward_model.hpp"

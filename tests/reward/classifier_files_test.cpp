@@ -1,5 +1,5 @@
 #include "maestro/io/classifier_files.hpp"
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm.hpp"
+#include "maestro/gemm/gemm.hpp"
 #include "maestro/reward/reward_model.hpp"
 #include "rollouts_fixture.hpp"
 

@@ -1,12 +1,12 @@
 #include "maestro/reward/reward_model.hpp"
-#include "maestro/core/gemm_native.hpp"
+#include "maestro/gemm/native.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm.hpp"
+#include "maestro/gemm/gemm.hpp"
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/preference_loss.hpp"
 #include "maestro/reward/reward_set.hpp"

@@ -10,8 +10,8 @@
 #include <cstddef>
 
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/gemm.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
 
 namespace maestro {
 

@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/gemm_native.hpp"
-#include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/native.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/weights.hpp"
 

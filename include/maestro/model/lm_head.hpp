@@ -14,9 +14,9 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
-#include "maestro/core/gemm.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
 #include "maestro/model/layers/linear.hpp"
 #include "maestro/model/log_softmax.hpp"
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/weights.hpp"
 

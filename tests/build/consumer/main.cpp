@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "maestro/core/gemm.hpp"
 #include "maestro/core/version.hpp"
+#include "maestro/gemm/gemm.hpp"
 #if defined(CONSUMER_BLAS)
-#include "maestro/core/gemm_cblas.hpp"
+#include "maestro/gemm/cblas.hpp"
 #endif
 #if __has_include("maestro/maestro.hpp")
 #include "maestro/maestro.hpp"

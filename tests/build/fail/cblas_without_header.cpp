@@ -1,4 +1,4 @@
-#include "maestro/core/gemm.hpp"
+#include "maestro/gemm/gemm.hpp"
 
 #if defined(MAESTRO_CORRECT)
 using Backend = maestro::EigenBackend;

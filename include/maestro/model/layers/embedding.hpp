@@ -10,9 +10,9 @@
 #include <string>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
 
 namespace maestro {
 

@@ -7,9 +7,9 @@
 #include <span>
 #include <type_traits>
 
-#include "maestro/core/gemm.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
 #include "maestro/model/layers/column_sums.hpp"
 
 namespace maestro {

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "maestro/core/gemm_product.hpp"
-#include "maestro/core/isa.hpp"
+#include "maestro/gemm/isa.hpp"
+#include "maestro/gemm/product.hpp"
 
 namespace maestro {
 

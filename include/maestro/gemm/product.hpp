@@ -8,9 +8,9 @@
 #include <cstring>
 
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/gemm_kernels.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/kernels.hpp"
 
 namespace maestro::detail {
 

@@ -11,13 +11,13 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/gemm_kernels.hpp"
-#include "maestro/core/gemm_product.hpp"
-#include "maestro/core/isa.hpp"
-#include "maestro/core/packed_matrix.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/isa.hpp"
+#include "maestro/gemm/kernels.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
+#include "maestro/gemm/product.hpp"
 
 namespace maestro {
 

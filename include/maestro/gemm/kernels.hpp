@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "maestro/core/bfloat16.hpp"
-#include "maestro/core/isa.hpp"
 #include "maestro/core/platform.hpp"
+#include "maestro/gemm/isa.hpp"
 
 // gcc 12 warns of its own AVX-512 intrinsics (gcc bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)

@@ -2,7 +2,7 @@
 
 /// @file
 /// Matrix products by backend tag. `EigenBackend` is defined here; `NativeBackend`, the library's own and the fastest,
-/// in core/gemm_native.hpp; `CblasBackend` in core/gemm_cblas.hpp, behind the CMake target maestro::blas. No Eigen
+/// in gemm/native.hpp; `CblasBackend` in gemm/cblas.hpp, behind the CMake target maestro::blas. No Eigen
 /// macro is set: a translation unit's choice never leaks into another.
 
 // gcc 12 warns of its own AVX-512 intrinsics where Eigen's kernels are inlined
@@ -31,7 +31,7 @@ struct EigenBackend {};
 struct CblasBackend {};
 
 template <class T, class S>
-class PackedView;  // core/packed_matrix.hpp
+class PackedView;  // gemm/packed_matrix.hpp
 
 enum class Transpose { no, yes };
 
@@ -41,7 +41,7 @@ template <class Backend>
 struct Gemm {
   static_assert(std::is_same_v<Backend, EigenBackend>,
                 "maestro: this GEMM backend is not defined here; for NativeBackend include "
-                "<maestro/core/gemm_native.hpp>, for CblasBackend include <maestro/core/gemm_cblas.hpp> and link "
+                "<maestro/gemm/native.hpp>, for CblasBackend include <maestro/gemm/cblas.hpp> and link "
                 "maestro::blas");
 };
 

@@ -8,11 +8,11 @@
 #include <cstring>
 #include <type_traits>
 
-#include "maestro/core/gemm.hpp"
-#include "maestro/core/gemm_kernels.hpp"
-#include "maestro/core/isa.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/isa.hpp"
+#include "maestro/gemm/kernels.hpp"
 
 namespace maestro {
 

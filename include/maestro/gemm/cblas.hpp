@@ -1,13 +1,13 @@
 #pragma once
 
 /// @file
-/// The cblas backend of core/gemm.hpp (OpenBLAS or another library with cblas.h). Link the target maestro::blas.
+/// The cblas backend of gemm/gemm.hpp (OpenBLAS or another library with cblas.h). Link the target maestro::blas.
 
 #include <cblas.h>
 
 #include <limits>
 
-#include "maestro/core/gemm.hpp"
+#include "maestro/gemm/gemm.hpp"
 
 namespace maestro {
 
