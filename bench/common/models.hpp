@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "maestro/core/error.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/weights.hpp"
 

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "bench/common/models.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/json.hpp"
-#include "maestro/io/model_files.hpp"
 
 namespace {
 

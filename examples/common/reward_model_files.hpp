@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "common/types.hpp"
-#include "maestro/io/classifier_files.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/classifier_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/reward/reward_model.hpp"
 
 namespace maestro::examples {

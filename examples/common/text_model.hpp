@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "common/types.hpp"
-#include "maestro/io/bpe_tokenizer_json.hpp"
-#include "maestro/io/chat_template_file.hpp"
-#include "maestro/io/config_json.hpp"
-#include "maestro/io/frozen_files.hpp"
-#include "maestro/io/lora_files.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/bpe_tokenizer_json.hpp"
+#include "maestro/hub/chat_template_file.hpp"
+#include "maestro/hub/config_json.hpp"
+#include "maestro/hub/frozen_files.hpp"
+#include "maestro/hub/lora_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/model/lora_model.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/chat_format.hpp"

@@ -13,7 +13,7 @@
 #include "common/wait_policy.hpp"
 #include "evaluate/conductor_kl.hpp"
 #include "evaluation/held_out_judge.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/trainer/evaluation.hpp"
 #include "tasks/tasks.hpp"

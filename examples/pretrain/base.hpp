@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/types.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/optimizer/adamw.hpp"
 #include "maestro/optimizer/clip.hpp"

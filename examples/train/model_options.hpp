@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "maestro/core/names.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/policy/transformer_policy.hpp"

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "maestro/core/error.hpp"
+#include "maestro/hub/classifier_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
-#include "maestro/io/classifier_files.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
 
 namespace maestro::examples {

@@ -4,8 +4,8 @@
 /// Tokenizers of Hugging Face's tokenizer.json. They need Oniguruma and utf8proc: link maestro::tokenizers. The byte
 /// tokenizer of maestro/maestro.hpp needs neither.
 
-#include "maestro/io/bpe_tokenizer_json.hpp"
-#include "maestro/io/bpe_tokenizer_steps.hpp"
+#include "maestro/hub/bpe_tokenizer_json.hpp"
+#include "maestro/hub/bpe_tokenizer_steps.hpp"
 #include "maestro/text/added_tokens.hpp"
 #include "maestro/text/bpe_tokenizer.hpp"
 #include "maestro/text/byte_level.hpp"

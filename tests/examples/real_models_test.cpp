@@ -9,8 +9,8 @@
 #include <string>
 
 #include "io/scratch.hpp"
-#include "maestro/io/lora_files.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/lora_files.hpp"
+#include "maestro/hub/model_files.hpp"
 
 using namespace maestro;
 using maestro_test::Scratch;

@@ -14,7 +14,7 @@
 
 #include "common/reward_model_files.hpp"
 #include "common/types.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 
 namespace train_program {
 

@@ -1,5 +1,5 @@
-#include "maestro/io/classifier_files.hpp"
-#include "maestro/io/config_json.hpp"
+#include "maestro/hub/classifier_files.hpp"
+#include "maestro/hub/config_json.hpp"
 #include "maestro/model/layers/rope.hpp"
 
 #include <cmath>

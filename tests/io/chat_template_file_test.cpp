@@ -1,4 +1,4 @@
-#include "maestro/io/chat_template_file.hpp"
+#include "maestro/hub/chat_template_file.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <string>

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "io/scratch.hpp"
-#include "maestro/io/classifier_files.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/classifier_files.hpp"
+#include "maestro/hub/model_files.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "maestro/io/frozen_files.hpp"
+#include "maestro/hub/frozen_files.hpp"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "io/scratch.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 
 using namespace maestro;

@@ -2,8 +2,8 @@
 #include <string>
 
 #include "io/scratch.hpp"
+#include "maestro/hub/lora_files.hpp"
 #include "maestro/io/file.hpp"
-#include "maestro/io/lora_files.hpp"
 #include "maestro/model/lora.hpp"
 
 using namespace maestro;

@@ -1,4 +1,4 @@
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>

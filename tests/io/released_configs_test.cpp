@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "io/scratch.hpp"
-#include "maestro/io/classifier_files.hpp"
-#include "maestro/io/config_json.hpp"
+#include "maestro/hub/classifier_files.hpp"
+#include "maestro/hub/config_json.hpp"
 
 // The settings that models were released with, in the spelling of their config.json.
 namespace {

@@ -11,8 +11,8 @@
 #include "io/small_config.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/gemm/native.hpp"
-#include "maestro/io/classifier_files.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/classifier_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/model/transformer.hpp"
 
 namespace {

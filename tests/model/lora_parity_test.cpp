@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "maestro/io/lora_files.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/lora_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/lm_head.hpp"
 #include "maestro/model/lora_model.hpp"

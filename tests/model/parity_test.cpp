@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "maestro/gemm/native.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "model_tools.hpp"
 

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "maestro/gemm/native.hpp"
-#include "maestro/io/config_json.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/config_json.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/policy/generation.hpp"
 

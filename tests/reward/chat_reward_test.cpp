@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "maestro/gemm/native.hpp"
-#include "maestro/io/classifier_files.hpp"
+#include "maestro/hub/classifier_files.hpp"
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/reward_model.hpp"
 #include "maestro/reward/reward_set.hpp"

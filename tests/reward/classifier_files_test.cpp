@@ -1,4 +1,4 @@
-#include "maestro/io/classifier_files.hpp"
+#include "maestro/hub/classifier_files.hpp"
 #include "maestro/gemm/native.hpp"
 
 #include <stdlib.h>

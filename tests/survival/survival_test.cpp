@@ -22,7 +22,7 @@
 #include "common/stop_signal.hpp"
 #include "common/types.hpp"
 #include "maestro/core/random.hpp"
-#include "maestro/io/model_files.hpp"
+#include "maestro/hub/model_files.hpp"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "io/scratch.hpp"
-#include "maestro/io/tokenizer_json.hpp"
+#include "maestro/hub/tokenizer_json.hpp"
 #include "maestro/tokenizers.hpp"
 #include "text/bpe_fixtures.hpp"
 

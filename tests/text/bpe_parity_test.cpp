@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "maestro/core/hash.hpp"
-#include "maestro/io/bpe_tokenizer_json.hpp"
+#include "maestro/hub/bpe_tokenizer_json.hpp"
 #include "text/bpe_fixtures.hpp"
 
 using maestro::BpeTokenizer;

@@ -2,7 +2,7 @@
 
 /// @file
 /// What a decoder-only transformer of the Llama / Qwen2 / Qwen3 family looks like. Plain and neutral;
-/// io/config_json.hpp reads it from a config.json.
+/// hub/config_json.hpp reads it from a config.json.
 
 #include <cmath>
 #include <cstddef>

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Byte-level byte-pair encoding, with the ids of Hugging Face's `tokenizers`. io/bpe_tokenizer_json.hpp reads it from
+/// Byte-level byte-pair encoding, with the ids of Hugging Face's `tokenizers`. hub/bpe_tokenizer_json.hpp reads it from
 /// a tokenizer.json. Needs maestro::tokenizers.
 
 #include <array>

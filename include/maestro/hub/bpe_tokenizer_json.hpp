@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
-#include "maestro/io/bpe_tokenizer_steps.hpp"
+#include "maestro/hub/bpe_tokenizer_steps.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/text/bpe_tokenizer.hpp"

@@ -14,10 +14,10 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/hub/config_json.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
-#include "maestro/io/config_json.hpp"
 #include "maestro/io/dtype.hpp"
-#include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/frozen_weights.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A folder of a sequence classifier with one label (a reward model) in Hugging Face's layout: as io/model_files.hpp,
+/// A folder of a sequence classifier with one label (a reward model) in Hugging Face's layout: as hub/model_files.hpp,
 /// with the architecture ...ForSequenceClassification and the head `score.weight` (1 x d) instead of an LM head.
 
 #include <algorithm>
@@ -15,11 +15,11 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/hub/config_json.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
-#include "maestro/io/config_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
-#include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/weights.hpp"

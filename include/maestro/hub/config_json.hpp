@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/hub/rope_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
-#include "maestro/io/rope_json.hpp"
 #include "maestro/model/config.hpp"
 
 namespace maestro {

@@ -14,10 +14,10 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
-#include "maestro/io/model_files.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/lora.hpp"
