@@ -15,10 +15,10 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/softmax.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/gemm/gemm.hpp"
 #include "maestro/model/layers/linear.hpp"
-#include "maestro/model/log_softmax.hpp"
 
 namespace maestro {
 

@@ -15,11 +15,11 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/model/adapter.hpp"
 #include "maestro/model/config.hpp"
-#include "maestro/optimizer/parameter.hpp"
 
 namespace maestro {
 

@@ -9,9 +9,9 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/optimizer/formulas.hpp"
 #include "maestro/optimizer/layout.hpp"
-#include "maestro/optimizer/parameter.hpp"
 
 namespace maestro {
 

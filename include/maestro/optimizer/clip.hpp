@@ -12,8 +12,8 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/optimizer/layout.hpp"
-#include "maestro/optimizer/parameter.hpp"
 
 namespace maestro {
 

@@ -11,7 +11,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/optimizer/parameter.hpp"
+#include "maestro/core/parameter.hpp"
 
 namespace maestro {
 

@@ -14,8 +14,8 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/softmax.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/model/log_softmax.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/sampler.hpp"
 

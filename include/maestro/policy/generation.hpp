@@ -13,12 +13,12 @@
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/model/decoder.hpp"
 #include "maestro/model/layers/linear.hpp"
 #include "maestro/model/prepared_weights.hpp"
 #include "maestro/model/weights.hpp"
 #include "maestro/policy/sampler.hpp"
-#include "maestro/policy/sampling.hpp"
 
 namespace maestro {
 

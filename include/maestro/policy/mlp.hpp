@@ -12,8 +12,8 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
-#include "maestro/optimizer/parameter.hpp"
 #include "maestro/policy/categorical.hpp"
 #include "maestro/policy/policy.hpp"
 

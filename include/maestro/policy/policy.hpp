@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <span>
 
+#include "maestro/core/parameter.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/optimizer/parameter.hpp"
-#include "maestro/policy/sampling.hpp"
+#include "maestro/data/sampling.hpp"
 
 namespace maestro {
 

@@ -14,10 +14,10 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/random.hpp"
+#include "maestro/core/softmax.hpp"
 #include "maestro/data/groups.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/model/log_softmax.hpp"
-#include "maestro/policy/sampling.hpp"
+#include "maestro/data/sampling.hpp"
 
 namespace maestro {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
-#include "maestro/optimizer/parameter.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/policy/policy.hpp"
 
 namespace maestro {

@@ -11,7 +11,7 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
-#include "maestro/optimizer/parameter.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/policy/categorical.hpp"
 #include "maestro/policy/policy.hpp"
 

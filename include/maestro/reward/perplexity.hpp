@@ -19,7 +19,7 @@
 #include "maestro/core/platform.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/policy/sampling.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/reward/group_rank.hpp"
 #include "maestro/reward/scorer.hpp"
 #include "maestro/reward/tag_format.hpp"

@@ -10,7 +10,7 @@
 
 #include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/policy/sampling.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/reward/scorer.hpp"
 
 namespace maestro {

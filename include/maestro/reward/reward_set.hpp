@@ -25,7 +25,7 @@
 #include "maestro/core/state.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/policy/sampling.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/reward/excerpt.hpp"
 #include "maestro/reward/named.hpp"
 #include "maestro/reward/reward.hpp"

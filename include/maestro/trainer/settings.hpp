@@ -7,10 +7,10 @@
 #include <cstdint>
 
 #include "maestro/core/error.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/optimizer/optimizer.hpp"
 #include "maestro/optimizer/schedule.hpp"
-#include "maestro/policy/sampling.hpp"
 
 namespace maestro {
 

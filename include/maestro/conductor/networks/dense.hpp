@@ -13,9 +13,9 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/views.hpp"
-#include "maestro/optimizer/parameter.hpp"
 
 namespace maestro::detail {
 

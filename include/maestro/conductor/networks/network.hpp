@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "maestro/core/parameter.hpp"
 #include "maestro/core/views.hpp"
-#include "maestro/optimizer/parameter.hpp"
 
 namespace maestro {
 

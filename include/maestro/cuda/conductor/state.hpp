@@ -12,8 +12,8 @@
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/parameter.hpp"
 #include "maestro/optimizer/layout.hpp"
-#include "maestro/optimizer/parameter.hpp"
 
 namespace maestro::gpu {
 

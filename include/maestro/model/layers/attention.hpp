@@ -12,10 +12,10 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/vector_loops.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/layers/tile_product.hpp"
-#include "maestro/model/layers/vector_loops.hpp"
 #include "maestro/model/packed_batch.hpp"
 
 namespace maestro {

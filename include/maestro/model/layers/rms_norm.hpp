@@ -8,9 +8,9 @@
 #include <span>
 
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/vector_loops.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/model/layers/column_sums.hpp"
-#include "maestro/model/layers/vector_loops.hpp"
 
 namespace maestro {
 

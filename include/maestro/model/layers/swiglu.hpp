@@ -6,8 +6,8 @@
 #include <cstddef>
 
 #include "maestro/core/parallel.hpp"
+#include "maestro/core/vector_loops.hpp"
 #include "maestro/core/views.hpp"
-#include "maestro/model/layers/vector_loops.hpp"
 
 namespace maestro {
 

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "maestro/core/platform.hpp"
-#include "maestro/model/layers/vector_loops.hpp"
+#include "maestro/core/vector_loops.hpp"
 
 namespace maestro {
 
