@@ -9,7 +9,7 @@
 #include "common/types.hpp"
 #include "maestro/hub/classifier_files.hpp"
 #include "maestro/hub/model_files.hpp"
-#include "maestro/reward/reward_model.hpp"
+#include "maestro/model/classifier.hpp"
 
 namespace maestro::examples {
 

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "common/text_model.hpp"
-#include "maestro/reward/reward_model.hpp"
-#include "maestro/trainer/memory_estimate.hpp"
+#include "maestro/model/classifier.hpp"
+#include "maestro/policy/memory_estimate.hpp"
 #include "train/options.hpp"
 
 namespace maestro::examples {

@@ -8,8 +8,8 @@
 
 #include "maestro/gemm/native.hpp"
 #include "maestro/hub/classifier_files.hpp"
+#include "maestro/model/classifier.hpp"
 #include "maestro/reward/preference.hpp"
-#include "maestro/reward/reward_model.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "reward/rollouts_fixture.hpp"
 #include "text/llama_bytes.hpp"

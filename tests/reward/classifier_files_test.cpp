@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "maestro/gemm/gemm.hpp"
-#include "maestro/reward/reward_model.hpp"
+#include "maestro/model/classifier.hpp"
 #include "rollouts_fixture.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "maestro/trainer/memory_estimate.hpp"
+#include "maestro/policy/memory_estimate.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <string>
