@@ -12,7 +12,7 @@
 #include "maestro/core/statistics.hpp"
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/statistics/group_statistics.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 
 namespace test {
 

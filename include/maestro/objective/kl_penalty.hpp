@@ -9,7 +9,7 @@
 #include <string>
 
 #include "maestro/core/error.hpp"
-#include "maestro/objective/formulas.hpp"
+#include "maestro/objective/surrogates.hpp"
 
 namespace maestro {
 

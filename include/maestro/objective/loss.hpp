@@ -11,9 +11,9 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/objective/formulas.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/objective/report.hpp"
+#include "maestro/objective/surrogates.hpp"
 #include "maestro/objective/token_loss.hpp"
 
 namespace maestro {

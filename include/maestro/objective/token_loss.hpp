@@ -9,9 +9,9 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/platform.hpp"
 #include "maestro/core/statistics.hpp"
-#include "maestro/objective/formulas.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/objective/report.hpp"
+#include "maestro/objective/surrogates.hpp"
 
 namespace maestro {
 

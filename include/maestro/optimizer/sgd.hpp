@@ -10,7 +10,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parameter.hpp"
-#include "maestro/optimizer/formulas.hpp"
+#include "maestro/optimizer/element_steps.hpp"
 #include "maestro/optimizer/layout.hpp"
 
 namespace maestro {

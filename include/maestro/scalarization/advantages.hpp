@@ -12,8 +12,8 @@
 #include <span>
 
 #include "maestro/core/error.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/by_moments.hpp"
-#include "maestro/scalarization/formulas.hpp"
 #include "maestro/scalarization/normalise.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 

@@ -11,7 +11,7 @@
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/statistics.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 
 namespace maestro {
 

@@ -13,9 +13,9 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/batch_moments.hpp"
 #include "maestro/scalarization/checks.hpp"
-#include "maestro/scalarization/formulas.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
 #include "maestro/scalarization/lanes.hpp"
 #include "maestro/scalarization/normalise.hpp"

@@ -13,7 +13,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/core/views.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
 
 #if defined(__AVX__) && !defined(__CUDACC__)

@@ -16,8 +16,8 @@
 #include "maestro/core/statistics.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/groups.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/checks.hpp"
-#include "maestro/scalarization/formulas.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
 #include "maestro/scalarization/lanes.hpp"
 

@@ -12,7 +12,7 @@
 #include "maestro/cuda/conductor/decide.hpp"
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/core/team.hpp"
-#include "maestro/optimizer/formulas.hpp"
+#include "maestro/optimizer/element_steps.hpp"
 
 namespace maestro::gpu {
 

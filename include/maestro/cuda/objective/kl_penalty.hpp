@@ -14,8 +14,8 @@
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/core/team.hpp"
 #include "maestro/cuda/objective/responses.hpp"
-#include "maestro/objective/formulas.hpp"
 #include "maestro/objective/objective.hpp"
+#include "maestro/objective/surrogates.hpp"
 
 namespace maestro::gpu {
 

@@ -11,7 +11,7 @@
 #include "maestro/cuda/core/team.hpp"
 #include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 
 namespace maestro::gpu {
 
@@ -23,8 +23,8 @@ enum class MomentPart {
 };
 
 /// normalise -> weigh -> moments of the group -> advantage -> counterfactuals, each team on its own groups.
-/// The formulas are those of scalarization/formulas.hpp, sums in the same order as on the host where groups have up to
-/// 64 rows.
+/// The formulas are those of scalarization/advantage_formulas.hpp, sums in the same order as on the host where groups
+/// have up to 64 rows.
 template <std::size_t K, class Formula, MomentPart Part>
 struct ScalarizeByMoments {
   static constexpr unsigned threads = 256;

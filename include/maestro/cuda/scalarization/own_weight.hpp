@@ -11,7 +11,7 @@
 #include "maestro/cuda/core/team.hpp"
 #include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 
 namespace maestro::gpu {
 

@@ -11,7 +11,7 @@
 #include "maestro/cuda/core/fault.hpp"
 #include "maestro/cuda/core/group_layout.hpp"
 #include "maestro/cuda/scalarization/group_tiling.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/normalise.hpp"
 
 namespace maestro::gpu {

@@ -16,9 +16,9 @@
 #include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/cuda/scalarization/own_weight.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
-#include "maestro/scalarization/formulas.hpp"
 #include "maestro/scalarization/own_weight.hpp"
 
 namespace maestro::gpu {

@@ -16,7 +16,7 @@
 #include "maestro/cuda/core/group_layout.hpp"
 #include "maestro/cuda/core/group_walk.hpp"
 #include "maestro/cuda/core/team.hpp"
-#include "maestro/scalarization/formulas.hpp"
+#include "maestro/scalarization/advantage_formulas.hpp"
 
 namespace maestro::gpu {
 
