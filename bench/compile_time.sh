@@ -50,9 +50,9 @@ subjects() {
   includes json nlohmann/json.hpp
   includes all maestro/maestro.hpp
   local header
-  for header in core/gemm io/model_files optimizer/optimizer objective/loss scalarization/any_scalarization \
+  for header in gemm/native gemm/eigen hub/model_files optimizer/optimizer objective/loss scalarization/any_scalarization \
     conductor/learned conductor/any model/transformer model/decoder model/lm_head policy/transformer_policy \
-    reward/reward_set reward/reward_model trainer/trainer trainer/checkpoints; do
+    reward/reward_set model/classifier trainer/trainer trainer/checkpoints; do
     includes "${header//\//_}" "maestro/$header.hpp"
   done
   for file in examples/*.cpp examples/*/main.cpp; do printf '%s\t%s\n' "$file" "$file"; done

@@ -14,7 +14,7 @@
 #include "examples/common/wait_policy.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/parallel.hpp"
-#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/eigen.hpp"
 #include "maestro/io/json.hpp"
 #if defined(MAESTRO_BENCH_BLAS)
 #include "maestro/gemm/cblas.hpp"

@@ -31,8 +31,8 @@ refuse() {
 headers=() not_io=() not_gemm=() not_judge=() tasks=()
 for file in "${sources[@]}"; do
   case $file in include/*) headers+=("$file") ;; esac
-  case $file in include/maestro/io/*) ;; include/*) not_io+=("$file") ;; esac
-  case $file in include/maestro/core/gemm.hpp) ;; include/*) not_gemm+=("$file") ;; esac
+  case $file in include/maestro/io/* | include/maestro/hub/*) ;; include/*) not_io+=("$file") ;; esac
+  case $file in include/maestro/gemm/eigen.hpp) ;; include/*) not_gemm+=("$file") ;; esac
   case $file in
     examples/judge/* | examples/evaluation/*) ;;
     include/* | examples/*) not_judge+=("$file") ;;
@@ -40,8 +40,8 @@ for file in "${sources[@]}"; do
   case $file in include/* | examples/tasks/* | examples/common/*) tasks+=("$file") ;; esac
 done
 refuse "these includes stay out of headers" '^ *# *include *<(iostream|regex)>' "${headers[@]}"
-refuse "only headers in io/ include nlohmann_json" '^ *# *include *<nlohmann/' "${not_io[@]}"
-refuse "only gemm/gemm.hpp includes Eigen" '^ *# *include *[<"]Eigen/' "${not_gemm[@]}"
+refuse "only headers in io/ and hub/ include nlohmann_json" '^ *# *include *<nlohmann/' "${not_io[@]}"
+refuse "only gemm/eigen.hpp includes Eigen" '^ *# *include *[<"]Eigen/' "${not_gemm[@]}"
 refuse "no Eigen macro is set by us" '^ *# *define +EIGEN_' "${headers[@]}"
 refuse "only examples/evaluation/ includes the judge" '^ *# *include *[<"].*judge/' "${not_judge[@]}"
 refuse "training data and rewards must not see the evaluation" '^ *# *include *[<"].*evaluation/' "${tasks[@]}"

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The whole CPU library, room by room in the order of dependency. It pulls in neither CUDA nor a cblas: for that
-/// backend include maestro/gemm/cblas.hpp beside it.
+/// The whole CPU library, room by room in the order of dependency. It pulls in neither CUDA nor Eigen nor a cblas: for
+/// those backends of the matrix product include maestro/gemm/eigen.hpp or maestro/gemm/cblas.hpp beside it.
 
 #include "maestro/conductor/any.hpp"
 #include "maestro/conductor/buffer.hpp"
@@ -38,6 +38,7 @@
 #include "maestro/data/completion.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/groups.hpp"
+#include "maestro/data/micro_batches.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/data/ragged.hpp"
 #include "maestro/data/rollouts.hpp"

@@ -13,7 +13,7 @@
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/statistics.hpp"
-#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/eigen.hpp"
 #include "maestro/gemm/native.hpp"
 #if defined(MAESTRO_TEST_BLAS)
 #include "maestro/gemm/cblas.hpp"

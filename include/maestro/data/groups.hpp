@@ -13,6 +13,12 @@
 
 namespace maestro {
 
+/// Consecutive groups [first, last) of a batch: the unit of a micro-batch.
+struct GroupRange {
+  std::size_t first = 0;
+  std::size_t last = 0;
+};
+
 namespace detail {
 
 [[noreturn]] inline void throw_group_returns(std::size_t row, std::int64_t id) {

@@ -18,6 +18,7 @@
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/model/config.hpp"
@@ -113,11 +114,12 @@ class RewardModel {
       }
     }
     const Groups groups = Groups::from_sizes(batch.sizes);
-    for (std::size_t first = 0; first < groups.count();) {
-      const std::size_t last = micro_batch_end(batch, groups, first);
-      run(batch, groups, first, last, Keep::nothing, out.subspan(groups.begin(first), rows_of(groups, first, last)));
-      first = last;
-    }
+    for_each_micro_batch(batch.prompts, batch.responses, groups, {0, groups.count()}, options_.micro_batch_tokens,
+                         [&](GroupRange range) {
+                           const std::size_t rows = rows_of(groups, range.first, range.last);
+                           run(batch, groups, range.first, range.last, Keep::nothing,
+                               out.subspan(groups.begin(range.first), rows));
+                         });
   }
 
   /// Refuses, before a run begins, prompts that with the longest response would be beyond the model's positions; a
@@ -266,17 +268,6 @@ class RewardModel {
   static std::size_t rows_of(const Groups& groups, std::size_t first, std::size_t last) {
     return groups.offsets()[last] - groups.offsets()[first];
   }
-  std::size_t micro_batch_end(const RewardModelBatch& batch, const Groups& groups, std::size_t first) const {
-    std::size_t tokens = 0;
-    std::size_t last = first;
-    do {
-      tokens += batch.prompts.length(last);
-      tokens += batch.responses.offsets()[groups.end(last)] - batch.responses.offsets()[groups.begin(last)];
-      ++last;
-    } while (last < groups.count() && tokens < options_.micro_batch_tokens);
-    return last;
-  }
-
   template <class U>
   void run(const RewardModelBatch& batch, const Groups& groups, std::size_t first, std::size_t last, Keep keep,
            std::span<U> out) const {

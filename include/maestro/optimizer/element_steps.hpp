@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// One element of an optimizer's step. Neutral: host loops and kernels call them.
+/// One element of the step of each optimizer. Neutral: host loops and kernels call them.
 
 #include <cmath>
 

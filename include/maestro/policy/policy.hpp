@@ -8,16 +8,11 @@
 #include <span>
 
 #include "maestro/core/parameter.hpp"
+#include "maestro/data/groups.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 
 namespace maestro {
-
-/// Consecutive groups [first, last) of a batch: the unit of a micro-batch.
-struct GroupRange {
-  std::size_t first = 0;
-  std::size_t last = 0;
-};
 
 /// A trainable distribution over responses.
 ///

@@ -14,6 +14,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/snapshot.hpp"
@@ -30,7 +31,7 @@ concept TextPolicy = Policy<P> && requires(const P& policy) {
 
 struct ProxyOptions {
   std::uint32_t sync_steps = 6;            ///< the copy follows the policy every so many steps; 0: it stays as it is
-  std::size_t micro_batch_tokens = 16384;  ///< groups are added to a call until it holds this many tokens; at least 1
+  std::size_t micro_batch_tokens = 16384;  ///< of one call; at least one group; at least 1
 };
 
 /// Likelihoods under a copy of the policy, taken at construction and renewed every few steps: a LikelihoodScorer.
@@ -54,19 +55,18 @@ class ProxyScorer {
     std::vector<std::size_t> scored(queries.size());
     const Rollouts asked = pack(rollouts, queries, scored);
     std::vector<float> log_probs;
-    for (std::size_t first = 0; first < asked.groups.count();) {
-      const std::size_t last = micro_batch_end(asked, first);
-      const std::size_t begin = asked.tokens.offsets()[asked.groups.begin(first)];
-      log_probs.resize(asked.tokens.offsets()[asked.groups.offsets()[last]] - begin);
-      proxy_.log_probs(asked, {.first = first, .last = last}, log_probs);
-      for (std::size_t q = asked.groups.begin(first); q < asked.groups.offsets()[last]; ++q) {
-        const float* continuation = log_probs.data() + (asked.tokens.offsets()[q + 1] - scored[q] - begin);
+    for_each_micro_batch(asked, {0, asked.groups.count()}, options_.micro_batch_tokens, [&](GroupRange range) {
+      const std::size_t begin = asked.tokens.offset(asked.groups.begin(range.first));
+      const std::size_t last = asked.groups.offsets()[range.last];
+      log_probs.resize(asked.tokens.offset(last) - begin);
+      proxy_.log_probs(asked, range, log_probs);
+      for (std::size_t q = asked.groups.begin(range.first); q < last; ++q) {
+        const float* continuation = log_probs.data() + (asked.tokens.offset(q + 1) - scored[q] - begin);
         const double mean = -ordered_sum(continuation, scored[q]) / static_cast<double>(scored[q]);
         // Rounding may put the log-prob of a certain token just above 0.
         out[q] = static_cast<float>(mean < 0.0 && mean > -1e-4 ? 0.0 : mean);
       }
-      first = last;
-    }
+    });
   }
 
   /// Refuses a query that the proxy's positions could not hold, for checks before a run: `continuation` after the
@@ -152,18 +152,6 @@ class ProxyScorer {
     }
     asked.groups = Groups::from_sizes(sizes);
     return asked;
-  }
-
-  std::size_t micro_batch_end(const Rollouts& asked, std::size_t first) const {
-    std::size_t tokens = 0;
-    std::size_t last = first;
-    do {
-      const std::size_t end = asked.groups.offsets()[last + 1];
-      tokens += asked.prompt_tokens.length(last);
-      tokens += asked.tokens.offsets()[end] - asked.tokens.offsets()[asked.groups.begin(last)];
-      ++last;
-    } while (last < asked.groups.count() && tokens < options_.micro_batch_tokens);
-    return last;
   }
 
   Snapshot<P> proxy_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "maestro/core/communicator.hpp"
+#include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/objective/loss.hpp"
 #include "maestro/optimizer/clip.hpp"
@@ -19,32 +20,6 @@
 #include "maestro/trainer/settings.hpp"
 
 namespace maestro {
-
-/// Calls body(GroupRange) for consecutive whole groups of `range`, each holding at least one group and otherwise at
-/// most `tokens` prompt and response tokens.
-template <class Body>
-void for_each_micro_batch(const Rollouts& rollouts, GroupRange range, std::size_t tokens, Body&& body) {
-  const auto size = [&](std::size_t g) {
-    return rollouts.prompt_tokens.length(g) + rollouts.tokens.offset(rollouts.groups.end(g)) -
-           rollouts.tokens.offset(rollouts.groups.begin(g));
-  };
-  for (std::size_t first = range.first; first < range.last;) {
-    std::size_t last = first + 1;
-    std::size_t held = size(first);
-    while (last < range.last && held + size(last) <= tokens) held += size(last++);
-    body(GroupRange{first, last});
-    first = last;
-  }
-}
-
-/// The part of a per-token array that belongs to the groups of `range`.
-template <class T>
-std::span<T> tokens_of(const Rollouts& rollouts, GroupRange range, std::span<T> values) {
-  if (values.empty()) return values;
-  const std::size_t begin = rollouts.tokens.offset(rollouts.groups.offsets()[range.first]);
-  const std::size_t end = rollouts.tokens.offset(rollouts.groups.offsets()[range.last]);
-  return values.subspan(begin, end - begin);
-}
 
 struct UpdateReport {
   LossReport loss;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "maestro/core/version.hpp"
-#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/eigen.hpp"
 #if defined(CONSUMER_BLAS)
 #include "maestro/gemm/cblas.hpp"
 #endif

@@ -1,7 +1,7 @@
-#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/native.hpp"
 
 #if defined(MAESTRO_CORRECT)
-using Backend = maestro::EigenBackend;
+using Backend = maestro::NativeBackend;
 #else
 struct Backend {};
 #endif

@@ -1,5 +1,5 @@
-#include "maestro/gemm/native.hpp"
 #include "maestro/model/classifier.hpp"
+#include "maestro/gemm/native.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
