@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/hash.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/parameter.hpp"
 
@@ -33,16 +34,14 @@ void visit_trainable(P& part, F&& f) {
 /// Size and fingerprint of the trainable parameters: names, lengths and order.
 struct ParameterLayout {
   std::size_t values = 0;
-  std::uint64_t fingerprint = 14695981039346656037ull;  ///< FNV-1a
+  std::uint64_t fingerprint = fnv1a_start;  ///< of each name and its length in eight bytes, the lowest first
 
   void add(std::string_view name, std::size_t length) {
-    for (const char c : name) mix(static_cast<unsigned char>(c));
-    for (int byte = 0; byte < 8; ++byte) mix(static_cast<unsigned char>(std::uint64_t{length} >> (8 * byte)));
+    char bytes[8];
+    for (std::size_t b = 0; b < 8; ++b) bytes[b] = static_cast<char>(std::uint64_t{length} >> (8 * b));
+    fingerprint = fnv1a({bytes, sizeof bytes}, fnv1a(name, fingerprint));
     values += length;
   }
-
- private:
-  void mix(unsigned char byte) { fingerprint = (fingerprint ^ byte) * 1099511628211ull; }
 };
 
 template <Visitable P>
