@@ -80,6 +80,7 @@
 #include "maestro/model/layers/rope.hpp"
 #include "maestro/model/layers/swiglu.hpp"
 #include "maestro/model/layers/tile_product.hpp"
+#include "maestro/model/layout.hpp"
 #include "maestro/model/lm_head.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/model/lora_model.hpp"
