@@ -21,7 +21,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/finite.hpp"
 #include "maestro/hub/config_json.hpp"
-#include "maestro/hub/tokenizer_json.hpp"
+#include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -29,7 +29,6 @@
 #include "maestro/model/config.hpp"
 #include "maestro/model/layout.hpp"
 #include "maestro/model/weights.hpp"
-#include "maestro/text/byte_tokenizer.hpp"
 
 namespace maestro {
 
@@ -257,38 +256,10 @@ void write_model_files(const std::string& folder, const ModelWeights<T>& weights
   write_model_files(folder, weights, SaveOptions{.store = store});
 }
 
-/// Writes tokenizer.json and tokenizer_config.json into an existing folder. @throws IoError
-inline void write_tokenizer_files(const std::string& folder, const ByteTokenizer& tokenizer) {
-  write_file(folder + "/tokenizer.json", tokenizer_text(tokenizer));
-  OrderedJson json = OrderedJson::object();
-  json["tokenizer_class"] = "PreTrainedTokenizerFast";
-  json["add_prefix_space"] = false;
-  json["clean_up_tokenization_spaces"] = false;
-  json["eos_token"] = tokenizer.special_name(tokenizer.end_token());
-  json["pad_token"] = std::string(ByteTokenizer::special_names[0]);
-  write_file(folder + "/tokenizer_config.json", dump_json(json, 2) + "\n");
-}
-
-/// Reads the tokenizer of a model folder; the end token is the `eos_token` of tokenizer_config.json, where that exists.
-/// @throws IoError, BadFile, Unsupported for any tokenizer but the byte-level one.
-inline ByteTokenizer load_tokenizer(const std::string& folder) {
-  constexpr std::size_t limit = std::size_t{1} << 28;
-  std::string end = "<|endoftext|>";
-  const std::string config_path = folder + "/tokenizer_config.json";
-  if (path_exists(config_path)) {
-    const Json json = parse_json(read_file(config_path, limit), config_path);
-    const JsonFields fields(json, config_path);
-    if (fields.has("eos_token")) {
-      end = fields.at("eos_token").is_object() ? fields.object("eos_token").text("content") : fields.text("eos_token");
-    }
-  }
-  return parse_tokenizer(read_file(folder + "/tokenizer.json", limit), folder + "/tokenizer.json", end);
-}
-
 /// Writes a model folder that transformers' AutoTokenizer and AutoModelForCausalLM read. The folder appears at once; an
 /// older model folder is replaced, any other is refused.
 /// @throws IoError, BadArgument when the folder holds other files, Unsupported as config_text.
-/// Tok: ByteTokenizer, or BpeTokenizer, whose files are written as they were read.
+/// Tok: ByteTokenizer, BpeTokenizer or AnyTokenizer; files that it was read from are written as they were.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer,
                 SaveOptions options = {}) {
