@@ -12,9 +12,7 @@ struct Politeness {  // an objective of your own: a name and a call operator
 
 int main() {
   using namespace maestro;
-  const std::string base = "examples/models/base";
-  TransformerPolicy<float, NativeBackend, ByteTokenizer> policy(load_model<float>(base), load_tokenizer(base));
-
+  auto policy = load_policy("examples/models/base");
   RewardSet rewards{Perplexity{ProxyScorer{policy}}, Format{}, Politeness{}};
   LinearConductor<rewards.size> conductor({.learning_rate = 1e-2});  // K = 3, known to the compiler
   TrainerSettings settings;

@@ -13,8 +13,9 @@
 #include "common/wait_policy.hpp"
 #include "evaluate/conductor_kl.hpp"
 #include "evaluation/held_out_judge.hpp"
-#include "maestro/hub/model_files.hpp"
+#include "maestro/hub/load_policy.hpp"
 #include "maestro/io/prompts.hpp"
+#include "maestro/tokenizers.hpp"
 #include "maestro/trainer/evaluation.hpp"
 #include "tasks/tasks.hpp"
 
@@ -22,7 +23,6 @@ namespace {
 
 using maestro::Evaluation;
 using maestro::Prompt;
-using maestro::examples::Policy;
 
 /// A model to judge: the base, or the result of a training run.
 struct Candidate {
@@ -113,7 +113,7 @@ int run(const cxxopts::ParseResult& given) {
     if (!samples) throw maestro::IoError(samples_path + ": cannot be written");
   }
   for (Candidate& c : candidates) {
-    Policy policy(maestro::load_model<float>(c.model), maestro::load_tokenizer(c.model));
+    auto policy = maestro::load_policy<float, maestro::examples::Backend>(c.model);
     std::map<std::string, int> left;
     c.held_out = maestro::evaluate(policy, std::span<const Prompt>(held_out), maestro::examples::held_out_score,
                                    settings, [&](const maestro::Rollouts& rollouts, std::span<const double>) {

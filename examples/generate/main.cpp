@@ -7,6 +7,7 @@
 
 #include "common/text_model.hpp"
 #include "common/wait_policy.hpp"
+#include "maestro/tokenizers.hpp"
 
 namespace {
 
@@ -23,22 +24,15 @@ std::string printable(const std::string& text) {
 /// S: the type in which the weights are held.
 template <class S>
 int run(const cxxopts::ParseResult& given) {
-  using Policy = maestro::examples::AdapterPolicy<S>;
-  using Model = typename Policy::weights_type;
   const auto model = given["model"].as<std::string>();
-  const auto adapter = given["adapter"].as<std::string>();
-  const auto base = maestro::load_frozen<float, S>(model);
-  const auto tokenizer = maestro::examples::load_text_tokenizer(model, base->config());
-  maestro::TransformerPolicyOptions options;
-  options.prompt_start = maestro::examples::prompt_start(tokenizer, base->config());
-  options.chat = maestro::examples::chat_format_of(model, given["chat-format"].as<std::string>());
-  const bool chats = options.chat.kind != maestro::ChatKind::none;
+  maestro::ChatFormat chat = maestro::examples::chat_format_of(model, given["chat-format"].as<std::string>());
+  const bool chats = chat.kind != maestro::ChatKind::none;
   if (given.count("no-thinking") > 0) {
-    maestro::require(options.chat.kind == maestro::ChatKind::qwen3, "--no-thinking needs the chat format qwen3");
-    options.chat.thinking = maestro::Thinking::off;
+    maestro::require(chat.kind == maestro::ChatKind::qwen3, "--no-thinking needs the chat format qwen3");
+    chat.thinking = maestro::Thinking::off;
   }
-  Policy policy(adapter.empty() ? Model(base) : Model(base, maestro::load_adapters<float>(adapter, base->config())),
-                tokenizer, options);
+  auto policy =
+      maestro::load_policy<float, S>(model, {.adapter = given["adapter"].as<std::string>(), .policy = {.chat = chat}});
   maestro::Prompt prompt;
   if (given.count("prompt") > 0) {
     prompt.text = given["prompt"].as<std::string>();

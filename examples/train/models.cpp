@@ -12,6 +12,7 @@
 #include "maestro/hub/classifier_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
+#include "maestro/tokenizers.hpp"
 
 namespace maestro::examples {
 
@@ -24,10 +25,8 @@ static_assert(ProxyOptions{}.micro_batch_tokens == reward_pass_tokens);
 }  // namespace
 
 PolicyPlan::PolicyPlan(const TrainOptions& o)
-    : config(load_model_config(o.model)), tokenizer(load_text_tokenizer(o.model, config)) {
-  options.prompt_start = prompt_start(tokenizer, config);
-  options.activations = o.model_options.activations;
-  options.chat = chat_format_of(o.model, o.model_options.chat_format);
+    : FolderPolicyParts(load_policy_parts(o.model, {.chat = chat_format_of(o.model, o.model_options.chat_format),
+                                                    .activations = o.model_options.activations})) {
   options.chat.thinking = o.model_options.thinking;
   if (options.chat.thinking == Thinking::off && options.chat.kind != ChatKind::qwen3) {
     throw BadArgument("--thinking has no effect with the chat format " + std::string(name_of(options.chat.kind)));
@@ -63,7 +62,7 @@ TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& pol
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
   }
   auto weights = load_classifier<float>(o.reward_model);
-  TextTokenizer tokenizer = load_text_tokenizer(o.reward_model, weights.backbone.config());
+  TextTokenizer tokenizer = load_any_tokenizer(o.reward_model, weights.backbone.config().end_tokens);
   RewardModelOptions options;
   options.chat = chat_format_of(o.reward_model, o.model_options.reward_chat_format);
   options.pad_token = classifier_pad_token(o.reward_model);

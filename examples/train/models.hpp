@@ -20,11 +20,7 @@ namespace maestro::examples {
 using TextPreferences = RewardModel<float, Backend, TextTokenizer>;
 
 /// What is known of --model before its weights are read.
-struct PolicyPlan {
-  ModelConfig config;
-  TextTokenizer tokenizer;
-  TransformerPolicyOptions options;
-
+struct PolicyPlan : FolderPolicyParts {
   explicit PolicyPlan(const TrainOptions& o);
 
   /// Tokens of the longest prompt.
@@ -68,7 +64,7 @@ P proxy_source(const TrainOptions& o, const P& policy) {
 }
 
 /// The model of the preference reward; the smallest one where --rewards leaves it out.
-/// @throws BadArgument where --reward-model is missing, and as load_classifier and load_text_tokenizer.
+/// @throws BadArgument where --reward-model is missing, and as load_classifier and load_any_tokenizer.
 TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer);
 
 /// What the run takes at most, its rewards' models included.

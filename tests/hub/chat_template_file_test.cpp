@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include "scratch.hpp"
+#include "io/scratch.hpp"
 
 namespace {
 

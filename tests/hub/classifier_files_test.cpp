@@ -11,7 +11,7 @@
 
 #include "maestro/gemm/gemm.hpp"
 #include "maestro/model/classifier.hpp"
-#include "rollouts_fixture.hpp"
+#include "reward/rollouts_fixture.hpp"
 
 namespace {
 
@@ -119,9 +119,9 @@ BOOST_AUTO_TEST_CASE(folders_that_are_no_reward_model_are_refused) {
   copy();
   SafetensorsWriter writer;
   ClassifierWeights<float> loaded = load_classifier<float>(fixture);
-  loaded.backbone.visit([&](const auto& view) {
-    writer.add_as<float>(Dtype::f32, std::string(view.name), detail::stored_shape(view), view.values);
-  });
+  for (std::size_t i = 0; i < loaded.backbone.layout().size(); ++i) {
+    detail::add_tensor(writer, loaded.backbone, i, Dtype::f32);
+  }
   writer.write(folder.path + "/model.safetensors");
   BOOST_TEST(refusal<BadFile>(folder.path).find("score.weight") != std::string::npos);
 }

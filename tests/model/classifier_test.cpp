@@ -10,7 +10,7 @@
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/preference_loss.hpp"
 #include "maestro/reward/reward_set.hpp"
-#include "rollouts_fixture.hpp"
+#include "reward/rollouts_fixture.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "maestro/io/bpe_tokenizer_json.hpp"
+#include "maestro/hub/bpe_tokenizer_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 

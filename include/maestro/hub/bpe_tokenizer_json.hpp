@@ -4,7 +4,6 @@
 /// tokenizer.json of byte-level BPE tokenizers (Qwen2, Qwen3, Llama 3, SmolLM2 and their like), and the tokenizer files
 /// of a model folder. Needs maestro::tokenizers.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -18,8 +17,9 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/hub/bpe_tokenizer_steps.hpp"
-#include "maestro/io/file.hpp"
+#include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/text/any_tokenizer.hpp"
 #include "maestro/text/bpe_tokenizer.hpp"
 
 namespace maestro {
@@ -155,27 +155,6 @@ inline std::int32_t end_id(const BpeTokenizerParts& parts, const BpeTokenizerOpt
                 " is no special token" + remedy);
 }
 
-inline std::map<std::string, std::string> read_tokenizer_files(const std::string& folder) {
-  constexpr std::size_t limit = std::size_t{1} << 28;
-  static constexpr std::array names{"tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
-                                    "added_tokens.json",     "merges.txt",          "vocab.json"};
-  std::map<std::string, std::string> files;
-  files["tokenizer.json"] = read_file(folder + "/tokenizer.json", limit);
-  for (const char* name : names) {
-    const std::string path = folder + "/" + name;
-    if (path_exists(path)) files[name] = read_file(path, limit);
-  }
-  return files;
-}
-
-/// The eos_token of a tokenizer_config.json, a text or an object with its content; empty where it has none.
-inline std::string read_eos_token(const std::string& text, const std::string& path) {
-  const Json json = parse_json(text, path);
-  const JsonFields fields(json, path);
-  if (!fields.has("eos_token")) return {};
-  return fields.at("eos_token").is_object() ? fields.object("eos_token").text("content") : fields.text("eos_token");
-}
-
 inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string& file,
                                         const BpeTokenizerOptions& options, std::map<std::string, std::string> files) {
   BpeTokenizerParts parts;
@@ -233,8 +212,17 @@ inline BpeTokenizer load_bpe_tokenizer(const std::string& folder, BpeTokenizerOp
 /// Writes the files that the tokenizer was read from, byte for byte, into an existing folder.
 /// @throws IoError, BadArgument for a tokenizer that was not read from files.
 inline void write_tokenizer_files(const std::string& folder, const BpeTokenizer& tokenizer) {
-  require(!tokenizer.files().empty(), "write_tokenizer_files: this tokenizer was not read from files");
-  for (const auto& [name, content] : tokenizer.files()) write_file(folder + "/" + name, content);
+  detail::write_files_as_read(folder, tokenizer.files());
 }
+
+namespace detail {
+
+inline AnyTokenizer read_any_bpe_tokenizer(const std::string& folder, std::optional<std::int32_t> end_id) {
+  return AnyTokenizer(load_bpe_tokenizer(folder, {.end_id = end_id}));
+}
+/// Makes the reader known to load_any_tokenizer, in every translation unit of the program and before main begins.
+inline const bool bpe_tokenizer_is_known = (bpe_tokenizer_reader = &read_any_bpe_tokenizer, true);
+
+}  // namespace detail
 
 }  // namespace maestro

@@ -22,6 +22,7 @@
 #include "maestro/io/json.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
+#include "maestro/model/layout.hpp"
 #include "maestro/model/weights.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 
@@ -38,7 +39,7 @@ namespace detail {
 
 inline constexpr std::string_view causal_suffix = "ForCausalLM";
 inline constexpr std::string_view classifier_suffix = "ForSequenceClassification";
-inline constexpr const char* score_name = "score.weight";
+inline constexpr std::array<std::string_view, 1> score_name{"score.weight"};
 
 /// The configuration of the backbone in the text of a classifier's config.json.
 inline ModelConfig parse_classifier_config(std::string_view text, const std::string& path) {
@@ -80,15 +81,11 @@ ClassifierWeights<T> load_classifier(const std::string& folder) {
   const ModelConfig config = load_classifier_config(folder);
   const CheckpointFiles files = CheckpointFiles::of_folder(folder);
   const std::array<std::size_t, 2> score_shape{1, config.hidden};
-  detail::check_sizes(files, config);
-  detail::check_shape(files, detail::score_name, score_shape);
+  detail::check_tensors(files, ModelLayout(config), detail::score_name);
+  detail::check_shape(files, detail::score_name[0], score_shape);
   ClassifierWeights<T> result{ModelWeights<T>(config), AlignedVector<T>(config.hidden)};
-  std::vector<std::string> names = detail::parameter_names(result.backbone);
-  names.emplace_back(detail::score_name);
-  detail::check_names(files, names, {});
-  result.backbone.visit(
-      [&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
-  detail::read_tensor<T>(files, detail::score_name, score_shape, result.score);
+  detail::read_tensors(files, result.backbone);
+  detail::read_tensor<T>(files, detail::score_name[0], score_shape, result.score);
   return result;
 }
 
@@ -122,10 +119,8 @@ void save_classifier(const std::string& folder, const ModelWeights<T>& backbone,
 
   SafetensorsWriter writer;
   const Dtype stored = detail::stored_dtype(store);
-  backbone.visit([&](const auto& view) {
-    writer.add_as<T>(stored, std::string(view.name), detail::stored_shape(view), view.values);
-  });
-  writer.add_as<T>(stored, detail::score_name, {1, config.hidden}, score);
+  for (std::size_t i = 0; i < backbone.layout().size(); ++i) detail::add_tensor(writer, backbone, i, stored);
+  writer.add_as<T>(stored, std::string(detail::score_name[0]), {1, config.hidden}, score);
   writer.set_metadata("format", "pt");
 
   AtomicFolder files(folder);

@@ -10,7 +10,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
@@ -19,7 +18,9 @@
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/dtype.hpp"
 #include "maestro/io/safetensors.hpp"
+#include "maestro/model/config.hpp"
 #include "maestro/model/frozen_weights.hpp"
+#include "maestro/model/layout.hpp"
 
 namespace maestro {
 
@@ -72,7 +73,7 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
 /// Whether a model folder stores its embedding in BF16: then FrozenWeights<float, Bfloat16> loses nothing.
 /// @throws IoError, BadFile
 inline bool stores_bf16(const std::string& folder) {
-  return CheckpointFiles::of_folder(folder).at("model.embed_tokens.weight").dtype == Dtype::bf16;
+  return CheckpointFiles::of_folder(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;
 }
 
 /// Reads the weights of a model folder, part by part: no second copy of them exists meanwhile.
@@ -81,11 +82,11 @@ template <class T, class S = T>
 std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder) {
   const ModelConfig config = load_model_config(folder);
   const CheckpointFiles files = CheckpointFiles::of_folder(folder);
-  detail::check_sizes(files, config);
+  const ModelLayout layout(config);
+  detail::check_tensors(files, layout, detail::optional_names(config));
   if (config.head == HeadWeights::tied) detail::check_tied_head(files);
-  const auto read = [&](std::string_view name, std::span<const std::size_t> shape, std::size_t first,
-                        std::span<T> values) {
-    if (first == 0) detail::check_shape(files, name, shape);
+  const auto read = [&](std::size_t index, std::size_t first, std::span<T> values) {
+    const std::string& name = layout[index].name;
     const SafetensorsFile& file = files.holder(name);
     const TensorInfo& tensor = file.at(name);
     if (!detail::read_part_in_parallel<T>(file, tensor, first, values)) {
@@ -93,9 +94,7 @@ std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder
     }
     if (first + values.size() == tensor.count) files.release(name);
   };
-  auto weights = std::make_shared<const FrozenWeights<T, S>>(config, read);
-  detail::check_names(files, weights->names(), detail::optional_names(config));
-  return weights;
+  return std::make_shared<const FrozenWeights<T, S>>(config, read);
 }
 
 }  // namespace maestro

@@ -21,14 +21,14 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/finite.hpp"
 #include "maestro/hub/config_json.hpp"
-#include "maestro/hub/tokenizer_json.hpp"
+#include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
+#include "maestro/model/layout.hpp"
 #include "maestro/model/weights.hpp"
-#include "maestro/text/byte_tokenizer.hpp"
 
 namespace maestro {
 
@@ -44,13 +44,6 @@ struct SaveOptions {
 
 namespace detail {
 
-/// Norms and biases are vectors in checkpoints, everything else a matrix.
-template <class View>
-std::vector<std::size_t> stored_shape(const View& view) {
-  if (view.rows == 1 && view.decay == WeightDecay::skip) return {view.cols};
-  return {view.rows, view.cols};
-}
-
 inline void check_shape(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> wanted) {
   const TensorInfo& tensor = files.at(name);
   if (!std::equal(tensor.shape.begin(), tensor.shape.end(), wanted.begin(), wanted.end())) {
@@ -59,30 +52,21 @@ inline void check_shape(const CheckpointFiles& files, std::string_view name, std
   }
 }
 
-/// Compares the sizes that config.json claims with the files before anything of that size is allocated.
-inline void check_sizes(const CheckpointFiles& files, const ModelConfig& c) {
-  check_shape(files, "model.embed_tokens.weight", std::array{c.vocabulary, c.hidden});
-  for (std::size_t l = 0; l < c.layers; ++l) {
-    const std::string prefix = "model.layers." + std::to_string(l) + ".";
-    check_shape(files, prefix + "self_attn.q_proj.weight", std::array{c.query_size(), c.hidden});
-    check_shape(files, prefix + "self_attn.k_proj.weight", std::array{c.key_size(), c.hidden});
-    check_shape(files, prefix + "mlp.gate_proj.weight", std::array{c.intermediate, c.hidden});
-  }
-}
-
 /// A tied head may be stored too, as long as it is the embedding.
 inline void check_tied_head(const CheckpointFiles& files) {
-  const TensorInfo* head = files.find("lm_head.weight");
+  constexpr std::string_view head_name = tensor_name(TensorKind::head);
+  constexpr std::string_view embedding_name = tensor_name(TensorKind::embedding);
+  const TensorInfo* head = files.find(head_name);
   if (head == nullptr) return;
-  const TensorInfo& embedding = files.at("model.embed_tokens.weight");
+  const TensorInfo& embedding = files.at(embedding_name);
   if (head->dtype != embedding.dtype || head->shape != embedding.shape ||
       std::memcmp(head->bytes.data(), embedding.bytes.data(), embedding.bytes.size()) != 0) {
-    throw BadFile(files.holder("lm_head.weight").path() +
-                  ": tensor \"lm_head.weight\" differs from \"model.embed_tokens.weight\", but config.json says "
-                  "tie_word_embeddings; set it to false to use the stored head");
+    throw BadFile(files.holder(head_name).path() + ": tensor " + quote_text(head_name) + " differs from " +
+                  quote_text(embedding_name) +
+                  ", but config.json says tie_word_embeddings; set it to false to use the stored head");
   }
-  files.release("lm_head.weight");
-  files.release("model.embed_tokens.weight");
+  files.release(head_name);
+  files.release(embedding_name);
 }
 
 /// Reads one tensor of the expected shape, and lets go of its part of the file.
@@ -113,15 +97,16 @@ inline std::string name_list(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Every tensor of `names` is there, and no other but those in `optional`.
-inline void check_names(const CheckpointFiles& files, const std::vector<std::string>& names,
-                        std::span<const std::string_view> optional) {
-  std::unordered_set<std::string_view> known(optional.begin(), optional.end());
+/// Every tensor of the layout is there in its shape, and no other but those in `others`. To be asked before anything of
+/// the sizes that config.json claims is allocated.
+inline void check_tensors(const CheckpointFiles& files, const ModelLayout& layout,
+                          std::span<const std::string_view> others) {
+  std::unordered_set<std::string_view> known(others.begin(), others.end());
   std::vector<std::string> missing;
   std::vector<std::string> surplus;
-  for (const std::string& name : names) {
-    known.insert(name);
-    if (files.find(name) == nullptr) missing.push_back(name);
+  for (const TensorSpec& tensor : layout.tensors()) {
+    known.insert(tensor.name);
+    if (files.find(tensor.name) == nullptr) missing.push_back(tensor.name);
   }
   for (const TensorInfo* tensor : files.tensors()) {
     if (!known.contains(tensor->name)) surplus.push_back(tensor->name);
@@ -129,24 +114,34 @@ inline void check_names(const CheckpointFiles& files, const std::vector<std::str
   std::string message;
   if (!missing.empty()) message += " missing tensors: " + name_list(missing) + ";";
   if (!surplus.empty()) message += " tensors that the model of config.json does not have: " + name_list(surplus) + ";";
-  if (message.empty()) return;
-  message.pop_back();
-  throw BadFile(files.path() + ":" + message);
-}
-
-/// The names of a visitable part's parameters.
-template <class Part>
-std::vector<std::string> parameter_names(const Part& part) {
-  std::vector<std::string> names;  // those of a visit are valid during its calls only
-  part.visit([&](const auto& view) { names.emplace_back(view.name); });
-  return names;
+  if (!message.empty()) {
+    message.pop_back();
+    throw BadFile(files.path() + ":" + message);
+  }
+  for (const TensorSpec& tensor : layout.tensors()) check_shape(files, tensor.name, tensor.shape());
 }
 
 /// The tied head, which a file may hold beside the embedding.
-inline constexpr std::array<std::string_view, 1> head_name{"lm_head.weight"};
+inline constexpr std::array<std::string_view, 1> tied_head{tensor_name(TensorKind::head)};
 inline std::span<const std::string_view> optional_names(const ModelConfig& config) {
-  if (config.head == HeadWeights::tied) return head_name;
+  if (config.head == HeadWeights::tied) return tied_head;
   return {};
+}
+
+/// Reads every tensor of `weights`. @throws as read_tensor.
+template <class T>
+void read_tensors(const CheckpointFiles& files, ModelWeights<T>& weights) {
+  for (std::size_t i = 0; i < weights.layout().size(); ++i) {
+    const TensorSpec& tensor = weights.layout()[i];
+    read_tensor<T>(files, tensor.name, tensor.shape(), weights.values(i));
+  }
+}
+
+/// Adds a tensor to a file, by its place in the layout.
+template <class T>
+void add_tensor(SafetensorsWriter& writer, const ModelWeights<T>& weights, std::size_t index, Dtype dtype) {
+  const TensorSpec& tensor = weights.layout()[index];
+  writer.add_as<T>(dtype, tensor.name, tensor.shape(), weights.values(index));
 }
 
 inline Dtype stored_dtype(StoreAs store) { return store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16; }
@@ -178,9 +173,7 @@ template <class T>
 void save_weights(const std::string& path, const ModelWeights<T>& weights, StoreAs store = StoreAs::f32) {
   SafetensorsWriter writer;
   const Dtype dtype = detail::stored_dtype(store);
-  weights.visit([&](const auto& view) {
-    writer.add_as<T>(dtype, std::string(view.name), detail::stored_shape(view), view.values);
-  });
+  for (std::size_t i = 0; i < weights.layout().size(); ++i) detail::add_tensor(writer, weights, i, dtype);
   writer.set_metadata("format", "pt");
   writer.write(path);
 }
@@ -191,12 +184,13 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
 template <class T>
 void save_shards(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
   const Dtype dtype = detail::stored_dtype(options.store);
-  std::vector<std::size_t> shard_of;  // by parameter
+  std::vector<std::size_t> shard_of;  // by tensor
   std::size_t count = 1;
   std::size_t filled = 0;
   std::size_t total = 0;
-  weights.visit([&](const auto& view) {
-    const std::size_t size = view.values.size() * size_of(dtype);
+  const ModelLayout& layout = weights.layout();
+  for (const TensorSpec& tensor : layout.tensors()) {
+    const std::size_t size = tensor.size() * size_of(dtype);
     if (filled > 0 && filled + size > options.max_shard_size) {
       ++count;
       filled = 0;
@@ -204,7 +198,7 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, Save
     shard_of.push_back(count - 1);
     filled += size;
     total += size;
-  });
+  }
   const std::string single = folder + "/" + CheckpointFiles::single_name;
   if (count == 1) return save_weights(single, weights, options.store);
   if (path_exists(single)) throw BadArgument(single + ": is in the way of shards; remove it or choose another folder");
@@ -213,12 +207,11 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, Save
   for (std::size_t shard = 0; shard < count; ++shard) {
     const std::string name = detail::shard_name(shard, count);
     SafetensorsWriter writer;
-    std::size_t parameter = 0;
-    weights.visit([&](const auto& view) {
-      if (shard_of[parameter++] != shard) return;
-      writer.add_as<T>(dtype, std::string(view.name), detail::stored_shape(view), view.values);
-      index["weight_map"][std::string(view.name)] = name;
-    });
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      if (shard_of[i] != shard) continue;
+      detail::add_tensor(writer, weights, i, dtype);
+      index["weight_map"][layout[i].name] = name;
+    }
     writer.set_metadata("format", "pt");
     writer.write(folder + "/" + name);
   }
@@ -229,11 +222,10 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, Save
 /// @throws BadFile naming the file and tensors that are missing, surplus, of another shape, or not finite.
 template <class T>
 ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& config) {
-  detail::check_sizes(files, config);
-  ModelWeights<T> weights(config);
-  detail::check_names(files, detail::parameter_names(weights), detail::optional_names(config));
+  detail::check_tensors(files, ModelLayout(config), detail::optional_names(config));
   if (config.head == HeadWeights::tied) detail::check_tied_head(files);
-  weights.visit([&](auto view) { detail::read_tensor<T>(files, view.name, detail::stored_shape(view), view.values); });
+  ModelWeights<T> weights(config);
+  detail::read_tensors(files, weights);
   return weights;
 }
 /// From a safetensors file, or the .json index of several. @throws as above, and IoError.
@@ -264,38 +256,10 @@ void write_model_files(const std::string& folder, const ModelWeights<T>& weights
   write_model_files(folder, weights, SaveOptions{.store = store});
 }
 
-/// Writes tokenizer.json and tokenizer_config.json into an existing folder. @throws IoError
-inline void write_tokenizer_files(const std::string& folder, const ByteTokenizer& tokenizer) {
-  write_file(folder + "/tokenizer.json", tokenizer_text(tokenizer));
-  OrderedJson json = OrderedJson::object();
-  json["tokenizer_class"] = "PreTrainedTokenizerFast";
-  json["add_prefix_space"] = false;
-  json["clean_up_tokenization_spaces"] = false;
-  json["eos_token"] = tokenizer.special_name(tokenizer.end_token());
-  json["pad_token"] = std::string(ByteTokenizer::special_names[0]);
-  write_file(folder + "/tokenizer_config.json", dump_json(json, 2) + "\n");
-}
-
-/// Reads the tokenizer of a model folder; the end token is the `eos_token` of tokenizer_config.json, where that exists.
-/// @throws IoError, BadFile, Unsupported for any tokenizer but the byte-level one.
-inline ByteTokenizer load_tokenizer(const std::string& folder) {
-  constexpr std::size_t limit = std::size_t{1} << 28;
-  std::string end = "<|endoftext|>";
-  const std::string config_path = folder + "/tokenizer_config.json";
-  if (path_exists(config_path)) {
-    const Json json = parse_json(read_file(config_path, limit), config_path);
-    const JsonFields fields(json, config_path);
-    if (fields.has("eos_token")) {
-      end = fields.at("eos_token").is_object() ? fields.object("eos_token").text("content") : fields.text("eos_token");
-    }
-  }
-  return parse_tokenizer(read_file(folder + "/tokenizer.json", limit), folder + "/tokenizer.json", end);
-}
-
 /// Writes a model folder that transformers' AutoTokenizer and AutoModelForCausalLM read. The folder appears at once; an
 /// older model folder is replaced, any other is refused.
 /// @throws IoError, BadArgument when the folder holds other files, Unsupported as config_text.
-/// Tok: ByteTokenizer, or BpeTokenizer, whose files are written as they were read.
+/// Tok: ByteTokenizer, BpeTokenizer or AnyTokenizer; files that it was read from are written as they were.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer,
                 SaveOptions options = {}) {

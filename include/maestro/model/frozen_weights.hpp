@@ -5,12 +5,8 @@
 /// backward passes and decoding alike, and in bfloat16 where that is wanted.
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <span>
-#include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
@@ -19,6 +15,7 @@
 #include "maestro/gemm/native.hpp"
 #include "maestro/gemm/packed_matrix.hpp"
 #include "maestro/model/config.hpp"
+#include "maestro/model/layout.hpp"
 #include "maestro/model/weights.hpp"
 
 namespace maestro {
@@ -30,30 +27,30 @@ class FrozenWeights {
  public:
   using MatrixType = PackedView<T, S>;
 
-  /// @param read  read(name, shape, first, values): elements [first, first + values.size()) of the named parameter of
-  ///              this shape, row after row; called for all of every parameter, in the order of `first`.
+  /// @param read  read(tensor, first, values): elements [first, first + values.size()) of ModelLayout(config)[tensor],
+  ///              row after row; called for all of every tensor, in the order of `first`.
   /// @throws BadArgument when the configuration is not valid, and what `read` throws.
   template <class Read>
-  FrozenWeights(const ModelConfig& config, Read&& read) : config_(config) {
-    validate(config);
+  FrozenWeights(const ModelConfig& config, Read&& read) : config_(config), layout_(config) {
     lay_out();
-    for (const Vector& v : vectors_) {
-      read(v.name, std::span(&v.size, 1), std::size_t{0}, std::span<T>(vector_values_.data() + v.offset, v.size));
+    for (std::size_t i = 0; i < layout_.size(); ++i) {
+      if (is_matrix(layout_[i].kind)) {
+        read_rows(i, read);
+      } else {
+        read(i, std::size_t{0}, std::span<T>(parts_[i].vector, layout_[i].size()));
+      }
     }
-    for (const Rows& rows : rows_) read_rows(rows, read);
   }
   explicit FrozenWeights(const ModelWeights<T>& weights)
-      : FrozenWeights(weights.config(), [&](std::string_view name, std::span<const std::size_t>, std::size_t first,
-                                            std::span<T> values) {
-          weights.visit([&](const auto& view) {
-            if (view.name == name)
-              std::copy_n(view.values.begin() + static_cast<std::ptrdiff_t>(first), values.size(), values.begin());
-          });
+      : FrozenWeights(weights.config(), [&](std::size_t tensor, std::size_t first, std::span<T> values) {
+          const std::span<const T> part = weights.values(tensor).subspan(first, values.size());
+          std::copy(part.begin(), part.end(), values.begin());
         }) {}
   FrozenWeights(const FrozenWeights&) = delete;
   FrozenWeights& operator=(const FrozenWeights&) = delete;
 
   const ModelConfig& config() const { return config_; }
+  const ModelLayout& layout() const { return layout_; }
   MatrixType embedding() const { return embedding_; }
   MatrixType head() const { return head_; }
   std::span<const T> final_norm() const { return final_norm_; }
@@ -61,140 +58,112 @@ class FrozenWeights {
   /// Bytes of every value.
   std::size_t bytes() const { return values_.size() * sizeof(S) + vector_values_.size() * sizeof(T); }
 
-  /// Names of all parameters.
-  std::vector<std::string> names() const {
-    std::vector<std::string> all;
-    for (const Vector& v : vectors_) all.push_back(v.name);
-    for (const Rows& rows : rows_) all.push_back(rows.name);
-    return all;
-  }
-
   /// The same weights in the form in which they are trained or saved.
   ModelWeights<T> unpacked() const {
     ModelWeights<T> weights(config_);
-    weights.visit([&](auto view) {
-      for (const Vector& v : vectors_) {
-        if (v.name == view.name) std::copy_n(vector_values_.data() + v.offset, v.size, view.values.begin());
+    for (std::size_t i = 0; i < layout_.size(); ++i) {
+      const TensorSpec& tensor = layout_[i];
+      const Part& part = parts_[i];
+      const std::span<T> values = weights.values(i);
+      if (!is_matrix(tensor.kind)) {
+        std::copy_n(part.vector, tensor.cols, values.begin());
+        continue;
       }
-      for (const Rows& rows : rows_) {
-        if (rows.name != view.name) continue;
-        parallel_for(rows.count, view.cols, [&](std::size_t r) {
-          for (std::size_t c = 0; c < view.cols; ++c) view.values[r * view.cols + c] = rows.matrix(c, rows.first + r);
-        });
-      }
-    });
+      parallel_for(tensor.rows, tensor.cols, [&](std::size_t r) {
+        for (std::size_t c = 0; c < tensor.cols; ++c) values[r * tensor.cols + c] = part.matrix(c, part.first + r);
+      });
+    }
     return weights;
   }
 
  private:
   static constexpr std::size_t panel = detail::panel_cols<T>;
-  struct Vector {
-    std::string name;
-    std::size_t offset;
-    std::size_t size;
-  };
-  /// A parameter as outputs [first, first + count) of a packed matrix.
-  struct Rows {
-    std::string name;
-    MatrixType matrix;
-    S* data;
-    std::size_t first;
-    std::size_t count;
+  /// Where a tensor lies: a vector, or outputs [first, first + rows) of a packed matrix.
+  struct Part {
+    T* vector = nullptr;
+    MatrixType matrix{};
+    S* data = nullptr;  ///< of the packed matrix
+    std::size_t first = 0;
   };
 
-  /// Lays all parameters out, then points the views at them.
   void lay_out() {
-    const ModelConfig& c = config_;
     std::size_t size = 0;
     std::size_t vector_size = 0;
-    place(size, vector_size, nullptr, nullptr);
+    layout_.for_each_block([&](std::size_t first, std::size_t last) {
+      const std::size_t outputs = layout_.block_outputs(first, last);
+      if (is_matrix(layout_[first].kind)) {
+        size += MatrixType::size(layout_[first].cols, outputs);
+      } else {
+        vector_size += outputs;
+      }
+    });
     values_.assign(size, S{});
     vector_values_.assign(vector_size, T(0));
-    rows_.clear();
-    vectors_.clear();
-    size = vector_size = 0;
-    layers_.resize(c.layers);
-    place(size, vector_size, values_.data(), vector_values_.data());
+    layers_.resize(config_.layers);
+    S* values = values_.data();
+    T* vectors = vector_values_.data();
+    layout_.for_each_block([&](std::size_t first, std::size_t last) {
+      const std::size_t outputs = layout_.block_outputs(first, last);
+      if (is_matrix(layout_[first].kind)) {
+        place_matrix(first, last, MatrixType(values, layout_[first].cols, outputs), values);
+        values += MatrixType::size(layout_[first].cols, outputs);
+      } else {
+        place_vector(first, last, std::span<T>(vectors, outputs));
+        vectors += outputs;
+      }
+    });
+    if (config_.head == HeadWeights::tied) head_ = embedding_;
   }
-
-  void place(std::size_t& size, std::size_t& vector_size, S* values, const T* vectors) {
-    const ModelConfig& c = config_;
-    const auto matrix = [&](std::size_t out, std::size_t in) {
-      const MatrixType view(values == nullptr ? nullptr : values + size, in, out);
-      size += MatrixType::size(in, out);
-      return view;
-    };
-    const auto rows = [&](const std::string& name, const MatrixType& view, std::size_t first, std::size_t count) {
-      rows_.push_back({name, view, values == nullptr ? nullptr : values + (view.panel(0) - values), first, count});
-    };
-    const auto vector = [&](std::string name, std::size_t count) {
-      vectors_.push_back({std::move(name), vector_size, count});
-      const T* const at = vectors == nullptr ? nullptr : vectors + vector_size;
-      vector_size += count;
-      return std::span<const T>(at, at == nullptr ? 0 : count);
-    };
-    embedding_ = matrix(c.vocabulary, c.hidden);
-    rows("model.embed_tokens.weight", embedding_, 0, c.vocabulary);
-    for (std::size_t l = 0; l < c.layers; ++l) {
-      const std::string prefix = "model.layers." + std::to_string(l) + ".";
-      LayerWeights<const T, MatrixType> w;
-      w.input_norm = vector(prefix + "input_layernorm.weight", c.hidden);
-      w.qkv = matrix(c.qkv_size(), c.hidden);
-      rows(prefix + "self_attn.q_proj.weight", w.qkv, 0, c.query_size());
-      rows(prefix + "self_attn.k_proj.weight", w.qkv, c.query_size(), c.key_size());
-      rows(prefix + "self_attn.v_proj.weight", w.qkv, c.query_size() + c.key_size(), c.key_size());
-      if (c.qkv_bias == QkvBias::present) {
-        const std::span<const T> q = vector(prefix + "self_attn.q_proj.bias", c.query_size());
-        vector(prefix + "self_attn.k_proj.bias", c.key_size());
-        vector(prefix + "self_attn.v_proj.bias", c.key_size());
-        if (!q.empty()) w.qkv_bias = {q.data(), c.qkv_size()};
-      }
-      if (c.query_key_norm == QueryKeyNorm::present) {
-        w.query_norm = vector(prefix + "self_attn.q_norm.weight", c.head_dim);
-        w.key_norm = vector(prefix + "self_attn.k_norm.weight", c.head_dim);
-      }
-      w.output = matrix(c.hidden, c.query_size());
-      rows(prefix + "self_attn.o_proj.weight", w.output, 0, c.hidden);
-      w.post_norm = vector(prefix + "post_attention_layernorm.weight", c.hidden);
-      w.gate_up = matrix(2 * c.intermediate, c.hidden);
-      rows(prefix + "mlp.gate_proj.weight", w.gate_up, 0, c.intermediate);
-      rows(prefix + "mlp.up_proj.weight", w.gate_up, c.intermediate, c.intermediate);
-      w.down = matrix(c.hidden, c.intermediate);
-      rows(prefix + "mlp.down_proj.weight", w.down, 0, c.hidden);
-      if (values != nullptr) layers_[l] = w;
+  void place_matrix(std::size_t first, std::size_t last, const MatrixType& matrix, S* data) {
+    std::size_t output = 0;
+    for (std::size_t i = first; i < last; ++i) {
+      parts_.push_back({.matrix = matrix, .data = data, .first = output});
+      output += layout_[i].rows;
     }
-    final_norm_ = vector("model.norm.weight", c.hidden);
-    head_ = embedding_;
-    if (c.head == HeadWeights::separate) {
-      head_ = matrix(c.vocabulary, c.hidden);
-      rows("lm_head.weight", head_, 0, c.vocabulary);
+    const TensorSpec& tensor = layout_[first];
+    if (tensor.kind == TensorKind::embedding) {
+      embedding_ = matrix;
+    } else if (tensor.kind == TensorKind::head) {
+      head_ = matrix;
+    } else {
+      matrix_of(layers_[tensor.layer], tensor.kind) = matrix;
     }
+  }
+  void place_vector(std::size_t first, std::size_t last, std::span<T> vector) {
+    std::size_t offset = 0;
+    for (std::size_t i = first; i < last; ++i) {
+      parts_.push_back({.vector = vector.data() + offset});
+      offset += layout_[i].cols;
+    }
+    const TensorSpec& tensor = layout_[first];
+    (tensor.kind == TensorKind::final_norm ? final_norm_ : vector_of(layers_[tensor.layer], tensor.kind)) = vector;
   }
 
   /// In blocks of rows, so that no second copy of a large matrix exists.
   template <class Read>
-  void read_rows(const Rows& rows, Read&& read) {
-    const std::size_t cols = rows.matrix.rows();
-    const std::array<std::size_t, 2> shape{rows.count, cols};
+  void read_rows(std::size_t tensor, Read&& read) {
+    const Part& part = parts_[tensor];
+    const std::size_t rows = layout_[tensor].rows;
+    const std::size_t cols = layout_[tensor].cols;
     const std::size_t step = std::max<std::size_t>(panel, (std::size_t{1} << 20) / cols / panel * panel);
     std::vector<T> block;
-    for (std::size_t first = 0; first < rows.count; first += step) {
-      const std::size_t count = std::min(step, rows.count - first);
+    for (std::size_t first = 0; first < rows; first += step) {
+      const std::size_t count = std::min(step, rows - first);
       block.resize(count * cols);
-      read(rows.name, std::span<const std::size_t>(shape), first * cols, std::span<T>(block));
+      read(tensor, first * cols, std::span<T>(block));
       parallel_for(count, cols, [&](std::size_t r) {
-        const std::size_t out = rows.first + first + r;
-        S* const to = rows.data + out / panel * rows.matrix.panel_stride() + out % panel;
+        const std::size_t out = part.first + first + r;
+        S* const to = part.data + out / panel * part.matrix.panel_stride() + out % panel;
         for (std::size_t c = 0; c < cols; ++c) to[c * panel] = static_cast<S>(block[r * cols + c]);
       });
     }
   }
 
   ModelConfig config_;
+  ModelLayout layout_;
   AlignedVector<S> values_;         ///< packed matrices
   AlignedVector<T> vector_values_;  ///< norms and biases
-  std::vector<Vector> vectors_;
-  std::vector<Rows> rows_;
+  std::vector<Part> parts_;         ///< by tensor
   std::vector<LayerWeights<const T, MatrixType>> layers_;
   MatrixType embedding_;
   MatrixType head_;

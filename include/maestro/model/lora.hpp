@@ -8,9 +8,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
@@ -20,15 +22,38 @@
 #include "maestro/core/views.hpp"
 #include "maestro/model/adapter.hpp"
 #include "maestro/model/config.hpp"
+#include "maestro/model/layout.hpp"
 
 namespace maestro {
 
 /// The projections that can have an adapter.
 enum class LoraTarget : std::uint8_t { query, key, value, output, gate, up, down };
 
-/// Their names in checkpoints, in the enum's order.
-inline constexpr std::array<std::string_view, 7> lora_target_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                                                   "gate_proj", "up_proj", "down_proj"};
+inline constexpr std::size_t lora_target_count = 7;
+
+/// The tensor that a target's adapter stands beside, in the enum's order.
+inline constexpr std::array<TensorKind, lora_target_count> lora_target_kinds{
+    TensorKind::query, TensorKind::key, TensorKind::value, TensorKind::output,
+    TensorKind::gate,  TensorKind::up,  TensorKind::down};
+
+/// The target that a tensor is; empty if it can have no adapter.
+constexpr std::optional<LoraTarget> lora_target_of(TensorKind kind) {
+  for (std::size_t t = 0; t < lora_target_count; ++t) {
+    if (lora_target_kinds[t] == kind) return static_cast<LoraTarget>(t);
+  }
+  return std::nullopt;
+}
+
+/// The targets' names in PEFT's configurations, in the enum's order: "q_proj" of "self_attn.q_proj.weight".
+inline constexpr std::array<std::string_view, lora_target_count> lora_target_names = [] {
+  std::array<std::string_view, lora_target_count> names{};
+  for (std::size_t t = 0; t < lora_target_count; ++t) {
+    const std::string_view path = tensor_name(lora_target_kinds[t]);
+    const std::size_t begin = path.find('.') + 1;
+    names[t] = path.substr(begin, path.find('.', begin) - begin);
+  }
+  return names;
+}();
 
 /// What the product of both factors is multiplied with.
 enum class LoraScaling : std::uint8_t {
@@ -60,29 +85,6 @@ inline void validate(const LoraOptions& options) {
   require(!options.targets.empty(), "LoRA: at least one projection must have an adapter");
 }
 
-/// Inputs and outputs of a projection.
-struct ProjectionShape {
-  std::size_t in;
-  std::size_t out;
-};
-inline ProjectionShape projection_shape(const ModelConfig& c, LoraTarget target) {
-  switch (target) {
-    case LoraTarget::query:
-      return {c.hidden, c.query_size()};
-    case LoraTarget::key:
-    case LoraTarget::value:
-      return {c.hidden, c.key_size()};
-    case LoraTarget::output:
-      return {c.query_size(), c.hidden};
-    case LoraTarget::gate:
-    case LoraTarget::up:
-      return {c.hidden, c.intermediate};
-    case LoraTarget::down:
-      break;
-  }
-  return {c.intermediate, c.hidden};
-}
-
 /// The factors A and B of every adapter of a model (or their gradients) in one allocation, with PEFT's names.
 /// Copying copies the values.
 template <class T>
@@ -91,13 +93,13 @@ class LoraFactors {
   LoraFactors() = default;
   /// No adapter at all.
   explicit LoraFactors(const ModelConfig& config) : config_(config) { options_.targets.clear(); }
-  /// Zeros. @throws BadArgument for options outside their domains.
+  /// Zeros. @throws BadArgument for options outside their domains and for a configuration that is not valid.
   LoraFactors(const ModelConfig& config, const LoraOptions& options) : config_(config), options_(options) {
     validate(options);
-    for (std::size_t l = 0; l < config.layers; ++l) {
-      for (std::size_t t = 0; t < lora_target_names.size(); ++t) {
-        if (options.has(static_cast<LoraTarget>(t))) lay_out(l, static_cast<LoraTarget>(t));
-      }
+    const ModelLayout layout(config);
+    for (const TensorSpec& tensor : layout.tensors()) {
+      const std::optional<LoraTarget> target = lora_target_of(tensor.kind);
+      if (target && options.has(*target)) lay_out(tensor, *target);
     }
     values_.assign(size_, T(0));
   }
@@ -115,6 +117,10 @@ class LoraFactors {
 
   LayerAdapters<T> layer(std::size_t index) { return views<T>(*this, index); }
   LayerAdapters<const T> layer(std::size_t index) const { return views<const T>(*this, index); }
+  /// The adapter of one projection; empty where it has none.
+  Adapter<const T> adapter(std::size_t layer, LoraTarget target) const {
+    return adapter_view<const T>(*this, layer, target);
+  }
 
   /// A uniform in (-1, 1) / sqrt(in), as PEFT starts it; B zero, so that the model is the base's at first. Depends on
   /// the seed and the shapes alone.
@@ -179,21 +185,18 @@ class LoraFactors {
     std::size_t offset;
     std::size_t rows;
     std::size_t cols;
-    std::size_t layer;
-    LoraTarget target;
     Factor factor;
   };
 
-  void lay_out(std::size_t layer, LoraTarget target) {
-    const auto index = static_cast<std::size_t>(target);
-    const ProjectionShape shape = projection_shape(config_, target);
-    const std::string part = target < LoraTarget::gate ? ".self_attn." : ".mlp.";
-    const std::string name = "base_model.model.model.layers." + std::to_string(layer) + part +
-                             std::string(lora_target_names[index]) + ".lora_";
-    if (layer == 0) place_[index] = entries_.size();
-    if (layer == 0) ++per_layer_;
-    add({name + "A.weight", 0, options_.rank, shape.in, layer, target, Factor::a});
-    add({name + "B.weight", 0, shape.out, options_.rank, layer, target, Factor::b});
+  void lay_out(const TensorSpec& tensor, LoraTarget target) {
+    if (tensor.layer == 0) {
+      place_[static_cast<std::size_t>(target)] = entries_.size();
+      ++per_layer_;
+    }
+    constexpr std::string_view suffix = "weight";
+    const std::string name = "base_model.model." + tensor.name.substr(0, tensor.name.size() - suffix.size());
+    add({name + "lora_A.weight", 0, options_.rank, tensor.cols, Factor::a});
+    add({name + "lora_B.weight", 0, tensor.rows, options_.rank, Factor::b});
   }
   void add(Entry entry) {
     constexpr std::size_t step = AlignedAllocator<T>::alignment / sizeof(T);
@@ -204,16 +207,18 @@ class LoraFactors {
   }
 
   template <class U, class Self>
+  static Adapter<U> adapter_view(Self& self, std::size_t layer, LoraTarget target) {
+    if (!self.options_.has(target)) return {};
+    const std::size_t at = layer * 2 * self.per_layer_ + self.place_[static_cast<std::size_t>(target)];
+    const Entry& a = self.entries_[at];
+    const Entry& b = self.entries_[at + 1];
+    return {{self.values_.data() + a.offset, a.rows, a.cols},
+            {self.values_.data() + b.offset, b.rows, b.cols},
+            self.options_.scale()};
+  }
+  template <class U, class Self>
   static LayerAdapters<U> views(Self& self, std::size_t layer) {
-    const auto adapter = [&](LoraTarget target) {
-      if (!self.options_.has(target)) return Adapter<U>{};
-      const std::size_t at = layer * 2 * self.per_layer_ + self.place_[static_cast<std::size_t>(target)];
-      const Entry& a = self.entries_[at];
-      const Entry& b = self.entries_[at + 1];
-      return Adapter<U>{{self.values_.data() + a.offset, a.rows, a.cols},
-                        {self.values_.data() + b.offset, b.rows, b.cols},
-                        self.options_.scale()};
-    };
+    const auto adapter = [&](LoraTarget target) { return adapter_view<U>(self, layer, target); };
     return {adapter(LoraTarget::query),  adapter(LoraTarget::key),  adapter(LoraTarget::value),
             adapter(LoraTarget::output), adapter(LoraTarget::gate), adapter(LoraTarget::up),
             adapter(LoraTarget::down)};
@@ -222,8 +227,8 @@ class LoraFactors {
   ModelConfig config_;
   LoraOptions options_;
   std::vector<Entry> entries_;
-  std::array<std::size_t, lora_target_names.size()> place_{};  ///< a target's A among the entries of layer 0
-  std::size_t per_layer_ = 0;                                  ///< adapters
+  std::array<std::size_t, lora_target_count> place_{};  ///< a target's A among the entries of layer 0
+  std::size_t per_layer_ = 0;                           ///< adapters
   std::size_t size_ = 0;
   AlignedVector<T> values_;
 };

@@ -6,13 +6,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/frozen_weights.hpp"
+#include "maestro/model/layout.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/model/weights.hpp"
 
@@ -112,19 +117,11 @@ class LoraModel {
   /// W + s B A for every projection with an adapter, summed in double.
   ModelWeights<T> merged() const {
     ModelWeights<T> weights = base_->unpacked();
-    for (std::size_t l = 0; l < config().layers; ++l) {
-      const LayerAdapters<const T> adapters = factors_.layer(l);
-      const LayerWeights<T> w = weights.layer(l);
-      const std::size_t queries = config().query_size();
-      const std::size_t keys = config().key_size();
-      const std::size_t width = config().intermediate;
-      merge(adapters.query, w.qkv.middle_rows(0, queries));
-      merge(adapters.key, w.qkv.middle_rows(queries, keys));
-      merge(adapters.value, w.qkv.middle_rows(queries + keys, keys));
-      merge(adapters.output, w.output);
-      merge(adapters.gate, w.gate_up.middle_rows(0, width));
-      merge(adapters.up, w.gate_up.middle_rows(width, width));
-      merge(adapters.down, w.down);
+    for (std::size_t i = 0; i < weights.layout().size(); ++i) {
+      const TensorSpec& tensor = weights.layout()[i];
+      const std::optional<LoraTarget> target = lora_target_of(tensor.kind);
+      if (!target) continue;
+      merge(factors_.adapter(tensor.layer, *target), {weights.values(i).data(), tensor.rows, tensor.cols});
     }
     return weights;
   }

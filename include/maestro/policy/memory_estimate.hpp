@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "maestro/model/config.hpp"
+#include "maestro/model/layout.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 
@@ -50,22 +51,14 @@ struct MemoryEstimate {
 
 namespace detail {
 
-/// Parameters that are matrices, with a separate head and the embedding.
-inline std::uint64_t matrix_parameters(const ModelConfig& c) {
-  const std::uint64_t layer = std::uint64_t{c.hidden} * (c.qkv_size() + c.query_size() + 3 * c.intermediate);
-  const std::uint64_t tables = c.head == HeadWeights::tied ? 1 : 2;
-  return layer * c.layers + tables * c.vocabulary * c.hidden;
-}
-inline std::uint64_t vector_parameters(const ModelConfig& c) {
-  return c.layers * (2 * c.hidden + (c.qkv_bias == QkvBias::present ? c.qkv_size() : 0) + 2 * c.head_dim) + c.hidden;
-}
-inline std::uint64_t adapter_parameters(const ModelConfig& c, const LoraOptions& lora) {
+/// Parameters of a model's adapters.
+inline std::uint64_t adapter_parameters(const ModelLayout& layout, const LoraOptions& lora) {
   std::uint64_t count = 0;
-  for (const LoraTarget target : lora.targets) {
-    const ProjectionShape shape = projection_shape(c, target);
-    count += std::uint64_t{lora.rank} * (shape.in + shape.out);
+  for (const TensorSpec& tensor : layout.tensors()) {
+    const std::optional<LoraTarget> target = lora_target_of(tensor.kind);
+    if (target && lora.has(*target)) count += std::uint64_t{lora.rank} * (tensor.cols + tensor.rows);
   }
-  return count * c.layers;
+  return count;
 }
 /// Values per row of LayerActivations (model/block.hpp).
 inline std::uint64_t activation_cols(const ModelConfig& c) {
@@ -80,7 +73,7 @@ inline std::uint64_t scoring_cols(const ModelConfig& c) { return activation_cols
 
 /// Bytes of all parameters of a model.
 inline std::uint64_t model_bytes(const ModelConfig& c, std::size_t value = 4) {
-  return (detail::matrix_parameters(c) + detail::vector_parameters(c)) * value;
+  return std::uint64_t{ModelLayout(c).parameters()} * value;
 }
 
 /// Bytes that a pass over `rows` tokens takes beside the weights where nothing is kept for a backward pass.
@@ -91,11 +84,12 @@ inline std::uint64_t scoring_bytes(const ModelConfig& c, std::uint64_t rows, std
 /// Source of the parts: the buffers of TransformerPolicy, its Generator and AdamW.
 inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest& request) {
   using namespace detail;
-  const std::uint64_t matrices = matrix_parameters(c);
-  const std::uint64_t vectors = vector_parameters(c);
+  const ModelLayout layout(c);
+  const std::uint64_t matrices = layout.matrix_parameters();
+  const std::uint64_t vectors = layout.vector_parameters();
   const std::uint64_t all = matrices + vectors;
   const std::uint64_t value = request.value;
-  const std::uint64_t trained = request.lora ? adapter_parameters(c, *request.lora) : all;
+  const std::uint64_t trained = request.lora ? adapter_parameters(layout, *request.lora) : all;
   const std::uint64_t copy = trained * value;
   MemoryEstimate estimate;
   const auto add = [&](std::string name, std::uint64_t bytes) {

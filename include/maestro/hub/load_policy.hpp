@@ -1,0 +1,121 @@
+#pragma once
+
+/// @file
+/// A model folder in Hugging Face's layout as a policy, in one line.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "maestro/gemm/native.hpp"
+#include "maestro/hub/chat_template_file.hpp"
+#include "maestro/hub/config_json.hpp"
+#include "maestro/hub/frozen_files.hpp"
+#include "maestro/hub/lora_files.hpp"
+#include "maestro/hub/model_files.hpp"
+#include "maestro/hub/tokenizer_files.hpp"
+#include "maestro/io/checkpoint_files.hpp"
+#include "maestro/model/config.hpp"
+#include "maestro/model/lm_head.hpp"
+#include "maestro/model/lora.hpp"
+#include "maestro/model/lora_model.hpp"
+#include "maestro/policy/generation.hpp"
+#include "maestro/policy/transformer_policy.hpp"
+#include "maestro/text/any_tokenizer.hpp"
+#include "maestro/text/chat_format.hpp"
+
+namespace maestro {
+
+/// What a policy of a folder may be told; the folder says what is not set.
+struct FolderPolicyOptions {
+  std::optional<ChatFormat> chat{};  ///< not set: that of the folder's template (detect_chat_format)
+  /// Not set: with the begin token if the tokenizer's own template puts it before a text and the model has one.
+  std::optional<PromptStart> prompt_start{};
+  Activations activations = Activations::keep;
+  LmHeadOptions head{};
+  GenerationOptions generation{};
+};
+
+/// Fresh LoRA adapters are trained beside the folder's frozen weights.
+struct LoraPolicyOptions {
+  LoraOptions lora{};
+  std::uint64_t seed = 0;  ///< of the adapters' start
+  FolderPolicyOptions policy{};
+};
+
+/// Adapters that were trained before, beside the folder's frozen weights.
+struct AdapterPolicyOptions {
+  std::string adapter{};  ///< a folder in PEFT's layout; empty: the frozen weights alone, with nothing to train
+  FolderPolicyOptions policy{};
+};
+
+/// All of a folder's policy but its weights.
+struct FolderPolicyParts {
+  ModelConfig config;  ///< with the stop tokens of generation_config.json
+  AnyTokenizer tokenizer;
+  TransformerPolicyOptions options;
+};
+
+/// Reads what a folder says about its policy, and leaves the weights alone.
+/// @throws IoError, BadFile, Unsupported as load_model_config, load_any_tokenizer and detect_chat_format.
+inline FolderPolicyParts load_policy_parts(const std::string& folder, const FolderPolicyOptions& options = {}) {
+  ModelConfig config = load_model_config(folder);
+  AnyTokenizer tokenizer = load_any_tokenizer(folder, config.end_tokens);
+  const bool begins = tokenizer.begin_token() && config.begin_token >= 0;
+  const TransformerPolicyOptions read{
+      .prompt_start = options.prompt_start.value_or(begins ? PromptStart::begin_token : PromptStart::text),
+      .activations = options.activations,
+      .head = options.head,
+      .generation = options.generation,
+      .chat = options.chat ? *options.chat : detect_chat_format(folder)};
+  return {std::move(config), std::move(tokenizer), read};
+}
+
+/// Reads a folder as a policy whose every parameter is trained:
+///
+///     auto policy = load_policy("examples/models/base");
+///
+/// Configuration, weights, tokenizer, chat format, prompt start and stop tokens are the folder's. Byte-level BPE
+/// tokenizers need maestro::tokenizers: see load_any_tokenizer.
+/// @throws IoError, BadFile naming file and field or tensor, Unsupported naming what is not implemented, BadArgument if
+/// the parts do not belong together.
+template <class T = float, class Backend = NativeBackend>
+TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folder,
+                                                        const FolderPolicyOptions& options = {}) {
+  FolderPolicyParts parts = load_policy_parts(folder, options);
+  return {load_weights<T>(CheckpointFiles::of_folder(folder), parts.config), std::move(parts.tokenizer), parts.options};
+}
+
+/// Reads a folder as a policy that trains fresh LoRA adapters beside frozen weights:
+///
+///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.lora = {.rank = 16}});
+///
+/// @tparam S  how the frozen weights are stored: T, or Bfloat16, which loses nothing if stores_bf16(folder).
+/// @throws as the function above, and BadArgument for LoRA options outside their domains.
+template <class T = float, class S = T>
+TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
+                                                                               const LoraPolicyOptions& options) {
+  validate(options.lora);
+  FolderPolicyParts parts = load_policy_parts(folder, options.policy);
+  return {LoraModel<T, S>(load_frozen<T, S>(folder), options.lora, options.seed), std::move(parts.tokenizer),
+          parts.options};
+}
+
+/// Reads a folder as a policy whose frozen weights have the adapters of another folder:
+///
+///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.adapter = "runs/real/adapter"});
+///
+/// @throws as the function above, and as load_adapters.
+template <class T = float, class S = T>
+TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
+                                                                               const AdapterPolicyOptions& options) {
+  FolderPolicyParts parts = load_policy_parts(folder, options.policy);
+  std::shared_ptr<const FrozenWeights<T, S>> base = load_frozen<T, S>(folder);
+  LoraFactors<T> factors =
+      options.adapter.empty() ? LoraFactors<T>(parts.config) : load_adapters<T>(options.adapter, parts.config);
+  return {LoraModel<T, S>(std::move(base), std::move(factors)), std::move(parts.tokenizer), parts.options};
+}
+
+}  // namespace maestro

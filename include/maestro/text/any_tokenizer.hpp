@@ -1,0 +1,117 @@
+#pragma once
+
+/// @file
+/// A tokenizer whose type is known at run time only, as that of a model folder is.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/text/chat_encode.hpp"
+#include "maestro/text/tokenizer.hpp"
+#include "maestro/text/utf8.hpp"
+
+namespace maestro {
+
+/// Holds any tokenizer and passes every call on to it, so that results are those of the tokenizer itself. Copies share
+/// it and cost a pointer; it is never changed, and const use from several threads is safe. Immutable once made.
+///
+/// Members that a tokenizer need not have are passed on where it has them: without `special` no special token is known,
+/// so that a chat format is refused; without `begin_token` there is none.
+class AnyTokenizer {
+ public:
+  /// @param files  name and content of the files that the tokenizer was read from; empty if there are none. If the
+  ///               tokenizer keeps its own, leave them out.
+  template <Tokenizer Tok>
+  requires(!std::same_as<Tok, AnyTokenizer>) explicit AnyTokenizer(Tok tokenizer,
+                                                                   std::map<std::string, std::string> files = {})
+      : AnyTokenizer(std::make_shared<const Held<Tok>>(std::move(tokenizer), std::move(files))) {}
+
+  std::vector<std::int32_t> encode(std::string_view text) const { return held_->encode(text); }
+  /// The bytes of the tokens; special tokens are left out.
+  std::string decode(std::span<const std::int32_t> tokens) const { return held_->decode(tokens); }
+  /// As `decode`, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  std::string decode_display(std::span<const std::int32_t> tokens) const {
+    return replace_invalid_utf8(decode(tokens));
+  }
+  std::size_t vocabulary_size() const { return vocabulary_size_; }
+  std::int32_t end_token() const { return end_token_; }
+  /// The token that the tokenizer's own template puts before a text; empty if there is none.
+  std::optional<std::int32_t> begin_token() const { return held_->begin_token(); }
+  /// The id of a special token by its name, such as "<|im_end|>".
+  /// @throws BadArgument naming one that does not exist.
+  std::int32_t special(std::string_view name) const { return held_->special(name); }
+  /// Name and content of the files that it was read from; empty if it was made otherwise.
+  const std::map<std::string, std::string>& files() const { return held_->files(); }
+
+  /// The tokenizer itself if it is a Tok, else nullptr.
+  template <Tokenizer Tok>
+  const Tok* get_if() const {
+    const auto* held = dynamic_cast<const Held<Tok>*>(held_.get());
+    return held == nullptr ? nullptr : &held->tokenizer;
+  }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
+    virtual std::string decode(std::span<const std::int32_t> tokens) const = 0;
+    virtual std::optional<std::int32_t> begin_token() const = 0;
+    virtual std::int32_t special(std::string_view name) const = 0;
+    virtual std::size_t vocabulary_size() const = 0;
+    virtual std::int32_t end_token() const = 0;
+    virtual const std::map<std::string, std::string>& files() const = 0;
+  };
+
+  template <class Tok>
+  struct Held final : Interface {
+    Held(Tok made, std::map<std::string, std::string> read) : tokenizer(std::move(made)), own_files(std::move(read)) {}
+
+    std::vector<std::int32_t> encode(std::string_view text) const override { return tokenizer.encode(text); }
+    std::string decode(std::span<const std::int32_t> tokens) const override { return tokenizer.decode(tokens); }
+    std::optional<std::int32_t> begin_token() const override {
+      if constexpr (requires { std::optional<std::int32_t>(tokenizer.begin_token()); }) {
+        return tokenizer.begin_token();
+      }
+      return std::nullopt;
+    }
+    std::int32_t special(std::string_view name) const override {
+      if constexpr (ChatTokenizer<Tok>) return static_cast<std::int32_t>(tokenizer.special(name));
+      throw BadArgument("tokenizer: there is no special token '" + replace_invalid_utf8(name) +
+                        "', since this tokenizer names none: it has no member special(std::string_view)");
+    }
+    std::size_t vocabulary_size() const override { return static_cast<std::size_t>(tokenizer.vocabulary_size()); }
+    std::int32_t end_token() const override { return static_cast<std::int32_t>(tokenizer.end_token()); }
+    const std::map<std::string, std::string>& files() const override {
+      if constexpr (requires {
+                      { tokenizer.files() } -> std::same_as<const std::map<std::string, std::string>&>;
+                    }) {
+        if (own_files.empty()) return tokenizer.files();
+      }
+      return own_files;
+    }
+
+    Tok tokenizer;
+    std::map<std::string, std::string> own_files;
+  };
+
+  explicit AnyTokenizer(std::shared_ptr<const Interface> held)
+      : held_(std::move(held)), vocabulary_size_(held_->vocabulary_size()), end_token_(held_->end_token()) {}
+
+  std::shared_ptr<const Interface> held_;
+  std::size_t vocabulary_size_;  // asked for every token of a response
+  std::int32_t end_token_;
+};
+
+static_assert(ChatTokenizer<AnyTokenizer>);
+
+}  // namespace maestro

@@ -1,0 +1,49 @@
+// Other translation units of this program include maestro/tokenizers.hpp, this one does not: what one of them includes
+// is known to all.
+
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <vector>
+
+#include "io/scratch.hpp"
+#include "maestro/hub/load_policy.hpp"
+
+using namespace maestro;
+using maestro_test::Scratch;
+
+BOOST_AUTO_TEST_SUITE(bpe_load_policy)
+
+BOOST_AUTO_TEST_CASE(a_folder_with_byte_level_bpe_is_a_policy) {
+  const Scratch scratch;
+  const std::string folder = scratch.path("model");
+  const std::string text = read_file(MAESTRO_TEST_FIXTURES "/text/qwen2.json");
+  ModelConfig config = qwen3_config(4096, 8, 1, 2, 1, 4, 12);
+  ModelWeights<float> weights(config);
+  weights.initialise(7);
+  save_model(folder, weights, ByteTokenizer());
+  write_file(folder + "/tokenizer.json", text);
+  write_file(folder + "/tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+
+  auto policy = load_policy(folder, {.chat = ChatFormat{.kind = ChatKind::chatml}});
+  const AnyTokenizer& tokenizer = policy.tokenizer();
+  BOOST_TEST(tokenizer.get_if<ByteTokenizer>() == nullptr);
+  BOOST_TEST(tokenizer.end_token() == tokenizer.special("<|im_end|>"));
+  BOOST_TEST(tokenizer.encode("the the").size() < 7u);  // merged
+  BOOST_TEST(tokenizer.decode(tokenizer.encode("caf\xc3\xa9")) == "caf\xc3\xa9");
+  std::vector<Prompt> prompts(1);
+  prompts[0].text = "Hello";
+  const Rollouts rollouts = policy.generate(prompts, {.num_generations = 2, .max_completion_length = 3}, {});
+  BOOST_TEST(rollouts.prompt_tokens.row(0).front() == tokenizer.special("<|im_start|>"));
+
+  save_model(scratch.path("copy"), policy.weights(), tokenizer);
+  BOOST_TEST(read_file(scratch.path("copy/tokenizer.json")) == text);
+}
+
+// The byte-level tokenizer is one with or without the reader of the others.
+BOOST_AUTO_TEST_CASE(a_byte_level_folder_keeps_its_tokenizer) {
+  const Scratch scratch;
+  write_tokenizer_files(scratch.path("."), ByteTokenizer());
+  BOOST_TEST(load_any_tokenizer(scratch.path(".")).get_if<ByteTokenizer>() != nullptr);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
