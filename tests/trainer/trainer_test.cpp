@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <type_traits>
 
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/reward/active_rewards.hpp"
@@ -337,6 +338,52 @@ BOOST_AUTO_TEST_CASE(the_loop_saves_and_stops_between_steps) {
   BOOST_TEST((maestro::run_loop(trainer, prompts, loop, recorder) == maestro::LoopEnd::finished));
   BOOST_TEST(saved == (std::vector<std::uint32_t>{3, 6, 7, 9, 10}), boost::test_tools::per_element());
   BOOST_TEST(recorder.steps.size() == 10u);
+}
+
+namespace {
+/// Counts the copies of its parameters.
+struct Counted : tiny::Policy {
+  static inline int copies = 0;
+  Counted() : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}) {}
+  Counted(const Counted& other) : tiny::Policy(other) { ++copies; }
+  Counted(Counted&&) noexcept = default;
+  Counted& operator=(const Counted&) = delete;
+  Counted& operator=(Counted&&) noexcept = default;
+};
+/// Its reference is another policy.
+struct Adapted : Counted {
+  Adapted without_adapters() const { return {}; }
+};
+
+template <class Policy>
+int copies(double beta) {
+  auto settings = tiny::settings();
+  settings.objective.beta = beta;
+  Counted::copies = 0;
+  maestro::Trainer trainer{Policy{}, maestro::RewardSet{tiny::Match{}, tiny::Small{}},
+                           maestro::LinearConductor<2>{{.learning_rate = 1e-2}}, settings};
+  trainer.step(tiny::prompts(6));
+  return Counted::copies;
+}
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(parameters_are_copied_for_the_reference_alone) {
+  BOOST_TEST(copies<Counted>(0.0) == 0);
+  BOOST_TEST(copies<Counted>(0.1) == 1);
+  BOOST_TEST(copies<Adapted>(0.1) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_scalarization_may_be_left_out) {
+  maestro::Trainer trainer{tiny::Policy({.contexts = 3, .actions = 5, .length = 2}),
+                           tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor({.learning_rate = 0.05}),
+                           tiny::settings()};
+  static_assert(
+      std::is_same_v<decltype(trainer),
+                     maestro::Trainer<tiny::Policy, tiny::Rewards, tiny::Conductor, maestro::DefaultScalarization>>);
+  auto named = tiny::trainer(tiny::settings(), {}, maestro::DefaultScalarization{});
+  trainer.step(tiny::prompts(6));
+  named.step(tiny::prompts(6));
+  BOOST_TEST((tiny::state_of(trainer) == tiny::state_of(named)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/snapshot.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/trainer/policy_update.hpp"
 #include "maestro/trainer/settings.hpp"
@@ -41,11 +43,13 @@ concept Rewards = requires(const R& rewards, const Rollouts& rollouts, MatrixVie
 
 /// Trains a policy by GRPO on K rewards whose weights a Conductor chooses.
 ///
-///     maestro::Trainer trainer{std::move(policy), rewards, conductor, maestro::GroupRelative{}, settings};
+///     maestro::Trainer trainer{std::move(policy), rewards, conductor, settings};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// The parts are held by value; `policy()`, `rewards()`, `conductor()` give them back. The same seed, build, thread
-/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+/// A scalarization may stand before the settings; without one it is DefaultScalarization. The parts are held by value
+/// and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are copied for the KL reference,
+/// where beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
+/// the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, Scalarization S, Communicator Comm = SingleProcess>
 class Trainer {
  public:
@@ -66,8 +70,11 @@ class Trainer {
           "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
           "scalarization gives yet; use the sampled or the counterfactual estimator");
     }
-    if (settings_.objective.beta != 0.0) make_reference();
+    if (settings_.objective.beta > 0.0) make_reference();
   }
+  /// As above, with DefaultScalarization.
+  Trainer(P policy, R rewards, C conductor, TrainerSettings settings) requires std::same_as<S, DefaultScalarization>
+      : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(settings)) {}
 
   /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
   /// check_prompts); run_loop asks before its first step.
@@ -317,5 +324,8 @@ class Trainer {
   std::size_t penalty_clamped_ = 0;
   StepReport report_;
 };
+
+template <class P, class R, class C>
+Trainer(P, R, C, TrainerSettings) -> Trainer<P, R, C, DefaultScalarization>;
 
 }  // namespace maestro
