@@ -18,6 +18,7 @@
 #include "maestro/conductor/networks/mlp.hpp"
 #include "maestro/conductor/networks/network.hpp"
 #include "maestro/conductor/probability.hpp"
+#include "maestro/core/any_state_visitor.hpp"
 #include "maestro/core/bfloat16.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"

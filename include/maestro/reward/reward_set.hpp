@@ -81,6 +81,26 @@ void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> 
   }
 }
 
+/// @throws BadArgument on an empty name, or one that occurs twice.
+inline void check_reward_names(const char* set, std::span<const std::string_view> names) {
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    if (names[k].empty()) throw BadArgument(std::string(set) + ": reward " + std::to_string(k) + " has an empty name");
+    const auto before = names.first(k);
+    if (std::find(before.begin(), before.end(), names[k]) != before.end()) {
+      throw BadArgument(std::string(set) + ": two rewards are named '" + std::string(names[k]) +
+                        "'; wrap one of them in maestro::Named<\"another\", ...>");
+    }
+  }
+}
+
+/// @throws BadArgument where `rewards` is not (B x K).
+inline void check_reward_shape(const char* set, const Rollouts& rollouts, MatrixView<const float> rewards,
+                               std::size_t count) {
+  if (rewards.rows() == rollouts.size() && rewards.cols() == count) return;
+  throw BadArgument(std::string(set) + ": the rewards must have " + std::to_string(rollouts.size()) + " rows and " +
+                    std::to_string(count) + " columns");
+}
+
 }  // namespace detail
 
 /// Which of K rewards are evaluated.
@@ -99,14 +119,7 @@ class RewardSet {
 
   /// @throws BadArgument on an empty name, or one that occurs twice.
   explicit RewardSet(Rs... rewards) : rewards_(std::move(rewards)...) {
-    const auto all = names();
-    for (std::size_t k = 0; k < size; ++k) {
-      if (all[k].empty()) throw BadArgument("RewardSet: reward " + std::to_string(k) + " has an empty name");
-      if (std::find(all.begin(), all.begin() + k, all[k]) != all.begin() + k) {
-        throw BadArgument("RewardSet: two rewards are named '" + std::string(all[k]) +
-                          "'; wrap one of them in maestro::Named<\"another\", ...>");
-      }
-    }
+    detail::check_reward_names("RewardSet", names());
   }
 
   /// The K names, in order; views of the rewards' own.
@@ -127,10 +140,7 @@ class RewardSet {
   }
   /// As above; the columns of rewards that are not active become NaN, and those rewards are not called.
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards, const RewardMask<size>& active) const {
-    if (rewards.rows() != rollouts.size() || rewards.cols() != size) {
-      throw BadArgument("RewardSet: the rewards must have " + std::to_string(rollouts.size()) + " rows and " +
-                        std::to_string(size) + " columns");
-    }
+    detail::check_reward_shape("RewardSet", rollouts, rewards, size);
     evaluate_completions(rollouts, rewards, active, std::make_index_sequence<size>{});
     std::vector<float> column;
     for_each_reward(
@@ -140,6 +150,22 @@ class RewardSet {
             column.resize(rollouts.size());
             detail::checked_scores(reward, rollouts, column);
             for (std::size_t i = 0; i < column.size(); ++i) rewards(i, k) = column[i];
+          }
+        },
+        *this);
+  }
+
+  /// Calls attach(policy) of the rewards that have it.
+  template <class P>
+  void attach(const P& policy) {
+    for_each_reward(
+        [&](std::size_t, auto& reward) {
+          using R = std::remove_cvref_t<decltype(reward)>;
+          if constexpr (requires { reward.attach(policy); }) {
+            reward.attach(policy);
+          } else {
+            static_assert(
+                !requires { &R::attach; }, "maestro: this reward has an attach that does not take (const Policy&)");
           }
         },
         *this);

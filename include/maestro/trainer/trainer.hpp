@@ -71,6 +71,7 @@ class Trainer {
           "scalarization gives yet; use the sampled or the counterfactual estimator");
     }
     if (settings_.objective.beta > 0.0) make_reference();
+    if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
   }
   /// As above, with DefaultScalarization.
   Trainer(P policy, R rewards, C conductor, TrainerSettings settings) requires std::same_as<S, DefaultScalarization>
