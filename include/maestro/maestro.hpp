@@ -112,7 +112,7 @@
 #include "maestro/policy/snapshot.hpp"
 #include "maestro/policy/tabular.hpp"
 #include "maestro/policy/transformer_policy.hpp"
-#include "maestro/reward/active_rewards.hpp"
+#include "maestro/reward/any_reward.hpp"
 #include "maestro/reward/entropy.hpp"
 #include "maestro/reward/exact_match.hpp"
 #include "maestro/reward/excerpt.hpp"

@@ -104,9 +104,7 @@ BOOST_AUTO_TEST_CASE(data_that_the_positions_cannot_hold_is_refused_before_the_r
   const Sampling sampling{.max_completion_length = 10};
   std::vector<Prompt> prompts{prompt("four", 0, "sixsix"), prompt("fifteen letters", 1)};
   BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling));
-  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling, {false}));
   prompts.push_back(prompt("four", 17, "seven77"));
-  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling, {false}));
   BOOST_CHECK_EXCEPTION(rewards.check_prompts(prompts, sampling), BadArgument, [](const BadArgument& e) {
     const std::string message = e.what();
     BOOST_TEST_INFO(message);

@@ -123,6 +123,12 @@ BOOST_AUTO_TEST_CASE(other_settings_and_other_prompts_are_refused_by_name) {
   prompts[3].text = "another";
   BOOST_TEST(refused(tiny::settings(), prompts).find("content of the prompts") != std::string::npos);
   BOOST_TEST(refused(tiny::settings(), tiny::prompts()) == "nothing was thrown");
+  auto trainer = tiny::trainer();
+  maestro::RunSettings afresh = settings(4);
+  afresh.resume = maestro::Resume::never;
+  const std::string never = refusal([&] { maestro::Run(folder.at("run"), afresh)(trainer, tiny::prompts()); });
+  BOOST_TEST(never.find("Resume::automatic continues it") != std::string::npos, never);
+  BOOST_TEST(trainer.steps_done() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_policy_that_can_be_saved_is_saved_at_the_end_only) {

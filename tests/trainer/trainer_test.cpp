@@ -3,9 +3,9 @@
 #include <cmath>
 #include <type_traits>
 
+#include "maestro/conductor/any.hpp"
 #include "maestro/conductor/fixed.hpp"
-#include "maestro/reward/active_rewards.hpp"
-#include "maestro/reward/length.hpp"
+#include "maestro/reward/any_reward.hpp"
 #include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/metrics.hpp"
 #include "trainer/tiny.hpp"
@@ -113,13 +113,29 @@ BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
   for (int i = 1; i <= 9; ++i) BOOST_TEST(trainer.step(prompts).conductor.has_value() == (i % 3 == 0));
 }
 
-BOOST_AUTO_TEST_CASE(a_reward_left_out_does_not_look_like_something_learned) {
-  const std::vector<std::string> chosen{"match", "small"};
-  const maestro::ActiveRewards<tiny::Match, tiny::Small, maestro::Length> rewards(
-      maestro::RewardSet{tiny::Match{}, tiny::Small{}, maestro::Length{}}, chosen);
-  auto trainer = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards,
-                                  maestro::LinearConductor<3>(), maestro::GroupRelative{}, tiny::settings());
-  BOOST_TEST(trainer.step(tiny::prompts(6)).kl_to_uniform < 1e-12);
+BOOST_AUTO_TEST_CASE(rewards_and_a_conductor_chosen_at_run_time_train_the_same_bits) {
+  const auto prompts = tiny::prompts();
+  auto typed = tiny::trainer();
+  std::vector<maestro::AnyReward<tiny::Policy>> chosen;
+  chosen.emplace_back(tiny::Match{});
+  chosen.emplace_back(tiny::Small{});
+  const maestro::AnyRewardSet<tiny::Policy> rewards(std::move(chosen));
+  const auto build = [&](const maestro::AnyConductor& conductor) {
+    return maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards, conductor,
+                            maestro::GroupRelative{}, tiny::settings());
+  };
+  auto named = build(maestro::AnyConductor("linear", 2, {.learned = {.learning_rate = 0.05}}));
+  maestro::run_loop(typed, prompts, {.steps = 10});
+  maestro::run_loop(named, prompts, {.steps = 10});
+  maestro::ParameterValues typed_values{typed.policy()};
+  maestro::ParameterValues named_values{named.policy()};
+  BOOST_TEST((tiny::state_of(typed_values) == tiny::state_of(named_values)));
+  BOOST_TEST(typed.report().rewards.size() == named.report().rewards.size());
+  BOOST_TEST(typed.report().rewards[1].weight == named.report().rewards[1].weight);
+  BOOST_TEST(typed.report().loss.loss == named.report().loss.loss);
+  BOOST_CHECK_EXCEPTION(build(maestro::AnyConductor("linear", 3)), maestro::BadArgument, [](const auto& error) {
+    return std::string(error.what()).find("is for 3 rewards, the run has 2") != std::string::npos;
+  });
 }
 
 BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {

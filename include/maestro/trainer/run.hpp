@@ -26,6 +26,12 @@
 
 namespace maestro {
 
+/// What a folder that holds a checkpoint does.
+enum class Resume : std::uint8_t {
+  automatic,  ///< the run goes on from the newest one
+  never,      ///< the folder is refused
+};
+
 struct RunSettings {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< steps between checkpoints; 0: only at the end and when stopped
@@ -34,6 +40,7 @@ struct RunSettings {
                                         ///< wants to stop on SIGINT sets a flag in its own handler and asks it here
   /// What decides the run's results beside its files' names; empty: that of run_fingerprint.
   std::string fingerprint{};
+  Resume resume = Resume::automatic;
   LogTimings timings = LogTimings::record;
   SampleLog::Settings samples{};
   std::ostream* progress = nullptr;  ///< gets a line of progress now and then; none: no lines
@@ -63,14 +70,19 @@ class Run {
   static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
 
   /// Runs the steps that are left, and tells each to the observers too.
-  /// @throws BadFile where the newest checkpoint is damaged or of a run with another fingerprint; IoError; what
-  /// Trainer::check_prompts and Trainer::step throw.
+  /// @throws BadFile where the newest checkpoint is damaged or of a run with another fingerprint; BadArgument where
+  /// there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
   template <class TrainerType, Observer... Observers>
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
     Checkpoints checkpoints(
         {.folder = checkpoints_in(folder_),
          .keep = settings_.keep,
          .fingerprint = settings_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : settings_.fingerprint});
+    if (settings_.resume == Resume::never && checkpoints.newest()) {
+      throw BadArgument(folder_ +
+                        " holds the checkpoint of an earlier run; Resume::automatic continues it, another folder "
+                        "starts afresh");
+    }
     resume(trainer, checkpoints);
     MetricsLog metrics(metrics_path(), settings_.timings);
     SampleLog samples(samples_path(), settings_.samples);

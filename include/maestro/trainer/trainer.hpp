@@ -12,12 +12,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/communicator.hpp"
+#include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
@@ -33,13 +35,52 @@
 
 namespace maestro {
 
-/// What Trainer needs of a set of rewards; RewardSet and ActiveRewards fit.
+/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size`, or where it is
+/// known at run time, `size()`.
 template <class R>
 concept Rewards = requires(const R& rewards, const Rollouts& rollouts, MatrixView<float> out) {
-  { R::size } -> std::convertible_to<std::size_t>;
+  requires requires { typename std::integral_constant<std::size_t, R::size>; } || requires {
+    { rewards.size() } -> std::convertible_to<std::size_t>;
+  };
   rewards.evaluate(rollouts, out);
   rewards.names();
 };
+
+namespace detail {
+
+/// K of a set of rewards, as a number of no size where the set's type knows it.
+template <Rewards R>
+class RewardCount {
+ public:
+  explicit RewardCount(const R&) {}
+  constexpr operator std::size_t() const { return R::size; }
+};
+template <Rewards R>
+requires requires(const R& rewards) { rewards.size(); }
+class RewardCount<R> {
+ public:
+  explicit RewardCount(const R& rewards) : count_(rewards.size()) {}
+  operator std::size_t() const { return count_; }
+
+ private:
+  std::size_t count_;
+};
+
+/// @throws BadArgument where the Conductor is for another number of rewards.
+template <Conductor C>
+void check_action_count(const C& conductor, std::size_t rewards) {
+  std::size_t actions = rewards;
+  if constexpr (requires { typename std::integral_constant<std::size_t, C::actions>; }) {
+    actions = C::actions;
+  } else if constexpr (requires { conductor.num_actions(); }) {
+    actions = conductor.num_actions();
+  }
+  if (actions == rewards) return;
+  throw BadArgument("trainer: the Conductor is for " + std::to_string(actions) + " rewards, the run has " +
+                    std::to_string(rewards));
+}
+
+}  // namespace detail
 
 /// Trains a policy by GRPO on K rewards whose weights a Conductor chooses.
 ///
@@ -53,11 +94,12 @@ concept Rewards = requires(const R& rewards, const Rollouts& rollouts, MatrixVie
 template <Policy P, Rewards R, Conductor C, Scalarization S, Communicator Comm = SingleProcess>
 class Trainer {
  public:
-  static constexpr std::size_t num_rewards = R::size;
+  [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
 
   /// @throws BadArgument for settings outside their domains.
   Trainer(P policy, R rewards, C conductor, S scalarization, TrainerSettings settings, Comm communicator = {})
-      : settings_(std::move(settings)),
+      : num_rewards(rewards),
+        settings_(std::move(settings)),
         communicator_(std::move(communicator)),
         policy_(std::move(policy)),
         rewards_(std::move(rewards)),
@@ -65,6 +107,7 @@ class Trainer {
         scalarization_(std::move(scalarization)),
         update_(settings_) {
     validate(settings_);
+    detail::check_action_count(conductor_, num_rewards);
     if (wants_weight_gradients(conductor_)) {
       throw Unsupported(
           "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
