@@ -2,7 +2,8 @@
 // learns to write without shouting, and to keep to a length.
 
 #include <cctype>
-#include <cstdio>
+#include <cstdint>
+#include <iostream>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -13,8 +14,9 @@
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/reward_set.hpp"
-#include "maestro/scalarization/advantages.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
+#include "maestro/trainer/loop.hpp"
+#include "maestro/trainer/progress.hpp"
 #include "maestro/trainer/trainer.hpp"
 
 namespace {
@@ -41,28 +43,17 @@ int main() {
   const ByteTokenizer tokenizer;
   ModelWeights<float> weights(qwen3_config(tokenizer.vocabulary_size(), 32, 1, 2, 1, 16, 64));
   weights.initialise(1);
-  TransformerPolicy<float, NativeBackend, ByteTokenizer> policy(std::move(weights), tokenizer);
-
-  RewardSet rewards{Politeness{}, Length{{.shape = LengthShape::target, .target = 16}}};
-  LinearConductor<2> conductor({.learning_rate = 1e-2});
-  TrainerSettings settings{
+  const TrainerSettings settings{
       .prompts_per_step = 4, .sampling = {.num_generations = 16, .max_completion_length = 32}, .learning_rate = 3e-3};
-  Trainer trainer{policy, rewards, conductor, GroupRelative{{.normaliser = {.kind = Normalisation::z_score}}},
-                  settings};
+  Trainer trainer{TransformerPolicy<float, NativeBackend, ByteTokenizer>(std::move(weights), tokenizer),
+                  RewardSet{Politeness{}, Length{{.shape = LengthShape::target, .target = 16}}},
+                  LinearConductor<2>{{.learning_rate = 1e-2}}, settings};
 
-  std::vector<Prompt> prompts(4);
-  const std::vector<const char*> texts{"Could you help me?", "Where is it?", "I am late.", "Thanks."};
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    prompts[i].text = texts[i];
-    prompts[i].row = static_cast<std::int64_t>(i);
+  std::vector<Prompt> prompts;
+  for (const char* text : {"Could you help me?", "Where is it?", "I am late.", "Thanks."}) {
+    prompts.emplace_back().text = text;
+    prompts.back().row = static_cast<std::int64_t>(prompts.size()) - 1;
   }
-  for (int step = 0; step <= 100; ++step) {
-    const StepReport& report = trainer.step(prompts);
-    if (step % 20 != 0) continue;
-    std::printf("step %3u", report.step);
-    for (const RewardFigures& r : report.rewards) {
-      std::printf("  %s %6.3f (weight %.2f)", r.name.c_str(), r.mean, r.weight);
-    }
-    std::printf("\n");
-  }
+  Progress progress(std::cout, {.total_steps = 100, .line_every = 20});
+  run_loop(trainer, prompts, {.steps = 100}, progress);
 }

@@ -12,16 +12,11 @@ struct Politeness {  // an objective of your own: a name and a call operator
 
 int main() {
   using namespace maestro;
-  auto policy = load_policy("examples/models/base");
-  RewardSet rewards{Perplexity{ProxyScorer{policy}}, Format{}, Politeness{}};
-  LinearConductor<rewards.size> conductor({.learning_rate = 1e-2});  // K = 3, known to the compiler
-  TrainerSettings settings;
-  settings.sampling.max_completion_length = 160;
-  settings.learning_rate = 3e-4;
-  Trainer trainer{policy, rewards, conductor, GroupRelative{}, settings};
+  const TrainerSettings settings{.sampling = {.max_completion_length = 160}, .learning_rate = 3e-4};
+  Trainer trainer{load_policy("examples/models/base"), RewardSet{Perplexity{}, Format{}, Politeness{}},
+                  LinearConductor<3>{{.learning_rate = 1e-2}}, settings};  // K = 3, known to the compiler
 
-  const std::vector<Prompt> prompts = load_prompts("examples/data/prompts.jsonl").prompts;
-  Progress progress(std::cout, {.total_steps = 20, .line_every = 5});
-  run_loop(trainer, prompts, {.steps = 20}, progress);
-  save_model("runs/readme", trainer.policy().weights(), trainer.policy().tokenizer());
+  const Run run("runs/readme", {.steps = 20, .progress = &std::cout});
+  run(trainer, load_prompts("examples/data/prompts.jsonl"));  // goes on where the folder has a checkpoint
+  save_model("runs/readme/model", trainer.policy().weights(), trainer.policy().tokenizer());
 }

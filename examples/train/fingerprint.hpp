@@ -4,10 +4,8 @@
 /// What makes two training runs the same run: the text that a checkpoint keeps.
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,16 +16,11 @@
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/trainer/fingerprint.hpp"
 #include "train/options.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {
-
-inline std::string hash_text(std::uint64_t hash) {
-  char text[24];
-  std::snprintf(text, sizeof text, "fnv1a %016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
 
 /// The content of a model or adapter folder, wherever it lies.
 inline std::string model_content(const std::string& folder) {
@@ -42,27 +35,9 @@ inline std::string model_content(const std::string& folder) {
   return hash_text(hash);
 }
 
-/// The content of the prompts as they are trained on, whatever file or generator they came from.
-inline std::string prompts_content(std::span<const Prompt> prompts) {
-  std::uint64_t hash = fnv1a_start;
-  for (const Prompt& prompt : prompts) {
-    const auto add = [&](const std::string& field) {
-      hash = fnv1a(std::to_string(field.size()) + ":", hash);
-      hash = fnv1a(field, hash);
-    };
-    for (const std::string* field : {&prompt.text, &prompt.reference, &prompt.task, &prompt.metadata}) add(*field);
-    for (const Message& message : prompt.messages) {
-      add(message.role);
-      add(message.content);
-    }
-  }
-  return hash_text(hash);
-}
-
 /// Everything that decides the run's results, as text: a checkpoint of other settings is refused. Of files their
 /// content, not their place.
 inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> prompts) {
-  const TrainerSettings& t = o.trainer;
   OrderedJson json;
   json["content of --model"] = model_content(o.model);
   json["content of --reward-model"] = uses(o, "preference") ? model_content(o.reward_model) : "not used";
@@ -78,31 +53,7 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   }
   json["chat"] = {m.chat_format, m.reward_chat_format, static_cast<int>(m.thinking)};
   json["num_prompts"] = prompts.size();
-  json["seed"] = t.seed;
-  json["prompts_per_step"] = t.prompts_per_step;
-  json["num_generations"] = t.sampling.num_generations;
-  json["max_completion_length"] = t.sampling.max_completion_length;
-  json["temperature"] = t.sampling.temperature;
-  json["top_k"] = t.sampling.top_k;
-  json["top_p"] = t.sampling.top_p;
-  json["min_p"] = t.sampling.min_p;
-  json["learning_rate"] = t.learning_rate;
-  json["schedule"] = schedule_names[static_cast<std::size_t>(t.schedule.kind)];
-  json["warmup_steps"] = t.schedule.warmup_steps;
-  if (t.schedule.kind != ScheduleKind::constant) json["steps"] = t.schedule.total_steps;
-  json["weight_decay"] = t.optimizer.adamw.weight_decay;
-  json["max_grad_norm"] = t.max_grad_norm;
-  json["num_iterations"] = t.num_iterations;
-  json["num_minibatches"] = t.num_minibatches;
-  json["loss_type"] = reduction_names[static_cast<std::size_t>(t.objective.reduction)];
-  json["importance_sampling_level"] = ratio_level_names[static_cast<std::size_t>(t.objective.ratio_level)];
-  json["epsilon"] = {t.objective.epsilon_low, t.objective.epsilon_high};
-  json["delta"] = t.objective.ratio_cap.value_or(0.0);
-  json["beta"] = t.objective.beta;
-  json["kl"] = {kl_estimator_names[static_cast<std::size_t>(t.objective.kl_estimator)],
-                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)],
-                kl_correction_names[static_cast<std::size_t>(t.objective.kl_correction)]};
-  json["ref_sync_steps"] = t.reference_sync_steps;
+  add_settings(json, o.trainer);
   json["rewards"] = o.rewards;
   json["proxy_sync_steps"] = o.proxy_sync_steps;
   json["length_shape"] = {length_choice_names[static_cast<std::size_t>(o.length_shape)], o.length_target};

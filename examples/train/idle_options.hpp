@@ -79,7 +79,10 @@ inline void refuse_idle_rewards(const TrainOptions& o, std::span<const Prompt> p
   const auto has_reference = [](const Prompt& prompt) { return !prompt.reference.empty(); };
   if (std::any_of(prompts.begin(), prompts.end(), has_reference)) return;
   const std::string why = " compares with references, and no prompt has one; ";
-  if (uses(o, "perplexity")) throw BadArgument("the perplexity reward" + why + "leave it out of --rewards");
+  for (const char* reward : {"perplexity", "exact_match"}) {
+    if (uses(o, reward))
+      throw BadArgument("the " + std::string(reward) + " reward" + why + "leave it out of --rewards");
+  }
   if (uses(o, "length") && o.length_shape == LengthChoice::reference) {
     throw BadArgument("--length-shape reference" + why + "choose overlong or target");
   }

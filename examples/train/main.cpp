@@ -95,7 +95,8 @@ void add_options(cxxopts::Options& options) {
   add("kl-correction", "What multiplies the KL of the loss: none, ratio (to the policy that generated)", text("none"));
   add("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
   group = "Rewards and their weights";
-  add("rewards", "Active rewards", list("perplexity,format,entropy,length,preference"));
+  add("rewards", "Rewards of the run, of " + maestro::join_names(maestro::examples::reward_names),
+      list("perplexity,format,entropy,length,preference"));
   add("proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps));
   add("length-shape", "Length reward: overlong (penalty near the limit), target, reference (as long as it)",
       text("overlong"));
@@ -210,7 +211,7 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   c.entropy_bonus = real("conductor-entropy-bonus");
   o.save_steps = count("save-steps");
   o.save_total_limit = whole("save-total-limit");
-  o.resume = choose<maestro::examples::Resume>("--resume", text("resume"), resume_names);
+  o.resume = choose<maestro::Resume>("--resume", text("resume"), resume_names);
   o.timings = choose<maestro::LogTimings>("--timings", text("timings"), timing_names);
   o.threads = given["threads"].as<int>();
   maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");

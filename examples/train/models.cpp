@@ -50,14 +50,7 @@ LoraOptions lora_options(const TrainOptions& o) {
   return o.model_options.adapter.empty() ? o.model_options.lora : load_adapter_config(o.model_options.adapter);
 }
 
-ModelConfig smallest_config(const TextTokenizer& tokenizer) {
-  ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 2, 1, 1, 1, 2, 2);
-  config.max_positions = 1;
-  return config;
-}
-
-TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer) {
-  if (!uses(o, "preference")) return TextPreferences(smallest_config(policy_tokenizer), policy_tokenizer);
+TextPreferences load_preferences(const TrainOptions& o) {
   if (o.reward_model.empty()) {
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
   }

@@ -49,23 +49,9 @@ P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
   }
 }
 
-/// Of a model that no reward of the run calls, whose type has to be filled nonetheless: two numbers a token.
-ModelConfig smallest_config(const TextTokenizer& tokenizer);
-
-/// The policy that a proxy copies; `policy` itself where the copy is cheap, or needed.
-template <class P>
-P proxy_source(const TrainOptions& o, const P& policy) {
-  if constexpr (std::is_same_v<P, FullPolicy>) {
-    if (!uses(o, "perplexity")) {
-      return P(ModelWeights<float>(smallest_config(policy.tokenizer())), policy.tokenizer());
-    }
-  }
-  return policy;
-}
-
-/// The model of the preference reward; the smallest one where --rewards leaves it out.
+/// The model of the preference reward.
 /// @throws BadArgument where --reward-model is missing, and as load_classifier and load_any_tokenizer.
-TextPreferences load_preferences(const TrainOptions& o, const TextTokenizer& policy_tokenizer);
+TextPreferences load_preferences(const TrainOptions& o);
 
 /// What the run takes at most, its rewards' models included.
 MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts);

@@ -12,17 +12,18 @@
 #include <vector>
 
 #include "maestro/conductor/learned_options.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
 #include "maestro/trainer/metrics_log.hpp"
+#include "maestro/trainer/run.hpp"
 #include "maestro/trainer/settings.hpp"
 #include "train/model_options.hpp"
 
 namespace maestro::examples {
 
-/// What an output folder that holds a checkpoint does.
-enum class Resume : std::uint8_t {
-  automatic,  ///< the run continues from its newest checkpoint
-  never,      ///< the folder is refused
-};
+/// What --rewards chooses from. The rewards of a run are in this order, whatever the order they were named in.
+inline constexpr std::array<std::string_view, 7> reward_names{"perplexity", "format",      "entropy",   "length",
+                                                              "preference", "exact_match", "repetition"};
 
 /// What the length reward asks for.
 enum class LengthChoice : std::uint8_t {
@@ -70,6 +71,23 @@ struct TrainOptions {
 /// Whether --rewards names this reward.
 inline bool uses(const TrainOptions& options, std::string_view reward) {
   return std::find(options.rewards.begin(), options.rewards.end(), reward) != options.rewards.end();
+}
+
+/// The rewards of the run, in the order of reward_names.
+/// @throws BadArgument listing the names there are, where --rewards has another, one twice, or none.
+inline std::vector<std::string_view> chosen_rewards(const TrainOptions& options) {
+  if (options.rewards.empty()) throw BadArgument("rewards: none chosen; known are " + join_names(reward_names));
+  for (const std::string& name : options.rewards) {
+    index_of_name("rewards", name, reward_names);
+    if (std::count(options.rewards.begin(), options.rewards.end(), name) > 1) {
+      throw BadArgument("rewards: '" + name + "' is chosen twice");
+    }
+  }
+  std::vector<std::string_view> chosen;
+  for (const std::string_view name : reward_names) {
+    if (uses(options, name)) chosen.push_back(name);
+  }
+  return chosen;
 }
 
 }  // namespace maestro::examples

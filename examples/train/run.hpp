@@ -11,29 +11,31 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "common/stop_signal.hpp"
 #include "common/text_model.hpp"
-#include "maestro/conductor/any.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/model/classifier.hpp"
 #include "maestro/policy/sampler.hpp"
-#include "maestro/reward/active_rewards.hpp"
+#include "maestro/reward/any_reward.hpp"
 #include "maestro/reward/entropy.hpp"
+#include "maestro/reward/exact_match.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/perplexity.hpp"
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
+#include "maestro/reward/repetition.hpp"
 #include "maestro/reward/tag_format.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
 #include "maestro/trainer/checkpoints.hpp"
 #include "maestro/trainer/loop.hpp"
-#include "maestro/trainer/metrics_log.hpp"
 #include "maestro/trainer/progress.hpp"
+#include "maestro/trainer/run.hpp"
 #include "maestro/trainer/trainer.hpp"
 #include "tasks/tasks.hpp"
 #include "train/fingerprint.hpp"
@@ -44,11 +46,6 @@
 #include "train/weights.hpp"
 
 namespace maestro::examples {
-
-using PreferenceReward = Preference<TextPreferences>;
-/// The paper's five rewards, of which --rewards chooses.
-template <class P>
-using PaperRewards = ActiveRewards<Perplexity<ProxyScorer<P>>, Format, Entropy, Length, PreferenceReward>;
 
 /// The training prompts: those of a file, or of the built-in task families that --tasks names.
 inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
@@ -83,15 +80,20 @@ inline LengthOptions length_options(const TrainOptions& options) {
   return {.shape = LengthShape::soft_overlong, .max_length = limit, .cache = limit / 5};
 }
 
-/// A reward that is never called still has to be there, with a model that takes no room: K is the compiler's.
+/// The rewards that --rewards chooses.
 template <class P>
-PaperRewards<P> make_rewards(const TrainOptions& options, const P& policy) {
-  using PerplexityReward = Perplexity<ProxyScorer<P>>;
-  return PaperRewards<P>(RewardSet(PerplexityReward(ProxyScorer<P>(proxy_source(options, policy),
-                                                                   {.sync_steps = options.proxy_sync_steps})),
-                                   Format({.grade = FormatGrade::graded}), Entropy(), Length(length_options(options)),
-                                   PreferenceReward(load_preferences(options, policy.tokenizer()))),
-                         options.rewards);
+AnyRewardSet<P> make_rewards(const TrainOptions& options) {
+  std::vector<AnyReward<P>> rewards;
+  for (const std::string_view name : chosen_rewards(options)) {
+    if (name == "perplexity") rewards.emplace_back(Perplexity(PolicyProxy({.sync_steps = options.proxy_sync_steps})));
+    if (name == "format") rewards.emplace_back(Format({.grade = FormatGrade::graded}));
+    if (name == "entropy") rewards.emplace_back(Entropy());
+    if (name == "length") rewards.emplace_back(Length(length_options(options)));
+    if (name == "preference") rewards.emplace_back(Preference(load_preferences(options)));
+    if (name == "exact_match") rewards.emplace_back(ExactMatch());
+    if (name == "repetition") rewards.emplace_back(Repetition());
+  }
+  return AnyRewardSet<P>(std::move(rewards));
 }
 
 /// Parameters that are trained.
@@ -135,12 +137,12 @@ inline void check_resume(const TrainOptions& options, const std::optional<std::s
 }
 
 /// What a run would still check before its first step; writes nothing.
-inline void check_folder(const TrainOptions& options, const CheckpointSettings& settings) {
+inline void check_folder(const TrainOptions& options, const std::string& fingerprint) {
   check_output(options.output);
-  const auto checkpoint = Checkpoints::newest_in(settings.folder);
+  const auto checkpoint = Checkpoints::newest_in(Run::checkpoints_in(options.output));
   check_resume(options, checkpoint);
   if (!checkpoint) return;
-  Checkpoints::check_fingerprint(*checkpoint, settings.fingerprint);
+  Checkpoints::check_fingerprint(*checkpoint, fingerprint);
   std::cout << "the run would continue from " << *checkpoint << '\n';
 }
 
@@ -167,42 +169,30 @@ int train_as(const TrainOptions& options, Output output) {
   refuse_idle_rewards(options, prompts);
   const PolicyPlan plan(options);
   check_memory(options, estimate(options, plan, prompts));
-  P policy = load_policy<P>(options, plan);
-  PaperRewards<P> rewards = make_rewards(options, policy);
-  const AnyConductor<PaperRewards<P>::size> conductor(options.conductor, conductor_options(options, rewards.names()));
-  const AnyScalarization scalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)});
-  Trainer trainer(std::move(policy), std::move(rewards), conductor, scalarization, options.trainer);
+  Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options),
+                  AnyScalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)}),
+                  options.trainer};
   trainer.check_prompts(prompts);
-  const CheckpointSettings checkpoint_settings{.folder = options.output + "/checkpoints",
-                                               .keep = options.save_total_limit,
-                                               .fingerprint = fingerprint(options, prompts)};
+  const std::string settings = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
   print_plan(options, trainer.policy(), prompts.size());
   if (options.dry_run == DryRun::yes) {
-    check_folder(options, checkpoint_settings);
+    check_folder(options, settings);
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
     return 0;
   }
 
-  Checkpoints checkpoints(checkpoint_settings);
-  check_resume(options, checkpoints.newest());
-  if (checkpoints.resume(trainer)) std::cout << "resumed after step " << trainer.steps_done() << '\n';
-  const std::string metrics_path = options.output + "/metrics.jsonl";
-  const std::string samples_path = options.output + "/samples.jsonl";
-  truncate_after(metrics_path, trainer.steps_done());
-  truncate_after(samples_path, trainer.steps_done());
-
-  MetricsLog metrics(metrics_path, options.timings);
-  SampleLog samples(samples_path, {.every = 10, .prompts = 3});
-  Progress progress(std::cout, {.style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines,
-                                .total_steps = options.steps,
-                                .line_every = std::max<std::uint32_t>(options.steps / 10, 1)});
-  const LoopEnd end = run_loop(trainer, prompts,
-                               {.steps = options.steps,
-                                .save_every = options.save_steps,
-                                .should_stop = stop_requested,
-                                .save = [&] { checkpoints.save(trainer); }},
-                               metrics, samples, progress);
+  check_resume(options, Checkpoints::newest_in(Run::checkpoints_in(options.output)));
+  const Run run(options.output, {.steps = options.steps,
+                                 .save_every = options.save_steps,
+                                 .keep = options.save_total_limit,
+                                 .should_stop = stop_requested,
+                                 .fingerprint = settings,
+                                 .resume = options.resume,
+                                 .timings = options.timings,
+                                 .progress = &std::cout,
+                                 .style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines});
+  const LoopEnd end = run(trainer, prompts);
   if (end == LoopEnd::stopped) {
     std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
     return exit_stopped;

@@ -18,10 +18,19 @@ inline bool same(const Decision& a, const Decision& b) {
          a.emphasis == b.emphasis;
 }
 
+template <class C>
+std::size_t actions_of(const C& conductor) {
+  if constexpr (requires { conductor.num_actions(); }) {
+    return conductor.num_actions();
+  } else {
+    return C::actions;
+  }
+}
+
 /// What holds for every Conductor whose weights lie on the simplex.
 template <class C>
 void check_laws(C conductor) {
-  constexpr std::size_t K = C::actions;
+  const std::size_t K = actions_of(conductor);
   for (std::uint32_t step = 0; step < 8; ++step) {
     Batch batch({3, 1, 0, 5}, 6, K, step);
     batch.step = step;

@@ -20,7 +20,7 @@ static_assert(Conductor<FixedWeights<3>>);
 static_assert(Conductor<EqualWeights<3>>);
 static_assert(Conductor<RandomWeights<3>>);
 static_assert(Conductor<ScheduledWeights<3>>);
-static_assert(Conductor<AnyConductor<3>>);
+static_assert(Conductor<AnyConductor>);
 
 }  // namespace
 
@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(every_conductor) {
       check_laws(LinearConductor<3>(options));
     }
   }
-  for (const auto name : conductor_names) check_laws(AnyConductor<3>(name));
+  for (const auto name : conductor_names) check_laws(AnyConductor(name, 3));
 }
 
 BOOST_AUTO_TEST_CASE(random_weights_are_uniform_and_shared_as_asked) {
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(scheduled_weights_move_linearly) {
 }
 
 BOOST_AUTO_TEST_CASE(chosen_by_name) {
-  BOOST_CHECK_EXCEPTION(AnyConductor<3>("linaer"), BadArgument, [](const BadArgument& e) {
+  BOOST_CHECK_EXCEPTION(AnyConductor("linaer", 3), BadArgument, [](const BadArgument& e) {
     const std::string what = e.what();
     bool all = what.find("'linaer'") != std::string::npos;
     for (const auto name : conductor_names) all = all && what.find(name) != std::string::npos;
@@ -103,19 +103,50 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
   BOOST_TEST((estimator_from_name("pathwise") == Estimator::pathwise));
   BOOST_TEST((probability_floor_from_name("clamp_renormalise") == ProbabilityFloor::clamp_renormalise));
   BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
-  BOOST_TEST(AnyConductor<3>("mlp").learns());
-  BOOST_TEST(!AnyConductor<3>("random").learns());
-  AnyConductorOptions<3> options;
+  BOOST_TEST(AnyConductor("mlp", 3).learns());
+  BOOST_TEST(!AnyConductor("random", 3).learns());
+  AnyConductorOptions options;
   options.learned.estimator = Estimator::counterfactual;
-  BOOST_TEST(AnyConductor<3>("linear", options).wants_counterfactuals());
-  BOOST_TEST(!AnyConductor<3>("maestro_paper", options).wants_counterfactuals());
-  BOOST_TEST(!AnyConductor<3>("equal", options).wants_counterfactuals());
-  AnyConductor<3> linear("linear"), again("linear"), mlp("mlp");
+  BOOST_TEST(AnyConductor("linear", 3, options).wants_counterfactuals());
+  BOOST_TEST(!AnyConductor("maestro_paper", 3, options).wants_counterfactuals());
+  BOOST_TEST(!AnyConductor("equal", 3, options).wants_counterfactuals());
+  AnyConductor linear("linear", 3), again("linear", 3), mlp("mlp", 3);
   Batch batch({4}, 6, 3);
   linear.decide(batch.view());
   load(again, save(linear));
   BOOST_TEST((save(again).entries == save(linear).entries));
   BOOST_CHECK_THROW(load(mlp, save(linear)), BadFile);
+  // A copy is a Conductor of its own.
+  AnyConductor copy = linear;
+  BOOST_TEST((save(copy).entries == save(linear).entries));
+  for (const std::size_t actions : {std::size_t{0}, AnyConductor::max_actions + 1}) {
+    BOOST_CHECK_EXCEPTION(AnyConductor("equal", actions), BadArgument, [&](const BadArgument& e) {
+      return std::string(e.what()).find("not for " + std::to_string(actions)) != std::string::npos;
+    });
+  }
+  BOOST_CHECK_THROW(AnyConductor("fixed", 3, {.weights = {1.0f, 2.0f}}), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(a_name_stands_for_the_same_conductor_as_its_type) {
+  const Batch batch({3, 5}, 6, 3);
+  const auto same = [&](auto typed, AnyConductor named) {
+    BOOST_TEST((typed.decide(batch.view()).weights == named.decide(batch.view()).weights));
+    Matrix<float> expected(8, 3);
+    Matrix<float> found(8, 3);
+    typed.weights(batch.view().hidden, expected);
+    named.weights(batch.view().hidden, found);
+    BOOST_TEST((expected == found));
+    BOOST_TEST(named.num_actions() == 3u);
+  };
+  const AnyConductorOptions options{.weights = {0.5f, 0.25f, -1.0f}, .weights_end = {1.0f, 0.0f, 2.0f}, .last_step = 7};
+  same(EqualWeights<3>(), AnyConductor("equal", 3));
+  same(FixedWeights<3>({0.5f, 0.25f, -1.0f}), AnyConductor("fixed", 3, options));
+  same(ScheduledWeights<3>({.from = {0.5f, 0.25f, -1.0f}, .to = {1.0f, 0.0f, 2.0f}, .last_step = 7}),
+       AnyConductor("scheduled", 3, options));
+  same(RandomWeights<3>(), AnyConductor("random", 3));
+  same(LinearConductor<3>(), AnyConductor("linear", 3));
+  same(MlpConductor<3, 64>(), AnyConductor("mlp", 3));
+  same(LinearConductor<3>(paper_preset()), AnyConductor("maestro_paper", 3));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

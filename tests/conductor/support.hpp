@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -106,8 +107,8 @@ class MemoryVisitor {
   explicit MemoryVisitor(Memory& memory, std::string prefix = "") : memory_(memory), prefix_(std::move(prefix)) {}
 
   template <class Value>
-  void operator()(const char* name, Value& value) {
-    const std::string full = prefix_ + name;
+  void operator()(std::string_view name, Value& value) {
+    const std::string full = prefix_ + std::string(name);
     if constexpr (requires { value.visit_state(*this); }) {
       MemoryVisitor inner(memory_, full + ".");
       value.visit_state(inner);
@@ -121,7 +122,7 @@ class MemoryVisitor {
     } else {
       std::uint64_t size = value.size();
       bytes(full + "#size", &size, 1);
-      if constexpr (!Saving) value.resize(size);
+      if constexpr (!Saving && requires { value.resize(size); }) value.resize(size);
       bytes(full, value.data(), value.size());
     }
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "examples/train_program.hpp"
+#include "maestro/io/folder_lock.hpp"
 #include "maestro/io/json.hpp"
 
 using train_program::check_refused;
@@ -79,7 +80,14 @@ BOOST_AUTO_TEST_CASE(weights_from_the_command_line_reach_their_rewards) {
   const std::filesystem::path kept = stage.root / "kept.jsonl";
   std::filesystem::copy(stage.root / "out/metrics.jsonl", kept);
   check_weights(logged_weights(stage, "length"), {0.5, 0.5});
-  for (const auto& [reward, weight] : {std::pair{"format", 0.3}, {"entropy", -0.2}, {"perplexity", 0.0}}) {
+  std::ifstream metrics(kept);
+  for (std::string line; std::getline(metrics, line);) {
+    // What was not chosen does not exist.
+    for (const char* left_out : {"perplexity", "preference", "exact_match", "null"}) {
+      BOOST_TEST(line.find(left_out) == std::string::npos, left_out << " in " << line);
+    }
+  }
+  for (const auto& [reward, weight] : {std::pair{"format", 0.3}, {"entropy", -0.2}}) {
     std::filesystem::create_directories(stage.root / "out");
     std::filesystem::copy(kept, stage.root / "out/metrics.jsonl");
     check_weights(logged_weights(stage, reward), {weight, weight});
@@ -91,6 +99,29 @@ BOOST_AUTO_TEST_CASE(weights_from_the_command_line_reach_their_rewards) {
                     " --weights-start-step 2 --weights-end-step 4");
   BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
   check_weights(logged_weights(stage, "length"), {1.0, 1.0, 0.5, 0.0, 0.0});
+}
+
+BOOST_AUTO_TEST_CASE(equal_weights_spread_over_the_rewards_of_the_run) {
+  const Stage stage;
+  for (const char* rewards : {"repetition,format,exact_match,length", "format"}) {
+    const auto run = stage.train(std::string("--reward-model '' --conductor equal --rewards ") + rewards);
+    BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+    const double share = std::string(rewards) == "format" ? 1.0 : 0.25;
+    check_weights(logged_weights(stage, "format"), {share, share});
+  }
+  const auto refused = [&](const char* rewards, const char* part) {
+    check_refused(stage.train(std::string("--dry-run --reward-model '' --rewards ") + rewards), {part});
+  };
+  refused("format,speed", "'speed'");
+  refused("speed", "repetition");
+  refused("format,format", "chosen twice");
+}
+
+BOOST_AUTO_TEST_CASE(two_runs_cannot_write_one_output_folder) {
+  const Stage stage;
+  std::filesystem::create_directories(stage.root / "out");
+  const maestro::FolderLock held((stage.root / "out").string());
+  check_refused(stage.train(""), {"another run is writing this folder"});
 }
 
 BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_are_refused) {

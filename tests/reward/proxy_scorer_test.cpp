@@ -2,7 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "maestro/policy/tabular.hpp"
@@ -101,9 +104,7 @@ BOOST_AUTO_TEST_CASE(data_that_the_positions_cannot_hold_is_refused_before_the_r
   const Sampling sampling{.max_completion_length = 10};
   std::vector<Prompt> prompts{prompt("four", 0, "sixsix"), prompt("fifteen letters", 1)};
   BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling));
-  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling, {false}));
   prompts.push_back(prompt("four", 17, "seven77"));
-  BOOST_CHECK_NO_THROW(rewards.check_prompts(prompts, sampling, {false}));
   BOOST_CHECK_EXCEPTION(rewards.check_prompts(prompts, sampling), BadArgument, [](const BadArgument& e) {
     const std::string message = e.what();
     BOOST_TEST_INFO(message);
@@ -141,6 +142,90 @@ BOOST_AUTO_TEST_CASE(the_copy_follows_the_policy_every_few_steps) {
   BOOST_TEST(std::abs(value() - log_uniform_with(5, true)) < 1e-5);
   rewards.before_step(policy, 6u);
   BOOST_TEST(std::abs(value() - before) < 1e-5);
+}
+
+namespace {
+/// The names and bytes of a part's state.
+struct Entries {
+  std::vector<std::pair<std::string, std::string>> found;
+  std::string prefix;
+  template <class Value>
+  void operator()(std::string_view name, Value&& value) {
+    const std::string full = prefix + std::string(name);
+    if constexpr (requires { value.visit_state(*this); }) {
+      const std::string outer = std::exchange(prefix, full + ".");
+      value.visit_state(*this);
+      prefix = outer;
+    } else if constexpr (requires { std::span(value); }) {
+      const auto bytes = std::as_bytes(std::span(value));
+      found.emplace_back(full, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    }
+  }
+};
+template <class Part>
+auto entries(Part& part) {
+  Entries v;
+  part.visit_state(v);
+  return v.found;
+}
+}  // namespace
+
+static_assert(LikelihoodScorer<PolicyProxy> && Stateful<PolicyProxy> && Reward<Perplexity<>>);
+static_assert(std::is_same_v<decltype(Perplexity{}), Perplexity<PolicyProxy>>);
+static_assert(std::is_same_v<decltype(Perplexity{PolicyProxy{{.sync_steps = 3}}}), Perplexity<PolicyProxy>>);
+static_assert(std::is_same_v<decltype(Perplexity{{.invalid_value = -2.0f}}), Perplexity<PolicyProxy>>);
+
+BOOST_AUTO_TEST_CASE(a_proxy_that_is_attached_is_the_proxy_of_that_policy) {
+  Unigrams policy;
+  policy.logits()(0, 'a') = 2.0f;
+  const PerplexityOptions options{.scale = PerplexityScale::negative_log};
+  RewardSet rewards{Perplexity{PolicyProxy{{.sync_steps = 3}}, options}};
+  rewards.attach(policy);
+  RewardSet expected{Perplexity{ProxyScorer{policy, {.sync_steps = 3}}, options}};
+  const Rollouts rollouts = make_rollouts({{prompt("p", 0, "ab"), {{tagged("", "")}, {tagged("xy", "z")}}}});
+  const auto same = [&] {
+    Matrix<float> found(2, 1);
+    Matrix<float> wanted(2, 1);
+    rewards.evaluate(rollouts, found);
+    expected.evaluate(rollouts, wanted);
+    BOOST_TEST((found == wanted));
+    BOOST_TEST((entries(rewards) == entries(expected)));
+    BOOST_TEST(entries(rewards)[0].first.starts_with("perplexity.scorer.proxy."));
+  };
+  for (std::uint32_t step = 0; step < 5; ++step) {
+    policy.logits()(0, 'b') += 1.0f;
+    rewards.before_step(policy, step);
+    expected.before_step(policy, step);
+    same();
+  }
+  // A copy follows on its own.
+  RewardSet copy = rewards;
+  policy.logits()(0, 'b') = -4.0f;
+  copy.before_step(policy, 6);
+  same();
+  BOOST_TEST((entries(copy) != entries(rewards)));
+  // Attached again it starts from that policy.
+  rewards.attach(policy);
+  BOOST_TEST((entries(copy) == entries(rewards)));
+}
+
+BOOST_AUTO_TEST_CASE(without_a_policy_a_proxy_says_how_to_give_it_one) {
+  RewardSet rewards{Perplexity{}};
+  const std::vector<Prompt> prompts{prompt("p", 0, "a")};
+  const auto names_the_remedy = [](const Error& error) {
+    return std::string(error.what()).find("attach(policy)") != std::string::npos;
+  };
+  BOOST_CHECK_EXCEPTION(rewards.check_prompts(prompts, {}), BadArgument, names_the_remedy);
+  const Rollouts rollouts = make_rollouts({{prompts[0], {{tagged("", "")}}}});
+  Matrix<float> out(1, 1);
+  BOOST_CHECK_EXCEPTION(rewards.evaluate(rollouts, out), BadData, names_the_remedy);
+  Unigrams policy;
+  BOOST_CHECK_EXCEPTION(rewards.before_step(policy, 0), BadArgument, names_the_remedy);
+  rewards.attach(policy);
+  Limited other;
+  BOOST_CHECK_EXCEPTION(rewards.before_step(other, 0), BadArgument,
+                        [](const Error& e) { return std::string(e.what()).find("another type") != std::string::npos; });
+  BOOST_CHECK_THROW((PolicyProxy{{.micro_batch_tokens = 0}}), BadArgument);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

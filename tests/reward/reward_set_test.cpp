@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
-#include "maestro/reward/active_rewards.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/tag_format.hpp"
 #include "rollouts_fixture.hpp"
@@ -210,46 +209,6 @@ BOOST_AUTO_TEST_CASE(hooks_reach_the_rewards_that_have_them) {
   rewards.visit_state(names);
   BOOST_TEST(names.seen == (std::vector<std::string>{"hooked", "seen", "second", "seen"}),
              boost::test_tools::per_element());
-}
-
-BOOST_AUTO_TEST_CASE(rewards_not_chosen_are_never_called_and_have_empty_columns) {
-  const std::vector<std::string> chosen{"hooked", "bytes"};
-  ActiveRewards rewards{RewardSet{Throws{}, Hooked{}, ThrowsBatch{}, Bytes{}, Named<"idle", Hooked>{}}, chosen};
-  static_assert(decltype(rewards)::size == 5);
-  BOOST_TEST(rewards.active_count() == 2u);
-  int policy = 3;
-  rewards.before_step(policy, 1u);
-  BOOST_TEST(rewards.set().get<1>().seen == 3);
-  BOOST_TEST(rewards.set().get<4>().seen == 0);
-  const Rollouts rollouts = make_rollouts({{prompt("Go", 3), {{"bad"}, {""}}}});
-  Matrix<float> out(2, 5, 0.0f);
-  rewards.evaluate(rollouts, out);
-  for (std::size_t i = 0; i < 2; ++i) {
-    for (const std::size_t k : {0u, 2u, 4u}) BOOST_TEST(std::isnan(out(i, k)));
-    BOOST_TEST(out(i, 1) == 3.0f);
-  }
-  BOOST_TEST(out(0, 3) == 3.0f);
-  Names names;
-  rewards.visit_state(names);
-  BOOST_TEST(names.seen == (std::vector<std::string>{"hooked", "seen"}), boost::test_tools::per_element());
-}
-
-BOOST_AUTO_TEST_CASE(a_choice_that_does_not_fit_is_refused_with_the_names) {
-  const RewardSet set{Bytes{}, OnlyShort{}};
-  const auto message = [&](const std::vector<std::string>& chosen) -> std::string {
-    try {
-      ActiveRewards{set, chosen};
-    } catch (const BadArgument& error) {
-      return error.what();
-    }
-    return "";
-  };
-  BOOST_TEST(contains(message({"bytes", "speed"}), "'speed'"));
-  BOOST_TEST(contains(message({"speed"}), "bytes, only_short"));
-  BOOST_TEST(contains(message({}), "bytes, only_short"));
-  BOOST_TEST(contains(message({"bytes", "bytes"}), "twice"));
-  BOOST_TEST(message({"only_short"}) == "");
-  BOOST_TEST(ActiveRewards{set}.active_count() == 2u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

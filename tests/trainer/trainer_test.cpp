@@ -1,10 +1,11 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <type_traits>
 
+#include "maestro/conductor/any.hpp"
 #include "maestro/conductor/fixed.hpp"
-#include "maestro/reward/active_rewards.hpp"
-#include "maestro/reward/length.hpp"
+#include "maestro/reward/any_reward.hpp"
 #include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/metrics.hpp"
 #include "trainer/tiny.hpp"
@@ -112,13 +113,29 @@ BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
   for (int i = 1; i <= 9; ++i) BOOST_TEST(trainer.step(prompts).conductor.has_value() == (i % 3 == 0));
 }
 
-BOOST_AUTO_TEST_CASE(a_reward_left_out_does_not_look_like_something_learned) {
-  const std::vector<std::string> chosen{"match", "small"};
-  const maestro::ActiveRewards<tiny::Match, tiny::Small, maestro::Length> rewards(
-      maestro::RewardSet{tiny::Match{}, tiny::Small{}, maestro::Length{}}, chosen);
-  auto trainer = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards,
-                                  maestro::LinearConductor<3>(), maestro::GroupRelative{}, tiny::settings());
-  BOOST_TEST(trainer.step(tiny::prompts(6)).kl_to_uniform < 1e-12);
+BOOST_AUTO_TEST_CASE(rewards_and_a_conductor_chosen_at_run_time_train_the_same_bits) {
+  const auto prompts = tiny::prompts();
+  auto typed = tiny::trainer();
+  std::vector<maestro::AnyReward<tiny::Policy>> chosen;
+  chosen.emplace_back(tiny::Match{});
+  chosen.emplace_back(tiny::Small{});
+  const maestro::AnyRewardSet<tiny::Policy> rewards(std::move(chosen));
+  const auto build = [&](const maestro::AnyConductor& conductor) {
+    return maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards, conductor,
+                            maestro::GroupRelative{}, tiny::settings());
+  };
+  auto named = build(maestro::AnyConductor("linear", 2, {.learned = {.learning_rate = 0.05}}));
+  maestro::run_loop(typed, prompts, {.steps = 10});
+  maestro::run_loop(named, prompts, {.steps = 10});
+  maestro::ParameterValues typed_values{typed.policy()};
+  maestro::ParameterValues named_values{named.policy()};
+  BOOST_TEST((tiny::state_of(typed_values) == tiny::state_of(named_values)));
+  BOOST_TEST(typed.report().rewards.size() == named.report().rewards.size());
+  BOOST_TEST(typed.report().rewards[1].weight == named.report().rewards[1].weight);
+  BOOST_TEST(typed.report().loss.loss == named.report().loss.loss);
+  BOOST_CHECK_EXCEPTION(build(maestro::AnyConductor("linear", 3)), maestro::BadArgument, [](const auto& error) {
+    return std::string(error.what()).find("is for 3 rewards, the run has 2") != std::string::npos;
+  });
 }
 
 BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {
@@ -337,6 +354,52 @@ BOOST_AUTO_TEST_CASE(the_loop_saves_and_stops_between_steps) {
   BOOST_TEST((maestro::run_loop(trainer, prompts, loop, recorder) == maestro::LoopEnd::finished));
   BOOST_TEST(saved == (std::vector<std::uint32_t>{3, 6, 7, 9, 10}), boost::test_tools::per_element());
   BOOST_TEST(recorder.steps.size() == 10u);
+}
+
+namespace {
+/// Counts the copies of its parameters.
+struct Counted : tiny::Policy {
+  static inline int copies = 0;
+  Counted() : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}) {}
+  Counted(const Counted& other) : tiny::Policy(other) { ++copies; }
+  Counted(Counted&&) noexcept = default;
+  Counted& operator=(const Counted&) = delete;
+  Counted& operator=(Counted&&) noexcept = default;
+};
+/// Its reference is another policy.
+struct Adapted : Counted {
+  Adapted without_adapters() const { return {}; }
+};
+
+template <class Policy>
+int copies(double beta) {
+  auto settings = tiny::settings();
+  settings.objective.beta = beta;
+  Counted::copies = 0;
+  maestro::Trainer trainer{Policy{}, maestro::RewardSet{tiny::Match{}, tiny::Small{}},
+                           maestro::LinearConductor<2>{{.learning_rate = 1e-2}}, settings};
+  trainer.step(tiny::prompts(6));
+  return Counted::copies;
+}
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(parameters_are_copied_for_the_reference_alone) {
+  BOOST_TEST(copies<Counted>(0.0) == 0);
+  BOOST_TEST(copies<Counted>(0.1) == 1);
+  BOOST_TEST(copies<Adapted>(0.1) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_scalarization_may_be_left_out) {
+  maestro::Trainer trainer{tiny::Policy({.contexts = 3, .actions = 5, .length = 2}),
+                           tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor({.learning_rate = 0.05}),
+                           tiny::settings()};
+  static_assert(
+      std::is_same_v<decltype(trainer),
+                     maestro::Trainer<tiny::Policy, tiny::Rewards, tiny::Conductor, maestro::DefaultScalarization>>);
+  auto named = tiny::trainer(tiny::settings(), {}, maestro::DefaultScalarization{});
+  trainer.step(tiny::prompts(6));
+  named.step(tiny::prompts(6));
+  BOOST_TEST((tiny::state_of(trainer) == tiny::state_of(named)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,19 +3,26 @@
 /// @file
 /// A Conductor chosen by name at run time, for command lines.
 
+#include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
-#include <variant>
+#include <vector>
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/conductor/learned.hpp"
+#include "maestro/core/any_state_visitor.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/core/state.hpp"
 
 namespace maestro {
 
@@ -23,48 +30,47 @@ namespace maestro {
 inline constexpr std::array<std::string_view, 7> conductor_names{"equal",  "fixed", "scheduled",    "random",
                                                                  "linear", "mlp",   "maestro_paper"};
 
-template <std::size_t K>
+/// Weights are K values, or none for 1/K each.
 struct AnyConductorOptions {
-  LearnedConductorOptions learned{};                                               ///< linear, mlp
-  std::array<float, K> weights = detail::filled<K>(1.0f / static_cast<float>(K));  ///< fixed
-  ScheduledWeightsOptions<K> schedule{};                                           ///< scheduled
-  RandomWeightsOptions random{};                                                   ///< random
+  LearnedConductorOptions learned{};  ///< linear, mlp
+  std::vector<float> weights{};       ///< fixed, and scheduled up to first_step
+  std::vector<float> weights_end{};   ///< scheduled from last_step on
+  std::uint32_t first_step = 0;       ///< scheduled
+  std::uint32_t last_step = 100;      ///< scheduled; above first_step
+  RandomWeightsOptions random{};      ///< random
 };
 
-/// One of conductor_names behind the Conductor concept. The MLP has one hidden layer of 64.
-template <std::size_t K>
+/// One of conductor_names for K rewards behind the Conductor concept, K known at run time. The MLP has one hidden layer
+/// of 64. Copying it copies the Conductor.
 class AnyConductor {
  public:
-  static constexpr std::size_t actions = K;
+  /// The largest K there is.
+  static constexpr std::size_t max_actions = 8;
 
-  /// @throws BadArgument for a name that is not in the list, or for what the chosen Conductor refuses.
-  explicit AnyConductor(std::string_view name, const AnyConductorOptions<K>& options = {})
-      : name_(name), conductor_(make(name, options)) {}
+  /// @throws BadArgument for a name that is not in the list, K outside [1, max_actions], weights of another number, or
+  /// for what the chosen Conductor refuses.
+  /// A template, so that the Conductors of every K are compiled where one is made and nowhere else.
+  template <std::size_t most = max_actions>
+  AnyConductor(std::string_view name, std::size_t actions, const AnyConductorOptions& options = {})
+      : name_(name), actions_(actions), conductor_(make<most>(name, actions, options)) {}
+  AnyConductor(const AnyConductor& other)
+      : name_(other.name_), actions_(other.actions_), conductor_(other.conductor_->clone()) {}
+  AnyConductor& operator=(const AnyConductor& other) { return *this = AnyConductor(other); }
+  AnyConductor(AnyConductor&&) noexcept = default;
+  AnyConductor& operator=(AnyConductor&&) noexcept = default;
+  ~AnyConductor() = default;
 
   const std::string& name() const { return name_; }
+  /// K.
+  std::size_t num_actions() const { return actions_; }
   /// Whether there is anything to learn, so that reports know whether "not learned" is a finding.
-  bool learns() const {
-    return std::holds_alternative<LinearConductor<K>>(conductor_) ||
-           std::holds_alternative<MlpConductor<K, 64>>(conductor_);
-  }
-  Decision decide(const StepView& view) {
-    return std::visit([&](auto& conductor) { return conductor.decide(view); }, conductor_);
-  }
-  void observe(const Feedback& feedback) {
-    std::visit([&](auto& conductor) { conductor.observe(feedback); }, conductor_);
-  }
-  std::optional<ConductorReport> update() {
-    return std::visit([](auto& conductor) { return conductor.update(); }, conductor_);
-  }
-  void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
-    std::visit([&](const auto& conductor) { conductor.weights(hidden, out); }, conductor_);
-  }
-  bool wants_counterfactuals() const {
-    return std::visit([](const auto& conductor) { return maestro::wants_counterfactuals(conductor); }, conductor_);
-  }
-  bool wants_weight_gradients() const {
-    return std::visit([](const auto& conductor) { return maestro::wants_weight_gradients(conductor); }, conductor_);
-  }
+  bool learns() const { return conductor_->learns(); }
+  Decision decide(const StepView& view) { return conductor_->decide(view); }
+  void observe(const Feedback& feedback) { conductor_->observe(feedback); }
+  std::optional<ConductorReport> update() { return conductor_->update(); }
+  void weights(MatrixView<const float> hidden, MatrixView<float> out) const { conductor_->weights(hidden, out); }
+  bool wants_counterfactuals() const { return conductor_->wants_counterfactuals(); }
+  bool wants_weight_gradients() const { return conductor_->wants_weight_gradients(); }
   /// Holds the name too: the state of another kind of Conductor is refused.
   template <class Visitor>
   void visit_state(Visitor& v) {
@@ -73,30 +79,98 @@ class AnyConductor {
     if (stored != name_) {
       throw BadFile("conductor: the state stored is that of '" + stored + "', not of '" + name_ + "'");
     }
-    std::visit(
-        [&](auto& conductor) {
-          if constexpr (requires { conductor.visit_state(v); }) v("conductor", conductor);
-        },
-        conductor_);
+    AnyStateVisitor any(v);
+    conductor_->visit_state(any);
   }
 
  private:
-  using Variant =
-      std::variant<FixedWeights<K>, ScheduledWeights<K>, RandomWeights<K>, LinearConductor<K>, MlpConductor<K, 64>>;
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::unique_ptr<Interface> clone() const = 0;
+    virtual bool learns() const = 0;
+    virtual Decision decide(const StepView& view) = 0;
+    virtual void observe(const Feedback& feedback) = 0;
+    virtual std::optional<ConductorReport> update() = 0;
+    virtual void weights(MatrixView<const float> hidden, MatrixView<float> out) const = 0;
+    virtual bool wants_counterfactuals() const = 0;
+    virtual bool wants_weight_gradients() const = 0;
+    virtual void visit_state(AnyStateVisitor& v) = 0;
+  };
+  template <class C>
+  struct Model final : Interface {
+    explicit Model(C made, bool does_learn) : conductor(std::move(made)), learned(does_learn) {}
+    std::unique_ptr<Interface> clone() const override { return std::make_unique<Model>(*this); }
+    bool learns() const override { return learned; }
+    Decision decide(const StepView& view) override { return conductor.decide(view); }
+    void observe(const Feedback& feedback) override { conductor.observe(feedback); }
+    std::optional<ConductorReport> update() override { return conductor.update(); }
+    void weights(MatrixView<const float> hidden, MatrixView<float> out) const override {
+      conductor.weights(hidden, out);
+    }
+    bool wants_counterfactuals() const override { return maestro::wants_counterfactuals(conductor); }
+    bool wants_weight_gradients() const override { return maestro::wants_weight_gradients(conductor); }
+    void visit_state(AnyStateVisitor& v) override {
+      if constexpr (Stateful<C>) v("conductor", conductor);
+    }
 
-  static Variant make(std::string_view name, const AnyConductorOptions<K>& options) {
+    C conductor;
+    bool learned;
+  };
+  using Made = std::unique_ptr<Interface>;
+
+  template <class C>
+  static Made made(C conductor, bool learns = false) {
+    return std::make_unique<Model<C>>(std::move(conductor), learns);
+  }
+
+  template <std::size_t most>
+  static Made make(std::string_view name, std::size_t actions, const AnyConductorOptions& options) {
     index_of_name("conductor", name, conductor_names);
-    if (name == "equal") return FixedWeights<K>(EqualWeights<K>());
-    if (name == "fixed") return FixedWeights<K>(options.weights);
-    if (name == "scheduled") return ScheduledWeights<K>(options.schedule);
-    if (name == "random") return RandomWeights<K>(options.random);
-    if (name == "linear") return LinearConductor<K>(options.learned);
-    if (name == "mlp") return MlpConductor<K, 64>(options.learned);
-    return LinearConductor<K>(paper_preset());
+    Made result;
+    [&]<std::size_t... k>(std::index_sequence<k...>) {
+      ((actions == k + 1 ? void(result = make_for<k + 1>(name, options)) : void()), ...);
+    }
+    (std::make_index_sequence<most>{});
+    if (!result) {
+      throw BadArgument("conductor: chosen by name there are Conductors for 1 to " + std::to_string(most) +
+                        " rewards, not for " + std::to_string(actions) +
+                        "; give the Trainer a Conductor of its own type, such as LinearConductor<" +
+                        std::to_string(actions) + ">");
+    }
+    return result;
+  }
+
+  template <std::size_t K>
+  static Made make_for(std::string_view name, const AnyConductorOptions& options) {
+    if (name == "equal") return made(FixedWeights<K>(EqualWeights<K>()));
+    if (name == "fixed") return made(FixedWeights<K>(weights_of<K>(options.weights)));
+    if (name == "scheduled") {
+      return made(ScheduledWeights<K>({.from = weights_of<K>(options.weights),
+                                       .to = weights_of<K>(options.weights_end),
+                                       .first_step = options.first_step,
+                                       .last_step = options.last_step}));
+    }
+    if (name == "random") return made(RandomWeights<K>(options.random));
+    if (name == "linear") return made(LinearConductor<K>(options.learned), true);
+    if (name == "mlp") return made(MlpConductor<K, 64>(options.learned), true);
+    return made(LinearConductor<K>(paper_preset()), true);
+  }
+
+  template <std::size_t K>
+  static std::array<float, K> weights_of(const std::vector<float>& given) {
+    std::array<float, K> weights = detail::filled<K>(1.0f / static_cast<float>(K));
+    if (given.empty()) return weights;
+    if (given.size() != K) {
+      throw BadArgument("conductor: " + std::to_string(given.size()) + " weights for " + std::to_string(K) +
+                        " rewards");
+    }
+    std::copy(given.begin(), given.end(), weights.begin());
+    return weights;
   }
 
   std::string name_;
-  Variant conductor_;
+  std::size_t actions_;
+  Made conductor_;
 };
 
 }  // namespace maestro

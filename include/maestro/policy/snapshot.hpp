@@ -20,7 +20,7 @@ namespace maestro {
 template <Policy P>
 class Snapshot {
  public:
-  explicit Snapshot(const P& policy) : policy_(policy) {}
+  explicit Snapshot(P policy) : policy_(std::move(policy)) {}
 
   /// Overwrites the values with those of `policy`. Allocates a list of views, no parameters.
   /// @throws BadArgument naming the parameter that differs in name or shape; nothing is copied then.

@@ -21,6 +21,7 @@
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/group_rank.hpp"
+#include "maestro/reward/proxy_scorer.hpp"
 #include "maestro/reward/scorer.hpp"
 #include "maestro/reward/tag_format.hpp"
 
@@ -50,16 +51,21 @@ struct PerplexityOptions {
   float invalid_value = -10.0f;  ///< negative_log only: the value of a response without the tag structure; finite
 };
 
-/// Perplexity of the reference answer after prompt, response and opening answer tag, under a LikelihoodScorer.
+/// Perplexity of the reference answer after prompt, response and opening answer tag, under a LikelihoodScorer:
+/// `Perplexity{}` asks a copy of the policy that trains, which its Trainer attaches (PolicyProxy, renewed every few
+/// steps), `Perplexity{scorer}` another model.
 /// A response without the tag structure is not scored. A prompt without a reference: the reward does not apply.
 /// The reasoning is counted in the scorer's tokens where it has `count_tokens(text)`; otherwise the response's own
 /// tokens are split in proportion to bytes.
 /// Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in nover_perplexity and rank_in_groups.
-template <LikelihoodScorer S>
+template <LikelihoodScorer S = PolicyProxy>
 class Perplexity {
  public:
   static constexpr std::string_view name = "perplexity";
 
+  /// @throws BadArgument where invalid_value is not finite.
+  explicit Perplexity(PerplexityOptions options = {}) requires std::same_as<S, PolicyProxy>
+      : Perplexity(PolicyProxy(), std::move(options)) {}
   explicit Perplexity(S scorer, PerplexityOptions options = {})
       : scorer_(std::move(scorer)), structure_(options.tags), options_(std::move(options)) {
     require(std::isfinite(options_.invalid_value), "Perplexity: invalid_value must be finite");
@@ -110,6 +116,11 @@ class Perplexity {
   }
 
   /// Forwarded to the scorer.
+  template <class P>
+  void attach(const P& policy) requires requires(S& scorer) {
+    scorer.attach(policy);
+  }
+  { scorer_.attach(policy); }
   template <class P>
   void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
     scorer.before_step(policy, step);

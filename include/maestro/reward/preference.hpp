@@ -34,6 +34,11 @@ class Preference {
   }
   { scorer_.check_prompts(prompts, sampling); }
   template <class P>
+  void attach(const P& policy) requires requires(S& scorer) {
+    scorer.attach(policy);
+  }
+  { scorer_.attach(policy); }
+  template <class P>
   void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
     scorer.before_step(policy, step);
   }

@@ -6,12 +6,15 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "maestro/core/any_state_visitor.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/micro_batches.hpp"
@@ -42,7 +45,7 @@ struct ProxyOptions {
 template <TextPolicy P>
 class ProxyScorer {
  public:
-  explicit ProxyScorer(const P& policy, ProxyOptions options = {}) : proxy_(policy), options_(options) {
+  explicit ProxyScorer(P policy, ProxyOptions options = {}) : proxy_(std::move(policy)), options_(options) {
     require(options.micro_batch_tokens > 0, "ProxyScorer: micro_batch_tokens must be at least 1");
   }
 
@@ -156,6 +159,91 @@ class ProxyScorer {
 
   Snapshot<P> proxy_;
   ProxyOptions options_;
+};
+
+/// A ProxyScorer of the policy that trains, whatever its type: a LikelihoodScorer that needs no policy beforehand. A
+/// Trainer attaches its policy when it is made; elsewhere `attach(policy)` does. Copies share nothing.
+class PolicyProxy {
+ public:
+  /// @throws BadArgument as ProxyScorer.
+  explicit PolicyProxy(ProxyOptions options = {}) : options_(options) {
+    require(options.micro_batch_tokens > 0, "PolicyProxy: micro_batch_tokens must be at least 1");
+  }
+  PolicyProxy(const PolicyProxy& other)
+      : options_(other.options_), proxy_(other.proxy_ ? other.proxy_->clone() : nullptr) {}
+  PolicyProxy& operator=(const PolicyProxy& other) { return *this = PolicyProxy(other); }
+  PolicyProxy(PolicyProxy&&) noexcept = default;
+  PolicyProxy& operator=(PolicyProxy&&) noexcept = default;
+  ~PolicyProxy() = default;
+
+  /// Takes a copy of `policy`, in place of an earlier one.
+  template <class P>
+  void attach(const P& policy) {
+    static_assert(TextPolicy<P>, "maestro: a reward that asks a proxy of the policy needs a policy with a tokenizer()");
+    proxy_ = std::make_unique<Model<P>>(ProxyScorer<P>(policy, options_));
+  }
+  bool attached() const { return proxy_ != nullptr; }
+
+  /// As the ProxyScorer's.
+  /// @throws BadArgument where no policy is attached, and as the ProxyScorer.
+  void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
+    proxy().mean_nll(rollouts, queries, out);
+  }
+  void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const {
+    proxy().check_query(prompt, prefix_tokens, continuation);
+  }
+  std::size_t count_tokens(std::string_view text) const { return proxy().count_tokens(text); }
+  /// @throws BadArgument where the policy attached is of another type.
+  template <class P>
+  void before_step(P& policy, std::uint32_t step) {
+    proxy();
+    auto* const model = dynamic_cast<Model<std::remove_const_t<P>>*>(proxy_.get());
+    require(model != nullptr, "PolicyProxy: the policy to follow is of another type than the one attached");
+    model->scorer.before_step(policy, step);
+  }
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    proxy();
+    AnyStateVisitor any(v);
+    proxy_->visit_state(any);
+  }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::unique_ptr<Interface> clone() const = 0;
+    virtual void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
+                          std::span<float> out) const = 0;
+    virtual void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const = 0;
+    virtual std::size_t count_tokens(std::string_view text) const = 0;
+    virtual void visit_state(AnyStateVisitor& v) = 0;
+  };
+  template <class P>
+  struct Model final : Interface {
+    explicit Model(ProxyScorer<P> made) : scorer(std::move(made)) {}
+    std::unique_ptr<Interface> clone() const override { return std::make_unique<Model>(*this); }
+    void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
+                  std::span<float> out) const override {
+      scorer.mean_nll(rollouts, queries, out);
+    }
+    void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const override {
+      scorer.check_query(prompt, prefix_tokens, continuation);
+    }
+    std::size_t count_tokens(std::string_view text) const override { return scorer.count_tokens(text); }
+    void visit_state(AnyStateVisitor& v) override { scorer.visit_state(v); }
+
+    ProxyScorer<P> scorer;
+  };
+
+  const Interface& proxy() const {
+    require(proxy_ != nullptr,
+            "PolicyProxy: no policy is attached to ask for likelihoods; a Trainer attaches its own, elsewhere call "
+            "attach(policy) first, or give the reward a scorer, such as ProxyScorer{policy}");
+    return *proxy_;
+  }
+
+  ProxyOptions options_;
+  std::unique_ptr<Interface> proxy_;
 };
 
 }  // namespace maestro

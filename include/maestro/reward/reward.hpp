@@ -14,9 +14,10 @@
 ///
 /// `name` may be a static or a plain member. nullopt (NaN in the batch form) means that the reward does not apply to
 /// the response; infinity, and NaN from the per-response form, are errors naming reward, prompt and response.
-/// Optional hooks, found with `requires`: `before_step(policy, step)` lets a reward follow the policy (a proxy copy),
-/// `check_prompts(prompts, sampling) const` throws before a run for a prompt that it could not judge in some step,
-/// `visit_state(v)` puts its state into checkpoints.
+/// Optional hooks, found with `requires`: `attach(policy)` gives a reward the policy that trains once, before the run
+/// (to take a proxy copy of it), `before_step(policy, step)` lets it follow the policy, `check_prompts(prompts,
+/// sampling) const` throws before a run for a prompt that it could not judge in some step, `visit_state(v)` puts its
+/// state into checkpoints.
 
 #include <concepts>
 #include <optional>

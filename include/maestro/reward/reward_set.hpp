@@ -81,11 +81,27 @@ void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> 
   }
 }
 
-}  // namespace detail
+/// @throws BadArgument on an empty name, or one that occurs twice.
+inline void check_reward_names(const char* set, std::span<const std::string_view> names) {
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    if (names[k].empty()) throw BadArgument(std::string(set) + ": reward " + std::to_string(k) + " has an empty name");
+    const auto before = names.first(k);
+    if (std::find(before.begin(), before.end(), names[k]) != before.end()) {
+      throw BadArgument(std::string(set) + ": two rewards are named '" + std::string(names[k]) +
+                        "'; wrap one of them in maestro::Named<\"another\", ...>");
+    }
+  }
+}
 
-/// Which of K rewards are evaluated.
-template <std::size_t K>
-using RewardMask = std::array<bool, K>;
+/// @throws BadArgument where `rewards` is not (B x K).
+inline void check_reward_shape(const char* set, const Rollouts& rollouts, MatrixView<const float> rewards,
+                               std::size_t count) {
+  if (rewards.rows() == rollouts.size() && rewards.cols() == count) return;
+  throw BadArgument(std::string(set) + ": the rewards must have " + std::to_string(rollouts.size()) + " rows and " +
+                    std::to_string(count) + " columns");
+}
+
+}  // namespace detail
 
 /// K rewards held by value, in order: `RewardSet rewards{Format{}, Length{{.max_length = 200}}, Politeness{}};`
 /// Two rewards of one type need different names: see Named.
@@ -99,14 +115,7 @@ class RewardSet {
 
   /// @throws BadArgument on an empty name, or one that occurs twice.
   explicit RewardSet(Rs... rewards) : rewards_(std::move(rewards)...) {
-    const auto all = names();
-    for (std::size_t k = 0; k < size; ++k) {
-      if (all[k].empty()) throw BadArgument("RewardSet: reward " + std::to_string(k) + " has an empty name");
-      if (std::find(all.begin(), all.begin() + k, all[k]) != all.begin() + k) {
-        throw BadArgument("RewardSet: two rewards are named '" + std::string(all[k]) +
-                          "'; wrap one of them in maestro::Named<\"another\", ...>");
-      }
-    }
+    detail::check_reward_names("RewardSet", names());
   }
 
   /// The K names, in order; views of the rewards' own.
@@ -121,22 +130,12 @@ class RewardSet {
   /// @throws BadData naming reward, data row, prompt and response, when a value is infinite, when a per-response reward
   /// gives NaN, or when a reward throws (its exception is nested); BadArgument when the shape is not (B x K).
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
-    RewardMask<size> all;
-    all.fill(true);
-    evaluate(rollouts, rewards, all);
-  }
-  /// As above; the columns of rewards that are not active become NaN, and those rewards are not called.
-  void evaluate(const Rollouts& rollouts, MatrixView<float> rewards, const RewardMask<size>& active) const {
-    if (rewards.rows() != rollouts.size() || rewards.cols() != size) {
-      throw BadArgument("RewardSet: the rewards must have " + std::to_string(rollouts.size()) + " rows and " +
-                        std::to_string(size) + " columns");
-    }
-    evaluate_completions(rollouts, rewards, active, std::make_index_sequence<size>{});
+    detail::check_reward_shape("RewardSet", rollouts, rewards, size);
+    evaluate_completions(rollouts, rewards, std::make_index_sequence<size>{});
     std::vector<float> column;
     for_each_reward(
         [&](std::size_t k, const auto& reward) {
           if constexpr (BatchReward<std::remove_cvref_t<decltype(reward)>>) {
-            if (!active[k]) return;
             column.resize(rollouts.size());
             detail::checked_scores(reward, rollouts, column);
             for (std::size_t i = 0; i < column.size(); ++i) rewards(i, k) = column[i];
@@ -145,14 +144,30 @@ class RewardSet {
         *this);
   }
 
-  /// Calls before_step(policy, step) of the active rewards that have it.
+  /// Calls attach(policy) of the rewards that have it.
   template <class P>
-  void before_step(P& policy, std::uint32_t step, const RewardMask<size>& active) {
+  void attach(const P& policy) {
     for_each_reward(
-        [&](std::size_t k, auto& reward) {
+        [&](std::size_t, auto& reward) {
+          using R = std::remove_cvref_t<decltype(reward)>;
+          if constexpr (requires { reward.attach(policy); }) {
+            reward.attach(policy);
+          } else {
+            static_assert(
+                !requires { &R::attach; }, "maestro: this reward has an attach that does not take (const Policy&)");
+          }
+        },
+        *this);
+  }
+
+  /// Calls before_step(policy, step) of the rewards that have it.
+  template <class P>
+  void before_step(P& policy, std::uint32_t step) {
+    for_each_reward(
+        [&](std::size_t, auto& reward) {
           using R = std::remove_cvref_t<decltype(reward)>;
           if constexpr (requires { reward.before_step(policy, step); }) {
-            if (active[k]) reward.before_step(policy, step);
+            reward.before_step(policy, step);
           } else {
             static_assert(
                 !requires { &R::before_step; },
@@ -161,20 +176,14 @@ class RewardSet {
         },
         *this);
   }
-  template <class P>
-  void before_step(P& policy, std::uint32_t step) {
-    RewardMask<size> all;
-    all.fill(true);
-    before_step(policy, step, all);
-  }
 
-  /// Calls check_prompts(prompts, sampling) of the active rewards that have it: what a step would refuse, before a run.
-  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling, const RewardMask<size>& active) const {
+  /// Calls check_prompts(prompts, sampling) of the rewards that have it: what a step would refuse, before a run.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     for_each_reward(
-        [&](std::size_t k, const auto& reward) {
+        [&](std::size_t, const auto& reward) {
           using R = std::remove_cvref_t<decltype(reward)>;
           if constexpr (requires { reward.check_prompts(prompts, sampling); }) {
-            if (active[k]) reward.check_prompts(prompts, sampling);
+            reward.check_prompts(prompts, sampling);
           } else {
             static_assert(
                 !requires { &R::check_prompts; },
@@ -184,28 +193,15 @@ class RewardSet {
         },
         *this);
   }
-  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
-    RewardMask<size> all;
-    all.fill(true);
-    check_prompts(prompts, sampling, all);
-  }
 
-  /// Visits the state of the active rewards that have any, each under its own name.
-  template <class Visitor>
-  void visit_state(Visitor& v, const RewardMask<size>& active) {
-    for_each_reward(
-        [&](std::size_t k, auto& reward) {
-          if constexpr (Stateful<std::remove_cvref_t<decltype(reward)>>) {
-            if (active[k]) v(std::string_view(reward.name), reward);
-          }
-        },
-        *this);
-  }
+  /// Visits the state of the rewards that have any, each under its own name.
   template <class Visitor>
   void visit_state(Visitor& v) {
-    RewardMask<size> all;
-    all.fill(true);
-    visit_state(v, all);
+    for_each_reward(
+        [&](std::size_t, auto& reward) {
+          if constexpr (Stateful<std::remove_cvref_t<decltype(reward)>>) v(std::string_view(reward.name), reward);
+        },
+        *this);
   }
 
   /// Reward k itself.
@@ -216,13 +212,12 @@ class RewardSet {
 
  private:
   template <std::size_t... k>
-  void evaluate_completions(const Rollouts& rollouts, MatrixView<float> rewards, const RewardMask<size>& active,
-                            std::index_sequence<k...>) const {
+  void evaluate_completions(const Rollouts& rollouts, MatrixView<float> rewards, std::index_sequence<k...>) const {
     parallel_for(rollouts.size(), [&](std::size_t i) {
       const auto score = [&](std::size_t column, const auto& reward) {
         rewards(i, column) = std::numeric_limits<float>::quiet_NaN();
         if constexpr (!BatchReward<std::remove_cvref_t<decltype(reward)>>) {
-          if (active[column]) rewards(i, column) = detail::checked_score(reward, rollouts, i);
+          rewards(i, column) = detail::checked_score(reward, rollouts, i);
         }
       };
       (score(k, std::get<k>(rewards_)), ...);

@@ -30,6 +30,13 @@ struct CheckpointSettings {
 
 namespace detail {
 
+/// Makes a folder and those above it. @throws IoError
+inline void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw IoError(path + ": cannot create the folder: " + error.message());
+}
+
 /// What differs between two fingerprints, one line each.
 inline std::string fingerprint_difference(const std::string& saved, const std::string& now) {
   const auto object = [](const std::string& text) {
@@ -64,9 +71,7 @@ class Checkpoints {
   /// Makes the folder and clears what a crash left half-written. @throws IoError
   explicit Checkpoints(CheckpointSettings settings) : settings_(std::move(settings)) {
     require(settings_.keep > 0, "checkpoints: keep must be at least 1");
-    std::error_code error;
-    std::filesystem::create_directories(settings_.folder, error);
-    if (error) throw IoError(settings_.folder + ": cannot create the folder: " + error.message());
+    detail::make_folder(settings_.folder);
     for (const std::string& name : detail::names_in(settings_.folder)) {
       if (name.find(".tmp-") != std::string::npos || name.find(".old-") != std::string::npos) {
         recover_folder(settings_.folder + "/" + name.substr(0, name.find('.')));

@@ -46,7 +46,6 @@ class Progress {
     std::string text = settings_.label;
     text += printed("%4u/%u", report.step, settings_.total_steps);
     for (const RewardFigures& reward : report.rewards) {
-      if (reward.count == 0 && reward.weight == 0.0) continue;  // left out of the run
       text += "  " + reward.name + printed(" %+.2f x%.2f", reward.mean, reward.weight);
     }
     text += printed("  len %.0f  %.0f tok/s", report.mean_length, seconds_ > 0.0 ? tokens_ / seconds_ : 0.0);

@@ -6,17 +6,20 @@
 
 #include <chrono>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/communicator.hpp"
+#include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
@@ -24,6 +27,7 @@
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/snapshot.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/trainer/policy_update.hpp"
 #include "maestro/trainer/settings.hpp"
@@ -31,29 +35,71 @@
 
 namespace maestro {
 
-/// What Trainer needs of a set of rewards; RewardSet and ActiveRewards fit.
+/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size`, or where it is
+/// known at run time, `size()`.
 template <class R>
 concept Rewards = requires(const R& rewards, const Rollouts& rollouts, MatrixView<float> out) {
-  { R::size } -> std::convertible_to<std::size_t>;
+  requires requires { typename std::integral_constant<std::size_t, R::size>; } || requires {
+    { rewards.size() } -> std::convertible_to<std::size_t>;
+  };
   rewards.evaluate(rollouts, out);
   rewards.names();
 };
 
+namespace detail {
+
+/// K of a set of rewards, as a number of no size where the set's type knows it.
+template <Rewards R>
+class RewardCount {
+ public:
+  explicit RewardCount(const R&) {}
+  constexpr operator std::size_t() const { return R::size; }
+};
+template <Rewards R>
+requires requires(const R& rewards) { rewards.size(); }
+class RewardCount<R> {
+ public:
+  explicit RewardCount(const R& rewards) : count_(rewards.size()) {}
+  operator std::size_t() const { return count_; }
+
+ private:
+  std::size_t count_;
+};
+
+/// @throws BadArgument where the Conductor is for another number of rewards.
+template <Conductor C>
+void check_action_count(const C& conductor, std::size_t rewards) {
+  std::size_t actions = rewards;
+  if constexpr (requires { typename std::integral_constant<std::size_t, C::actions>; }) {
+    actions = C::actions;
+  } else if constexpr (requires { conductor.num_actions(); }) {
+    actions = conductor.num_actions();
+  }
+  if (actions == rewards) return;
+  throw BadArgument("trainer: the Conductor is for " + std::to_string(actions) + " rewards, the run has " +
+                    std::to_string(rewards));
+}
+
+}  // namespace detail
+
 /// Trains a policy by GRPO on K rewards whose weights a Conductor chooses.
 ///
-///     maestro::Trainer trainer{std::move(policy), rewards, conductor, maestro::GroupRelative{}, settings};
+///     maestro::Trainer trainer{std::move(policy), rewards, conductor, settings};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// The parts are held by value; `policy()`, `rewards()`, `conductor()` give them back. The same seed, build, thread
-/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+/// A scalarization may stand before the settings; without one it is DefaultScalarization. The parts are held by value
+/// and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are copied for the KL reference,
+/// where beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
+/// the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, Scalarization S, Communicator Comm = SingleProcess>
 class Trainer {
  public:
-  static constexpr std::size_t num_rewards = R::size;
+  [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
 
   /// @throws BadArgument for settings outside their domains.
   Trainer(P policy, R rewards, C conductor, S scalarization, TrainerSettings settings, Comm communicator = {})
-      : settings_(std::move(settings)),
+      : num_rewards(rewards),
+        settings_(std::move(settings)),
         communicator_(std::move(communicator)),
         policy_(std::move(policy)),
         rewards_(std::move(rewards)),
@@ -61,13 +107,18 @@ class Trainer {
         scalarization_(std::move(scalarization)),
         update_(settings_) {
     validate(settings_);
+    detail::check_action_count(conductor_, num_rewards);
     if (wants_weight_gradients(conductor_)) {
       throw Unsupported(
           "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
           "scalarization gives yet; use the sampled or the counterfactual estimator");
     }
-    if (settings_.objective.beta != 0.0) make_reference();
+    if (settings_.objective.beta > 0.0) make_reference();
+    if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
   }
+  /// As above, with DefaultScalarization.
+  Trainer(P policy, R rewards, C conductor, TrainerSettings settings) requires std::same_as<S, DefaultScalarization>
+      : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(settings)) {}
 
   /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
   /// check_prompts); run_loop asks before its first step.
@@ -317,5 +368,8 @@ class Trainer {
   std::size_t penalty_clamped_ = 0;
   StepReport report_;
 };
+
+template <class P, class R, class C>
+Trainer(P, R, C, TrainerSettings) -> Trainer<P, R, C, DefaultScalarization>;
 
 }  // namespace maestro

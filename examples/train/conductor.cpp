@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "maestro/conductor/any.hpp"
+#include "maestro/core/error.hpp"
+#include "train/options.hpp"
+#include "train/weights.hpp"
+
+namespace maestro::examples {
+
+namespace {
+
+/// Weights given in the order of --rewards, each at its reward's place in the run.
+/// @throws BadArgument naming the option: a count other than that of --rewards, a value that is not finite, no weight
+/// but 0.
+std::vector<float> weights_of(const std::string& option, const std::vector<double>& given, const TrainOptions& o) {
+  if (given.size() != o.rewards.size()) {
+    std::string list;
+    for (const std::string& name : o.rewards) list += (list.empty() ? "" : ",") + name;
+    throw BadArgument(option + " has " + std::to_string(given.size()) + " weights for " +
+                      std::to_string(o.rewards.size()) + " rewards; give one for each of " + list + ", in this order");
+  }
+  std::vector<float> weights;
+  for (const std::string_view name : chosen_rewards(o)) {
+    const auto place = std::find(o.rewards.begin(), o.rewards.end(), name) - o.rewards.begin();
+    weights.push_back(static_cast<float>(given[static_cast<std::size_t>(place)]));
+    if (!std::isfinite(weights.back())) {
+      throw BadArgument(option + ": the weight of " + std::string(name) + " is not finite");
+    }
+  }
+  if (std::all_of(weights.begin(), weights.end(), [](float w) { return w == 0.0f; })) {
+    throw BadArgument(option + ": all weights are 0, so there is nothing to train on");
+  }
+  return weights;
+}
+
+/// What the Conductor is built from.
+AnyConductorOptions conductor_options(const TrainOptions& o) {
+  AnyConductorOptions result{.learned = o.learned};
+  const bool scheduled = o.conductor == "scheduled";
+  if (o.conductor != "fixed" && !scheduled) return result;
+  if (o.weights.empty()) throw BadArgument("--conductor " + o.conductor + " needs --weights, one for each reward");
+  result.weights = weights_of("--weights", o.weights, o);
+  if (!scheduled) return result;
+  if (o.weights_end.empty()) throw BadArgument("--conductor scheduled needs --weights-end, one for each reward");
+  const WeightSteps steps(o);
+  result.weights_end = weights_of("--weights-end", o.weights_end, o);
+  result.first_step = steps.first;
+  result.last_step = steps.last;
+  return result;
+}
+
+}  // namespace
+
+AnyConductor make_conductor(const TrainOptions& o) {
+  return AnyConductor(o.conductor, chosen_rewards(o).size(), conductor_options(o));
+}
+
+}  // namespace maestro::examples

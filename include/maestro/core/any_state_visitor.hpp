@@ -1,0 +1,101 @@
+#pragma once
+
+/// @file
+/// A visitor of state behind one type, for parts whose own type is erased. Neutral.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "maestro/core/bfloat16.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/state.hpp"
+
+namespace maestro {
+
+/// Any visitor of core/state.hpp. A virtual function cannot be a template, so a part behind an interface takes this
+/// one: `void visit_state(AnyStateVisitor& v)`. It passes every value on as it came, under the same name, so the
+/// entries of a checkpoint are those of the part itself. Values are scalars, enums, strings, vectors, matrices, arrays
+/// and spans of arithmetic values, and parts; a vector of parts has to be visited element by element. It refers to the
+/// visitor that it was made from, which must outlive it.
+class AnyStateVisitor {
+ public:
+  template <class Visitor>
+  requires(!std::is_same_v<std::remove_const_t<Visitor>, AnyStateVisitor>) explicit AnyStateVisitor(Visitor& visitor)
+      : visitor_(&visitor),
+        visit_value_([](void* v, std::string_view name, const Value& value) {
+          std::visit([&](auto pointed) { pointed.visit(*static_cast<Visitor*>(v), name); }, value);
+        }),
+        visit_part_([](void* v, std::string_view name, const Part& part) {
+          const Nested nested{part};
+          (*static_cast<Visitor*>(v))(name, nested);
+        }) {}
+
+  template <class T>
+  void operator()(std::string_view name, T&& value) {
+    using V = std::remove_cvref_t<T>;
+    if constexpr (std::is_enum_v<V>) {
+      auto stored = static_cast<std::underlying_type_t<V>>(value);
+      (*this)(name, stored);
+      value = static_cast<V>(stored);
+    } else if constexpr (IsArray<V>::value) {
+      (*this)(name, std::span<typename V::value_type>(value));
+    } else if constexpr (IsIn<Pointed<V>, Value>::value) {
+      visit_value_(visitor_, name, Value(Pointed<V>{&value}));
+    } else {
+      static_assert(
+          Stateful<V>,
+          "maestro: state behind an erased type is made of scalars, enums, strings, vectors, matrices, arrays "
+          "and spans of arithmetic values, and of parts with visit_state");
+      visit_part_(visitor_, name, [&value](AnyStateVisitor& inner) { value.visit_state(inner); });
+    }
+  }
+
+ private:
+  template <class T>
+  struct IsArray : std::false_type {};
+  template <class T, std::size_t n>
+  struct IsArray<std::array<T, n>> : std::true_type {};
+
+  /// A value of a type that the list below names.
+  template <class T>
+  struct Pointed {
+    T* value;
+    template <class Visitor>
+    void visit(Visitor& v, std::string_view name) const {
+      v(name, *value);
+    }
+  };
+  template <class... T>
+  using ValueOf = std::variant<Pointed<bool>, Pointed<std::string>, Pointed<T>..., Pointed<std::span<T>>...,
+                               Pointed<std::vector<T>>..., Pointed<AlignedVector<T>>..., Pointed<Matrix<T>>...>;
+  using Value = ValueOf<std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, std::int32_t, std::uint32_t,
+                        std::int64_t, std::uint64_t, float, double>;
+  template <class P, class V>
+  struct IsIn;
+  template <class P, class... Alternatives>
+  struct IsIn<P, std::variant<Alternatives...>> : std::bool_constant<(std::is_same_v<P, Alternatives> || ...)> {};
+
+  using Part = std::function<void(AnyStateVisitor&)>;
+  struct Nested {
+    const Part& part;
+    template <class Visitor>
+    void visit_state(Visitor& v) const {
+      AnyStateVisitor inner(v);
+      part(inner);
+    }
+  };
+
+  void* visitor_;
+  void (*visit_value_)(void*, std::string_view, const Value&);
+  void (*visit_part_)(void*, std::string_view, const Part&);
+};
+
+}  // namespace maestro

@@ -1,0 +1,152 @@
+#pragma once
+
+/// @file
+/// A run in a folder: metrics, samples, checkpoints and the trained model, resumed where it stopped.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "maestro/data/prompt.hpp"
+#include "maestro/io/folder_lock.hpp"
+#include "maestro/io/jsonl_writer.hpp"
+#include "maestro/io/prompts.hpp"
+#include "maestro/trainer/checkpoints.hpp"
+#include "maestro/trainer/fingerprint.hpp"
+#include "maestro/trainer/loop.hpp"
+#include "maestro/trainer/metrics_log.hpp"
+#include "maestro/trainer/progress.hpp"
+#include "maestro/trainer/step_report.hpp"
+
+namespace maestro {
+
+/// What a folder that holds a checkpoint does.
+enum class Resume : std::uint8_t {
+  automatic,  ///< the run goes on from the newest one
+  never,      ///< the folder is refused
+};
+
+struct RunSettings {
+  std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
+  std::uint32_t save_every = 0;         ///< steps between checkpoints; 0: only at the end and when stopped
+  std::size_t keep = 2;                 ///< newest checkpoints kept; at least 1
+  std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving. A program that
+                                        ///< wants to stop on SIGINT sets a flag in its own handler and asks it here
+  /// What decides the run's results beside its files' names; empty: that of run_fingerprint.
+  std::string fingerprint{};
+  Resume resume = Resume::automatic;
+  LogTimings timings = LogTimings::record;
+  SampleLog::Settings samples{};
+  std::ostream* progress = nullptr;  ///< gets a line of progress now and then; none: no lines
+  ProgressStyle style = ProgressStyle::lines;
+};
+
+/// Trains in a folder, which it makes:
+///
+///     Run run("runs/mine", {.steps = 200, .progress = &std::cout});
+///     run(trainer, load_prompts("prompts.jsonl"));
+///
+/// The folder then holds `metrics.jsonl` (MetricsLog), `samples.jsonl` (SampleLog), `checkpoints/`, and `model/` where
+/// the policy has `save(folder) const`. Where it holds a checkpoint the run goes on from there: a run that was stopped
+/// or killed at any moment ends in the bytes of an undisturbed one (timings apart). As long as the Run lives, no other
+/// can take the folder. It changes no signal handler.
+class Run {
+ public:
+  /// @throws IoError where the folder cannot be made; BadArgument where another run holds it, or for keep 0.
+  explicit Run(std::string folder, RunSettings settings = {})
+      : folder_(made(std::move(folder))), settings_(std::move(settings)), lock_(folder_) {
+    require(settings_.keep > 0, "run: keep must be at least 1");
+  }
+
+  const std::string& folder() const { return folder_; }
+  const RunSettings& settings() const { return settings_; }
+  /// Where the checkpoints of a run in `folder` lie.
+  static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
+
+  /// Runs the steps that are left, and tells each to the observers too.
+  /// @throws BadFile where the newest checkpoint is damaged or of a run with another fingerprint; BadArgument where
+  /// there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
+  template <class TrainerType, Observer... Observers>
+  LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
+    Checkpoints checkpoints(
+        {.folder = checkpoints_in(folder_),
+         .keep = settings_.keep,
+         .fingerprint = settings_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : settings_.fingerprint});
+    if (settings_.resume == Resume::never && checkpoints.newest()) {
+      throw BadArgument(folder_ +
+                        " holds the checkpoint of an earlier run; Resume::automatic continues it, another folder "
+                        "starts afresh");
+    }
+    resume(trainer, checkpoints);
+    MetricsLog metrics(metrics_path(), settings_.timings);
+    SampleLog samples(samples_path(), settings_.samples);
+    ProgressObserver progress(settings_);
+    const LoopEnd end = run_loop(trainer, prompts,
+                                 {.steps = settings_.steps,
+                                  .save_every = settings_.save_every,
+                                  .should_stop = settings_.should_stop,
+                                  .save = [&] { checkpoints.save(trainer); }},
+                                 metrics, samples, progress, observers...);
+    if (end == LoopEnd::finished) save_model_of(trainer);
+    return end;
+  }
+  template <class TrainerType, Observer... Observers>
+  LoopEnd operator()(TrainerType& trainer, const PromptFile& file, Observers&... observers) const {
+    return (*this)(trainer, std::span<const Prompt>(file.prompts), observers...);
+  }
+
+ private:
+  /// Progress where there is a stream for it.
+  class ProgressObserver {
+   public:
+    explicit ProgressObserver(const RunSettings& settings) {
+      if (settings.progress == nullptr) return;
+      progress_.emplace(*settings.progress,
+                        ProgressSettings{.style = settings.style,
+                                         .total_steps = settings.steps,
+                                         .line_every = std::max<std::uint32_t>(settings.steps / 10, 1)});
+    }
+    void on_step(const StepReport& report, const StepTrace& trace) {
+      if (progress_) progress_->on_step(report, trace);
+    }
+
+   private:
+    std::optional<Progress> progress_;
+  };
+
+  static std::string made(std::string folder) {
+    detail::make_folder(folder);
+    return folder;
+  }
+  std::string metrics_path() const { return folder_ + "/metrics.jsonl"; }
+  std::string samples_path() const { return folder_ + "/samples.jsonl"; }
+
+  /// Loads the newest checkpoint and takes back what was logged after it.
+  template <class TrainerType>
+  void resume(TrainerType& trainer, const Checkpoints& checkpoints) const {
+    if (checkpoints.resume(trainer) && settings_.progress != nullptr) {
+      *settings_.progress << "resumed after step " << trainer.steps_done() << '\n';
+    }
+    truncate_after(metrics_path(), trainer.steps_done());
+    truncate_after(samples_path(), trainer.steps_done());
+  }
+
+  template <class TrainerType>
+  void save_model_of(TrainerType& trainer) const {
+    if constexpr (requires { std::as_const(trainer).policy().save(folder_); }) {
+      std::as_const(trainer).policy().save(folder_ + "/model");
+    }
+  }
+
+  std::string folder_;
+  RunSettings settings_;
+  FolderLock lock_;
+};
+
+}  // namespace maestro

@@ -1,0 +1,147 @@
+#include "maestro/trainer/run.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+
+#include "trainer/tiny.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder for one test; removed at the end.
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("maestro_run_" + std::to_string(::getpid()));
+  ~Folder() { fs::remove_all(path); }
+  std::string at(const char* name) const { return (path / name).string(); }
+};
+
+std::string content(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+maestro::RunSettings settings(std::uint32_t steps) {
+  return {.steps = steps, .timings = maestro::LogTimings::omit, .samples = {.every = 2, .prompts = 1}};
+}
+
+/// Leaves its first logits behind.
+struct Saved : tiny::Policy {
+  Saved() : tiny::Policy({.contexts = 3, .actions = 5, .length = 2}) {}
+  void save(const std::string& folder) const {
+    fs::create_directories(folder);
+    std::ofstream(folder + "/policy.txt") << "saved";
+  }
+};
+
+struct Counter {
+  std::size_t steps = 0;
+  void on_step(const maestro::StepReport&, const maestro::StepTrace&) { ++steps; }
+};
+
+template <class Call>
+std::string refusal(const Call& call) {
+  try {
+    call();
+  } catch (const maestro::Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(run)
+
+BOOST_AUTO_TEST_CASE(a_stopped_run_ends_in_the_bytes_of_an_undisturbed_one) {
+  const Folder folder;
+  const auto prompts = tiny::prompts();
+  auto whole = tiny::trainer();
+  BOOST_TEST((maestro::Run(folder.at("whole"), settings(7))(whole, prompts) == maestro::LoopEnd::finished));
+
+  auto stopped = tiny::trainer();
+  maestro::RunSettings until_three = settings(7);
+  until_three.should_stop = [&] { return stopped.steps_done() == 3; };
+  BOOST_TEST((maestro::Run(folder.at("parts"), until_three)(stopped, prompts) == maestro::LoopEnd::stopped));
+  // What a run logged after its last checkpoint is taken back.
+  std::ofstream(folder.at("parts/metrics.jsonl"), std::ios::app) << "{\"step\": 4}\n{\"step\": 5, \"re";
+  auto resumed = tiny::trainer();
+  std::ostringstream shown;
+  maestro::RunSettings rest = settings(7);
+  rest.progress = &shown;
+  Counter counter;
+  maestro::Run(folder.at("parts"), rest)(resumed, prompts, counter);
+  BOOST_TEST(counter.steps == 4u);
+  BOOST_TEST(shown.str().find("resumed after step 3") != std::string::npos, shown.str());
+  BOOST_TEST(shown.str().find("7/7") != std::string::npos, shown.str());
+  BOOST_TEST((tiny::state_of(resumed) == tiny::state_of(whole)));
+  for (const char* file : {"metrics.jsonl", "samples.jsonl", "checkpoints/step-00000007/state.safetensors"}) {
+    const std::string expected = content(folder.path / "whole" / file);
+    BOOST_TEST(!expected.empty(), file);
+    BOOST_TEST((content(folder.path / "parts" / file) == expected), file);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(two_runs_cannot_write_one_folder) {
+  const Folder folder;
+  const std::string path = folder.at("deep/one");
+  {
+    const maestro::Run first(path);
+    BOOST_TEST(fs::is_directory(path));
+    const std::string message = refusal([&] { maestro::Run second(path); });
+    BOOST_TEST(message.find(path + ": another run") != std::string::npos, message);
+    BOOST_CHECK_NO_THROW(maestro::Run other(folder.at("two")));
+  }
+  BOOST_CHECK_NO_THROW(maestro::Run again(path));
+  std::ofstream(folder.at("file")) << "x";
+  BOOST_CHECK_THROW(maestro::Run run(folder.at("file/inside")), maestro::IoError);
+  BOOST_CHECK_THROW(maestro::Run run(path, {.keep = 0}), maestro::BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(other_settings_and_other_prompts_are_refused_by_name) {
+  const Folder folder;
+  auto first = tiny::trainer();
+  maestro::Run(folder.at("run"), settings(2))(first, tiny::prompts());
+  const auto refused = [&](const maestro::TrainerSettings& changed, const std::vector<maestro::Prompt>& prompts) {
+    auto trainer = tiny::trainer(changed);
+    return refusal([&] { maestro::Run(folder.at("run"), settings(3))(trainer, prompts); });
+  };
+  auto changed = tiny::settings();
+  changed.learning_rate = 0.25;
+  changed.objective.entropy_bonus = 0.5;
+  const std::string message = refused(changed, tiny::prompts());
+  BOOST_TEST(message.find("learning_rate: saved 0.05, now 0.25") != std::string::npos, message);
+  BOOST_TEST(message.find("entropy_bonus: saved nothing, now 0.5") != std::string::npos, message);
+  auto prompts = tiny::prompts();
+  prompts[3].text = "another";
+  BOOST_TEST(refused(tiny::settings(), prompts).find("content of the prompts") != std::string::npos);
+  BOOST_TEST(refused(tiny::settings(), tiny::prompts()) == "nothing was thrown");
+  auto trainer = tiny::trainer();
+  maestro::RunSettings afresh = settings(4);
+  afresh.resume = maestro::Resume::never;
+  const std::string never = refusal([&] { maestro::Run(folder.at("run"), afresh)(trainer, tiny::prompts()); });
+  BOOST_TEST(never.find("Resume::automatic continues it") != std::string::npos, never);
+  BOOST_TEST(trainer.steps_done() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_policy_that_can_be_saved_is_saved_at_the_end_only) {
+  const Folder folder;
+  maestro::Trainer trainer{Saved{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(), tiny::settings()};
+  maestro::RunSettings until_one = settings(2);
+  until_one.should_stop = [&] { return trainer.steps_done() == 1; };
+  maestro::Run(folder.at("run"), until_one)(trainer, tiny::prompts());
+  BOOST_TEST(!fs::exists(folder.path / "run/model"));
+  maestro::PromptFile file;
+  file.prompts = tiny::prompts();
+  maestro::Run(folder.at("run"), settings(2))(trainer, file);
+  BOOST_TEST(content(folder.path / "run/model/policy.txt") == "saved");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
