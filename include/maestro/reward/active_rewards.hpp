@@ -23,7 +23,7 @@ namespace maestro {
 /// that is not chosen is NaN for every response (the reward does not apply), so that it adds nothing to the scalar
 /// reward and a Conductor cannot draw it. Rewards that are not chosen are never called, follow no policy, and put
 /// nothing into checkpoints.
-template <Reward... Rs>
+template <class... Rs>
 class ActiveRewards {
  public:
   /// K, the number of compiled rewards.

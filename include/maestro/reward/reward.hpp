@@ -29,16 +29,17 @@ namespace maestro {
 
 /// Scores one response. Const and thread-safe.
 template <class R>
-concept CompletionReward = requires(const R& reward, const Completion& completion) {
+concept CompletionReward = std::move_constructible<R> && requires(const R& reward, const Completion& completion) {
   { reward.name } -> std::convertible_to<std::string_view>;
   { reward(completion) } -> std::convertible_to<std::optional<float>>;
 };
 
-/// Scores a whole batch at once; called outside parallel loops.
+/// Scores a whole batch at once, into `scores`; called outside parallel loops.
 template <class R>
-concept BatchReward = requires(const R& reward, const Rollouts& rollouts, std::span<float> scores) {
+concept BatchReward = std::move_constructible<R> &&
+    requires(const R& reward, const Rollouts& rollouts, std::span<float> scores) {
   { reward.name } -> std::convertible_to<std::string_view>;
-  reward(rollouts, scores);
+  { reward(rollouts, scores) } -> std::same_as<void>;
 };
 
 template <class R>

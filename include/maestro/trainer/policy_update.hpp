@@ -45,6 +45,7 @@ class PolicyUpdate {
   UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
                    std::span<const float> reference_log_probs, double learning_rate, Comm& communicator,
                    BeforeChange&& before_change) {
+    policy.visit(detail::ParameterVisitor<Scalar>{});  // says what is wrong with a visit before the optimizer's errors
     const std::size_t tokens = rollouts.tokens.size();
     log_probs_.resize(tokens);
     d_log_probs_.resize(tokens);
@@ -124,7 +125,7 @@ class PolicyUpdate {
                                             .batch = counts,
                                             .first_row = first_row},
                            LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
-      policy.backward(d_log_probs, d_entropies);
+      policy.backward(std::span<const float>(d_log_probs), std::span<const float>(d_entropies));
     });
   }
 
