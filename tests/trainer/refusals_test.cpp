@@ -16,7 +16,8 @@ namespace {
 
 using namespace maestro;
 
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float missing = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
 
 /// Gives every response 1/2 and 1/2, and lets `spoil` have its way with the decision.
 struct Spoiled {
@@ -107,8 +108,8 @@ BOOST_AUTO_TEST_CASE(weights_that_judge_nothing_are_refused) {
   BOOST_TEST(says(refusal(Spoiled{[](Decision& d) { d.weights.assign(48, 2, 0.0f); }}),
                   "Spoiled gave response 0 of the batch weight 0 for every reward"));
   BOOST_TEST(says(refusal(Spoiled{[](Decision& d) { d.weights(9, 0) = d.weights(9, 1) = 0.0f; }}), "response 9"));
-  BOOST_TEST(says(refusal(Spoiled{[](Decision& d) { d.weights(7, 1) = nan; }}), "response 7 of the batch weight"));
-  BOOST_TEST(says(refusal(Spoiled{[](Decision& d) { d.weights(7, 1) = 1 / 0.0f; }}), "for reward 1; weights must be"));
+  BOOST_TEST(says(refusal(Spoiled{[](Decision& d) { d.weights(7, 1) = missing; }}), "response 7 of the batch weight"));
+  BOOST_TEST(says(refusal(Spoiled{[](Decision& d) { d.weights(7, 1) = infinity; }}), "for reward 1; weights must be"));
   BOOST_TEST(says(refusal(FixedWeights<2>({0.0f, 0.0f})), "FixedWeights<2>"));
 }
 

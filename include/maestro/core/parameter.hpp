@@ -65,6 +65,18 @@ concept Trainable = Visitable<P> && detail::ParameterScalar<typename P::scalar_t
   part.visit(detail::ParameterVisitor<typename P::scalar_type>{});
 };
 
+namespace detail {
+
+/// True. Compiles the body of `visit`, which no concept looks into, for a visitor that says what is wrong: before the
+/// errors of those that read the parameters.
+template <Trainable P>
+constexpr bool compiles_visit(P* part = nullptr) {
+  if (part != nullptr) part->visit(ParameterVisitor<typename P::scalar_type>{});
+  return true;
+}
+
+}  // namespace detail
+
 /// Presents the parameter values of a visitable part as checkpoint state: v("policy", ParameterValues{policy}).
 template <Visitable P>
 struct ParameterValues {

@@ -16,7 +16,8 @@
 /// the response; infinity, and NaN from the per-response form, are errors naming reward, prompt and response.
 /// Optional hooks, found with `requires`: `before_step(policy, step)` lets a reward follow the policy (a proxy copy),
 /// `check_prompts(prompts, sampling) const` throws before a run for a prompt that it could not judge in some step,
-/// `visit_state(v)` puts its state into checkpoints.
+/// `visit_state(v)` puts its state into checkpoints. A lambda becomes a reward by reward("name", f) of function.hpp. A
+/// type that is no reward gets one error from RewardSet that says what it lacks (requirements.hpp).
 
 #include <concepts>
 #include <optional>

@@ -36,6 +36,7 @@ template <Policy P>
 class PolicyUpdate {
  public:
   using Scalar = typename P::scalar_type;
+  static_assert(detail::compiles_visit<P>());
 
   explicit PolicyUpdate(const TrainerSettings& settings)
       : settings_(settings), objective_(settings.objective), optimizer_(settings.optimizer) {}
@@ -45,7 +46,6 @@ class PolicyUpdate {
   UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
                    std::span<const float> reference_log_probs, double learning_rate, Comm& communicator,
                    BeforeChange&& before_change) {
-    policy.visit(detail::ParameterVisitor<Scalar>{});  // says what is wrong with a visit before the optimizer's errors
     const std::size_t tokens = rollouts.tokens.size();
     log_probs_.resize(tokens);
     d_log_probs_.resize(tokens);
