@@ -184,6 +184,37 @@ BOOST_AUTO_TEST_CASE(an_exception_leaves_the_parallel_loop_with_its_place_and_it
   }
 }
 
+float length_of(const Completion& c) { return static_cast<float>(c.text.size()); }
+
+BOOST_AUTO_TEST_CASE(a_callable_and_a_name_make_a_reward) {
+  const std::string at_run_time = "row";
+  RewardSet rewards{Bytes{}, reward("function", length_of),
+                    reward("short",
+                           [most = std::size_t{3}](const Completion& c) -> std::optional<float> {
+                             if (c.text.empty()) return std::nullopt;
+                             return c.text.size() <= most ? 1.0f : 0.0f;
+                           }),
+                    reward(at_run_time, [](const Rollouts& rollouts, std::span<float> scores) {
+                      for (std::size_t i = 1; i < rollouts.size(); ++i) scores[i] = static_cast<float>(i);
+                    })};
+  static_assert(CompletionReward<FunctionReward<float (*)(const Completion&)>>);
+  BOOST_TEST(rewards.names()[2] == "short");
+  RewardSet moved = std::move(rewards);
+  BOOST_TEST(moved.names()[3] == "row");
+  Matrix<float> out(4, 4);
+  moved.evaluate(two_groups(), out);
+  BOOST_TEST(out(1, 1) == 5.0f);
+  BOOST_TEST(out(0, 2) == 1.0f);
+  BOOST_TEST(out(1, 2) == 0.0f);
+  BOOST_TEST(std::isnan(out(2, 2)));
+  BOOST_TEST(std::isnan(out(0, 3)));
+  BOOST_TEST(out(3, 3) == 3.0f);
+  BOOST_TEST(
+      contains(refusal(RewardSet{reward("fails", [](const Completion&) { return std::nanf(""); })}, two_groups()),
+               "reward 'fails', data row 41"));
+  BOOST_CHECK_THROW((RewardSet{reward("length", length_of), reward("length", length_of)}), BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(names_must_be_there_and_differ) {
   BOOST_CHECK_THROW((RewardSet{Member{"a"}, Member{"a"}}), BadArgument);
   BOOST_CHECK_THROW((RewardSet{Bytes{}, Bytes{}}), BadArgument);

@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "maestro/core/refusal.hpp"
+#include "maestro/core/state.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/groups.hpp"
@@ -48,28 +50,99 @@ struct ConductorReport {
   double gradient_norm = 0.0;  ///< global, before clipping
 };
 
-/// - `decide(view)`: actions, propensities and weights for every response.
-/// - `observe(feedback)`: keeps what the next update needs.
-/// - `update()`: called after every step; nullopt when nothing was due (period M not over, or nothing to learn).
-/// - `weights(hidden, out)`: deterministic weights (B x K) for use without exploration.
-/// - optional `wants_counterfactuals()`: the trainer then fills Feedback::counterfactuals.
-/// - optional `wants_weight_gradients()`: the trainer then fills Feedback::weight_gradients.
-/// - optional `visit_state(v)` for checkpoints.
+namespace detail {
+
+// Optional members: what the trainer can call, and whether there is a member of that name in any form.
+
 template <class C>
-concept Conductor = requires(C& conductor, const C& fixed, const StepView& view, const Feedback& feedback,
-                             MatrixView<const float> hidden, MatrixView<float> out) {
-  { conductor.decide(view) } -> std::same_as<Decision>;
+concept Observes = requires(C& conductor, const Feedback& feedback) {
   conductor.observe(feedback);
-  { conductor.update() } -> std::same_as<std::optional<ConductorReport>>;
-  fixed.weights(hidden, out);
 };
+template <class C>
+concept NamesObserve = requires {
+  &C::observe;
+};
+
+template <class C>
+concept Updates = requires(C& conductor) {
+  { conductor.update() } -> std::same_as<std::optional<ConductorReport>>;
+};
+template <class C>
+concept NamesUpdate = requires {
+  &C::update;
+};
+
+template <class C>
+concept GivesWeights = requires(const C& conductor, MatrixView<const float> hidden, MatrixView<float> out) {
+  conductor.weights(hidden, out);
+};
+template <class C>
+concept NamesWeights = requires {
+  &C::weights;
+};
+
+template <class C>
+concept AnswersCounterfactuals = requires(const C& conductor) {
+  { conductor.wants_counterfactuals() } -> std::convertible_to<bool>;
+};
+template <class C>
+concept NamesCounterfactuals = requires {
+  &C::wants_counterfactuals;
+};
+
+template <class C>
+concept AnswersWeightGradients = requires(const C& conductor) {
+  { conductor.wants_weight_gradients() } -> std::convertible_to<bool>;
+};
+template <class C>
+concept NamesWeightGradients = requires {
+  &C::wants_weight_gradients;
+};
+
+/// Every optional member that is there can be called.
+template <class C>
+inline constexpr bool optional_conductor_members_fit =
+    absent_or_fit(NamesObserve<C>, Observes<C>) && absent_or_fit(NamesUpdate<C>, Updates<C>) &&
+    absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
+    absent_or_fit(NamesCounterfactuals<C>, AnswersCounterfactuals<C>) &&
+    absent_or_fit(NamesWeightGradients<C>, AnswersWeightGradients<C>);
+
+template <class C>
+concept Decides = requires(C& conductor, const StepView& view) {
+  { conductor.decide(view) } -> std::same_as<Decision>;
+};
+
+/// Says that there is nothing for a checkpoint to hold.
+template <class C>
+concept DeclaredStateless = requires {
+  requires C::stateless;
+};
+template <class C>
+concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
+
+}  // namespace detail
+
+/// - `decide(view)`: weights for every response, and, where it draws, actions and propensities.
+/// - `visit_state(v)` for checkpoints (core/state.hpp), or `static constexpr bool stateless = true` where nothing
+///   that it keeps changes what it decides later.
+/// - optional `actions`: K as a constant, so that another number of rewards is refused by the compiler.
+/// - optional `observe(feedback)`: keeps what the next update needs.
+/// - optional `update()`: called after every step; nullopt when nothing was due (period M not over, or nothing to
+///   learn).
+/// - optional `weights(hidden, out)`: const; deterministic weights (B x K) for use without exploration.
+/// - optional `wants_counterfactuals()`: const; the trainer then fills Feedback::counterfactuals.
+/// - optional `wants_weight_gradients()`: const; the trainer then fills Feedback::weight_gradients.
+///
+/// An optional member that is there in another form is refused. A type that is no Conductor gets one error from Trainer
+/// that says what it lacks (trainer/requirements.hpp).
+template <class C>
+concept Conductor = std::move_constructible<C> && detail::Decides<C> && detail::SaysItsState<C> &&
+    detail::optional_conductor_members_fit<C>;
 
 /// Whether the trainer must compute the advantages of the actions not taken.
 template <Conductor C>
 bool wants_counterfactuals(const C& conductor) {
-  if constexpr (requires {
-                  { conductor.wants_counterfactuals() } -> std::convertible_to<bool>;
-                }) {
+  if constexpr (detail::AnswersCounterfactuals<C>) {
     return conductor.wants_counterfactuals();
   } else {
     return false;
@@ -79,9 +152,7 @@ bool wants_counterfactuals(const C& conductor) {
 /// Whether the trainer must compute the derivative of each response's advantage by its own weights.
 template <Conductor C>
 bool wants_weight_gradients(const C& conductor) {
-  if constexpr (requires {
-                  { conductor.wants_weight_gradients() } -> std::convertible_to<bool>;
-                }) {
+  if constexpr (detail::AnswersWeightGradients<C>) {
     return conductor.wants_weight_gradients();
   } else {
     return false;

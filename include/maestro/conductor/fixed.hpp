@@ -66,6 +66,7 @@ template <std::size_t K>
 class FixedWeights {
  public:
   static constexpr std::size_t actions = K;
+  static constexpr bool stateless = true;
 
   /// @throws BadArgument naming a weight that is not finite.
   explicit FixedWeights(const std::array<float, K>& weights) : weights_(weights) {
@@ -108,6 +109,7 @@ template <std::size_t K>
 class RandomWeights {
  public:
   static constexpr std::size_t actions = K;
+  static constexpr bool stateless = true;
 
   explicit RandomWeights(const RandomWeightsOptions& options = {}) : options_(options) {}
 

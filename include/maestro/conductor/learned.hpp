@@ -68,7 +68,7 @@ class LearnedConductor {
     if (rows > 0 && network_.input_size() == 0) network_.initialise(view.hidden.cols(), options_.init);
     detail::check_hidden(view.hidden, rows, network_.input_size());
     logits_.resize(rows, actions);
-    network_.forward(scaled(view.hidden, scaled_), logits_, cache_);
+    network_.forward(scaled(view.hidden, scaled_), logits_.view(), cache_);
     Decision decision;
     decision.actions.resize(rows);
     decision.probabilities.resize(rows, actions);
@@ -129,7 +129,7 @@ class LearnedConductor {
     Matrix<float> workspace;
     Matrix<scalar_type> logits(hidden.rows(), actions);
     typename Network::Cache cache;
-    network_.forward(scaled(hidden, workspace), logits, cache);
+    network_.forward(scaled(hidden, workspace), logits.view(), cache);
     for (std::size_t i = 0; i < hidden.rows(); ++i) {
       const auto row = action_distribution<actions>(logits.row(i).data(), temperature(), ProbabilityFloor::mix, 0.0);
       for (std::size_t k = 0; k < actions; ++k) out(i, k) = static_cast<float>(row.p[k]);
@@ -151,7 +151,7 @@ class LearnedConductor {
     report.temperature = temperature();
     if (buffer_.empty()) return report;
     logits_.resize(buffer_.size(), actions);
-    network_.forward(buffer_.hidden(), logits_, cache_);
+    network_.forward(buffer_.hidden(), logits_.view(), cache_);
     const double scale = 1.0 / static_cast<double>(buffer_.size());
     const double baseline = mean_meta();
     double by_log_tau = 0.0;
@@ -166,7 +166,7 @@ class LearnedConductor {
       by_log_tau += terms.by_log_tau;
     }
     if (options_.temperature_mode == TemperatureMode::learned) log_tau_gradient_ = static_cast<scalar_type>(by_log_tau);
-    network_.backward(buffer_.hidden(), logits_.view(), cache_);
+    network_.backward(buffer_.hidden(), MatrixView<const scalar_type>(logits_), cache_);
     report.loss = -report.surrogate - options_.entropy_bonus * report.entropy;
     report.gradient_norm = global_norm(*this);
     return report;

@@ -12,7 +12,8 @@ namespace maestro {
 
 /// Sums over ranks in rank order, so that results do not depend on timing.
 template <class C>
-concept Communicator = requires(C& c, std::span<double> doubles, std::span<float> floats) {
+concept Communicator = std::move_constructible<C> &&
+    requires(C& c, std::span<double> doubles, std::span<float> floats) {
   { c.rank() } -> std::convertible_to<std::size_t>;
   { c.size() } -> std::convertible_to<std::size_t>;
   c.all_reduce_sum(doubles);

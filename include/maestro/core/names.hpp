@@ -33,4 +33,25 @@ inline std::size_t index_of_name(std::string_view what, std::string_view name,
   throw BadArgument(std::string(what) + ": unknown name '" + std::string(name) + "'; known are " + join_names(names));
 }
 
+namespace detail {
+
+/// The name of this function, T spelled out in it.
+template <class T>
+constexpr std::string_view name_with_type() {
+  return __PRETTY_FUNCTION__;
+}
+
+}  // namespace detail
+
+/// The name of T as the compiler spells it: for errors about a user's own type.
+template <class T>
+constexpr std::string_view type_name() {
+  constexpr std::string_view full = detail::name_with_type<T>();
+  constexpr std::string_view before = "T = ";
+  const std::string_view name = full.substr(full.find(before) + before.size());
+  // g++ goes on with what std::string_view stands for, clang ends here.
+  return name.substr(0,
+                     name.find("; std::string_view") < name.size() ? name.find("; std::string_view") : name.size() - 1);
+}
+
 }  // namespace maestro

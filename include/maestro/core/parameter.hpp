@@ -3,9 +3,12 @@
 /// @file
 /// The view of one named parameter that optimizers, snapshots and checkpoints share.
 
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <string_view>
+
+#include "maestro/core/refusal.hpp"
 
 namespace maestro {
 
@@ -34,6 +37,20 @@ struct AnyParameterVisitor {
   void operator()(const View&) const {}
 };
 
+/// Takes parameters of type T alone, and says so where a part's `visit` hands over something else.
+template <class T>
+struct ParameterVisitor {
+  void operator()(const ParameterView<T>&) const {}
+  template <class Other>
+  void operator()(const Other&) const {
+    static_assert(refused<Other>,
+                  "maestro: visit(f) must call f(maestro::ParameterView<scalar_type>) for every parameter");
+  }
+};
+
+template <class T>
+concept ParameterScalar = std::same_as<T, float> || std::same_as<T, double>;
+
 }  // namespace detail
 
 /// A part whose parameters can be visited.
@@ -41,6 +58,24 @@ template <class P>
 concept Visitable = requires(P& part) {
   part.visit(detail::AnyParameterVisitor{});
 };
+
+/// A part whose parameters are of its `scalar_type`, float or double.
+template <class P>
+concept Trainable = Visitable<P> && detail::ParameterScalar<typename P::scalar_type> && requires(P& part) {
+  part.visit(detail::ParameterVisitor<typename P::scalar_type>{});
+};
+
+namespace detail {
+
+/// True. Compiles the body of `visit`, which no concept looks into, for a visitor that says what is wrong: before the
+/// errors of those that read the parameters.
+template <Trainable P>
+constexpr bool compiles_visit(P* part = nullptr) {
+  if (part != nullptr) part->visit(ParameterVisitor<typename P::scalar_type>{});
+  return true;
+}
+
+}  // namespace detail
 
 /// Presents the parameter values of a visitable part as checkpoint state: v("policy", ParameterValues{policy}).
 template <Visitable P>

@@ -8,14 +8,70 @@
 #include <span>
 
 #include "maestro/core/parameter.hpp"
+#include "maestro/core/refusal.hpp"
 #include "maestro/data/groups.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 
 namespace maestro {
 
+namespace detail {
+
+template <class P>
+concept HasHiddenSize = requires(const P& policy) {
+  { policy.hidden_size() } -> std::convertible_to<std::size_t>;
+};
+template <class P>
+concept Generates = requires(P& policy, std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
+  { policy.generate(prompts, sampling, key) } -> std::same_as<Rollouts>;
+};
+template <class P>
+concept RunsForward = requires(P& policy, const Rollouts& rollouts, GroupRange range, std::span<float> values) {
+  policy.forward(rollouts, range, values, values);
+};
+template <class P>
+concept RunsBackward = requires(P& policy, std::span<const float> gradients) {
+  policy.backward(gradients, gradients);
+};
+template <class P>
+concept GivesLogProbs = requires(const P& policy, const Rollouts& rollouts, GroupRange range, std::span<float> out) {
+  policy.log_probs(rollouts, range, out);
+};
+template <class P>
+concept ZeroesGradients = requires(P& policy) {
+  policy.zero_gradients();
+};
+
+// Optional members: what the trainer can call, and whether there is a member of that name in any form.
+
+template <class P>
+concept ChecksPrompts = requires(const P& policy, std::span<const Prompt> prompts, const Sampling& sampling) {
+  policy.check_prompts(prompts, sampling);
+};
+template <class P>
+concept NamesCheckPrompts = requires {
+  &P::check_prompts;
+};
+template <class P>
+concept GivesBase = requires(const P& policy) {
+  { policy.without_adapters() } -> std::convertible_to<P>;
+};
+template <class P>
+concept NamesWithoutAdapters = requires {
+  &P::without_adapters;
+};
+
+/// Every optional member that is there can be called.
+template <class P>
+inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckPrompts<P>, ChecksPrompts<P>) &&
+                                                    absent_or_fit(NamesWithoutAdapters<P>, GivesBase<P>);
+
+}  // namespace detail
+
 /// A trainable distribution over responses.
 ///
+/// - `scalar_type`: float or double, the type of the parameters and of the optimizer's moments. What crosses this
+///   interface (log-probs, entropies, their gradients, hidden states) is float either way.
 /// - `hidden_size()`: d, the length of a terminal hidden state.
 /// - `generate(prompts, sampling, key)`: G responses per prompt with log-probs, entropies and terminal hidden states;
 ///   a data row may come twice, its responses then have draws of their own (token_stream).
@@ -24,21 +80,17 @@ namespace maestro {
 /// - `backward(d_log_probs, d_entropies)`: adds the gradient of sum(d_log_probs * log_probs) + sum(d_entropies *
 ///   entropies) of the last forward to the parameters' gradients; d_entropies may be empty. Once per forward.
 /// - `log_probs(rollouts, range, out)`: the values of forward without keeping anything; const.
-/// - `zero_gradients()`, and `visit(f)` over the parameters.
+/// - `zero_gradients()`, and `visit(f)`: calls f(ParameterView<scalar_type>) for each parameter, always in the same
+///   order.
 /// - optional `check_prompts(prompts, sampling)`: const; throws for a prompt that generate would refuse, so that a run
 ///   is refused before its first step.
+/// - optional `without_adapters()`: const; the policy before any training, for the KL reference.
 ///
-/// Copying a policy copies its parameters; workspaces and gradients need not be copied.
+/// Copying a policy copies its parameters; workspaces and gradients need not be copied. A type that is no policy gets
+/// one error from Trainer that says what it lacks (trainer/requirements.hpp).
 template <class P>
-concept Policy = std::copy_constructible<P> && Visitable<P> &&
-    requires(P& policy, const P& fixed, const Rollouts& rollouts, GroupRange range, std::span<const Prompt> prompts,
-             const Sampling& sampling, const DrawKey& key, std::span<float> values, std::span<const float> gradients) {
-  { fixed.hidden_size() } -> std::convertible_to<std::size_t>;
-  { policy.generate(prompts, sampling, key) } -> std::same_as<Rollouts>;
-  policy.forward(rollouts, range, values, values);
-  policy.backward(gradients, gradients);
-  fixed.log_probs(rollouts, range, values);
-  policy.zero_gradients();
-};
+concept Policy = std::copy_constructible<P> && Trainable<P> && detail::HasHiddenSize<P> && detail::Generates<P> &&
+    detail::RunsForward<P> && detail::RunsBackward<P> && detail::GivesLogProbs<P> && detail::ZeroesGradients<P> &&
+    detail::optional_policy_members_fit<P>;
 
 }  // namespace maestro

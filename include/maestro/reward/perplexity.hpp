@@ -88,7 +88,7 @@ class Perplexity {
       lengths.push_back(reasoning_tokens(completion, parse.reasoning));
     }
     std::vector<float> nll(queries.size(), std::numeric_limits<float>::quiet_NaN());
-    if (!queries.empty()) scorer_.mean_nll(rollouts, queries, nll);
+    if (!queries.empty()) scorer_.mean_nll(rollouts, std::span<const LikelihoodQuery>(queries), std::span<float>(nll));
 
     std::vector<float> log_perplexity(rollouts.size(), std::numeric_limits<float>::quiet_NaN());
     for (std::size_t q = 0; q < queries.size(); ++q) {

@@ -17,7 +17,8 @@
 /// Optional hooks, found with `requires`: `attach(policy)` gives a reward the policy that trains once, before the run
 /// (to take a proxy copy of it), `before_step(policy, step)` lets it follow the policy, `check_prompts(prompts,
 /// sampling) const` throws before a run for a prompt that it could not judge in some step, `visit_state(v)` puts its
-/// state into checkpoints.
+/// state into checkpoints. A lambda becomes a reward by reward("name", f) of function.hpp. A type that is no reward
+/// gets one error from RewardSet that says what it lacks (requirements.hpp).
 
 #include <concepts>
 #include <optional>
@@ -30,16 +31,17 @@ namespace maestro {
 
 /// Scores one response. Const and thread-safe.
 template <class R>
-concept CompletionReward = requires(const R& reward, const Completion& completion) {
+concept CompletionReward = std::move_constructible<R> && requires(const R& reward, const Completion& completion) {
   { reward.name } -> std::convertible_to<std::string_view>;
   { reward(completion) } -> std::convertible_to<std::optional<float>>;
 };
 
-/// Scores a whole batch at once; called outside parallel loops.
+/// Scores a whole batch at once, into `scores`; called outside parallel loops.
 template <class R>
-concept BatchReward = requires(const R& reward, const Rollouts& rollouts, std::span<float> scores) {
+concept BatchReward = std::move_constructible<R> &&
+    requires(const R& reward, const Rollouts& rollouts, std::span<float> scores) {
   { reward.name } -> std::convertible_to<std::string_view>;
-  reward(rollouts, scores);
+  { reward(rollouts, scores) } -> std::same_as<void>;
 };
 
 template <class R>

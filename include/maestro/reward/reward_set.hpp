@@ -27,7 +27,9 @@
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/excerpt.hpp"
+#include "maestro/reward/function.hpp"
 #include "maestro/reward/named.hpp"
+#include "maestro/reward/requirements.hpp"
 #include "maestro/reward/reward.hpp"
 
 namespace maestro {
@@ -105,8 +107,9 @@ inline void check_reward_shape(const char* set, const Rollouts& rollouts, Matrix
 
 /// K rewards held by value, in order: `RewardSet rewards{Format{}, Length{{.max_length = 200}}, Politeness{}};`
 /// Two rewards of one type need different names: see Named.
-/// A type that fits both reward forms is used in its batch form.
-template <Reward... Rs>
+/// A type that fits both reward forms is used in its batch form; one that fits neither gets one error that says what it
+/// lacks. A lambda becomes a reward by its name: reward("short", f).
+template <class... Rs>
 class RewardSet {
  public:
   /// K.
@@ -235,7 +238,7 @@ class RewardSet {
         self.rewards_);
   }
 
-  std::tuple<Rs...> rewards_;
+  std::tuple<typename decltype(detail::accept_reward<Rs>())::type...> rewards_;
 };
 
 }  // namespace maestro

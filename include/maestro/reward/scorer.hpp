@@ -3,6 +3,7 @@
 /// @file
 /// Models that rewards consult. Both run one packed batch a call and are called outside parallel loops.
 
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -20,14 +21,16 @@ struct LikelihoodQuery {
 
 /// Mean negative log-likelihood in nats per token of each continuation: the perplexity reward's model.
 template <class S>
-concept LikelihoodScorer = requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
-                                    std::span<float> out) {
+concept LikelihoodScorer = std::move_constructible<S> &&
+    requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
+             std::span<float> out) {
   scorer.mean_nll(rollouts, queries, out);
 };
 
 /// One score per response of the batch: the preference reward's model.
 template <class S>
-concept PreferenceScorer = requires(const S& scorer, const Rollouts& rollouts, std::span<float> out) {
+concept PreferenceScorer = std::move_constructible<S> &&
+    requires(const S& scorer, const Rollouts& rollouts, std::span<float> out) {
   scorer.score(rollouts, out);
 };
 

@@ -29,11 +29,12 @@ struct ScalarizationOutput {
                                         ///< keep theirs; not computed where empty
 };
 
-/// A scalarization is const, deterministic, and sends every batch-wide figure through the communicator.
-template <class S>
-concept Scalarization = requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out,
-                                 SingleProcess& comm) {
-  scalarization(in, out, comm);
+/// A scalarization is const, deterministic, writes every advantage and scalar reward, and sends every batch-wide figure
+/// through the communicator.
+template <class S, class Comm = SingleProcess>
+concept Scalarization = std::move_constructible<S> &&
+    requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
+  { scalarization(in, out, comm) } -> std::same_as<void>;
 };
 
 }  // namespace maestro

@@ -52,7 +52,7 @@ Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& jud
   for (std::size_t first = 0; first < prompts.size(); first += settings.prompts_per_batch) {
     const auto batch = prompts.subspan(first, std::min(settings.prompts_per_batch, prompts.size() - first));
     const Rollouts rollouts =
-        policy.generate(batch, settings.sampling, {.seed = settings.seed, .step = evaluation_step});
+        policy.generate(batch, settings.sampling, DrawKey{.seed = settings.seed, .step = evaluation_step});
     std::vector<double> scores(rollouts.size());
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
       scores[i] = static_cast<double>(judge(rollouts.completion(i)));

@@ -36,6 +36,7 @@ template <Policy P>
 class PolicyUpdate {
  public:
   using Scalar = typename P::scalar_type;
+  static_assert(detail::compiles_visit<P>());
 
   explicit PolicyUpdate(const TrainerSettings& settings)
       : settings_(settings), objective_(settings.objective), optimizer_(settings.optimizer) {}
@@ -124,7 +125,7 @@ class PolicyUpdate {
                                             .batch = counts,
                                             .first_row = first_row},
                            LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
-      policy.backward(d_log_probs, d_entropies);
+      policy.backward(std::span<const float>(d_log_probs), std::span<const float>(d_entropies));
     });
   }
 

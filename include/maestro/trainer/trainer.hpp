@@ -29,22 +29,13 @@
 #include "maestro/policy/snapshot.hpp"
 #include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/scalarization.hpp"
+#include "maestro/trainer/checks.hpp"
 #include "maestro/trainer/policy_update.hpp"
+#include "maestro/trainer/requirements.hpp"
 #include "maestro/trainer/settings.hpp"
 #include "maestro/trainer/step_report.hpp"
 
 namespace maestro {
-
-/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size`, or where it is
-/// known at run time, `size()`.
-template <class R>
-concept Rewards = requires(const R& rewards, const Rollouts& rollouts, MatrixView<float> out) {
-  requires requires { typename std::integral_constant<std::size_t, R::size>; } || requires {
-    { rewards.size() } -> std::convertible_to<std::size_t>;
-  };
-  rewards.evaluate(rollouts, out);
-  rewards.names();
-};
 
 namespace detail {
 
@@ -66,20 +57,6 @@ class RewardCount<R> {
   std::size_t count_;
 };
 
-/// @throws BadArgument where the Conductor is for another number of rewards.
-template <Conductor C>
-void check_action_count(const C& conductor, std::size_t rewards) {
-  std::size_t actions = rewards;
-  if constexpr (requires { typename std::integral_constant<std::size_t, C::actions>; }) {
-    actions = C::actions;
-  } else if constexpr (requires { conductor.num_actions(); }) {
-    actions = conductor.num_actions();
-  }
-  if (actions == rewards) return;
-  throw BadArgument("trainer: the Conductor is for " + std::to_string(actions) + " rewards, the run has " +
-                    std::to_string(rewards));
-}
-
 }  // namespace detail
 
 /// Trains a policy by GRPO on K rewards whose weights a Conductor chooses.
@@ -91,7 +68,8 @@ void check_action_count(const C& conductor, std::size_t rewards) {
 /// and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are copied for the KL reference,
 /// where beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
 /// the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
-template <Policy P, Rewards R, Conductor C, Scalarization S, Communicator Comm = SingleProcess>
+template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
+requires detail::TrainerParts<P, R, C, S, Comm>
 class Trainer {
  public:
   [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
@@ -147,7 +125,7 @@ class Trainer {
     const auto start = Clock::now();
     report_ = StepReport{};
     follow_policy();
-    rollouts_ = policy_.generate(prompts, settings_.sampling, {.seed = settings_.seed, .step = step_});
+    rollouts_ = policy_.generate(prompts, settings_.sampling, DrawKey{.seed = settings_.seed, .step = step_});
     report_.seconds.rollout = seconds_since(start);
 
     const auto rewards_start = Clock::now();
@@ -247,29 +225,33 @@ class Trainer {
     rows_.clear();
     for (const Prompt& prompt : rollouts_.prompts) rows_.push_back(prompt.row);
     const std::size_t responses = rollouts_.size();
-    decision_ = conductor_.decide({.hidden = rollouts_.hidden,
-                                   .rewards = scores_,
-                                   .groups = rollouts_.groups,
-                                   .rows = rows_,
-                                   .seed = settings_.seed,
-                                   .step = step_});
-    advantages_.resize(responses);
-    scalar_rewards_.resize(responses);
+    decision_ = conductor_.decide(StepView{.hidden = rollouts_.hidden,
+                                           .rewards = scores_,
+                                           .groups = rollouts_.groups,
+                                           .rows = rows_,
+                                           .seed = settings_.seed,
+                                           .step = step_});
+    detail::check_decision<C>(decision_, scores_);
     const bool counterfactual = wants_counterfactuals(conductor_);
-    counterfactuals_.resize(counterfactual ? responses : 0, num_rewards);
-    scalarization_(ScalarizationInput{scores_, decision_, rollouts_.groups, penalty_},
-                   ScalarizationOutput{advantages_, scalar_rewards_, counterfactuals_}, communicator_);
+    advantages_.assign(responses, detail::unwritten);
+    scalar_rewards_.assign(responses, detail::unwritten);
+    counterfactuals_.assign(counterfactual ? responses : 0, num_rewards, detail::unwritten);
+    const ScalarizationOutput output{advantages_, scalar_rewards_, counterfactuals_};
+    scalarization_(ScalarizationInput{scores_, decision_, rollouts_.groups, penalty_}, output, communicator_);
+    detail::check_scalarized<S>(output, scores_);
   }
 
   /// After the policy's update, so that a failure there leaves the Conductor as it was.
   void teach_conductor() {
-    conductor_.observe({.decision = decision_,
-                        .hidden = rollouts_.hidden,
-                        .groups = rollouts_.groups,
-                        .advantages = advantages_,
-                        .counterfactuals = counterfactuals_,
-                        .step = step_});
-    report_.conductor = conductor_.update();
+    if constexpr (detail::Observes<C>) {
+      conductor_.observe(Feedback{.decision = decision_,
+                                  .hidden = rollouts_.hidden,
+                                  .groups = rollouts_.groups,
+                                  .advantages = advantages_,
+                                  .counterfactuals = counterfactuals_,
+                                  .step = step_});
+    }
+    if constexpr (detail::Updates<C>) report_.conductor = conductor_.update();
   }
 
   void train_policy() {
@@ -369,7 +351,18 @@ class Trainer {
   StepReport report_;
 };
 
+/// Without a scalarization: DefaultScalarization.
 template <class P, class R, class C>
 Trainer(P, R, C, TrainerSettings) -> Trainer<P, R, C, DefaultScalarization>;
+
+/// Parts that do not fit get one error, which says what is missing: see requirements.hpp.
+template <class P, class R, class C, class S, detail::UnfitFor<P, R, C, S> Comm = SingleProcess>
+Trainer(P, R, C, S, TrainerSettings, Comm = {})
+    -> Trainer<typename decltype(detail::refuse_parts<P, R, C, S, Comm>())::type, detail::RefusedPart,
+               detail::RefusedPart, detail::RefusedPart>;
+template <class P, class R, detail::UnfitWith<P, R> C>
+Trainer(P, R, C, TrainerSettings)
+    -> Trainer<typename decltype(detail::refuse_parts<P, R, C, DefaultScalarization, SingleProcess>())::type,
+               detail::RefusedPart, detail::RefusedPart, detail::RefusedPart>;
 
 }  // namespace maestro

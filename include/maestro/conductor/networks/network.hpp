@@ -6,8 +6,10 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "maestro/core/parameter.hpp"
+#include "maestro/core/state.hpp"
 #include "maestro/core/views.hpp"
 
 namespace maestro {
@@ -26,14 +28,18 @@ struct NetworkInit {
 };
 
 /// A head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialise`; K is `actions`.
-/// - `forward(hidden, logits, cache)`: logits overwritten; each row depends on its own hidden state alone, to the bit.
+/// - `scalar_type`: float or double, of the parameters and the logits; `Cache`: what backward needs of forward.
+/// - `initialise(d, init)`: sets d and the start of the parameters; `input_size()`: d, 0 before.
+/// - `forward(hidden, logits, cache)`: const; overwrites the logits; each row depends on its own hidden state alone, to
+///   the bit.
 /// - `backward(hidden, logit_gradients, cache)`: adds to the parameter gradients; `cache` is that of the forward pass.
 /// - `visit(f)`: the parameters; `zero_gradients()`; `visit_state(v)`: what a checkpoint holds.
 template <class N>
-concept ConductorNetwork = std::copyable<N> && Visitable<N> &&
+concept ConductorNetwork = std::default_initializable<N> && std::copyable<N> && Trainable<N> && Stateful<N> &&
+    std::semiregular<typename N::Cache> &&
     requires(N& network, const N& fixed, MatrixView<const float> hidden, MatrixView<typename N::scalar_type> logits,
              MatrixView<const typename N::scalar_type> gradients, typename N::Cache& cache, const NetworkInit& init) {
-  { N::actions } -> std::convertible_to<std::size_t>;
+  typename std::integral_constant<std::size_t, N::actions>;
   network.initialise(std::size_t{}, init);
   { fixed.input_size() } -> std::same_as<std::size_t>;
   fixed.forward(hidden, logits, cache);

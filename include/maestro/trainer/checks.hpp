@@ -1,0 +1,119 @@
+#pragma once
+
+/// @file
+/// What a step refuses of the Conductor's and the scalarization's results, before anything learns from them.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <type_traits>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/data/decision.hpp"
+#include "maestro/scalarization/scalarization.hpp"
+
+namespace maestro::detail {
+
+/// @throws BadArgument where the Conductor is for another number of rewards than `rewards`.
+template <Conductor C>
+void check_action_count(const C& conductor, std::size_t rewards) {
+  std::size_t actions = rewards;
+  if constexpr (requires { typename std::integral_constant<std::size_t, C::actions>; }) {
+    actions = C::actions;
+  } else if constexpr (requires { conductor.num_actions(); }) {
+    actions = conductor.num_actions();
+  }
+  if (actions == rewards) return;
+  throw BadArgument("trainer: the Conductor is for " + std::to_string(actions) + " rewards, the run has " +
+                    std::to_string(rewards));
+}
+
+/// Fills what a scalarization must overwrite.
+inline constexpr float unwritten = std::numeric_limits<float>::quiet_NaN();
+
+/// "the Conductor Halves": the part that an error names.
+template <class T>
+std::string part_name(const char* part) {
+  return std::string(part) + " " + std::string(type_name<T>());
+}
+
+/// @throws BadArgument naming a matrix of the decision that is not (B x K), or may not be left out.
+template <class C>
+void check_decision_shape(const Decision& decision, std::size_t rows, std::size_t cols) {
+  const auto fits = [&](const char* what, const Matrix<float>& matrix, bool needed) {
+    if ((!needed && matrix.empty()) || (matrix.rows() == rows && matrix.cols() == cols)) return;
+    throw BadArgument(part_name<C>("the Conductor") + " decided " + what + " of shape " +
+                      std::to_string(matrix.rows()) + " x " + std::to_string(matrix.cols()) + ", expected " +
+                      std::to_string(rows) + " x " + std::to_string(cols) + " (responses x rewards)");
+  };
+  fits("weights", decision.weights, true);
+  fits("probabilities", decision.probabilities, !decision.actions.empty());
+  fits("base", decision.base, false);
+  if (!decision.actions.empty() && decision.actions.size() != rows) {
+    throw BadArgument(part_name<C>("the Conductor") + " decided " + std::to_string(decision.actions.size()) +
+                      " actions for " + std::to_string(rows) + " responses; give one for each, or none at all");
+  }
+  for (std::size_t i = 0; i < decision.actions.size(); ++i) {
+    const std::int32_t action = decision.actions[i];
+    if (action >= 0 && static_cast<std::size_t>(action) < cols) continue;
+    throw BadArgument(part_name<C>("the Conductor") + " decided action " + std::to_string(action) + " for response " +
+                      std::to_string(i) + ", expected below " + std::to_string(cols));
+  }
+}
+
+/// Refuses a decision that no scalarization could use.
+/// @param rewards  (B x K), NaN where a reward does not apply; a row without any may have any finite weights.
+/// @throws BadArgument where a shape does not fit or an action is outside [0, K); BadData naming the response whose
+///         weights are not finite, or are all 0.
+template <class C>
+void check_decision(const Decision& decision, MatrixView<const float> rewards) {
+  check_decision_shape<C>(decision, rewards.rows(), rewards.cols());
+  for (std::size_t i = 0; i < rewards.rows(); ++i) {
+    bool any_weight = false;
+    bool any_reward = false;
+    for (std::size_t k = 0; k < rewards.cols(); ++k) {
+      const float weight = decision.weights(i, k);
+      if (!std::isfinite(weight)) {
+        throw BadData(part_name<C>("the Conductor") + " gave response " + std::to_string(i) + " of the batch weight " +
+                      std::to_string(weight) + " for reward " + std::to_string(k) + "; weights must be finite");
+      }
+      any_weight = any_weight || weight != 0.0f;
+      any_reward = any_reward || !std::isnan(rewards(i, k));
+    }
+    if (any_reward && !any_weight) {
+      throw BadData(part_name<C>("the Conductor") + " gave response " + std::to_string(i) +
+                    " of the batch weight 0 for every reward, so that nothing would judge it; fill every row of "
+                    "Decision::weights");
+    }
+  }
+}
+
+/// Refuses a scalarization that left something as it was. The outputs were filled with `unwritten`.
+/// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
+/// @throws BadData naming the scalarization, the output and the row.
+template <class S>
+void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {
+  const auto refuse = [](const char* what, std::size_t row) {
+    throw BadData(part_name<S>("the scalarization") + " left " + what + " of response " + std::to_string(row) +
+                  " of the batch unwritten, or NaN; it must overwrite every one of them");
+  };
+  for (std::size_t i = 0; i < rewards.rows(); ++i) {
+    if (std::isnan(output.advantages[i])) refuse("the advantage", i);
+    const auto applies = [&](std::size_t k) { return !std::isnan(rewards(i, k)); };
+    for (std::size_t k = 0; k < rewards.cols(); ++k) {
+      if (!applies(k)) continue;
+      if (std::isnan(output.scalar_rewards[i])) refuse("the scalar reward", i);
+      if (!output.counterfactuals.empty() && std::isnan(output.counterfactuals(i, k))) {
+        refuse("the counterfactual advantages", i);
+      }
+    }
+  }
+}
+
+}  // namespace maestro::detail

@@ -1,0 +1,232 @@
+#pragma once
+
+/// @file
+/// What a Trainer asks of its parts together, and the one error that says what a part lacks.
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/core/communicator.hpp"
+#include "maestro/core/parameter.hpp"
+#include "maestro/core/refusal.hpp"
+#include "maestro/core/views.hpp"
+#include "maestro/data/rollouts.hpp"
+#include "maestro/policy/policy.hpp"
+#include "maestro/scalarization/default.hpp"
+#include "maestro/scalarization/scalarization.hpp"
+
+namespace maestro {
+
+/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size` or, where it is
+/// known at run time, `size() const`; `names()` gives K names; `evaluate(rollouts, out)` overwrites out (B x K), NaN
+/// where a reward does not apply.
+template <class R>
+concept Rewards = std::move_constructible<R> &&
+    requires(R& rewards, const R& fixed, const Rollouts& rollouts, MatrixView<float> out) {
+  requires requires { typename std::integral_constant<std::size_t, R::size>; } || requires {
+    { fixed.size() } -> std::convertible_to<std::size_t>;
+  };
+  rewards.evaluate(rollouts, out);
+  { fixed.names()[std::size_t{}] } -> std::convertible_to<std::string_view>;
+};
+
+namespace detail {
+
+template <class C>
+concept CountsActions = requires {
+  typename std::integral_constant<std::size_t, C::actions>;
+};
+template <class R>
+concept CountsRewards = requires {
+  typename std::integral_constant<std::size_t, R::size>;
+};
+/// Where either is known at run time only, the Trainer's constructor compares them; a Conductor that names no number of
+/// actions is judged by its decisions.
+template <class R, class C>
+concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::size} == std::size_t{C::actions};
+
+/// Whether the parts fit a Trainer and each other.
+template <class P, class R, class C, class S, class Comm>
+concept TrainerParts =
+    Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S, Comm> && SameCount<R, C>;
+
+template <class Comm, class P, class R, class C, class S>
+concept UnfitFor = !TrainerParts<P, R, C, S, Comm>;
+/// The same of a trainer with DefaultScalarization.
+template <class C, class P, class R>
+concept UnfitWith = !TrainerParts<P, R, C, DefaultScalarization, SingleProcess>;
+
+/// Stands in for every part of a trainer that was refused, so that the error about it stays the only one. Not defined:
+/// such a program does not compile.
+struct RefusedPart {
+  using scalar_type = float;
+  static constexpr std::size_t size = 1;
+  static constexpr std::size_t actions = 1;
+  static constexpr bool stateless = true;
+
+  template <class T>
+  RefusedPart(const T&);
+  std::size_t hidden_size() const;
+  Rollouts generate(std::span<const Prompt>, const Sampling&, const DrawKey&);
+  void forward(const Rollouts&, GroupRange, std::span<float>, std::span<float>);
+  void backward(std::span<const float>, std::span<const float>);
+  void log_probs(const Rollouts&, GroupRange, std::span<float>) const;
+  void zero_gradients();
+  template <class F>
+  void visit(F&&) {}
+  void evaluate(const Rollouts&, MatrixView<float>) const;
+  std::span<const std::string_view> names() const;
+  Decision decide(const StepView&);
+  void weights(MatrixView<const float>, MatrixView<float>) const;
+  template <class Comm>
+  void operator()(const ScalarizationInput&, const ScalarizationOutput&, Comm&) const {}
+};
+
+/// One error for the first thing that P lacks of a Policy.
+template <class P>
+constexpr void refuse_policy() {
+  if constexpr (!requires { typename P::scalar_type; }) {
+    static_assert(refused<P>,
+                  "maestro: a policy needs a scalar_type, that of its parameters: using scalar_type = float;");
+  } else if constexpr (!ParameterScalar<typename P::scalar_type>) {
+    static_assert(refused<P>, "maestro: a policy's scalar_type is float or double");
+  } else if constexpr (!std::copy_constructible<P>) {
+    static_assert(refused<P>, "maestro: a policy must be copyable, since the KL reference is a copy of it");
+  } else if constexpr (!HasHiddenSize<P>) {
+    static_assert(refused<P>, "maestro: a policy needs std::size_t hidden_size() const, d of its hidden states");
+  } else if constexpr (!Generates<P>) {
+    static_assert(refused<P>,
+                  "maestro: a policy needs maestro::Rollouts generate(std::span<const maestro::Prompt>, "
+                  "const maestro::Sampling&, const maestro::DrawKey&)");
+  } else if constexpr (!RunsForward<P>) {
+    static_assert(refused<P>,
+                  "maestro: a policy needs void forward(const maestro::Rollouts&, maestro::GroupRange, "
+                  "std::span<float> log_probs, std::span<float> entropies)");
+  } else if constexpr (!RunsBackward<P>) {
+    static_assert(refused<P>,
+                  "maestro: a policy needs void backward(std::span<const float> d_log_probs, "
+                  "std::span<const float> d_entropies)");
+  } else if constexpr (!GivesLogProbs<P>) {
+    static_assert(refused<P>,
+                  "maestro: a policy needs void log_probs(const maestro::Rollouts&, maestro::GroupRange, "
+                  "std::span<float> out) const");
+  } else if constexpr (!ZeroesGradients<P>) {
+    static_assert(refused<P>, "maestro: a policy needs void zero_gradients()");
+  } else if constexpr (!absent_or_fit(NamesCheckPrompts<P>, ChecksPrompts<P>)) {
+    static_assert(refused<P>,
+                  "maestro: a policy's check_prompts, where there is one, is void check_prompts("
+                  "std::span<const maestro::Prompt>, const maestro::Sampling&) const");
+  } else if constexpr (!absent_or_fit(NamesWithoutAdapters<P>, GivesBase<P>)) {
+    static_assert(refused<P>,
+                  "maestro: a policy's without_adapters, where there is one, is const and returns a policy "
+                  "of the same type");
+  } else {
+    static_assert(refused<P>,
+                  "maestro: a policy needs template <class F> void visit(F&& f), which calls "
+                  "f(maestro::ParameterView<scalar_type>) for every parameter");
+  }
+}
+
+/// One error for what R lacks of Rewards.
+template <class R>
+constexpr void refuse_rewards() {
+  static_assert(refused<R>,
+                "maestro: a trainer takes a set of rewards: maestro::RewardSet rewards{First{}, Second{}}; "
+                "a type of your own needs size (K), names() const and evaluate(rollouts, out)");
+}
+
+/// One error for the first thing that C lacks of a Conductor.
+template <class C>
+constexpr void refuse_conductor() {
+  if constexpr (!Decides<C>) {
+    static_assert(refused<C>, "maestro: a Conductor needs maestro::Decision decide(const maestro::StepView& view)");
+  } else if constexpr (!SaysItsState<C>) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor says what a checkpoint holds by template <class V> void "
+                  "visit_state(V& v), or that there is nothing by static constexpr bool stateless = true;");
+  } else if constexpr (!absent_or_fit(NamesObserve<C>, Observes<C>)) {
+    static_assert(refused<C>, "maestro: a Conductor's observe, where there is one, takes const maestro::Feedback&");
+  } else if constexpr (!absent_or_fit(NamesUpdate<C>, Updates<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's update, where there is one, takes nothing and returns "
+                  "std::optional<maestro::ConductorReport>");
+  } else if constexpr (!absent_or_fit(NamesWeights<C>, GivesWeights<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's weights, where there is one, is void weights("
+                  "maestro::MatrixView<const float> hidden, maestro::MatrixView<float> out) const");
+  } else if constexpr (!absent_or_fit(NamesCounterfactuals<C>, AnswersCounterfactuals<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's wants_counterfactuals, where there is one, is const and returns "
+                  "bool");
+  } else if constexpr (!absent_or_fit(NamesWeightGradients<C>, AnswersWeightGradients<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's wants_weight_gradients, where there is one, is const and returns "
+                  "bool");
+  } else {
+    static_assert(refused<C>, "maestro: a Conductor must be movable, since a trainer holds it by value");
+  }
+}
+
+/// One error for the first thing that S lacks of a Scalarization.
+template <class S, class Comm>
+constexpr void refuse_scalarization() {
+  if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
+                  { s(in, out, comm) } -> std::same_as<void>;
+                }) {
+    static_assert(refused<S>, "maestro: a scalarization must be movable and its call operator const");
+  } else if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
+                         s(in, out, comm);
+                       }) {
+    static_assert(refused<S>,
+                  "maestro: a scalarization returns void: it writes out.advantages and "
+                  "out.scalar_rewards");
+  } else {
+    static_assert(refused<S>,
+                  "maestro: a scalarization needs template <class Comm> void operator()(const "
+                  "maestro::ScalarizationInput&, const maestro::ScalarizationOutput&, Comm&) const");
+  }
+}
+
+/// One error for what Comm lacks of a Communicator.
+template <class Comm>
+constexpr void refuse_communicator() {
+  static_assert(refused<Comm>,
+                "maestro: a communicator must be movable and needs rank(), size(), barrier(), "
+                "all_reduce_sum(std::span<double>) and all_reduce_sum(std::span<float>)");
+}
+
+/// One error for another number of actions than rewards.
+template <std::size_t Rewards, std::size_t Actions>
+constexpr void refuse_count() {
+  static_assert(Rewards == Actions,
+                "maestro: the Conductor chooses among another number of rewards than there are; "
+                "write for instance maestro::LinearConductor<rewards.size>");
+}
+
+/// One error for the first part that does not fit. The type is RefusedPart.
+template <class P, class R, class C, class S, class Comm>
+constexpr auto refuse_parts() {
+  if constexpr (!Policy<P>) {
+    refuse_policy<P>();
+  } else if constexpr (!Rewards<R>) {
+    refuse_rewards<R>();
+  } else if constexpr (!Conductor<C>) {
+    refuse_conductor<C>();
+  } else if constexpr (!Communicator<Comm>) {
+    refuse_communicator<Comm>();
+  } else if constexpr (!Scalarization<S, Comm>) {
+    refuse_scalarization<S, Comm>();
+  } else if constexpr (!SameCount<R, C>) {
+    refuse_count<std::size_t{R::size}, std::size_t{C::actions}>();
+  }
+  return std::type_identity<RefusedPart>{};
+}
+
+}  // namespace detail
+
+}  // namespace maestro
