@@ -1,3 +1,4 @@
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <new>
@@ -19,10 +20,9 @@
 
 // Counts every allocation of the test program made through operator new (Eigen's own packing buffers come from malloc).
 namespace {
-std::size_t allocations = 0;
+std::atomic<std::size_t> allocations = 0;
 
 [[maybe_unused]] void* counted(std::size_t size, std::size_t alignment) {
-#pragma omp atomic
   ++allocations;
   const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
   if (void* memory = std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment)) return memory;

@@ -49,10 +49,7 @@ struct TaskGrid {
 
  private:
   static std::size_t threads_here() {
-#if defined(_OPENMP)
-    if (omp_in_parallel()) return 1;
-#endif
-    return static_cast<std::size_t>(max_threads());
+    return in_parallel_loop() ? 1 : static_cast<std::size_t>(max_threads());
   }
 };
 
