@@ -58,13 +58,9 @@ subjects() {
   for file in examples/*.cpp examples/*/main.cpp; do printf '%s\t%s\n' "$file" "$file"; done
 }
 
-openmp() {
-  if echo '#include <omp.h>' | "$1" -fopenmp -fsyntax-only -x c++ - 2>/dev/null; then echo -fopenmp; fi
-}
-
 # compile <compiler> <mode> <file>: prints its processor seconds.
 compile() {
-  local flags=(-std=c++20 -march=native -Iinclude -Iexamples $(pkg-config --cflags eigen3) $(openmp "$1"))
+  local flags=(-std=c++20 -march=native -Iinclude -Iexamples $(pkg-config --cflags eigen3))
   case $2 in
     -O2) flags+=(-O2 -c -o "$work/object.o") ;;
     syntax) flags+=(-O0 -fsyntax-only) ;;

@@ -11,7 +11,6 @@
 
 #include "bench/common/backend.hpp"
 #include "bench/common/inputs.hpp"
-#include "examples/common/wait_policy.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/gemm/eigen.hpp"
@@ -98,7 +97,6 @@ double read_rate() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   try {
     maestro::set_threads(argc > 1 ? std::stoi(argv[1]) : 2);
     OrderedJson gemm = OrderedJson::object();

@@ -5,7 +5,6 @@
 find_package(CUDAToolkit 12.0 QUIET GLOBAL)
 if(TARGET CUDA::cudart AND TARGET CUDA::cublasLt AND NOT TARGET maestro::cuda)
   add_library(maestro_cuda INTERFACE IMPORTED GLOBAL)
-  # By way of maestro::maestro: OpenMP's flag is for C++ sources alone, nvcc never sees it.
   target_link_libraries(maestro_cuda INTERFACE maestro::maestro CUDA::cudart CUDA::cublasLt)
   # C++20 for .cu files too. CMake knows that for nvcc from 3.26 on; before, the user's CMAKE_CUDA_FLAGS say -std=c++20.
   if("cuda_std_20" IN_LIST CMAKE_CUDA_COMPILE_FEATURES)

@@ -1,4 +1,5 @@
-# cmake --install: headers, and the package files behind find_package(maestro [COMPONENTS blas tokenizers cuda]).
+# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers cuda]), and the
+# pkg-config file.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/maestro)
@@ -20,4 +21,10 @@ install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake
   DESTINATION ${package_dir})
+
+file(RELATIVE_PATH maestro_pc_prefix "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" maestro_pc_prefix "${maestro_pc_prefix}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/maestro.pc.in ${PROJECT_BINARY_DIR}/package/maestro.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/package/maestro.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/maestro)

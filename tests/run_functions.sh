@@ -53,11 +53,6 @@ run_preset() {
   rm -f "$build"/reports/*.xml "$build/results.xml"
   local select=()
   if [ "$preset" != release ]; then select=(-L '^room$' -LE '^slow$'); fi
-  if [ "$preset" = tsan ]; then
-    # Archer tells ThreadSanitizer about the synchronisation inside libomp.
-    export TSAN_OPTIONS="ignore_noninstrumented_modules=1 ${TSAN_OPTIONS:-}"
-    export OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so
-  fi
   ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --output-junit results.xml "${select[@]}" || code=$?
 
   [ -s "$build/results.xml" ] || give_up "ctest left no results"

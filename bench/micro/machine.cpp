@@ -36,7 +36,7 @@ float multiply_adds(std::size_t rounds, float factor, float addend) {
   return sum;
 }
 
-/// body(t) for every thread; without OpenMP's wake-up for one.
+/// body(t) for every thread; without a loop for one.
 template <class Body>
 void on_threads(std::size_t threads, const Body& body) {
   if (threads == 1) return body(0);

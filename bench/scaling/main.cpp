@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "bench/scaling/point.hpp"
-#include "examples/common/wait_policy.hpp"
 #include "maestro/core/error.hpp"
 
 namespace {
@@ -90,7 +89,6 @@ void sweep(const std::filesystem::path& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   try {
     if (argc == 8 && std::string_view(argv[1]) == "--point") {
       print_point(argv + 2);

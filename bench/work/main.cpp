@@ -9,7 +9,6 @@
 #include "bench/work/options.hpp"
 #include "bench/work/protocol.hpp"
 #include "bench/work/work.hpp"
-#include "examples/common/wait_policy.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 
@@ -75,7 +74,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   try {
     return run(argc, argv);
   } catch (const cxxopts::exceptions::exception& error) {

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "common/types.hpp"
-#include "common/wait_policy.hpp"
 #include "evaluate/conductor_kl.hpp"
 #include "evaluation/held_out_judge.hpp"
 #include "maestro/hub/load_policy.hpp"
@@ -129,7 +128,6 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   cxxopts::Options options("evaluate",
                            "Scores models on held-out prompts and prints a table. KL(q, uniform) is that of the "
                            "Conductor's\nmean action probabilities over the run's last tenth; under 0.05 it has not "

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "common/text_model.hpp"
-#include "common/wait_policy.hpp"
 #include "maestro/tokenizers.hpp"
 
 namespace {
@@ -64,7 +63,6 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
   options.set_width(110);
   auto add = options.add_options();

@@ -5,7 +5,6 @@
 #include <iostream>
 #include <string>
 
-#include "common/wait_policy.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "pretrain/base.hpp"
@@ -63,7 +62,6 @@ void check(const PretrainOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   try {
     PretrainOptions options;
     int threads = 0;

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "common/stop_signal.hpp"
-#include "common/wait_policy.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
 #include "train/idle_options.hpp"
@@ -222,7 +221,6 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  maestro::examples::wait_briefly(argv);
   cxxopts::Options options("train",
                            "Trains a language model by GRPO on several rewards whose weights are learned. An option "
                            "that the others\nleave without effect is refused.\n");

@@ -8,6 +8,7 @@ for file in maestroConfig.cmake maestroConfigVersion.cmake maestroTargets.cmake 
     MaestroTokenizers.cmake MaestroCuda.cmake; do
   [ -f "$package/$file" ] || { echo "not installed: $file"; exit 1; }
 done
+[ -f "$prefix/share/pkgconfig/maestro.pc" ] || { echo "not installed: maestro.pc"; exit 1; }
 for header in core/version.hpp cuda.hpp cuda/core/stream_executor.cuh; do
   [ -f "$prefix/include/maestro/$header" ] || { echo "headers are not installed: $header"; exit 1; }
 done

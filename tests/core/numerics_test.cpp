@@ -196,31 +196,6 @@ BOOST_AUTO_TEST_CASE(cblas_gemm) {
 }
 #endif
 
-BOOST_AUTO_TEST_CASE(parallel_loops_visit_each_index_once) {
-  for (const std::size_t count : {0u, 1u, 7u, 1000u}) {
-    std::vector<int> visits(count);
-    parallel_for(count, [&](std::size_t i) { ++visits[i]; });
-    parallel_for_uneven(count, [&](std::size_t i) { ++visits[i]; });
-    for (const int v : visits) BOOST_TEST(v == 2);
-  }
-}
-
-BOOST_AUTO_TEST_CASE(parallel_loops_carry_out_the_exception_of_the_lowest_index) {
-  set_threads(3);
-  for (int repeat = 0; repeat < 20; ++repeat) {
-    std::vector<int> visits(100);
-    const auto body = [&](std::size_t i) {
-      ++visits[i];
-      if (i == 12 || i == 57 || i == 99) throw std::runtime_error(std::to_string(i));
-    };
-    const auto is_12 = [](const std::exception& e) { return std::string(e.what()) == "12"; };
-    BOOST_CHECK_EXCEPTION(parallel_for(100, body), std::runtime_error, is_12);
-    BOOST_CHECK_EXCEPTION(parallel_for_uneven(100, body), std::runtime_error, is_12);
-    for (const int v : visits) BOOST_TEST(v == 2);
-  }
-  set_threads(2);
-}
-
 BOOST_AUTO_TEST_CASE(moments_skip_missing_values) {
   const double missing = std::nan("");
   const std::vector<double> values{missing, 1.2, 0.8, missing, 1.5, 0.1};

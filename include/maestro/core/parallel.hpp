@@ -1,46 +1,51 @@
 #pragma once
 
 /// @file
-/// OpenMP loops that carry exceptions out. Without OpenMP they run serially, with the same results.
+/// Parallel loops that carry exceptions out, on threads of the library's own (core/thread_pool.hpp).
+///
+/// The number of threads is what set_threads() said, else the environment variable MAESTRO_NUM_THREADS, else
+/// OMP_NUM_THREADS, else the processors that this process may use. Any thread of a program may run loops, several at
+/// once. A loop inside a loop runs on its own thread alone. A loop's body must not fork, unless the child goes on to
+/// exec or _exit; elsewhere a forked child may run loops.
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <limits>
 #include <mutex>
+#include <string>
+#include <type_traits>
 #include <utility>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
+#include "maestro/core/error.hpp"
+#include "maestro/core/thread_count.hpp"
+#include "maestro/core/thread_pool.hpp"
 
 namespace maestro {
 
-/// Threads that a parallel_for may use.
+/// Threads that a loop of this thread may use; inside a loop, those of that loop's caller.
+/// @throws BadArgument where MAESTRO_NUM_THREADS decides and is no number.
 inline int max_threads() {
-#if defined(_OPENMP)
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
+  const int own = detail::loop_state.threads;
+  return own > 0 ? own : detail::default_threads();
 }
 
-/// Sets the threads used from now on by this thread's parallel loops; no effect without OpenMP.
+/// Sets the number of threads of the loops that the calling thread runs from now on; other threads keep theirs. To be
+/// called between loops, at any time.
+/// @throws BadArgument for a count below 1, and inside a loop.
 inline void set_threads(int count) {
-#if defined(_OPENMP)
-  omp_set_num_threads(count > 0 ? count : 1);
-#else
-  (void)count;
-#endif
+  if (count < 1) throw BadArgument("set_threads: " + std::to_string(count) + " threads were asked for; 1 is the least");
+  require(!detail::loop_state.inside, "set_threads: called inside a parallel loop; call it before the loop");
+  detail::loop_state.threads = count;
 }
 
-/// This thread's index in the enclosing parallel loop, 0 outside one.
-inline int thread_index() {
-#if defined(_OPENMP)
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
+/// This thread's index among the threads of the outermost parallel loop that it works in, in [0, max_threads()); 0
+/// outside a loop. No two iterations that run at the same time in one loop have the same.
+inline int thread_index() { return detail::loop_state.index; }
+
+/// Whether this thread works in a parallel loop of more than one thread, so that a further loop would run on it alone.
+inline bool in_parallel_loop() { return detail::loop_state.inside; }
 
 namespace detail {
 
@@ -69,17 +74,39 @@ class FirstException {
   std::exception_ptr exception_;
 };
 
+/// Threads for a loop of `count` iterations that starts here.
+inline std::size_t loop_threads(std::size_t count) {
+  if (count < 2 || in_parallel_loop()) return 1;
+  return std::min(count, static_cast<std::size_t>(max_threads()));
+}
+
+/// Calls work(t) for t in [0, threads), each on a thread of its own as far as there are idle ones.
+template <class Work>
+void run_on_threads(std::size_t threads, Work& work) {
+  const auto run = [](void* body, std::size_t member) noexcept { (*static_cast<Work*>(body))(member); };
+  const bool spin = threads <= static_cast<std::size_t>(processor_count());
+  ThreadPool::instance().run({.run = run, .body = &work, .threads = max_threads(), .spin = spin}, threads);
+}
+
 }  // namespace detail
 
-/// Calls body(i) for i in [0, count), each once, in parallel with a static schedule (thread t's share depends only on
-/// count and the number of threads). All iterations run; then the exception of the lowest index, if any, is rethrown.
+/// Calls body(i) for i in [0, count), each once, in parallel with a static schedule: thread t's share, a stretch of
+/// neighbours, depends only on count and the number of threads. All iterations run; then the exception of the lowest
+/// index, if any, is rethrown.
 template <class F>
 void parallel_for(std::size_t count, F&& body) {
   detail::FirstException first;
-#if defined(_OPENMP)
-#pragma omp parallel for schedule(static)
-#endif
-  for (std::size_t i = 0; i < count; ++i) first.run(i, body);
+  const std::size_t threads = detail::loop_threads(count);
+  auto work = [&, share = count / threads, longer = count % threads](std::size_t t) {
+    const std::size_t begin = t * share + std::min(t, longer);
+    const std::size_t end = begin + share + (t < longer ? 1 : 0);
+    for (std::size_t i = begin; i < end; ++i) first.run(i, body);
+  };
+  if (threads == 1) {
+    work(0);
+  } else {
+    detail::run_on_threads(threads, work);
+  }
   first.rethrow();
 }
 
@@ -98,11 +125,25 @@ void parallel_for(std::size_t count, std::size_t cost, F&& body) {
 template <class F>
 void parallel_for_uneven(std::size_t count, F&& body) {
   detail::FirstException first;
-#if defined(_OPENMP)
-#pragma omp parallel for schedule(dynamic, 1)
-#endif
-  for (std::size_t i = 0; i < count; ++i) first.run(i, body);
+  const std::size_t threads = detail::loop_threads(count);
+  std::atomic<std::size_t> next = 0;
+  auto work = [&](std::size_t) {
+    for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) first.run(i, body);
+  };
+  if (threads == 1) {
+    for (std::size_t i = 0; i < count; ++i) first.run(i, body);
+  } else {
+    detail::run_on_threads(threads, work);
+  }
   first.rethrow();
+}
+
+/// As parallel_for_uneven, on this thread alone where `count` iterations of about `cost` element operations stay under
+/// parallel_threshold.
+template <class F>
+void parallel_for_uneven(std::size_t count, std::size_t cost, F&& body) {
+  if (count * cost >= parallel_threshold) return parallel_for_uneven(count, body);
+  for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
 }  // namespace maestro

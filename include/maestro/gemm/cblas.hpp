@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "maestro/core/parallel.hpp"
 #include "maestro/gemm/gemm.hpp"
 
 namespace maestro {
@@ -17,6 +18,7 @@ struct Gemm<CblasBackend> {
   static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                   MatrixView<T> c) {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "cblas multiplies float and double");
+    match_threads();
     const auto op = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
     const int k = narrow(ta == Transpose::no ? a.cols() : a.rows());
     const int lda = leading(a);
@@ -32,6 +34,15 @@ struct Gemm<CblasBackend> {
   }
 
  private:
+  // OpenBLAS has threads of its own: it is told how many a loop here would use, once per calling thread and change.
+  static void match_threads() {
+#if defined(OPENBLAS_VERSION)
+    thread_local int told = 0;
+    const int wanted = in_parallel_loop() ? 1 : max_threads();
+    if (told != wanted) openblas_set_num_threads(wanted);
+    told = wanted;
+#endif
+  }
   static int narrow(std::size_t n) {
     if (n > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
       throw BadArgument("gemm: cblas takes sizes below 2^31");

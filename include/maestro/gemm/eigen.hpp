@@ -26,15 +26,12 @@ namespace maestro {
 
 template <>
 struct Gemm<EigenBackend> {
-  /// Each thread multiplies its own rows or columns of C. Eigen's own threads
-  /// wait for each other inside the product by spinning, which costs a multiple
-  /// of the work when the machine is busy with something else.
+  /// Each thread multiplies its own rows or columns of C. In a program that is built with OpenMP Eigen adds threads of
+  /// its own, which wait for each other by spinning; the program's EIGEN_DONT_PARALLELIZE keeps it from that.
   template <class T>
   static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                   MatrixView<T> c) {
-#if defined(_OPENMP)
-    if (omp_in_parallel()) return run_serial<T>(ta, tb, alpha, a, b, beta, c);
-#endif
+    if (in_parallel_loop()) return run_serial<T>(ta, tb, alpha, a, b, beta, c);
     const std::size_t inner = ta == Transpose::no ? a.cols() : a.rows();
     const bool by_rows = c.rows() >= c.cols();
     const std::size_t length = by_rows ? c.rows() : c.cols();

@@ -36,8 +36,8 @@ struct Gemm {
 };
 
 /// C = alpha op(A) op(B) + beta C, row-major; op transposes where asked.
-/// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates. Threads: as many as
-/// OpenMP gives outside a parallel region, one inside. Bit-identical for the same shapes, 64-byte alignment, thread
+/// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates. Threads:
+/// max_threads() outside a parallel loop, one inside. Bit-identical for the same shapes, 64-byte alignment, thread
 /// count and backend.
 /// @throws BadArgument when the inner or outer sizes differ.
 template <class Backend, class T>

@@ -48,12 +48,7 @@ struct TaskGrid {
   }
 
  private:
-  static std::size_t threads_here() {
-#if defined(_OPENMP)
-    if (omp_in_parallel()) return 1;
-#endif
-    return static_cast<std::size_t>(max_threads());
-  }
+  static std::size_t threads_here() { return in_parallel_loop() ? 1 : static_cast<std::size_t>(max_threads()); }
 };
 
 /// Calls body(begin, end, first panel, panels) for every block of C.

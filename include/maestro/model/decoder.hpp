@@ -41,7 +41,8 @@ class PromptRunner {
     cache_.reset(weights.config(), prompts);
     const MatrixView<const T> hidden = Transformer<T, Backend>::forward(
         weights, batch_, workspace_, Keep::nothing, [&](std::size_t layer, const LayerActivations<T>& a) {
-          parallel_for(prompts.rows(), [&](std::size_t n) {
+          const std::size_t cost = batch_.rows() * a.qkv.cols() / std::max<std::size_t>(prompts.rows(), 1);
+          parallel_for(prompts.rows(), cost, [&](std::size_t n) {
             const Segment& segment = batch_.segments()[n];
             cache_.store(layer, n, a.qkv.view().middle_rows(segment.begin, segment.rows));
           });
@@ -160,10 +161,11 @@ class Decoder {
       s.sums.resize(lines);
       if (s.scores.size() < lines * most_keys) s.scores.resize(lines * most_keys * 2);
     }
+    item_cost_ = lines * most_keys * c.head_dim / 4;
   }
 
   void attend(const ModelConfig& c, std::size_t layer, std::span<const std::size_t> responses) {
-    parallel_for_uneven(work_.size() * c.kv_heads, [&](std::size_t item) {
+    parallel_for_uneven(work_.size() * c.kv_heads, item_cost_, [&](std::size_t item) {
       attend_item(c, layer, item % c.kv_heads, work_[item / c.kv_heads], responses);
     });
   }
@@ -235,6 +237,7 @@ class Decoder {
   std::vector<Work> work_;
   std::vector<std::int32_t> positions_;
   std::vector<Scratch> scratch_;
+  std::size_t item_cost_ = 0;  ///< of a Work and a key head, at most
   LayerActivations<T> activations_;
   Matrix<T> hidden_;
   AlignedVector<T> inverse_;

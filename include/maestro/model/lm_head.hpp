@@ -60,7 +60,7 @@ class LmHead {
     softmax_.assign(rows_.size(), {});
     target_logits_.resize(batch.targets.size());
     for_chunks(batch, [&](const Chunk& chunk) {
-      parallel_for(chunk.row_count, [&](std::size_t i) {
+      parallel_for(chunk.row_count, 8 * chunk.logits.cols(), [&](std::size_t i) {
         const std::size_t row = chunk.first_row + i;
         const std::span<const T> logits = chunk.logits.row(i);
         add_logits<T>(softmax_[row], logits);
@@ -95,7 +95,7 @@ class LmHead {
     }
     const auto scale = static_cast<T>(1.0 / batch.temperature);
     for_chunks(batch, [&](const Chunk& chunk) {
-      parallel_for(chunk.row_count, [&](std::size_t i) {
+      parallel_for(chunk.row_count, 8 * chunk.logits.cols(), [&](std::size_t i) {
         const std::size_t row = chunk.first_row + i;
         double d_log_prob = 0.0;
         double d_entropy = 0.0;

@@ -66,7 +66,7 @@ class Objective {
     check_sizes(in, out);
     check_needs(rule_, sizes, !in.reference_log_probs.empty(), !in.entropies.empty() && !out.d_entropies.empty());
     std::array<LossReport, report_chunks> partial{};
-    parallel_for(report_chunks, [&](std::size_t chunk) {
+    parallel_for(report_chunks, 32 * in.log_probs.size() / report_chunks, [&](std::size_t chunk) {
       for (std::size_t row = chunk_begin(rows, chunk); row < chunk_begin(rows, chunk + 1); ++row) {
         partial[chunk] += row_loss(in, out, row, sizes);
       }

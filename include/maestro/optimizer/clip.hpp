@@ -40,11 +40,7 @@ double sum_of_squares(std::span<const T> values) {
     return sum;
   };
   std::array<double, blocks> partial{};
-  if (count < 4096) {
-    for (std::size_t b = 0; b < blocks; ++b) partial[b] = block_sum(b);
-  } else {
-    parallel_for(blocks, [&](std::size_t b) { partial[b] = block_sum(b); });
-  }
+  parallel_for(blocks, count / blocks, [&](std::size_t b) { partial[b] = block_sum(b); });
   double sum = 0.0;
   for (const double p : partial) sum += p;
   return sum;

@@ -114,7 +114,7 @@ class GenerationLane {
       logits_.resize(rows, vocabulary);
       linear<Backend, T, typename PreparedWeights<T, Backend, Weights>::MatrixType>(
           hidden.middle_rows(begin, rows), request.weights.head(), {}, logits_.view());
-      parallel_for(last - first, [&](std::size_t i) {
+      parallel_for(last - first, 8 * vocabulary, [&](std::size_t i) {
         const std::size_t r = first + i;
         Sampler<T>& sampler = samplers_[static_cast<std::size_t>(thread_index())];
         drawn_[r] = sampler.draw(logits_.row(source_[r] - begin), streams_[active_[r]], position);

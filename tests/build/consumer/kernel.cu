@@ -2,10 +2,6 @@
 
 #include "maestro/cuda.hpp"
 
-#if defined(_OPENMP)
-#error "OpenMP's flag came with maestro::cuda to nvcc"
-#endif
-
 namespace {
 
 struct SumOfHalves {

@@ -19,8 +19,8 @@
 #include "maestro/cuda.hpp"
 double sum_of_halves(std::size_t count);  // kernel.cu
 #endif
-#if defined(CONSUMER_OPENMP) && !defined(_OPENMP)
-#error "OpenMP did not come with maestro::maestro"
+#if defined(_OPENMP)
+#error "maestro::maestro brings OpenMP"
 #endif
 
 template <class Backend>

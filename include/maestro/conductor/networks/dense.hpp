@@ -61,7 +61,7 @@ class DenseLayer {
   /// out (B x outputs) = in W' + b, overwritten.
   template <class X>
   void forward(MatrixView<const X> in, MatrixView<T> out) const {
-    parallel_for(in.rows(), [&](std::size_t i) {
+    parallel_for(in.rows(), inputs() * outputs(), [&](std::size_t i) {
       for (std::size_t o = 0; o < outputs(); ++o) {
         out(i, o) = bias_[o] + lane_dot(in.row(i).data(), weight_.row(o).data(), inputs());
       }
@@ -70,7 +70,7 @@ class DenseLayer {
   /// Adds the parameter gradients of `by_out` (B x outputs).
   template <class X>
   void backward(MatrixView<const X> in, MatrixView<const T> by_out) {
-    parallel_for(outputs(), [&](std::size_t o) {
+    parallel_for(outputs(), in.rows() * inputs(), [&](std::size_t o) {
       T* const row = weight_gradient_.row(o).data();
       for (std::size_t i = 0; i < in.rows(); ++i) {
         const T scale = by_out(i, o);
@@ -82,7 +82,7 @@ class DenseLayer {
   }
   /// by_in (B x inputs) = by_out W, overwritten.
   void backward_input(MatrixView<const T> by_out, MatrixView<T> by_in) const {
-    parallel_for(by_out.rows(), [&](std::size_t i) {
+    parallel_for(by_out.rows(), inputs() * outputs(), [&](std::size_t i) {
       const std::span<T> row = by_in.row(i);
       std::fill(row.begin(), row.end(), T(0));
       for (std::size_t o = 0; o < outputs(); ++o) {
