@@ -133,6 +133,7 @@
 #include "maestro/scalarization/batch_moments.hpp"
 #include "maestro/scalarization/by_moments.hpp"
 #include "maestro/scalarization/checks.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
 #include "maestro/scalarization/lanes.hpp"
 #include "maestro/scalarization/normalise.hpp"
