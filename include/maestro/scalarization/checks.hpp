@@ -49,6 +49,25 @@ inline void check_shapes(const ScalarizationInput& in, const ScalarizationOutput
           "scalarization: counterfactuals need decision.base (B x K); this Conductor gives none");
 }
 
+/// What a scalarization left unwritten, where both arrays held NaN before.
+/// @throws BadData naming the first response without a finite advantage; Unsupported naming the first one without any
+///         counterfactual advantage, where they were asked for.
+inline void check_written(const ScalarizationOutput& out) {
+  for (std::size_t i = 0; i < out.advantages.size(); ++i) {
+    if (std::isfinite(out.advantages[i])) continue;
+    throw BadData("scalarization: the advantage of response " + std::to_string(i) +
+                  " is not finite, or was not written; a scalarization writes all of ScalarizationOutput::advantages");
+  }
+  for (std::size_t i = 0; i < out.counterfactuals.rows(); ++i) {
+    bool any = false;
+    for (const float value : out.counterfactuals.row(i)) any = any || std::isfinite(value);
+    if (any) continue;
+    throw Unsupported("scalarization: there are no counterfactual advantages of response " + std::to_string(i) +
+                      ", from which this Conductor learns; write ScalarizationOutput::counterfactuals, or give the "
+                      "Conductor Estimator::sampled");
+  }
+}
+
 /// Throws for the first value that is not admissible: weights and penalties first, then the emphasis, then rewards,
 /// each with the lowest row. The walks over the batch only notice that there is one; this finds it again.
 /// @throws BadData naming row and reward.

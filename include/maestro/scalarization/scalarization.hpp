@@ -29,7 +29,8 @@ struct ScalarizationOutput {
                                         ///< keep theirs; not computed where empty
 };
 
-/// A scalarization is const, deterministic, and sends every batch-wide figure through the communicator.
+/// A scalarization is const, deterministic, and sends every batch-wide figure through the communicator. It may be
+/// called more than once in a step, with other weights and without counterfactuals (see draw_noise.hpp).
 template <class S>
 concept Scalarization = requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out,
                                  SingleProcess& comm) {
