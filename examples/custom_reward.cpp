@@ -13,7 +13,7 @@
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/reward_set.hpp"
-#include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 #include "maestro/trainer/trainer.hpp"
 
@@ -47,8 +47,7 @@ int main() {
   LinearConductor<2> conductor({.learning_rate = 1e-2});
   TrainerSettings settings{
       .prompts_per_step = 4, .sampling = {.num_generations = 16, .max_completion_length = 32}, .learning_rate = 3e-3};
-  Trainer trainer{policy, rewards, conductor, GroupRelative{{.normaliser = {.kind = Normalisation::z_score}}},
-                  settings};
+  Trainer trainer{policy, rewards, conductor, DefaultScalarization{}, settings};
 
   std::vector<Prompt> prompts(4);
   const std::vector<const char*> texts{"Could you help me?", "Where is it?", "I am late.", "Thanks."};

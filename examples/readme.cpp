@@ -20,7 +20,7 @@ int main() {
   TrainerSettings settings;
   settings.sampling.max_completion_length = 160;
   settings.learning_rate = 3e-4;
-  Trainer trainer{policy, rewards, conductor, GroupRelative{}, settings};
+  Trainer trainer{policy, rewards, conductor, DefaultScalarization{}, settings};
 
   const std::vector<Prompt> prompts = load_prompts("examples/data/prompts.jsonl").prompts;
   Progress progress(std::cout, {.total_steps = 20, .line_every = 5});
