@@ -2,6 +2,8 @@
 //
 // Each context has six actions. Action 2k serves objective k best, and each context rewards one objective more than the
 // others; the last one rewards two of them alike. The Conductor has to find, per context, which objective to stress.
+// What tells it is how high the objectives are, so this is the paper's reading: the library's default compares
+// responses within each objective, in whatever units, and would settle for a compromise between the three.
 
 #include <array>
 #include <cmath>
@@ -41,7 +43,10 @@ int main() {
 
   maestro::RewardSet rewards{Objective{"quality", 0}, Objective{"speed", 1}, Objective{"price", 2}};
   maestro::TabularPolicy<float> policy({.contexts = contexts, .actions = 6});
-  maestro::LinearConductor<3> conductor({.entropy_bonus = 0.01, .learning_rate = 0.02});
+  maestro::LinearConductor<3> conductor({.emphasis = maestro::Emphasis::one_hot,
+                                         .estimator = maestro::Estimator::sampled,
+                                         .entropy_bonus = 0.01,
+                                         .learning_rate = 0.02});
   maestro::TrainerSettings settings{
       .prompts_per_step = contexts, .sampling = {.num_generations = 32}, .learning_rate = 0.02};
   maestro::Trainer trainer{policy, rewards, conductor, maestro::GroupRelative{}, settings};

@@ -42,6 +42,7 @@ struct Chain {
   static LearnedConductorOptions options_of(const Options& o) {
     LearnedConductorOptions options;
     options.emphasis = o.variant == "blended" ? Emphasis::blended_policy : Emphasis::one_hot;
+    options.estimator = Estimator::sampled;
     options.hidden_size = o.inputs;
     return options;
   }

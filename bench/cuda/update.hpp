@@ -43,6 +43,7 @@ struct Update {
 
   static LearnedConductorOptions options_of(const Options& o) {
     LearnedConductorOptions options;
+    options.estimator = Estimator::sampled;
     options.period = 1;  // update() is called once for three calls of observe()
     options.hidden_size = o.inputs;
     return options;

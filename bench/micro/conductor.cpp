@@ -37,7 +37,7 @@ struct Batch {
 template <class C>
 void decide(benchmark::State& state) {
   const Batch batch(size_arg(state, 0), size_arg(state, 1));
-  C conductor;
+  C conductor({.estimator = Estimator::sampled});
   std::uint32_t step = 0;
   for (auto _ : state) benchmark::DoNotOptimize(conductor.decide(batch.view(step++)));
   report(state, {.items = static_cast<double>(batch.groups.rows())});
@@ -47,7 +47,7 @@ void decide(benchmark::State& state) {
 template <class C>
 void whole_step(benchmark::State& state) {
   const Batch batch(size_arg(state, 0), size_arg(state, 1));
-  C conductor;
+  C conductor({.estimator = Estimator::sampled});
   std::uint32_t step = 0;
   for (auto _ : state) {
     const Decision decision = conductor.decide(batch.view(step));

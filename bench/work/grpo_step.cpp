@@ -83,10 +83,11 @@ Work grpo_step(const WorkOptions& options) {
           .repetition = [state] {
             const StepReport& report = state->trainer.step(state->next());
             const StepTimings& seconds = report.seconds;
-            OrderedJson line = {{"tokens", report.response_tokens},       {"prompt_tokens", report.prompt_tokens},
-                                {"rollout_seconds", seconds.rollout},     {"rewards_seconds", seconds.rewards},
-                                {"conductor_seconds", seconds.conductor}, {"training_seconds", seconds.training},
-                                {"total_seconds", seconds.total}};
+            OrderedJson line = {
+                {"tokens", report.response_tokens},       {"prompt_tokens", report.prompt_tokens},
+                {"rollout_seconds", seconds.rollout},     {"rewards_seconds", seconds.rewards + seconds.reference},
+                {"conductor_seconds", seconds.conductor}, {"training_seconds", seconds.training},
+                {"total_seconds", seconds.total}};
             for (const RewardFigures& reward : report.rewards) line["mean_" + reward.name] = reward.mean;
             return line;
           }};

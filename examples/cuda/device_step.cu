@@ -17,9 +17,7 @@ class RewardSide {
  public:
   RewardSide(cudaStream_t stream, std::size_t hidden_size)
       : executor_(stream),
-        conductor_(
-            executor_,
-            {.estimator = Estimator::counterfactual, .period = 2, .learning_rate = 1e-2, .hidden_size = hidden_size}),
+        conductor_(executor_, {.period = 2, .learning_rate = 1e-2, .hidden_size = hidden_size}),
         scalarize_(executor_),
         record_(executor_) {}
 
@@ -29,7 +27,7 @@ class RewardSide {
     counterfactuals_.reserve(groups.rows * K);
     const gpu::DecisionView d =
         conductor_.decide({hidden, rewards, groups, data_rows, /*seed=*/1, number}, record_.data());
-    scalarize_(GroupRelative{},
+    scalarize_(DefaultScalarization{},
                {.rewards = rewards,
                 .weights = d.weights,
                 .groups = groups,
@@ -67,15 +65,15 @@ int main() try {
     std::printf("No CUDA device here (%s): nothing to show.\n", reason.c_str());
     return 77;
   }
-  // 64 prompts with 8 responses each, of three kinds that the hidden states tell apart; on each kind another reward is
-  // the high one, so that stressing it pays.
+  // 64 prompts with 8 responses each. Every response is good at one of the rewards, which its hidden state tells, so
+  // that stressing that one pays.
   constexpr std::size_t prompts = 64, group = 8, rows = prompts * group, width = 256;
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
   std::vector<float> hidden(rows * width), rewards(rows * K);
   std::vector<std::int64_t> data_rows(prompts);
   for (std::size_t i = 0; i < rows; ++i) {
-    const std::size_t kind = i / group % K;
+    const std::size_t kind = i % K;
     for (std::size_t j = 0; j < width; ++j) hidden[i * width + j] = 0.1f * normal(random) + (j == kind ? 1.0f : 0.0f);
     for (std::size_t k = 0; k < K; ++k) rewards[i * K + k] = 0.1f * normal(random) + (k == kind ? 1.0f : 0.0f);
   }
@@ -96,8 +94,8 @@ int main() try {
     std::vector<std::int32_t> actions(rows);
     MAESTRO_CUDA(cudaMemcpy(actions.data(), d.actions, rows * sizeof(std::int32_t), cudaMemcpyDeviceToHost));
     std::size_t own = 0;
-    for (std::size_t i = 0; i < rows; ++i) own += static_cast<std::size_t>(actions[i]) == i / group % K ? 1u : 0u;
-    std::printf("step %3u   stress their prompt's high reward: %5.1f %%   entropy %.3f nats\n", step + 1,
+    for (std::size_t i = 0; i < rows; ++i) own += static_cast<std::size_t>(actions[i]) == i % K ? 1u : 0u;
+    std::printf("step %3u   stress what they are good at: %5.1f %%   entropy %.3f nats\n", step + 1,
                 100.0 * static_cast<double>(own) / rows, side.report().entropy);
   }
 } catch (const Error& error) {

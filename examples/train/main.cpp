@@ -100,9 +100,12 @@ void add_options(cxxopts::Options& options) {
   add("length-shape", "Length reward: overlong (penalty near the limit), target, reference (as long as it)",
       text("overlong"));
   add("length-target", "Tokens of a response, for --length-shape target", real(d.length_target));
-  add("scalarization", "Rewards to advantages: " + maestro::join_names(maestro::scalarization_names),
+  add("scalarization",
+      "Rewards to advantages: " + maestro::join_names(maestro::scalarization_names) +
+          "; group, unless given, with --conductor maestro_paper",
       text(d.scalarization));
-  add("normalise", "Rewards before weighting: none, z_score, rank", text(d.normalise));
+  add("normalise", "Rewards before weighting: none, z_score, rank; none, unless given, with --conductor maestro_paper",
+      text(d.normalise));
   add("conductor", "Weights of the rewards: " + maestro::join_names(maestro::conductor_names), text(d.conductor));
   add("weights", "For --conductor fixed, and the start of scheduled: one for each of --rewards, such as 0.5,0.3,0.2",
       cxxopts::value<std::vector<double>>());
@@ -113,9 +116,10 @@ void add_options(cxxopts::Options& options) {
   add("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate));
   add("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period));
   add("conductor-emphasis", "Map from action to weights: " + maestro::join_names(maestro::emphasis_names),
-      text("one_hot"));
+      text(std::string(maestro::emphasis_names[static_cast<std::size_t>(d.learned.emphasis)])));
   add("conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength));
-  add("conductor-estimator", "sampled, counterfactual", text("sampled"));
+  add("conductor-estimator", "sampled, counterfactual",
+      text(std::string(maestro::estimator_names[static_cast<std::size_t>(d.learned.estimator)])));
   add("conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"));
   add("conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"));
   add("conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"));
@@ -193,6 +197,10 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
   o.scalarization = text("scalarization");
   o.normalise = text("normalise");
   o.conductor = text("conductor");
+  if (o.conductor == "maestro_paper") {  // the paper's reading is raw rewards and TRL's group advantage
+    if (given.count("scalarization") == 0) o.scalarization = "group";
+    if (given.count("normalise") == 0) o.normalise = "none";
+  }
   if (given.count("weights") > 0) o.weights = given["weights"].as<std::vector<double>>();
   if (given.count("weights-end") > 0) o.weights_end = given["weights-end"].as<std::vector<double>>();
   o.weights_start_step = count("weights-start-step");

@@ -50,9 +50,9 @@ struct TrainOptions {
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
-  double length_target = 128.0;  ///< tokens, for LengthChoice::target
-  std::string scalarization = "group";
-  std::string normalise = "none";
+  double length_target = 128.0;              ///< tokens, for LengthChoice::target
+  std::string scalarization = "own_weight";  ///< with `normalise`, DefaultScalarization
+  std::string normalise = "z_score";
   std::string conductor = "linear";
   LearnedConductorOptions learned{};
   std::vector<double> weights{};         ///< fixed, and scheduled at its start: one for each of `rewards`, in order

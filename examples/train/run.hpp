@@ -115,9 +115,9 @@ void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
             << t.prompts_per_step << " prompts x " << t.sampling.num_generations << " responses of at most "
             << t.sampling.max_completion_length << " tokens, learning rate " << t.learning_rate << "\nrewards   ";
   for (const std::string& name : o.rewards) std::cout << ' ' << name;
-  std::cout << ", weighed by " << o.conductor << ", advantages " << o.scalarization << "\nrun        " << o.steps
-            << " steps, seed " << t.seed << ", " << max_threads() << " threads, " << backend_name << ", into "
-            << o.output << '\n';
+  std::cout << ", normalised " << o.normalise << ", weighed by " << o.conductor << ", advantages " << o.scalarization
+            << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
+            << backend_name << ", into " << o.output << '\n';
 }
 
 /// @throws IoError where the output folder could not be made.

@@ -149,8 +149,12 @@ template <class Network>
 void check_all(const std::string& network) {
   for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
     const std::string name = network + (floor == ProbabilityFloor::mix ? " mix" : " clamp");
-    const LearnedConductorOptions base{
-        .strength = 0.3, .floor = floor, .epsilon = 0.1, .entropy_bonus = 0.05, .temperature = 1.2};
+    const LearnedConductorOptions base{.strength = 0.3,
+                                       .floor = floor,
+                                       .epsilon = 0.1,
+                                       .estimator = Estimator::sampled,
+                                       .entropy_bonus = 0.05,
+                                       .temperature = 1.2};
     auto o = base;
     Probe<Network>(o).check(name + " sampled");
     o.baseline = MetaBaseline::centred;
@@ -202,8 +206,12 @@ BOOST_AUTO_TEST_CASE(finite_differences_mlp) {
 BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
   for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy}) {
     using Network = BasicLinearNetwork<double, K>;
-    LearnedConductorOptions options{
-        .emphasis = emphasis, .epsilon = 0.05, .entropy_bonus = 0.0, .temperature = 0.8, .hidden_size = d};
+    LearnedConductorOptions options{.emphasis = emphasis,
+                                    .epsilon = 0.05,
+                                    .estimator = Estimator::sampled,
+                                    .entropy_bonus = 0.0,
+                                    .temperature = 0.8,
+                                    .hidden_size = d};
     LearnedConductor<Network> sampled(options);
     options.estimator = Estimator::counterfactual;
     LearnedConductor<Network> exact(options);
@@ -248,7 +256,7 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
 BOOST_AUTO_TEST_CASE(one_action_per_group_has_no_signal) {
   for (const auto sharing : {ActionSharing::per_group, ActionSharing::per_response}) {
     LearnedConductor<BasicLinearNetwork<double, K>> conductor(
-        {.entropy_bonus = 0.0, .sharing = sharing, .hidden_size = d});
+        {.estimator = Estimator::sampled, .entropy_bonus = 0.0, .sharing = sharing, .hidden_size = d});
     randomise(conductor, 0.3);
     Batch batch({8, 8}, d, K);
     for (std::size_t i = 0; i < 16; ++i) {

@@ -32,14 +32,15 @@ BOOST_AUTO_TEST_CASE(every_conductor) {
   check_laws(EqualWeights<1>());
   check_laws(ScheduledWeights<2>({.from = {1.0f, 0.0f}, .to = {0.0f, 1.0f}, .first_step = 2, .last_step = 5}));
   for (const auto sharing : {RandomSharing::per_response, RandomSharing::per_prompt}) {
-    for (const auto kind : {RandomKind::simplex, RandomKind::one_hot}) {
+    for (const auto kind : {RandomKind::simplex, RandomKind::one_hot, RandomKind::blended_uniform}) {
       check_laws(RandomWeights<3>({.sharing = sharing, .kind = kind}));
       check_laws(RandomWeights<1>({.sharing = sharing, .kind = kind}));
     }
   }
   for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy, Emphasis::soft}) {
     for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
-      LearnedConductorOptions options{.emphasis = emphasis, .floor = floor, .learning_rate = 0.05};
+      LearnedConductorOptions options{
+          .emphasis = emphasis, .floor = floor, .estimator = Estimator::sampled, .learning_rate = 0.05};
       if (emphasis == Emphasis::soft) options.estimator = Estimator::pathwise;
       check_laws(LinearConductor<3>(options));
       check_laws(MlpConductor<3, 8>(options));
@@ -53,7 +54,7 @@ BOOST_AUTO_TEST_CASE(every_conductor) {
 
 BOOST_AUTO_TEST_CASE(random_weights_are_uniform_and_shared_as_asked) {
   Batch batch({4000}, 1, 3);
-  RandomWeights<3> own;
+  RandomWeights<3> own({.kind = RandomKind::simplex});
   const Decision decision = own.decide(batch.view());
   double mean = 0.0, square = 0.0;
   for (std::size_t i = 0; i < 4000; ++i) {
@@ -64,7 +65,8 @@ BOOST_AUTO_TEST_CASE(random_weights_are_uniform_and_shared_as_asked) {
   BOOST_TEST(std::abs(mean - 1.0 / 3.0) < 0.015);  // Beta(1, 2): mean 1/3, second moment 1/6
   BOOST_TEST(std::abs(square - 1.0 / 6.0) < 0.015);
   Batch groups({4, 4}, 1, 3);
-  const Decision shared = RandomWeights<3>({.sharing = RandomSharing::per_prompt}).decide(groups.view());
+  const Decision shared =
+      RandomWeights<3>({.sharing = RandomSharing::per_prompt, .kind = RandomKind::simplex}).decide(groups.view());
   for (std::size_t i = 0; i < 8; ++i) BOOST_TEST(shared.weights(i, 1) == shared.weights(i / 4 * 4, 1));
   BOOST_TEST(shared.weights(0, 1) != shared.weights(4, 1));
   BOOST_TEST(decision.weights(0, 1) != decision.weights(1, 1));

@@ -63,7 +63,10 @@ double learn_bandit(Conductor conductor, std::uint32_t steps) {
 BOOST_AUTO_TEST_SUITE(learned_conductor)
 
 BOOST_AUTO_TEST_CASE(learns_a_contextual_bandit) {
-  LearnedConductorOptions options{.learning_rate = 0.05};
+  BOOST_TEST(learn_bandit(LinearConductor<3>({.learning_rate = 0.05}), 300) > 0.9);
+  BOOST_TEST(learn_bandit(MlpConductor<3, 16>({.learning_rate = 0.05}), 300) > 0.9);
+  LearnedConductorOptions options{
+      .emphasis = Emphasis::one_hot, .estimator = Estimator::sampled, .learning_rate = 0.05};
   BOOST_TEST(learn_bandit(LinearConductor<3>(options), 300) > 0.85);
   BOOST_TEST(learn_bandit(MlpConductor<3, 16>(options), 300) > 0.85);
   options.estimator = Estimator::counterfactual;
@@ -140,7 +143,7 @@ BOOST_AUTO_TEST_CASE(a_data_row_that_comes_again_draws_anew) {
   };
   BOOST_TEST(!repeats(LinearConductor<3>()));
   BOOST_TEST(!repeats(RandomWeights<3>()));
-  BOOST_TEST(!repeats(RandomWeights<3>({.sharing = RandomSharing::per_prompt})));
+  BOOST_TEST(!repeats(RandomWeights<3>({.sharing = RandomSharing::per_prompt, .kind = RandomKind::simplex})));
 }
 
 BOOST_AUTO_TEST_CASE(threads_do_not_change_a_decision) {
@@ -330,7 +333,7 @@ BOOST_AUTO_TEST_CASE(state_continues_to_the_bit) {
 }
 
 BOOST_AUTO_TEST_CASE(foreign_state_is_refused) {
-  LinearConductor<3> three({.hidden_size = 5});
+  LinearConductor<3> three({.estimator = Estimator::sampled, .hidden_size = 5});
   LinearConductor<2> two({.hidden_size = 5});
   LinearConductor<3> wide({.hidden_size = 6});
   MlpConductor<3, 4> narrow({.hidden_size = 5});
@@ -372,8 +375,42 @@ BOOST_AUTO_TEST_CASE(options_outside_their_domain_are_refused) {
   refused({.estimator = Estimator::counterfactual, .baseline = MetaBaseline::centred}, "baseline");
 }
 
+// What lies where the decision's hidden states lay is known; what lies elsewhere is checked and scaled anew.
+BOOST_AUTO_TEST_CASE(hidden_states_are_remembered_wherever_they_lie) {
+  for (const auto scaling : {HiddenScaling::none, HiddenScaling::unit_rms}) {
+    const LearnedConductorOptions options{.hidden_scaling = scaling, .hidden_size = 5};
+    LinearConductor<3> same(options), elsewhere(options);
+    const Batch batch({4, 3}, 5, 3), other({4, 3}, 5, 3, 9);
+    Batch copy = batch;
+    const Decision decision = same.decide(batch.view());
+    teach(same, batch, decision);
+    elsewhere.decide(batch.view());
+    teach(elsewhere, copy, decision);
+    elsewhere.decide(batch.view());
+    teach(elsewhere, other, decision);
+    BOOST_REQUIRE(elsewhere.buffer().size() == 14u);
+    for (std::size_t i = 0; i < 7; ++i) {
+      for (std::size_t j = 0; j < 5; ++j) {
+        BOOST_TEST(same.buffer().hidden()(i, j) == elsewhere.buffer().hidden()(i, j));
+        BOOST_TEST(same.buffer().hidden()(i, j) != elsewhere.buffer().hidden()(7 + i, j));
+        const bool raw = elsewhere.buffer().hidden()(7 + i, j) == other.hidden(i, j);
+        BOOST_TEST(raw == (scaling == HiddenScaling::none));
+      }
+    }
+    copy.hidden(2, 1) = missing;
+    elsewhere.decide(batch.view());
+    BOOST_CHECK_THROW(teach(elsewhere, copy, decision), BadData);
+    copy = batch;
+    copy.step = 1;  // another step's values at the same place
+    elsewhere.decide(copy.view());
+    copy.hidden(2, 1) = missing;
+    copy.step = 2;
+    BOOST_CHECK_THROW(teach(elsewhere, copy, decision), BadData);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(wrong_batches_are_refused_by_name) {
-  LinearConductor<3> conductor({.hidden_size = 5});
+  LinearConductor<3> conductor({.estimator = Estimator::sampled, .hidden_size = 5});
   const auto refused = [&](const Batch& batch, const std::string& message) {
     BOOST_CHECK_EXCEPTION(conductor.decide(batch.view()), Error,
                           [&](const Error& e) { return std::string(e.what()).find(message) != std::string::npos; });

@@ -17,10 +17,12 @@ namespace conductor_test {
 
 using namespace maestro;
 
-/// One option of each kind away from the defaults, and some together.
+/// One option of each kind away from one-hot and sampled, some together, and the defaults.
 inline std::vector<LearnedConductorOptions> option_grid() {
-  const LearnedConductorOptions quick{.period = 2, .learning_rate = 0.05};
-  std::vector<LearnedConductorOptions> grid(12, quick);
+  const LearnedConductorOptions quick{
+      .emphasis = Emphasis::one_hot, .estimator = Estimator::sampled, .period = 2, .learning_rate = 0.05};
+  std::vector<LearnedConductorOptions> grid(13, quick);
+  grid[12] = {.period = 2, .learning_rate = 0.05};
   grid[1].emphasis = Emphasis::blended_uniform;
   grid[2].emphasis = Emphasis::blended_policy;
   grid[2].floor = ProbabilityFloor::clamp_renormalise;

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "conductor/laws.hpp"
@@ -67,6 +68,17 @@ class LibraryExecutor : public gpu::HostExecutor {
   }
 };
 
+/// Counts the floats that go up.
+class CountingExecutor : public gpu::HostExecutor {
+ public:
+  static inline std::size_t floats = 0;
+  template <class T>
+  void upload(const T* from, T* to, std::size_t count) {
+    if (std::is_same_v<T, float>) floats += count;
+    gpu::HostExecutor::upload(from, to, count);
+  }
+};
+
 static_assert(Conductor<gpu::HostConductor<LinearNetwork<3>>> && Stateful<gpu::HostConductor<MlpNetwork<3, 8, 4>>>);
 
 }  // namespace
@@ -96,6 +108,32 @@ BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
                    threaded<LinearNetwork<3>>({.period = 2, .learning_rate = 0.05}), 256, 2e-4);
   check_equal_runs(LinearConductor<16>({.period = 2, .learning_rate = 0.05}),
                    threaded<LinearNetwork<16>>({.period = 2, .learning_rate = 0.05}), 1030, 2e-4);
+}
+
+// B = 14 rows of d = 500 in a step, K = 3: rewards, propensities and meta-rewards are 9 numbers of each row.
+BOOST_AUTO_TEST_CASE(hidden_states_go_up_once) {
+  const LearnedConductorOptions options{.period = 1, .hidden_size = 500};
+  gpu::ConductorOn<CountingExecutor, LinearNetwork<3>> device(options);
+  LinearConductor<3> host(options);
+  const Batch batch = batch_of(0, 500, 3);
+  const auto counted = [&](const Batch& observed) {
+    const Decision decision = device.decide(batch.view());
+    CountingExecutor::floats = 0;
+    const auto report = teach(device, observed, decision);
+    BOOST_TEST(host.decide(batch.view()).actions == decision.actions, boost::test_tools::per_element());
+    BOOST_TEST(std::abs(teach(host, observed, decision)->loss - report->loss) < 2e-5);
+    return CountingExecutor::floats;
+  };
+  const std::size_t few = 14u * 6u;
+  BOOST_TEST(counted(batch) == few);
+  const Batch elsewhere = batch_of(5, 500, 3);
+  BOOST_TEST(counted(elsewhere) == few + 14u * 500u);
+  const Decision decision = device.decide(batch.view());
+  Matrix<float> soft(14, 3);
+  device.weights(elsewhere.hidden.view(), soft);  // takes the room of the batch's
+  CountingExecutor::floats = 0;
+  teach(device, batch, decision);
+  BOOST_TEST(CountingExecutor::floats == few + 14u * 500u);
 }
 
 BOOST_AUTO_TEST_CASE(products_of_a_library) {
@@ -226,7 +264,7 @@ BOOST_AUTO_TEST_CASE(each_continues_from_the_others_checkpoint) {
   LinearConductor<3> wide({.hidden_size = 6});
   BOOST_CHECK_THROW(load(device, save(wide)), BadFile);
   auto exact = serial<LinearNetwork<3>>({.estimator = Estimator::counterfactual, .hidden_size = 5});
-  LinearConductor<3> sampled({.hidden_size = 5});
+  LinearConductor<3> sampled({.estimator = Estimator::sampled, .hidden_size = 5});
   const Batch batch = batch_of(0, 5, 3);
   teach(sampled, batch, sampled.decide(batch.view()));
   BOOST_CHECK_THROW(load(exact, save(sampled)), BadFile);
@@ -248,8 +286,8 @@ BOOST_AUTO_TEST_CASE(bfloat16_follows_float) {
 
 BOOST_AUTO_TEST_CASE(bad_data_has_the_words_of_the_host) {
   const auto check = [](auto&& spoil) {
-    LinearConductor<3> host({.hidden_size = 6});
-    auto device = serial<LinearNetwork<3>>({.hidden_size = 6});
+    LinearConductor<3> host({.estimator = Estimator::sampled, .hidden_size = 6});
+    auto device = serial<LinearNetwork<3>>({.estimator = Estimator::sampled, .hidden_size = 6});
     const auto run = [&](auto& conductor) {
       Batch batch = batch_of(1, 6, 3);
       Decision decision = conductor.decide(batch.view());
@@ -278,7 +316,8 @@ BOOST_AUTO_TEST_CASE(bad_data_has_the_words_of_the_host) {
 BOOST_AUTO_TEST_CASE(kernels_report_what_the_caller_could_not_see) {
   Threads executor;
   gpu::FaultRecord record(executor);
-  gpu::LearnedConductor<Threads, MlpNetwork<2, 4>> conductor(executor, {.period = 1, .hidden_size = 3});
+  gpu::LearnedConductor<Threads, MlpNetwork<2, 4>> conductor(
+      executor, {.estimator = Estimator::sampled, .period = 1, .hidden_size = 3});
   std::vector<float> hidden(8 * 3, 0.5f), rewards(8 * 2, 0.1f), meta(8, 0.2f);
   std::vector<std::int64_t> data_rows{4, 5};
   const auto layout = gpu::GroupLayout::even(2, 4);

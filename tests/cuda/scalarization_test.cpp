@@ -68,6 +68,24 @@ BOOST_AUTO_TEST_CASE(small_groups_have_the_bits_of_the_host) {
   }
 }
 
+// The default on an executor, by its own name and by that of any scalarization, is the host's default.
+BOOST_AUTO_TEST_CASE(one_default_everywhere) {
+  const RewardedBatch batch(Partition::even(40, 8), 5, 3, 0.2);
+  const auto expected =
+      run(DefaultScalarization{}, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals);
+  gpu::HostExecutor serial;
+  const auto check = [&](const auto& scalarization) {
+    const auto host = run(scalarization, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals);
+    BOOST_TEST(host.advantages == expected.advantages, boost::test_tools::per_element());
+    BOOST_TEST((host.counterfactuals == expected.counterfactuals));
+    const auto got = on<5>(serial, scalarization, batch.rewards, batch.decision, batch.partition, {});
+    BOOST_TEST(got.advantages == expected.advantages, boost::test_tools::per_element());
+  };
+  check(DefaultScalarization{});
+  check(AnyScalarization{});
+  check(AnyScalarization("own_weight", {.kind = Normalisation::z_score}));
+}
+
 // The figures of many small groups of many rewards are what fills the scratch.
 BOOST_AUTO_TEST_CASE(many_groups_of_one_and_many_rewards) {
   const RewardedBatch batch(Partition::even(700, 1), 16, 5, 0.1);

@@ -32,6 +32,18 @@ BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
   check_refused(stage.train("--dry-run --output '" + (stage.root / "long.jsonl/out").string() + "'"), {"is a file"});
 }
 
+BOOST_AUTO_TEST_CASE(the_papers_reading_brings_its_own_advantages) {
+  const Stage stage;
+  const auto plan = [&](const std::string& arguments, const std::string& words) {
+    const auto run = stage.train("--dry-run " + arguments);
+    BOOST_TEST(run.output.find(words) != std::string::npos, run.output);
+  };
+  plan("", "normalised z_score, weighed by linear, advantages own_weight");
+  plan("--conductor maestro_paper", "normalised none, weighed by maestro_paper, advantages group");
+  plan("--conductor maestro_paper --scalarization gdpo", "normalised none, weighed by maestro_paper, advantages gdpo");
+  plan("--conductor maestro_paper --normalise rank", "normalised rank, weighed by maestro_paper, advantages group");
+}
+
 BOOST_AUTO_TEST_CASE(num_prompts_counts_the_chosen_tasks) {
   const Stage stage;
   const auto run = stage.bare("--dry-run --model '" + (stage.root / "base").string() + "' --output '" +
@@ -174,7 +186,8 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   for (const char* conductor : {"equal", "random"}) {
     refused(std::string("--conductor-period 4 --conductor ") + conductor, "conductor-period", "does not learn");
   }
-  refused("--conductor-strength 0.4", "conductor-strength", "blended");
+  refused("--conductor-strength 0.4 --conductor-emphasis one_hot", "conductor-strength", "blended");
+  accepted("--conductor-strength 0.4");
   accepted("--conductor-strength 0.4 --conductor-emphasis blended_policy --conductor mlp");
   refused("--weights 1,1,1,1,1", "weights", "without --conductor fixed");
   refused("--conductor fixed --weights 1,1,1,1,1 --weights-end-step 2", "weights-end-step", "scheduled");

@@ -31,7 +31,7 @@ struct StepView {
 /// What it learns from.
 struct Feedback {
   const Decision& decision;
-  MatrixView<const float> hidden;  ///< (B x d), as decided on
+  MatrixView<const float> hidden;  ///< (B x d), as decided on: the same values, unchanged since
   const Groups& groups;
   std::span<const float> advantages;        ///< (B) meta-reward of the action taken
   MatrixView<const float> counterfactuals;  ///< (B x K) meta-reward of every action; empty unless asked for

@@ -48,6 +48,25 @@ inline void check_hidden(MatrixView<const float> hidden, std::size_t rows, std::
   }
 }
 
+/// Which hidden states were decided on last, so that what is observed of them need not be checked, scaled or moved a
+/// second time. They are known by their place and their step: an owner leaves them as they were until then.
+class DecidedHidden {
+ public:
+  void set(MatrixView<const float> hidden, std::uint32_t step) {
+    hidden_ = hidden;
+    step_ = step;
+  }
+  void forget() { hidden_ = {}; }
+  bool is(MatrixView<const float> hidden, std::uint32_t step) const {
+    return !hidden.empty() && hidden.data() == hidden_.data() && hidden.rows() == hidden_.rows() &&
+           hidden.cols() == hidden_.cols() && hidden.stride() == hidden_.stride() && step == step_;
+  }
+
+ private:
+  MatrixView<const float> hidden_;  // never read through
+  std::uint32_t step_ = 0;
+};
+
 /// The stream of one response's draws; seed, step, data row and response_number alone have a say.
 inline RandomStream draw_stream(const StepView& view, Purpose purpose, std::size_t group, std::size_t member) {
   return RandomStream({.seed = view.seed,

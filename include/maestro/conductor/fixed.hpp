@@ -94,31 +94,37 @@ enum class RandomSharing : std::uint8_t { per_response, per_prompt };
 
 /// What is drawn.
 enum class RandomKind : std::uint8_t {
-  simplex,  ///< uniform on the simplex
-  one_hot,  ///< one reward that applies, each equally likely
+  simplex,          ///< weights, uniform on the simplex
+  one_hot,          ///< one reward that applies, each equally likely
+  blended_uniform,  ///< such a reward too, which gets c on top of (1 - c) / K for every reward
 };
 
 struct RandomWeightsOptions {
   RandomSharing sharing = RandomSharing::per_response;
-  RandomKind kind = RandomKind::simplex;
+  RandomKind kind = RandomKind::blended_uniform;
+  double strength = 0.5;  ///< c of blended_uniform, in (0, 1]
 };
 
-/// Random weights: what the learned Conductor must beat. Draws are keyed by (seed, step, data row, response_number of
-/// the response or of its group's first). Deterministic use gives the mean, 1/K.
+/// Random weights: what the learned Conductor must beat. By default they are distributed as those of a learned
+/// Conductor that has learned nothing. Draws are keyed by (seed, step, data row, response_number of the response or of
+/// its group's first). Deterministic use gives the mean, 1/K.
 template <std::size_t K>
 class RandomWeights {
  public:
   static constexpr std::size_t actions = K;
   static constexpr bool stateless = true;
 
-  explicit RandomWeights(const RandomWeightsOptions& options = {}) : options_(options) {}
+  /// @throws BadArgument unless the strength lies in (0, 1].
+  explicit RandomWeights(const RandomWeightsOptions& options = {}) : options_(options) {
+    require(options.strength > 0.0 && options.strength <= 1.0, "RandomWeights: strength must lie in (0, 1]");
+  }
 
   Decision decide(const StepView& view) {
     detail::check_step_view(view, K);
     Decision decision;
-    const bool one_hot = options_.kind == RandomKind::one_hot;
+    const bool by_action = options_.kind != RandomKind::simplex;
     decision.weights.assign(view.groups.rows(), K, 0.0f);
-    if (one_hot) {
+    if (by_action) {
       decision.actions.resize(view.groups.rows());
       decision.probabilities.resize(view.groups.rows(), K);
     }
@@ -127,17 +133,19 @@ class RandomWeights {
       for (std::size_t i = first; i < view.groups.end(g); ++i) {
         const bool own = options_.sharing == RandomSharing::per_response;
         const RandomStream stream = detail::draw_stream(view, Purpose::random_weights, g, own ? i - first : 0);
-        if (one_hot) {
+        if (by_action) {
           draw_action(view, own ? i : first, i, stream, decision);
         } else {
           draw_simplex(stream, decision.weights.row(i));
         }
       }
     }
-    if (one_hot) {
-      apply_emphasis(Emphasis::one_hot, 1.0, decision);
+    if (by_action) {
+      const bool blended = options_.kind == RandomKind::blended_uniform;
+      apply_emphasis(blended ? Emphasis::blended_uniform : Emphasis::one_hot, options_.strength, decision);
     } else {
       decision.base = decision.weights;
+      decision.mean_weights.assign(view.groups.rows(), K, 1.0f / static_cast<float>(K));
     }
     return decision;
   }

@@ -66,9 +66,11 @@ class LearnedConductor {
     detail::check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
     if (rows > 0 && network_.input_size() == 0) network_.initialise(view.hidden.cols(), options_.init);
+    decided_.forget();
     detail::check_hidden(view.hidden, rows, network_.input_size());
     logits_.resize(rows, actions);
     network_.forward(scaled(view.hidden, scaled_), logits_.view(), cache_);
+    decided_.set(view.hidden, view.step);
     Decision decision;
     decision.actions.resize(rows);
     decision.probabilities.resize(rows, actions);
@@ -81,7 +83,8 @@ class LearnedConductor {
     return decision;
   }
 
-  /// Keeps the step's entries.
+  /// Keeps the step's entries. Hidden states that lie where those of the last decision lay, at the same step, are taken
+  /// to be those, as checked and scaled then.
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a meta-reward that is not finite;
   ///         Unsupported when the estimator's figures (counterfactuals, weight gradients) were not given.
   void observe(const Feedback& feedback) {
@@ -89,10 +92,14 @@ class LearnedConductor {
     const std::size_t rows = decision.rows();
     if (rows == 0) return;
     detail::check_observed(decision, actions);
-    detail::check_hidden(feedback.hidden, rows, network_.input_size());
+    const bool known = decided_.is(feedback.hidden, feedback.step) && feedback.hidden.rows() == rows;
+    if (!known) detail::check_hidden(feedback.hidden, rows, network_.input_size());
     const MatrixView<const float> meta = detail::meta_rewards(options_, feedback, rows, actions);
     detail::check_meta(meta, decision, actions);
-    const MatrixView<const float> hidden = scaled(feedback.hidden, scaled_);
+    const bool as_they_are = options_.hidden_scaling == HiddenScaling::none;
+    if (!known) scaled(feedback.hidden, scaled_);
+    decided_.forget();
+    const MatrixView<const float> hidden = as_they_are ? feedback.hidden : scaled_.view();
     for (std::size_t i = 0; i < rows; ++i) {
       buffer_.push({.hidden = hidden.row(i),
                     .action = decision.actions[i],
@@ -184,6 +191,7 @@ class LearnedConductor {
   /// Head, log tau, moments, buffer and counters.
   template <class Visitor>
   void visit_state(Visitor& v) {
+    decided_.forget();
     v("network", network_);
     v("log_temperature", log_tau_);
     v("optimizer", optimizer_);
@@ -247,7 +255,8 @@ class LearnedConductor {
 
   typename Network::Cache cache_;
   Matrix<scalar_type> logits_;
-  Matrix<float> scaled_;
+  Matrix<float> scaled_;  // the hidden states decided on, where they are scaled
+  detail::DecidedHidden decided_;
 };
 
 /// The paper's Conductor: one linear layer.

@@ -56,19 +56,21 @@ inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
   return static_cast<ProbabilityFloor>(index_of_name("probability floor", name, probability_floor_names));
 }
 
-/// [P] stated by the paper, [ours] not.
+/// [P] stated by the paper, [ours] not. The defaults belong with DefaultScalarization (scalarization/default.hpp): a
+/// part of the weights that all responses share, and the gradient that is exact over a response's own action. For what
+/// the paper does see paper_preset().
 struct LearnedConductorOptions {
-  Emphasis emphasis = Emphasis::one_hot;           ///< [ours] the paper does not give the map
-  double strength = 0.5;                           ///< c of the blended maps, in (0, 1]
-  ProbabilityFloor floor = ProbabilityFloor::mix;  ///< [ours] paper: clamp_renormalise
-  double epsilon = 1e-4;                           ///< [P] the floor, in [0, 1/K)
-  Estimator estimator = Estimator::sampled;        ///< [P]
-  double entropy_bonus = 1e-3;                     ///< [P] lambda, at least 0
-  std::uint32_t period = 3;                        ///< [P] M, observed steps between updates, at least 1
-  double learning_rate = 5e-5;                     ///< [P] at least 0
-  AdamWSettings adamw{};                           ///< [ours] HF defaults; decay never touches biases and log tau
-  double gradient_clip = 1.0;                      ///< [ours] largest global norm, above 0; infinity for none
-  double temperature = 1.0;                        ///< [P] tau, or its start; above 0
+  Emphasis emphasis = Emphasis::blended_uniform;    ///< [ours] the paper does not give the map
+  double strength = 0.5;                            ///< c of the blended maps, in (0, 1]
+  ProbabilityFloor floor = ProbabilityFloor::mix;   ///< [ours] paper: clamp_renormalise
+  double epsilon = 1e-4;                            ///< [P] the floor, in [0, 1/K)
+  Estimator estimator = Estimator::counterfactual;  ///< [ours] paper: sampled
+  double entropy_bonus = 1e-3;                      ///< [P] lambda, at least 0
+  std::uint32_t period = 3;                         ///< [P] M, observed steps between updates, at least 1
+  double learning_rate = 5e-5;                      ///< [P] at least 0
+  AdamWSettings adamw{};                            ///< [ours] HF defaults; decay never touches biases and log tau
+  double gradient_clip = 1.0;                       ///< [ours] largest global norm, above 0; infinity for none
+  double temperature = 1.0;                         ///< [P] tau, or its start; above 0
   TemperatureMode temperature_mode = TemperatureMode::learned;  ///< [P]
   HiddenScaling hidden_scaling = HiddenScaling::none;           ///< [P] raw h
   MetaBaseline baseline = MetaBaseline::none;                   ///< [P] none
@@ -82,7 +84,9 @@ struct LearnedConductorOptions {
 };
 
 /// The paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5, tau
-/// learned from 1, AdamW; a zero head, since the paper gives no initialisation.
+/// learned from 1, AdamW; a zero head, since the paper gives no initialisation. The paper's advantage is
+/// GroupRelative{}. Together they train on the draws themselves: responses of equal rewards get other advantages when
+/// they drew other weights. The step's `conductor/draw_noise_share` says how much of the advantages that is.
 inline LearnedConductorOptions paper_preset() {
   return {.emphasis = Emphasis::one_hot,
           .floor = ProbabilityFloor::clamp_renormalise,

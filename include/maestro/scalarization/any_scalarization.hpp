@@ -10,6 +10,7 @@
 
 #include "maestro/core/names.hpp"
 #include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/own_weight.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
@@ -19,7 +20,8 @@ namespace maestro {
 inline constexpr std::array<std::string_view, 7> scalarization_names{"group",   "batch", "none",      "gdpo",
                                                                      "dr_grpo", "rloo",  "own_weight"};
 
-/// One of the built-in scalarizations behind one type; satisfies Scalarization. One switch per batch.
+/// One of the built-in scalarizations behind one type, DefaultScalarization where none is named; satisfies
+/// Scalarization. One switch per batch.
 class AnyScalarization {
  public:
   using Variant = std::variant<GroupRelative, Gdpo, DrGrpo, Rloo, OwnWeightBaseline>;
@@ -58,7 +60,7 @@ class AnyScalarization {
     }
   }
 
-  Variant scalarization_;
+  Variant scalarization_ = DefaultScalarization();
 };
 
 static_assert(Scalarization<GroupRelative> && Scalarization<Gdpo> && Scalarization<DrGrpo> && Scalarization<Rloo> &&

@@ -30,7 +30,8 @@ struct ScalarizationOutput {
 };
 
 /// A scalarization is const, deterministic, writes every advantage and scalar reward, and sends every batch-wide figure
-/// through the communicator.
+/// through the communicator. It may be called more than once in a step, with other weights and without counterfactuals
+/// (see draw_noise.hpp).
 template <class S, class Comm = SingleProcess>
 concept Scalarization = std::move_constructible<S> &&
     requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {

@@ -96,7 +96,8 @@ void check_decision(const Decision& decision, MatrixView<const float> rewards) {
 
 /// Refuses a scalarization that left something as it was. The outputs were filled with `unwritten`.
 /// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
-/// @throws BadData naming the scalarization, the output and the row.
+/// @throws BadData naming the scalarization, the output and the row; Unsupported for counterfactual advantages that were
+///         asked for and not written.
 template <class S>
 void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {
   const auto refuse = [](const char* what, std::size_t row) {
@@ -110,7 +111,10 @@ void check_scalarized(const ScalarizationOutput& output, MatrixView<const float>
       if (!applies(k)) continue;
       if (std::isnan(output.scalar_rewards[i])) refuse("the scalar reward", i);
       if (!output.counterfactuals.empty() && std::isnan(output.counterfactuals(i, k))) {
-        refuse("the counterfactual advantages", i);
+        throw Unsupported(part_name<S>("the scalarization") + " left the counterfactual advantages of response " +
+                          std::to_string(i) +
+                          " of the batch unwritten, from which this Conductor learns; write "
+                          "ScalarizationOutput::counterfactuals, or give the Conductor Estimator::sampled");
       }
     }
   }

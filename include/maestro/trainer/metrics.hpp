@@ -44,6 +44,7 @@ void for_each_metric(const StepReport& report, Write&& write) {
     write("conductor/probability/" + reward.name, reward.probability);
   }
   write("conductor/kl_to_uniform", report.kl_to_uniform);
+  if (report.draw_noise_share) write("conductor/draw_noise_share", *report.draw_noise_share);
   if (report.conductor) {
     write("conductor/loss", report.conductor->loss);
     write("conductor/surrogate", report.conductor->surrogate);
@@ -60,6 +61,7 @@ template <class Write>
 void for_each_timing(const StepReport& report, Write&& write) {
   write("time/rollout", report.seconds.rollout);
   write("time/rewards", report.seconds.rewards);
+  write("time/reference", report.seconds.reference);
   write("time/conductor", report.seconds.conductor);
   write("time/training", report.seconds.training);
   write("time/step", report.seconds.total);

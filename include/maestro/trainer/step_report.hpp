@@ -33,6 +33,7 @@ struct RewardFigures {
 struct StepTimings {
   double rollout = 0.0;
   double rewards = 0.0;
+  double reference = 0.0;  ///< the KL reference's log-probs, and the penalty where the KL sits in the reward
   double conductor = 0.0;  ///< decide, scalarise, observe, update
   double training = 0.0;
   double total = 0.0;
@@ -49,7 +50,8 @@ struct StepReport {
   double grad_norm = 0.0;    ///< global norm before clipping, of the step's last optimizer update
   double reward_mean = 0.0;  ///< of the scalar rewards
   double reward_deviation = 0.0;
-  double frac_reward_zero_std = 0.0;  ///< share of groups whose scalar rewards are all equal
+  double frac_reward_zero_std = 0.0;  ///< share of groups in which no reward varies, of those in which one has a value;
+                                      ///< NaN where there are none
   double mean_length = 0.0;           ///< tokens of a response, the stop token included
   double min_length = 0.0;
   double max_length = 0.0;
@@ -62,6 +64,8 @@ struct StepReport {
   std::uint64_t total_tokens = 0;            ///< prompt and response tokens since the run began
   std::vector<RewardFigures> rewards;        ///< (K)
   double kl_to_uniform = 0.0;                ///< of the Conductor's propensities, nats; see probability.hpp
+  std::optional<double> draw_noise_share;    ///< of the advantages, in [0, 1]: see scalarization/draw_noise.hpp; absent
+                                             ///< where no weights were drawn
   std::optional<ConductorReport> conductor;  ///< present on steps where the Conductor updated
   StepTimings seconds;
 };

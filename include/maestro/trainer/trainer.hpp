@@ -20,7 +20,6 @@
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
-#include "maestro/core/parallel.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/rollouts.hpp"
@@ -28,10 +27,12 @@
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/snapshot.hpp"
 #include "maestro/scalarization/default.hpp"
+#include "maestro/scalarization/draw_noise.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/trainer/checks.hpp"
 #include "maestro/trainer/policy_update.hpp"
 #include "maestro/trainer/requirements.hpp"
+#include "maestro/trainer/reward_figures.hpp"
 #include "maestro/trainer/settings.hpp"
 #include "maestro/trainer/step_report.hpp"
 
@@ -132,6 +133,10 @@ class Trainer {
     score_rollouts();
     report_.seconds.rewards = seconds_since(rewards_start);
 
+    const auto reference_start = Clock::now();
+    ask_reference();
+    report_.seconds.reference = seconds_since(reference_start);
+
     const auto conductor_start = Clock::now();
     weigh_rewards();
     report_.seconds.conductor = seconds_since(conductor_start);
@@ -208,6 +213,10 @@ class Trainer {
   void score_rollouts() {
     scores_.resize(rollouts_.size(), num_rewards);
     rewards_.evaluate(rollouts_, scores_.view());
+  }
+
+  /// The KL reference's log-probs, and the penalty that they make where the KL sits in the reward.
+  void ask_reference() {
     reference_log_probs_.clear();
     penalty_.clear();
     if (!reference_) return;
@@ -232,13 +241,14 @@ class Trainer {
                                            .seed = settings_.seed,
                                            .step = step_});
     detail::check_decision<C>(decision_, scores_);
-    const bool counterfactual = wants_counterfactuals(conductor_);
     advantages_.assign(responses, detail::unwritten);
     scalar_rewards_.assign(responses, detail::unwritten);
-    counterfactuals_.assign(counterfactual ? responses : 0, num_rewards, detail::unwritten);
-    const ScalarizationOutput output{advantages_, scalar_rewards_, counterfactuals_};
-    scalarization_(ScalarizationInput{scores_, decision_, rollouts_.groups, penalty_}, output, communicator_);
-    detail::check_scalarized<S>(output, scores_);
+    counterfactuals_.assign(wants_counterfactuals(conductor_) ? responses : 0, num_rewards, detail::unwritten);
+    const ScalarizationInput in{scores_, decision_, rollouts_.groups, penalty_};
+    const ScalarizationOutput out{advantages_, scalar_rewards_, counterfactuals_};
+    scalarization_(in, out, communicator_);
+    detail::check_scalarized<S>(out, scores_);
+    report_.draw_noise_share = draw_noise_.share(scalarization_, in, advantages_, communicator_);
   }
 
   /// After the policy's update, so that a failure there leaves the Conductor as it was.
@@ -274,12 +284,9 @@ class Trainer {
     const Moments scalar = moments_of(scalar_rewards_.data(), scalar_rewards_.size());
     report_.reward_mean = scalar.mean;
     report_.reward_deviation = scalar.deviation(1);
-    report_.frac_reward_zero_std = 1.0 - share_of_varying_groups([&](std::size_t i) { return scalar_rewards_[i]; });
-    report_.rewards.resize(num_rewards);
+    describe_rewards(scores_, decision_, rollouts_.groups, report_);
     const auto names = rewards_.names();
-    constexpr std::size_t passes = 10;  // over the batch, for one reward's figures
-    parallel_for(num_rewards, passes * rollouts_.size(),
-                 [&](std::size_t k) { report_.rewards[k] = describe_reward(k, std::string(names[k])); });
+    for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards[k].name = std::string(names[k]);
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
     report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }
@@ -300,32 +307,6 @@ class Trainer {
     report_.clipped_fraction = static_cast<double>(cut) / count;
   }
 
-  RewardFigures describe_reward(std::size_t k, std::string name) const {
-    const std::size_t responses = rollouts_.size();
-    const Moments score = moments_of(responses, [&](std::size_t i) { return scores_(i, k); });
-    RewardFigures figures{.name = std::move(name),
-                          .mean = score.count > 0 ? score.mean : std::nan(""),
-                          .deviation = score.deviation(1),
-                          .count = score.count};
-    figures.weight = moments_of(responses, [&](std::size_t i) { return decision_.weights(i, k); }).mean;
-    if (!decision_.probabilities.empty()) {
-      figures.probability = moments_of(responses, [&](std::size_t i) { return decision_.probabilities(i, k); }).mean;
-    }
-    figures.frac_group_varies = share_of_varying_groups([&](std::size_t i) { return scores_(i, k); });
-    return figures;
-  }
-
-  template <class Get>
-  double share_of_varying_groups(const Get& get) const {
-    const Groups& groups = rollouts_.groups;
-    std::size_t varying = 0;
-    for (std::size_t g = 0; g < groups.count(); ++g) {
-      const std::size_t first = groups.begin(g);
-      if (moments_of(groups.size(g), [&](std::size_t i) { return get(first + i); }).squares > 0.0) ++varying;
-    }
-    return static_cast<double>(varying) / static_cast<double>(groups.count());
-  }
-
   TrainerSettings settings_;
   Comm communicator_;
   P policy_;
@@ -342,6 +323,7 @@ class Trainer {
   Matrix<float> scores_;  // (B x K)
   Decision decision_;
   Matrix<float> counterfactuals_;
+  DrawNoise draw_noise_;
   std::vector<std::int64_t> rows_;
   std::vector<float> advantages_;
   std::vector<float> scalar_rewards_;

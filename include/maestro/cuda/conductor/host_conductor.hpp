@@ -49,6 +49,7 @@ class ConductorOn final : public ConductorBackend<Network> {
     maestro::detail::check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
     if (rows > 0 && conductor_.hidden_size() == 0) conductor_.initialise(view.hidden.cols());
+    decided_.forget();
     maestro::detail::check_hidden(view.hidden, rows, conductor_.hidden_size());
     Decision decision;
     decision.actions.resize(rows);
@@ -69,18 +70,23 @@ class ConductorOn final : public ConductorBackend<Network> {
     executor_.download(out.weights, decision.weights.data(), rows * actions);
     executor_.download(out.base, decision.base.data(), rows * actions);
     record_.check(executor_);
+    decided_.set(view.hidden, view.step);
     return decision;
   }
 
+  /// Hidden states that lie where those of the last decision lay, at the same step, are taken to be those: they are on
+  /// the executor already.
   void observe(const Feedback& feedback) override {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
     if (rows == 0) return;
     maestro::detail::check_observed(decision, actions);
-    maestro::detail::check_hidden(feedback.hidden, rows, conductor_.hidden_size());
+    const bool known = decided_.is(feedback.hidden, feedback.step) && feedback.hidden.rows() == rows;
+    if (!known) maestro::detail::check_hidden(feedback.hidden, rows, conductor_.hidden_size());
     const MatrixView<const float> meta = maestro::detail::meta_rewards(options(), feedback, rows, actions);
     maestro::detail::check_meta(meta, decision, actions);
-    upload_hidden(feedback.hidden);
+    if (!known) upload_hidden(feedback.hidden);
+    decided_.forget();
     upload(meta, meta_);
     upload(decision.probabilities.view(), propensities_);
     taken_.reserve(rows);
@@ -102,6 +108,7 @@ class ConductorOn final : public ConductorBackend<Network> {
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const override {
     maestro::detail::check_soft_weights(hidden, out, conductor_.hidden_size(), actions);
     if (hidden.rows() == 0) return;
+    decided_.forget();
     upload_hidden(hidden);
     soft_.reserve(hidden.rows() * actions);
     conductor_.weights(hidden_.data(), hidden.rows(), soft_.data(), record_.data());
@@ -114,7 +121,10 @@ class ConductorOn final : public ConductorBackend<Network> {
   }
 
   LearnedState<Network> save() override { return conductor_.save(); }
-  void load(LearnedState<Network>& state) override { conductor_.load(state); }
+  void load(LearnedState<Network>& state) override {
+    decided_.forget();
+    conductor_.load(state);
+  }
 
  private:
   template <class T>
@@ -160,6 +170,7 @@ class ConductorOn final : public ConductorBackend<Network> {
   mutable LearnedConductor<E, Network, S> conductor_;
   mutable FaultRecord<E> record_;
   mutable Buffer<S> hidden_;
+  mutable maestro::detail::DecidedHidden decided_;  // whether hidden_ holds them
   Buffer<float> rewards_;
   Buffer<float> meta_;
   Buffer<float> propensities_;

@@ -19,6 +19,7 @@
 #include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/own_weight.hpp"
 
 namespace maestro::gpu {
@@ -27,7 +28,7 @@ namespace maestro::gpu {
 /// the same formulas, as on the host.
 ///
 ///     gpu::Scalarizer<gpu::StreamExecutor, 5> scalarize(executor);
-///     scalarize(GroupRelative{}, {.rewards = r, .weights = w, .groups = gpu::GroupLayout::even(n, 8)},
+///     scalarize(DefaultScalarization{}, {.rewards = r, .weights = w, .groups = gpu::GroupLayout::even(n, 8)},
 ///               {.advantages = a}, record.data());
 ///
 /// One launch for formulas of the group, three for those of the batch (Gdpo, scale `batch`). It enqueues and returns;
