@@ -19,7 +19,9 @@ awk -v page="$page" '
 if ! grep -q '^int main' "$source"; then
   exec "${compile[@]}" -fsyntax-only "$source"
 fi
-"${compile[@]}" "$source" -o "$folder/$name" "${libraries[@]}"
+# Apart from the linking, so that a compiler cache may answer.
+"${compile[@]}" -c "$source" -o "$folder/$name.o"
+"${compile[@]}" "$folder/$name.o" -o "$folder/$name" "${libraries[@]}"
 rm -rf "$folder/$name.run"
 mkdir "$folder/$name.run"
 cd "$folder/$name.run"
