@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 page=${1:-examples/documentation/formulas.md}
-rooms=(core objective optimizer reward conductor scalarization trainer)
+rooms=(core model policy objective optimizer reward conductor scalarization trainer)
 status=0
 complain() { echo "$1"; status=1; }
 
