@@ -8,6 +8,8 @@ packages_tests="libboost-test-dev libopenblas-openmp-dev"
 # What the benchmarks need beside that: Google Benchmark, Python for their driver and their peers, its headers for
 # torch.compile.
 packages_bench="libbenchmark-dev python3 python3-venv python3-dev libopenblas-openmp-dev"
+# What the documentation is written with.
+packages_docs="doxygen"
 
 install_packages() {
   local missing= package sudo=

@@ -21,7 +21,7 @@ case "${1:-}" in
   *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 
-install_packages $packages_build $packages_tests
+install_packages $packages_build $packages_tests $packages_docs
 for preset in "${presets[@]}"; do run_preset "$preset"; done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -21,7 +21,7 @@ enum class Decoding : std::uint8_t { sample, greedy };
 struct Sampling {
   std::size_t num_generations = 8;          ///< G, responses per prompt
   std::size_t max_completion_length = 256;  ///< tokens of a response, the stop token included; at least 1
-  double temperature = 1.0;                 ///< > 0
+  double temperature = 1.0;                 ///< above 0
   std::size_t top_k = 0;                    ///< keep the k most probable tokens; 0: all
   double top_p = 1.0;                       ///< keep the smallest set whose probability reaches top_p, in (0, 1]
   double min_p = 0.0;                       ///< keep tokens with p >= min_p * max p, in [0, 1)

@@ -48,8 +48,8 @@ struct RewardModelOptions {
   std::int32_t pad_token = -1;
 };
 
-/// score = w . h, h the final hidden state (after the last norm) of the last token of prompt + response. A
-/// PreferenceScorer. The prompt of a group runs once for all its responses.
+/// A PreferenceScorer: score = w'h, h the final hidden state (after the last norm) of the last token of prompt +
+/// response. The prompt of a group runs once for all its responses.
 ///
 /// Text is encoded by the model's own tokenizer. Without a chat format: the begin token where the configuration has
 /// one, Prompt::text, the response, and the end token unless the response was cut. With one: the conversation of the

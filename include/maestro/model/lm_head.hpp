@@ -34,7 +34,7 @@ struct HeadBatch {
   M weight;                                 ///< (V x d)
   std::span<const std::size_t> predictors;  ///< (tokens) in [0, R); tokens may share a row
   std::span<const std::int32_t> targets;    ///< (tokens) in [0, V)
-  double temperature = 1.0;                 ///< > 0: softmax(hidden weight^T / temperature)
+  double temperature = 1.0;                 ///< above 0: softmax(hidden weight^T / temperature)
 };
 
 /// Chunked head. Its buffers stay within LmHeadOptions::workspace_bytes (or 16 rows of d, where those need more),

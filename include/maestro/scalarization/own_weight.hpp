@@ -247,7 +247,8 @@ class OwnWeightWorker {
 
 }  // namespace detail
 
-/// A_i = w_i.(r_i - mean r) / sqrt(w_i' C w_i + epsilon), mean vector and covariance C over the group; then minus the
+/// Each response against its whole group under its own weights:
+/// A_i = w_i'(r_i - mean r) / sqrt(w_i' C w_i + epsilon), mean vector and covariance C over the group; then minus the
 /// group's mean A, since each response under its own best criterion would otherwise be praised on average.
 /// A missing reward counts as the group's mean of that reward (deviation 0, so C stays positive semidefinite); a row
 /// whose rewards are all missing is left out and gets 0. The penalty is one more reward of weight -1.

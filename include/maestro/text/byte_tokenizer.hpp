@@ -22,9 +22,9 @@ struct ByteTokenizerOptions {
   std::string_view end = "<|endoftext|>";  ///< the special token that ends a response
 };
 
-/// Ids 0 .. 255 are bytes, then come <|endoftext|> (256), <|im_start|> (257), <|im_end|> (258), then padding without
-/// meaning. Any bytes encode, and decode(encode(bytes)) gives them back; text that spells a special token becomes its
-/// bytes, never the token. Stateless; const use from several threads is safe.
+/// A tokenizer whose tokens are bytes. Ids 0 to 255 are bytes, then come <|endoftext|> (256), <|im_start|> (257),
+/// <|im_end|> (258), then padding without meaning. Any bytes encode, and decode(encode(bytes)) gives them back; text
+/// that spells a special token becomes its bytes, never the token. Stateless; const use from several threads is safe.
 class ByteTokenizer {
  public:
   static constexpr std::array<std::string_view, 3> special_names{"<|endoftext|>", "<|im_start|>", "<|im_end|>"};

@@ -19,7 +19,7 @@ enum class ChatKind : std::uint8_t {
   none,      ///< the text as it is; no conversation
   chatml,    ///< <|im_start|>role ... <|im_end|>, no default system message (also Qwen3's Instruct-2507)
   qwen2_5,   ///< chatml with Qwen2.5-Instruct's default system message
-  qwen3,     ///< chatml with thinking: <think> parts of earlier answers are left out
+  qwen3,     ///< chatml with thinking: `<think>` parts of earlier answers are left out
   smollm2,   ///< chatml with SmolLM2-Instruct's default system message
   llama3,    ///< Llama 3 Instruct (3.0): <|start_header_id|>role<|end_header_id|> ... <|eot_id|>
   llama3_1,  ///< Llama 3.1, 3.2 and 3.3 Instruct: always a system block, which begins with two dates
@@ -28,7 +28,7 @@ enum class ChatKind : std::uint8_t {
 /// Whether a Qwen3 model may think before it answers (the original's `enable_thinking`).
 enum class Thinking : std::uint8_t {
   on,   ///< the model decides; the generation prompt is as ever
-  off,  ///< the generation prompt ends with an empty <think> block
+  off,  ///< the generation prompt ends with an empty `<think>` block
 };
 
 /// A chat format with its options; the defaults are those of the original template.

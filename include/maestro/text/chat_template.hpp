@@ -156,7 +156,7 @@ inline std::optional<ChatFormat> format_by_marks(std::string_view text) {
 /// - chatml, qwen2_5, smollm2: <|im_start|> and <|im_end|>, the plain generation prompt, no thinking, trimming, images
 ///   or begin token; a system sentence of its own, if any, becomes ChatFormat::default_system (Qwen2: "You are a
 ///   helpful assistant.").
-/// - qwen3: as above with `enable_thinking`, the empty <think> block and the search for the last query.
+/// - qwen3: as above with `enable_thinking`, the empty `<think>` block and the search for the last query.
 /// - llama3_1: <|start_header_id|> and <|eot_id|>, trimmed contents, "Cutting Knowledge Date" and "Today Date".
 /// - llama3: the same without dates and tools.
 inline std::optional<ChatFormat> recognise_chat_template(std::string_view text) {

@@ -22,8 +22,8 @@ inline bool is_numeric(char32_t c) {
   return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
 }
 
-/// What a regular expression's \w means in Unicode's recommendation (Alphabetic, marks, decimal digits, connectors,
-/// join controls), which is wider than Oniguruma's own \w. Source: Unicode Technical Standard 18, annex C.
+/// What `\w` means in regular expressions by Unicode's recommendation (Alphabetic, marks, decimal digits, connectors,
+/// join controls), which is wider than Oniguruma's own. Source: Unicode Technical Standard 18, annex C.
 inline bool is_word_character(std::string_view character) {
   static const Pattern word("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]");
   return word.found_in(character);

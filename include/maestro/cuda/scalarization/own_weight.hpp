@@ -15,7 +15,7 @@
 
 namespace maestro::gpu {
 
-/// A_i = w_i.(r_i - mean r) / sqrt(w_i' C w_i + epsilon), minus the group's mean A where `centred`: what
+/// A_i = w_i'(r_i - mean r) / sqrt(w_i' C w_i + epsilon), minus the group's mean A where `centred`: what
 /// scalarization/own_weight.hpp computes, in one pass. Column k < K is a reward, column K the penalty, where there is
 /// one: a reward of weight -1.
 template <std::size_t K>
