@@ -98,6 +98,12 @@ BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
                    threaded<LinearNetwork<16>>({.period = 2, .learning_rate = 0.05}), 1030, 2e-4);
 }
 
+BOOST_AUTO_TEST_CASE(draws_the_actions_of_the_host_over_many_steps) {
+  const LearnedConductorOptions options{.period = 2, .learning_rate = 0.01};
+  check_equal_actions(LinearConductor<3>(options), serial<LinearNetwork<3>>(options), 16, 40, 1e-5);
+  check_equal_actions(MlpConductor<3, 8>(options), serial<MlpNetwork<3, 8>>(options), 16, 20, 1e-4);
+}
+
 BOOST_AUTO_TEST_CASE(products_of_a_library) {
   using Network = MlpNetwork<3, 9, 6, 5>;
   for (const LearnedConductorOptions& options : option_grid()) {
