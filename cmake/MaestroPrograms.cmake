@@ -41,7 +41,8 @@ if(MAESTRO_USE_CUDA AND TARGET maestro::cuda AND CMAKE_CUDA_COMPILER)
   target_compile_options(maestro_device INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-diag-suppress=554>"
     "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-parentheses,-Wno-gnu-designator>")
   if(MAESTRO_WARNINGS_AS_ERRORS)
-    target_compile_options(maestro_device INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-Werror;all-warnings;-Xcompiler=-Werror>")
+    target_compile_options(maestro_device INTERFACE
+      "$<$<COMPILE_LANGUAGE:CUDA>:-Werror;all-warnings;-Xcompiler=-Werror>")
   endif()
 endif()
 if(MAESTRO_DEVICE_ONLY AND NOT TARGET maestro_device)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 import boost
-from running import Cut, Part, Skip
+from running import Cut, Done, Part, Skip
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path += [os.path.join(ROOT, "bench"), os.path.join(ROOT, "bench", "cuda")]
@@ -20,6 +20,7 @@ from harness.sides import flags  # noqa: E402
 
 NO_DEVICE = 77
 FOUND_BY_SANITIZER = 86
+TOGETHER_SHARE = 0.6  # of the part's time, for all tests in one program
 CASE_SECONDS = 30  # of one test case that runs alone
 TOTAL_SECONDS = 465  # of a run on a device, where minutes count; what is cut needs some seconds to end
 DRY_SECONDS = 7200
@@ -87,7 +88,8 @@ class Workplace:
 def all_parts(place):
     """In the order in which they run: what says most in the least time comes first."""
     works = [("build", 150, build), ("example", 15, example), ("tests", 80, tests), ("actions", 20, actions),
-             ("identity", 45, identity), ("memcheck", 60, memcheck), ("racecheck", 60, racecheck), ("bench", 230, bench)]
+             ("identity", 45, identity), ("memcheck", 60, memcheck), ("racecheck", 60, racecheck),
+             ("bench", 230, bench)]  # more than is left where all others need their limits: the whole run has one too
     return [Part(name, DRY_SECONDS if place.dry else limit, lambda step, work=work: work(step, place))
             for name, limit, work in works]
 
@@ -185,17 +187,17 @@ def tests(step, place):
     cases = place.cases(step)
     report = os.path.join(place.output, "tests.xml")
     try:
-        done = step.command(place.tests, "--color_output=no", f"--logger=HRF,test_suite,stdout:JUNIT,test_suite,{report}",
-                            seconds=0.6 * step.left())
+        done = step.command(place.tests, "--color_output=no", "--log_level=test_suite", "--report_level=detailed",
+                            "--report_format=XML", f"--report_sink={report}", seconds=TOGETHER_SHARE * step.left())
     except Cut as cut:
-        done = None
         step.outcome.facts["all together"] = str(cut)
-    if done and done.code == NO_DEVICE:
+        done = Done(None, cut.output)
+    if done.code == NO_DEVICE:
         raise no_device(done, step, cases)
-    finished, _, _ = boost.results(done.output) if done else ({}, None, None)
+    finished, _, _ = boost.results(done.output)
     good = [case for case in cases if finished.get(case) == []]
     step.passed(len(good))
-    if done and done.code != 0 and len(good) == len(cases):
+    if done.code != 0 and len(good) == len(cases):
         step.failed(f"test_cuda_device ended with status {done.code}", done.output.splitlines()[-3:])
     for case in cases:
         if case not in good:
@@ -218,7 +220,7 @@ def alone(step, place, case, errors_together):
     elif done.code == 0:
         step.passed()
     else:
-        step.failed(case, finished.get(case) or errors or done.output.splitlines()[-3:])
+        step.failed(f"{case} (status {done.code})", finished.get(case) or errors or done.output.splitlines()[-3:])
 
 
 def no_device(done, step, cases):
@@ -290,6 +292,8 @@ def identity(step, place):
     host = ["--host"] if place.dry else []
     cases = device_cases.chosen_cases([], None, quick=True, peers=False, self_test=place.dry)
     for case in cases:
+        if "copies" in case.options:
+            case.options["copies"] = 1  # of the inputs; only times want more
         with tempfile.TemporaryDirectory(dir=place.build) as folder:
             folders = [os.path.join(folder, name) for name in ("first", "second")]
             for to in folders:

@@ -17,7 +17,11 @@ class Skip(Exception):
 
 
 class Cut(Exception):
-    """The time is over."""
+    """The time is over; `output` is what was said until then."""
+
+    def __init__(self, message, output=""):
+        super().__init__(message)
+        self.output = output
 
 
 class Ended(BaseException):
@@ -102,7 +106,7 @@ class Step:
                 ended = "cut" if code is None else f"status {code}"
                 self._log(f"$ {' '.join(map(str, command))}\n{text}[{ended}, {time.monotonic() - start:.1f} s]\n\n")
         if code is None:
-            raise Cut(f"{os.path.basename(str(command[0]))} ran for {limit:.0f} s")
+            raise Cut(f"{os.path.basename(str(command[0]))} ran for {limit:.0f} s", text)
         return Done(code, text)
 
 
