@@ -145,8 +145,16 @@ void check_equal_actions(LearnedConductor<Network> host, Device device, std::siz
         unexplained += distance_to_border(expected.probabilities.row(i), u) > tolerance ? 1u : 0u;
       }
     }
-    teach(host, batch, expected);
-    teach(device, batch, expected);
+    const auto advantages = centred_advantages(batch, expected);
+    const Feedback feedback{.decision = expected,
+                            .hidden = batch.hidden.view(),
+                            .groups = batch.groups,
+                            .advantages = advantages,
+                            .counterfactuals = {},
+                            .step = step};
+    host.observe(feedback);
+    device.observe(feedback);
+    BOOST_REQUIRE(host.update().has_value() == device.update().has_value());
   }
   BOOST_TEST_MESSAGE(drawn << " actions drawn, " << moved << " of them not the host's, by rounding");
   BOOST_TEST(wrong == 0u);

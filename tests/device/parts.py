@@ -87,7 +87,7 @@ class Workplace:
 
 def all_parts(place):
     """In the order in which they run: what says most in the least time comes first."""
-    works = [("build", 150, build), ("example", 15, example), ("tests", 80, tests), ("actions", 20, actions),
+    works = [("build", 150, build), ("example", 15, example), ("tests", 80, tests), ("actions", 30, actions),
              ("identity", 45, identity), ("memcheck", 60, memcheck), ("racecheck", 60, racecheck),
              ("bench", 230, bench)]  # more than is left where all others need their limits: the whole run has one too
     return [Part(name, DRY_SECONDS if place.dry else limit, lambda step, work=work: work(step, place))
@@ -119,6 +119,21 @@ def build(step, place):
             step.failed(str(missing), error_lines(built.output))
     if built.code != 0 and not step.outcome.failed:
         step.failed("the build", error_lines(built.output))
+    if not place.dry:
+        describe_device(step, place)
+
+
+def describe_device(step, place):
+    """The device as our own program sees it."""
+    try:
+        done = step.command(place.bench, "--describe")
+        found = json.loads(done.output) if done.code == 0 else {}
+    except (Skip, ValueError):
+        return
+    if found:
+        place.about["device"] = (f"{found['name']}, compute capability {found['compute_capability']}, "
+                                 f"{found['memory_bytes'] / 2**30:.0f} GiB, CUDA {found['cuda_runtime']}, "
+                                 f"driver for {found['cuda_driver']}")
 
 
 def forget_other_tree(build):
@@ -168,7 +183,8 @@ def slowest_files(build):
     with open(path, encoding="utf-8") as file:
         for fields in (line.split("\t") for line in file if not line.startswith("#")):
             if fields[3].endswith(".o"):
-                seconds[os.path.basename(fields[3]).removesuffix(".o")] = (int(fields[1]) - int(fields[0])) / 1000
+                name = re.sub(r"CMakeFiles/[^/]*/", "", fields[3]).removesuffix(".o")
+                seconds[name] = (int(fields[1]) - int(fields[0])) / 1000
     slowest = sorted(seconds, key=seconds.get, reverse=True)[:6]
     return [f"{seconds[name]:6.1f}  {name}" for name in slowest]
 
