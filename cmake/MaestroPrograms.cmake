@@ -37,6 +37,8 @@ if(MAESTRO_USE_CUDA AND TARGET maestro::cuda AND CMAKE_CUDA_COMPILER)
   enable_language(CUDA)
   add_library(maestro_device INTERFACE)
   target_link_libraries(maestro_device INTERFACE maestro_program maestro::cuda)
+  # CMake leaves out what nvcc knows by itself, and the system's loader may not know it.
+  target_link_options(maestro_device INTERFACE "LINKER:-rpath,${CUDAToolkit_LIBRARY_DIR}")
   # The warnings that are left out, as in tests/build/check_nvcc.sh.
   target_compile_options(maestro_device INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-diag-suppress=554>"
     "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-parentheses,-Wno-gnu-designator>")

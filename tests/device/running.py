@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 GRACE_SECONDS = 5  # between asking a program to end and killing it
-LONGEST_LOG = 300_000  # characters of one command's output that the log keeps
+LONGEST_LOG = 100_000  # characters of one command's output that the log keeps
 
 
 class Skip(Exception):
