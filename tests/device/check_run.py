@@ -328,6 +328,20 @@ class Parts(unittest.TestCase):
         self.assertEqual(self.counts(self.part("example", "changes")), ("failed", 0, 1, 0))
 
 
+class BuildFolder(unittest.TestCase):
+    def test_that_of_another_tree_is_forgotten(self):
+        with tempfile.TemporaryDirectory() as folder:
+            place = parts.Workplace(folder, folder, True)
+            cache = os.path.join(folder, "CMakeCache.txt")
+            for home, stays in ((parts.ROOT, True), (os.path.join(parts.ROOT, "elsewhere"), False)):
+                with open(cache, "w", encoding="utf-8") as file:
+                    file.write(f"//Source\nCMAKE_HOME_DIRECTORY:INTERNAL={home}\n")
+                parts.forget_other_tree(place)
+                self.assertEqual(os.path.exists(cache), stays)
+            self.assertTrue(os.path.isdir(os.path.join(folder, "caches", "home")))
+            parts.forget_other_tree(place)
+
+
 class Arguments(unittest.TestCase):
     def device_sh(self, *arguments):
         done = subprocess.run(["bash", DEVICE_SH, *arguments], capture_output=True, text=True)

@@ -73,7 +73,8 @@ class Workplace:
         return boost.matching(self._cases, patterns)
 
     def environment(self):
-        """Caches and a home folder inside of the build folder: a machine may have none that can be written."""
+        """For all commands. Makes caches and a home folder inside of the build folder: a machine may have none that can
+        be written."""
         caches = {"HOME": "home", "XDG_CACHE_HOME": "cache", "CUDA_CACHE_PATH": "cuda", "TRITON_CACHE_DIR": "triton",
                   "TORCHINDUCTOR_CACHE_DIR": "inductor", "CCACHE_DIR": "ccache"}
         found = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -98,7 +99,7 @@ def all_parts(place):
 
 
 def build(step, place):
-    forget_other_tree(place.build)
+    forget_other_tree(place)
     architectures = chosen_architectures(step, place)
     configured = step.command(*configuration(place.build, architectures))
     if configured.code != 0:
@@ -136,16 +137,16 @@ def describe_device(step, place):
                                  f"driver for {found['cuda_driver']}")
 
 
-def forget_other_tree(build):
+def forget_other_tree(place):
     """A copy of the tree may have brought a build folder along, whose paths are those of the original."""
-    cache = os.path.join(build, "CMakeCache.txt")
+    cache = os.path.join(place.build, "CMakeCache.txt")
     if not os.path.exists(cache):
         return
     with open(cache, encoding="utf-8") as file:
         home = re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", file.read(), re.MULTILINE)
     if not home or os.path.realpath(home[1]) != os.path.realpath(ROOT):
-        shutil.rmtree(build)
-        os.makedirs(build)
+        shutil.rmtree(place.build)
+        place.environment()
 
 
 def chosen_architectures(step, place):

@@ -50,7 +50,7 @@ def about(place):
     gpu = parts.last_line("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "kind": "dry: nothing here ran on a device" if place.dry else "on a device",
+        "kind": "dry: nothing here ran on a device" if place.dry else "",
         "card": "" if place.dry else gpu,
         "commit": parts.commit(),
         "machine": f"{os.cpu_count()} cores, {platform.platform()}",
