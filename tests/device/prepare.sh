@@ -17,12 +17,13 @@ prepare() {
   check_build
 }
 
-# Headers and CMake's package files of whole Debian packages, at their places below /usr.
+# Headers and CMake's package files of whole Debian packages, at their places below /usr and of their age, so that a
+# second time compiles nothing again.
 collect_packages() {
   local file
   dpkg -L $packages_headers | grep -E '^/usr/(include/|(share|lib)/.*cmake)' | grep -v /unsupported/ |
     while read -r file; do
-      if [ -f "$file" ]; then (cd /usr && cp --parents -L "${file#/usr/}" "$OLDPWD/$needs"); fi
+      if [ -f "$file" ]; then (cd /usr && cp --parents -pL "${file#/usr/}" "$OLDPWD/$needs"); fi
     done
 }
 
@@ -42,7 +43,7 @@ collect_boost() {
     find "$folder/boost/test" "$folder/boost/config" "$folder/boost/preprocessor" -name '*.hpp'
   } | tr ' \\' '\n\n' | sed -n "s#^$folder/\(boost/.*\)#\1#p" | sort -u >"$needs/boost.list"
   mkdir -p "$needs/include"
-  (cd "$folder" && xargs cp --parents -L -t "$OLDPWD/$needs/include") <"$needs/boost.list"
+  (cd "$folder" && xargs cp --parents -pL -t "$OLDPWD/$needs/include") <"$needs/boost.list"
   rm "$source" "$needs/boost.list"
 }
 
