@@ -7,13 +7,14 @@ import os
 MOST_FAILURES = 8  # of a part, shown
 
 
-def document(outcomes, about):
-    """What summary.json holds. `about` says what the results depend on."""
+def document(outcomes, about, table):
+    """What summary.json holds. `about` says what the results depend on; `table` is that of the benchmark."""
     parts = [dataclasses.asdict(outcome) for outcome in outcomes]
     for part in parts:
         part["seconds"] = round(part["seconds"], 2)
     totals = {key: sum(part[key] for part in parts) for key in ("passed", "failed", "skipped")}
-    return {"about": about, "totals": {**totals, "parts": counted(outcomes)}, "parts": parts}
+    return {"about": about, "totals": {**totals, "parts": counted(outcomes)}, "parts": parts,
+            "table": table.splitlines()}
 
 
 def counted(outcomes):
@@ -63,7 +64,7 @@ def write(folder, outcomes, about, table):
     """Each file whole or not at all: the run may be ended at any moment."""
     shown = text(outcomes, about, table)
     replace(os.path.join(folder, "summary.txt"), shown)
-    replace(os.path.join(folder, "summary.json"), json.dumps(document(outcomes, about), indent=1) + "\n")
+    replace(os.path.join(folder, "summary.json"), json.dumps(document(outcomes, about, table), indent=1) + "\n")
     return shown
 
 
