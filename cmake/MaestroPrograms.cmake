@@ -3,7 +3,10 @@
 add_library(maestro_program INTERFACE)
 target_link_libraries(maestro_program INTERFACE maestro::maestro)
 target_compile_options(maestro_program INTERFACE
-  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wsign-conversion;-Wshadow;-Werror>")
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wsign-conversion;-Wshadow>")
+if(MAESTRO_WARNINGS_AS_ERRORS)
+  target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # False alarms in std::string, gcc bug 105651.
   target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
@@ -34,8 +37,16 @@ if(MAESTRO_USE_CUDA AND TARGET maestro::cuda AND CMAKE_CUDA_COMPILER)
   enable_language(CUDA)
   add_library(maestro_device INTERFACE)
   target_link_libraries(maestro_device INTERFACE maestro_program maestro::cuda)
+  # CMake leaves out what nvcc knows by itself, and the system's loader may not know it.
+  target_link_options(maestro_device INTERFACE "LINKER:-rpath,${CUDAToolkit_LIBRARY_DIR}")
   # The warnings that are left out, as in tests/build/check_nvcc.sh.
-  target_compile_options(maestro_device INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-Werror;all-warnings>"
-    "$<$<COMPILE_LANGUAGE:CUDA>:-diag-suppress=554>"
-    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-parentheses,-Wno-gnu-designator,-Werror>")
+  target_compile_options(maestro_device INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-diag-suppress=554>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-parentheses,-Wno-gnu-designator>")
+  if(MAESTRO_WARNINGS_AS_ERRORS)
+    target_compile_options(maestro_device INTERFACE
+      "$<$<COMPILE_LANGUAGE:CUDA>:-Werror;all-warnings;-Xcompiler=-Werror>")
+  endif()
+endif()
+if(MAESTRO_DEVICE_ONLY AND NOT TARGET maestro_device)
+  message(FATAL_ERROR "MAESTRO_DEVICE_ONLY needs nvcc and the CUDA toolkit: nvcc on the PATH, or CUDACXX")
 endif()

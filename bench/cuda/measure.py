@@ -4,6 +4,7 @@ up. Exits with 77, without a number, where there is no device."""
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,20 +17,29 @@ import device_report  # noqa: E402
 from device_cases import NAMES, chosen_cases  # noqa: E402
 from driver import log, machine, output_of  # noqa: E402
 from harness.report import markdown  # noqa: E402
-from harness.sides import Process, SideError, flags  # noqa: E402
+from harness.sides import PATIENCE_SECONDS, Process, SideError, flags  # noqa: E402
 
 NO_DEVICE = 77
 
 
+class Cut(BaseException):
+    """Someone ends this program; what it started ends too, and what was measured stays."""
+
+
+def cut(signal_number, frame):
+    raise Cut
+
+
 def parse():
     parser = argparse.ArgumentParser(prog="bench/cuda/run.sh", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="11 cases and few repetitions")
+    parser.add_argument("--quick", action="store_true", help="13 cases and few repetitions")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this; may be given again")
     parser.add_argument("--title", help="measure only the cases whose title in the table has this text")
     parser.add_argument("--no-peers", action="store_true", help="measure our side alone")
     parser.add_argument("--output", help="folder for results.json and table.md; runs/bench/cuda without it")
     parser.add_argument("--repetitions", type=int, help="of every case (15, or 7 with --quick)")
     parser.add_argument("--seconds", type=float, help="of a repetition (0.1, or 0.05 with --quick)")
+    parser.add_argument("--most-seconds", type=float, help="no case begins later than this; the README's come first")
     parser.add_argument("--host", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--python", default="", help=argparse.SUPPRESS)
@@ -50,6 +60,8 @@ class Sides:
         self._options = options
         self._ours = os.path.join(options.build, "bench", "cuda", "bench_cuda")
         self._device = "cpu" if options.host else "cuda"
+        # With little time, a side that is silent for long is worth less than the cases that would follow.
+        self._patience = PATIENCE_SECONDS if options.most_seconds is None else max(60.0, options.most_seconds / 3)
         self._environment = {
             "TORCHINDUCTOR_CACHE_DIR": os.path.join(os.path.abspath(options.build), "inductor"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",  # the pool of compiling processes has been seen to hang
@@ -70,12 +82,12 @@ class Sides:
     def ours(self, case, dump):
         host = ["--host"] if self._options.host else []
         options = {**case.options, "dump": dump, "seconds": self._options.seconds}
-        return Process([self._ours, *flags(options), *host], {})
+        return Process([self._ours, *flags(options), *host], {}, self._patience)
 
     def peer(self, case, side, reference):
         options = {**case.options, **side.options, "peer": side.peer, "reference": reference}
         options.update(device=self._device, seconds=self._options.seconds)
-        return Process(self._peer_command(options), self._environment)
+        return Process(self._peer_command(options), self._environment, self._patience)
 
     def limits(self):
         command = self._peer_command({"work": "limits", "device": self._device})
@@ -93,11 +105,12 @@ def run_case(sides, case, options):
     fails, is left out and named. @raises SideError where ours fails"""
     results = [{"label": s.label, "peer": s.peer, "info": {}, "repetitions": []} for s in case.sides]
     processes = []
+    patience = 30
     with tempfile.TemporaryDirectory(dir=options.build) as folder:
         try:
             processes.append(sides.ours(case, folder))
             processes[0].wait_until_ready()
-            for side in case.sides[1:]:
+            for side in case.sides[1:]:  # they compile side by side
                 processes.append(sides.peer(case, side, folder))
             working = [processes[0]]
             for process, result in zip(processes[1:], results[1:]):
@@ -114,9 +127,12 @@ def run_case(sides, case, options):
                     line = process.go()
                     if turn > 0:  # the first one found how many calls a repetition has
                         result["repetitions"].append(line)
+        except Cut:
+            patience = 0
+            raise
         finally:
             for process in processes:
-                process.stop()
+                process.stop(patience)
     return results
 
 
@@ -141,7 +157,9 @@ def table(found, cases):
     rows = device_report.limit_rows(found["limits"])
     l2_bytes = (found["device"] or {}).get("l2_bytes", 0)
     for case, entry in zip(cases, found["cases"]):
-        if "error" in entry:
+        if "left_out" in entry:
+            rows.append((case.title, f"not measured: {entry['left_out']}", "-", "-", "-", "-"))
+        elif "error" in entry:
             rows.append((case.title, f"failed: {entry['error']}", "-", "-", "-", "-"))
         else:
             make_rows = device_report.self_test_rows if found["self_test"] else device_report.case_rows
@@ -151,7 +169,7 @@ def table(found, cases):
 
 
 def failed(entry):
-    return "error" in entry or any("error" in side for side in entry["sides"])
+    return "error" in entry or any("error" in side for side in entry.get("sides", []))
 
 
 def heading(found):
@@ -161,7 +179,8 @@ def heading(found):
     device = found["device"]
     versions = found["limits"].get("versions", {})
     return (f"{device['name']}, CUDA {device['cuda_runtime']} (driver {device['cuda_driver']}), "
-            f"torch {versions.get('torch', '-')}, {found['machine']['date']}, {found['machine']['commit'][:12]}\n\n")
+            f"torch {versions.get('torch', '-')}, {found['machine']['date']}, "
+            f"{found['machine']['commit'][:12] or 'no git here'}\n\n")
 
 
 def write(folder, found, text):
@@ -171,8 +190,24 @@ def write(folder, found, text):
         file.write(text)
 
 
+def entry_of(sides, case, options, seconds):
+    """One case, measured; `seconds` have passed before it."""
+    entry = {"name": case.name, "title": case.title, "options": case.options, "gbytes": case.gbytes,
+             "gflop": case.gflop, "aims": case.aims}
+    if options.most_seconds is not None and seconds > options.most_seconds:
+        return {**entry, "left_out": f"{options.most_seconds:.0f} s were over"}
+    log(f"{case.title} [{seconds:.0f} s]")
+    try:
+        entry["sides"] = run_case(sides, case, options)
+    except SideError as error:
+        entry["error"] = str(error)
+        log(f"  failed: {error}")
+    return entry
+
+
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, cut)
     sides = Sides(options)
     device, reason = (None, "") if options.host else sides.describe()
     if device is None and not options.host:
@@ -180,6 +215,8 @@ def main():
         return NO_DEVICE
     only = options.only or []
     cases = chosen_cases(only, options.title, options.quick, bool(options.python), options.host)
+    if options.most_seconds is not None:
+        cases.sort(key=lambda case: (not case.headline, not case.quick))
     os.makedirs(options.output, exist_ok=True)
     start = time.monotonic()
     found = {"self_test": options.host, "quick": options.quick, "device": device, "device_state": [device_state()],
@@ -188,18 +225,15 @@ def main():
     if options.python:
         log("limits")
         found["limits"] = sides.limits()
-    for case in cases:
-        log(f"{case.title} [{time.monotonic() - start:.0f} s]")
-        entry = {"name": case.name, "title": case.title, "options": case.options, "gbytes": case.gbytes,
-                 "gflop": case.gflop, "aims": case.aims}
-        try:
-            entry["sides"] = run_case(sides, case, options)
-        except SideError as error:
-            entry["error"] = str(error)
-            log(f"  failed: {error}")
-        found["cases"].append(entry)
+    try:
+        for case in cases:
+            found["cases"].append(entry_of(sides, case, options, time.monotonic() - start))
+            write(options.output, found, table(found, cases))
+    except Cut:
+        found["cut"] = True
         write(options.output, found, table(found, cases))
-    if options.python and cases:
+        return 128 + signal.SIGTERM
+    if options.python and cases and not any("left_out" in entry for entry in found["cases"]):
         found["limits"] = better_limits(found["limits"], sides.limits())
     found["device_state"].append(device_state())
     found["seconds"] = time.monotonic() - start
@@ -214,3 +248,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except SideError as error:
         sys.exit(f"bench/cuda: {error}")
+    except Cut:
+        sys.exit(128 + signal.SIGTERM)

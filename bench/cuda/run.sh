@@ -2,7 +2,7 @@
 # The benchmarks on a device: sets up, builds, measures maestro beside PyTorch on this machine's CUDA device, and prints
 # one table.
 #   bench/cuda/run.sh [--quick] [--only NAME]... [--title TEXT] [--no-peers] [--repetitions N] [--seconds S]
-#     [--output DIR]
+#     [--most-seconds S] [--output DIR]
 # --help says more; bench/README.md, "On a device", says what each work is and how to read the table. Needs nvcc. Where
 # there is no device it builds everything, says so, and exits with 77.
 #   CUDAARCHS=90-real           compiles for this instead of the device that is here, or, without one, of the project's
@@ -13,6 +13,7 @@
 #   BUILD_JOBS=N                compiles N files at once
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source cmake/architecture.sh
 source cmake/packages.sh
 
 peers=yes host=no
@@ -31,11 +32,7 @@ build=${BUILD_DIR:-build/bench-cuda}
 install_packages $packages_build $packages_bench
 architectures=${CUDAARCHS:-}
 if [ -z "$architectures" ] && [ ! -f "$build/CMakeCache.txt" ]; then
-  here=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d '. ' || true)
-  case "$here" in
-    *[!0-9]* | '') ;;
-    *) architectures=$here-real ;;
-  esac
+  architectures=$(device_architecture || true)
 fi
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMAESTRO_BUILD_BENCH=ON -DMAESTRO_BUILD_TESTS=OFF \
   -DMAESTRO_BUILD_EXAMPLES=OFF ${architectures:+"-DCMAKE_CUDA_ARCHITECTURES=$architectures"} >/dev/null

@@ -19,7 +19,8 @@ class SideError(Exception):
 class Process:
     """One program. It sets up and warms up until `wait_until_ready` returns, then sleeps until `go`."""
 
-    def __init__(self, command, environment):
+    def __init__(self, command, environment, patience=PATIENCE_SECONDS):
+        self._patience = patience
         self._errors = tempfile.TemporaryFile()
         self._command = command
         self._process = subprocess.Popen(
@@ -48,11 +49,11 @@ class Process:
             pass  # the read below says what happened
         return json.loads(self._read())
 
-    def stop(self):
+    def stop(self, wait_seconds=30):
         """Ends the program, and what it may have started."""
         try:
             self._process.stdin.close()
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=wait_seconds)
         except (OSError, subprocess.TimeoutExpired):
             pass
         try:
@@ -72,9 +73,9 @@ class Process:
 
     def _read(self):
         try:
-            line = self._lines.get(timeout=PATIENCE_SECONDS)
+            line = self._lines.get(timeout=self._patience)
         except queue.Empty:
-            raise SideError(f"{self._command[0]} said nothing for {PATIENCE_SECONDS} s") from None
+            raise SideError(f"{self._command[0]} said nothing for {self._patience:.0f} s") from None
         if line is not None:
             return line
         code = self._process.wait()

@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "conductor/support.hpp"
+#include "maestro/conductor/decide.hpp"
 #include "maestro/conductor/learned.hpp"
+#include "maestro/core/random.hpp"
 
 namespace conductor_test {
 
@@ -105,6 +108,60 @@ void check_equal_runs(LearnedConductor<Network> host, Device device, std::size_t
   host.weights(last.hidden.view(), expected);
   std::as_const(device).weights(last.hidden.view(), got);
   BOOST_TEST(distance(got.flat(), expected.flat()) < tolerance);
+}
+
+/// How far the draw `u` lies from where the next action begins, among these propensities.
+inline double distance_to_border(std::span<const float> q, double u) {
+  double total = 0.0;
+  for (const float value : q) total += static_cast<double>(value);
+  double nearest = HUGE_VAL;
+  double running = 0.0;
+  for (const float value : q) {
+    running += static_cast<double>(value);
+    nearest = std::min(nearest, std::abs(u * total - running));
+  }
+  return nearest;
+}
+
+/// Both decide and learn for many steps. Every action is what the host's sampler draws from the device's own
+/// probabilities, to the bit; and it is the host's action too, but where rounding moved a border across the draw.
+template <class Network, class Device>
+void check_equal_actions(LearnedConductor<Network> host, Device device, std::size_t d, std::uint32_t steps,
+                         double tolerance) {
+  constexpr std::size_t K = Network::actions;
+  const std::vector<std::size_t> sizes(64, 8);
+  std::size_t drawn = 0, wrong = 0, moved = 0, unexplained = 0;
+  for (std::uint32_t step = 0; step < steps; ++step) {
+    const Batch batch = batch_of(step, d, K, sizes);
+    const StepView view = batch.view();
+    const Decision expected = host.decide(view);
+    const Decision got = device.decide(view);
+    for (std::size_t g = 0; g < sizes.size(); ++g) {
+      for (std::size_t i = batch.groups.begin(g); i < batch.groups.end(g); ++i) {
+        const double u = detail::draw_stream(view, Purpose::conductor_action, g, i - batch.groups.begin(g)).uniform(0);
+        const auto action = static_cast<std::int32_t>(sample_index(got.probabilities.row(i).data(), K, u));
+        ++drawn;
+        wrong += got.actions[i] != action ? 1u : 0u;
+        if (got.actions[i] == expected.actions[i]) continue;
+        ++moved;
+        unexplained += distance_to_border(expected.probabilities.row(i), u) > tolerance ? 1u : 0u;
+      }
+    }
+    const auto advantages = centred_advantages(batch, expected);
+    const Feedback feedback{.decision = expected,
+                            .hidden = batch.hidden.view(),
+                            .groups = batch.groups,
+                            .advantages = advantages,
+                            .counterfactuals = {},
+                            .step = step};
+    host.observe(feedback);
+    device.observe(feedback);
+    BOOST_REQUIRE(host.update().has_value() == device.update().has_value());
+  }
+  BOOST_TEST_MESSAGE(drawn << " actions drawn, " << moved << " of them not the host's, by rounding");
+  BOOST_TEST(wrong == 0u);
+  BOOST_TEST(unexplained == 0u);
+  BOOST_TEST(moved <= drawn / 1000);
 }
 
 }  // namespace conductor_test
