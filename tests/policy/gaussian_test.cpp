@@ -143,8 +143,11 @@ BOOST_AUTO_TEST_CASE(the_hidden_state_has_read_prompt_and_response) {
     BOOST_TEST(r.hidden(0, h) != r.hidden(2, h));
   }
   const auto a = r.completion(1).actions;
+  const Matrix<float> means = policy.means(prompts);
   for (std::size_t d = 0; d < 2; ++d) {
-    BOOST_TEST(std::abs(r.hidden(1, 5 + d) - (a(0, d) + a(1, d) + a(2, d)) / 3.0f) < 1e-6f);
+    float expected = 0.0f;
+    for (std::size_t t = 0; t < 3; ++t) expected += (a(t, d) - means(0, 2 * t + d)) / (0.7f * std::sqrt(0.8f)) / 3.0f;
+    BOOST_TEST(std::abs(r.hidden(1, 5 + d) - expected) < 1e-5f);
   }
 }
 

@@ -11,7 +11,6 @@
 #include <numbers>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
@@ -42,7 +41,8 @@ struct GaussianPolicyOptions {
 /// A temperature tau makes that p^(1/tau), normalised: sigma is multiplied by sqrt(tau). Greedy decoding gives the
 /// means. max_completion_length cuts a plan; there are neither prompt tokens nor texts. A draw is keyed by seed, step,
 /// data row, response and its place t D + d.
-/// Hidden state (H + D): tanh(W1 x + b1) ++ mean over the response's actions, so that it has read the response.
+/// Hidden state (H + D): tanh(W1 x + b1) ++ mean over the response's steps of (a - mu) / sigma. So it has read the
+/// response, in a form that depends neither on the scale of the actions nor on how far training has come.
 /// log_probs is thread-safe as long as nothing changes the policy.
 template <class T = float>
 class GaussianPolicy {
@@ -97,7 +97,7 @@ class GaussianPolicy {
     const GroupRange all{0, prompts.size()};
     Kept kept;
     fill<float>(result, all, pass.outputs, result.log_probs, result.entropies, kept);
-    fill_hidden(pass.hidden, result);
+    fill_hidden(pass.hidden, kept.deviations, result);
     return result;
   }
 
@@ -202,16 +202,18 @@ class GaussianPolicy {
       }
     }
   }
-  static void fill_hidden(MatrixView<const T> units, Rollouts& rollouts) {
-    rollouts.hidden.assign(rollouts.size(), units.cols() + rollouts.actions.cols(), 0.0f);
+  static void fill_hidden(MatrixView<const T> units, MatrixView<const T> deviations, Rollouts& rollouts) {
+    rollouts.hidden.assign(rollouts.size(), units.cols() + deviations.cols(), 0.0f);
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
       const std::span<float> row = rollouts.hidden.row(i);
       const std::span<const T> unit = units.row(rollouts.groups.group_of(i));
       std::ranges::transform(unit, row.begin(), [](T value) { return static_cast<float>(value); });
       const std::size_t length = rollouts.tokens.length(i);
       for (std::size_t t = 0; t < length; ++t) {
-        const std::span<const float> action = std::as_const(rollouts.actions).row(rollouts.tokens.offset(i) + t);
-        for (std::size_t d = 0; d < action.size(); ++d) row[unit.size() + d] += action[d] / static_cast<float>(length);
+        const std::span<const T> z = deviations.row(rollouts.tokens.offset(i) + t);
+        for (std::size_t d = 0; d < z.size(); ++d) {
+          row[unit.size() + d] += static_cast<float>(z[d]) / static_cast<float>(length);
+        }
       }
     }
   }
