@@ -92,6 +92,15 @@ BOOST_AUTO_TEST_CASE(completions_view_their_row) {
   BOOST_TEST(completion.log_probs.size() == 3u);
   BOOST_TEST(completion.log_probs[0] == -3.0f);
   BOOST_TEST(rollouts.completion(0).tokens.empty());
+  BOOST_TEST(completion.actions.empty());
+  BOOST_TEST(completion.actions.rows() == 0u);
+  rollouts.actions.resize(6, 2);
+  for (std::size_t t = 0; t < 6; ++t) rollouts.actions(t, 1) = static_cast<float>(t);
+  const MatrixView<const float> actions = rollouts.completion(2).actions;
+  BOOST_TEST(actions.rows() == 2u);
+  BOOST_TEST(actions.cols() == 2u);
+  BOOST_TEST(actions(1, 1) == 2.0f);
+  BOOST_TEST(rollouts.completion(0).actions.rows() == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

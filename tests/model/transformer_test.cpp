@@ -251,4 +251,18 @@ BOOST_AUTO_TEST_CASE(wrong_input_is_refused) {
   BOOST_CHECK_THROW(batch.pack(tokens.prompts, tokens.responses, tokens.groups, 0, 3), BadArgument);
 }
 
+BOOST_AUTO_TEST_CASE(responses_of_float_actions_are_refused) {
+  Rollouts rollouts;
+  rollouts.prompts.resize(1);
+  rollouts.groups = Groups::even(1, 1);
+  const std::int32_t token = 1;
+  rollouts.prompt_tokens.push_row({&token, 1});
+  rollouts.tokens.push_row({&no_token, 1});
+  rollouts.actions.assign(1, 2, 0.5f);
+  PackedBatch batch;
+  BOOST_CHECK_EXCEPTION(batch.pack(rollouts, 0, 1), BadArgument, [](const BadArgument& e) {
+    return std::string(e.what()).find("Rollouts::actions") != std::string::npos;
+  });
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -32,6 +32,21 @@ inline std::size_t tokens_of(const Rollouts& rollouts, GroupRange range) {
   return at(range.last) - at(range.first);
 }
 
+/// Whether two responses are the same actions, tokens or floats.
+inline bool same_response(const Rollouts& a, std::size_t i, const Rollouts& b, std::size_t j) {
+  const auto equal = [](auto x, auto y) { return std::equal(x.begin(), x.end(), y.begin(), y.end()); };
+  if (!equal(a.tokens.row(i), b.tokens.row(j))) return false;
+  const auto x = a.completion(i).actions;
+  const auto y = b.completion(j).actions;
+  for (std::size_t t = 0; t < x.rows(); ++t) {
+    if (!equal(x.row(t), y.row(t))) return false;
+  }
+  return x.rows() == y.rows();
+}
+inline bool same_responses(const Rollouts& a, const Rollouts& b) {
+  return a.tokens == b.tokens && a.actions == b.actions;
+}
+
 template <class P>
 std::vector<double> gradients_of(P& policy) {
   std::vector<double> result;
@@ -67,23 +82,26 @@ void generates(P policy, std::span<const maestro::Prompt> prompts, const maestro
     BOOST_TEST(rollouts.tokens.length(i) >= 1u);
     BOOST_TEST(rollouts.tokens.length(i) <= how.max_completion_length);
   }
-  for (const float p : rollouts.log_probs) BOOST_TEST((std::isfinite(p) && p <= 0.0f));
-  for (const float h : rollouts.entropies) BOOST_TEST((std::isfinite(h) && h >= 0.0f));
+  // Float actions have densities, which may exceed 1, and no token that could be misread.
+  const bool floats = !rollouts.actions.empty();
+  for (const float p : rollouts.log_probs) BOOST_TEST((std::isfinite(p) && (floats || p <= 0.0f)));
+  for (const float h : rollouts.entropies) BOOST_TEST((std::isfinite(h) && (floats || h >= 0.0f)));
+  for (const std::int32_t token : rollouts.tokens.flat()) BOOST_TEST((token == maestro::no_token) == floats);
+  for (const std::string& text : rollouts.texts) BOOST_TEST((!floats || text.empty()));
+  if (floats) BOOST_TEST(rollouts.actions.rows() == rollouts.tokens.size());
   const Rollouts again = policy.generate(prompts, how, key);
-  BOOST_TEST((again.tokens == rollouts.tokens));
+  BOOST_TEST(same_responses(again, rollouts));
   BOOST_TEST((again.log_probs == rollouts.log_probs));
   BOOST_TEST((again.hidden == rollouts.hidden));
   const Rollouts other = policy.generate(prompts, how, {.seed = 6, .step = 2});
-  BOOST_TEST(!(other.tokens == rollouts.tokens));
+  BOOST_TEST(!same_responses(other, rollouts));
   // A data row that comes again in the batch draws anew.
   std::vector<maestro::Prompt> repeated(prompts.begin(), prompts.end());
   repeated.push_back(prompts[0]);
   const Rollouts twice = policy.generate(repeated, how, key);
   bool same = true;
   for (std::size_t m = 0; m < how.num_generations; ++m) {
-    const auto first = twice.tokens.row(m);
-    const auto second = twice.tokens.row(rows + m);
-    same = same && std::equal(first.begin(), first.end(), second.begin(), second.end());
+    same = same && same_response(twice, m, twice, rows + m);
   }
   BOOST_TEST(!same);
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "maestro/core/views.hpp"
 #include "maestro/data/prompt.hpp"
 
 namespace maestro {
@@ -18,12 +19,18 @@ enum class Finish : std::uint8_t {
   length,  ///< cut at the length limit
 };
 
-/// A view of one response; valid as long as the Rollouts it came from.
+/// What `tokens` holds for a step whose action is a row of floats instead of a token. It is no id of any vocabulary, so
+/// that whatever reads tokens refuses it.
+inline constexpr std::int32_t no_token = -1;
+
+/// A view of one response; valid as long as the Rollouts it came from. A response of float actions has no text and
+/// no_token for each of its T steps.
 struct Completion {
   const Prompt& prompt;
   std::string_view text;                 ///< decoded response without the stop token
   std::span<const std::int32_t> tokens;  ///< (T) with the stop token, where one was drawn
-  std::span<const float> log_probs;      ///< (T) of the drawn tokens, after temperature
+  MatrixView<const float> actions{};     ///< (T x D) what a policy of float actions drew; (0 x 0) from all others
+  std::span<const float> log_probs;      ///< (T) of the drawn tokens, after temperature; densities of float actions
   std::span<const float> entropies;  ///< (T) nats, of the distribution each token was drawn from, before top-k / top-p
   Finish finish = Finish::stop;
   std::size_t row = 0;     ///< place in the batch

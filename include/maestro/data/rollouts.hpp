@@ -18,11 +18,16 @@ namespace maestro {
 
 /// N prompts and their B responses, packed. Row i of `tokens`, `hidden`, `finish` and `texts` is one response; the
 /// per-token arrays follow the offsets of `tokens`.
+///
+/// A policy whose actions are floats puts one row of D floats per step into `actions`, no_token for the step into
+/// `tokens`, and leaves the texts empty. Whatever counts tokens (lengths, limits, micro-batches, metrics) then counts
+/// steps. log_probs are logarithms of densities, entropies are differential: both may have either sign.
 struct Rollouts {
   std::vector<Prompt> prompts;         ///< (N)
   Groups groups;                       ///< B rows in N groups
   Ragged<std::int32_t> prompt_tokens;  ///< (N) rows
   Ragged<std::int32_t> tokens;         ///< (B) rows
+  Matrix<float> actions;               ///< (tokens x D) finite; empty where the actions are tokens
   std::vector<float> log_probs;        ///< per token, after temperature, before top-k / top-p
   std::vector<float> entropies;        ///< per token, nats
   Matrix<float> hidden;                ///< (B x d) terminal hidden states, after the final norm
@@ -40,6 +45,7 @@ struct Rollouts {
     return {.prompt = prompts[group],
             .text = texts[i],
             .tokens = tokens.row(i),
+            .actions = actions.empty() ? MatrixView<const float>() : actions.view().middle_rows(offset, length),
             .log_probs = {log_probs.data() + offset, length},
             .entropies = {entropies.data() + offset, length},
             .finish = finish[i],

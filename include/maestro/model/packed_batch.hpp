@@ -70,7 +70,10 @@ class PackedBatch {
     }
   }
   /// Packs groups [first, last) of rollouts.
+  /// @throws BadArgument also where the actions of the rollouts are floats.
   void pack(const Rollouts& rollouts, std::size_t first, std::size_t last, const PackOptions& options = {}) {
+    require(rollouts.actions.empty(),
+            "packed batch: the responses' actions are floats (Rollouts::actions); a transformer reads tokens");
     pack(rollouts.prompt_tokens, rollouts.tokens, rollouts.groups, first, last, options);
   }
   /// Packs prompts alone, as decoding begins: one segment per prompt, its last row in `terminal_rows`, no targets.

@@ -25,8 +25,9 @@ class ExactMatch {
   explicit ExactMatch(const ExactMatchOptions& options = {}) : structure_(options.tags) {}
 
   std::optional<float> operator()(const Completion& completion) const {
+    const std::string_view text = text_of(completion);
     if (completion.prompt.reference.empty()) return std::nullopt;
-    const TagParse parse = structure_.parse(completion.text);
+    const TagParse parse = structure_.parse(text);
     return parse.valid && trimmed(parse.answer) == trimmed(completion.prompt.reference) ? 1.0f : 0.0f;
   }
 

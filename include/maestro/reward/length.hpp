@@ -19,7 +19,7 @@
 namespace maestro {
 
 enum class LengthUnit : unsigned char {
-  tokens,      ///< of the whole response, the stop token included
+  tokens,      ///< of the whole response, the stop token included; the steps of float actions
   words,       ///< runs without white space
   characters,  ///< UTF-8 code points
 };
@@ -77,7 +77,8 @@ class Length {
   }
 
   std::optional<float> operator()(const Completion& completion) const {
-    std::string_view text = completion.text;
+    std::string_view text;
+    if (options_.unit != LengthUnit::tokens) text = text_of(completion);
     if (options_.part == LengthPart::answer) {
       const TagParse parse = structure_.parse(text);
       if (!parse.valid) return -1.0f;

@@ -24,6 +24,7 @@
 #include "maestro/reward/proxy_scorer.hpp"
 #include "maestro/reward/scorer.hpp"
 #include "maestro/reward/tag_format.hpp"
+#include "maestro/reward/text_parts.hpp"
 
 namespace maestro {
 
@@ -73,6 +74,7 @@ class Perplexity {
 
   /// One call of the scorer for the whole batch.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
+    require_text(rollouts.actions);
     std::vector<LikelihoodQuery> queries;
     std::vector<std::size_t> rows;
     std::vector<std::size_t> lengths;

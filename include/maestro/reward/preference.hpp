@@ -12,6 +12,7 @@
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/scorer.hpp"
+#include "maestro/reward/text_parts.hpp"
 
 namespace maestro {
 
@@ -25,7 +26,10 @@ class Preference {
   explicit Preference(S scorer) : scorer_(std::move(scorer)) {}
 
   /// One call of the scorer for the whole batch.
-  void operator()(const Rollouts& rollouts, std::span<float> scores) const { scorer_.score(rollouts, scores); }
+  void operator()(const Rollouts& rollouts, std::span<float> scores) const {
+    require_text(rollouts.actions);
+    scorer_.score(rollouts, scores);
+  }
 
   /// Forwarded to the scorer.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires

@@ -32,7 +32,7 @@ class Repetition {
 
   std::optional<float> operator()(const Completion& completion) const {
     std::vector<std::string_view> words;
-    for_each_word(completion.text, [&words](std::string_view word) { words.push_back(word); });
+    for_each_word(text_of(completion), [&words](std::string_view word) { words.push_back(word); });
     if (words.size() < n_) return std::nullopt;
     std::vector<std::size_t> starts(words.size() - n_ + 1);
     for (std::size_t i = 0; i < starts.size(); ++i) starts[i] = i;

@@ -102,7 +102,7 @@ class Format {
   explicit Format(FormatOptions options = {}) : structure_(options.tags), grade_(options.grade) {}
 
   float operator()(const Completion& completion) const {
-    const TagParse parse = structure_.parse(completion.text);
+    const TagParse parse = structure_.parse(text_of(completion));
     if (grade_ == FormatGrade::strict) return parse.valid ? 1.0f : 0.0f;
     return static_cast<float>(static_cast<double>(parse.rules_kept) / static_cast<double>(parse.rules));
   }

@@ -1,12 +1,29 @@
 #pragma once
 
 /// @file
-/// White space, words and characters of a text, as the text rewards count them.
+/// The text of a response, and its white space, words and characters, as the text rewards count them.
 
 #include <cstddef>
 #include <string_view>
 
+#include "maestro/core/error.hpp"
+#include "maestro/data/completion.hpp"
+
 namespace maestro {
+
+/// Refuses a response of float actions for a reward that judges texts. @param actions  (T x D) of the response or batch
+/// @throws BadArgument
+inline void require_text(MatrixView<const float> actions) {
+  require(actions.empty(),
+          "this reward judges texts, but the policy's actions are floats (Completion::actions) and its responses have "
+          "no text; take a reward that reads the actions");
+}
+
+/// The text that a reward judges. @throws BadArgument where the response is one of float actions.
+inline std::string_view text_of(const Completion& completion) {
+  require_text(completion.actions);
+  return completion.text;
+}
 
 inline constexpr std::string_view white_space = " \t\r\n\f\v";
 

@@ -96,7 +96,8 @@ void check_decision(const Decision& decision, MatrixView<const float> rewards) {
 
 /// Refuses a scalarization that left something as it was. The outputs were filled with `unwritten`.
 /// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
-/// @throws BadData naming the scalarization, the output and the row; Unsupported for counterfactual advantages that were
+/// @throws BadData naming the scalarization, the output and the row; Unsupported for counterfactual advantages that
+/// were
 ///         asked for and not written.
 template <class S>
 void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {

@@ -32,7 +32,7 @@ struct Evaluation {
   std::map<std::string, Interval> per_task;        ///< by Prompt::task
   Interval overall;                                ///< over all prompts
   std::map<std::string, std::size_t> task_counts;  ///< prompts of each task
-  double mean_length = 0.0;                        ///< tokens of a response
+  double mean_length = 0.0;                        ///< tokens of a response; steps, where its actions are floats
 };
 
 /// Generates `num_generations` responses to each prompt and scores each with `judge(Completion) -> double`.

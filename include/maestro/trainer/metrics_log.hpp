@@ -65,6 +65,8 @@ class MetricsLog {
 };
 
 /// Observer that appends the first completion of a few prompts of some steps, with its rewards, weights and advantage.
+/// A response of float actions is written as "actions", a list of D numbers for each of its steps, in the place of
+/// "completion".
 class SampleLog {
  public:
   struct Settings {
@@ -88,7 +90,11 @@ class SampleLog {
       record["task"] = rollouts.prompts[g].task;
       record["row"] = rollouts.prompts[g].row;
       record["prompt"] = rollouts.prompts[g].text;
-      record["completion"] = rollouts.texts[i];
+      if (rollouts.actions.empty()) {
+        record["completion"] = rollouts.texts[i];
+      } else {
+        record["actions"] = steps_of(rollouts.completion(i).actions);
+      }
       for (std::size_t k = 0; k < report.rewards.size(); ++k) {
         record["rewards"][report.rewards[k].name] = trace.rewards(i, k);
         record["weights"][report.rewards[k].name] = trace.decision.weights(i, k);
@@ -99,6 +105,12 @@ class SampleLog {
   }
 
  private:
+  static OrderedJson steps_of(MatrixView<const float> actions) {
+    OrderedJson steps = OrderedJson::array();
+    for (std::size_t t = 0; t < actions.rows(); ++t) steps.push_back(actions.row(t));
+    return steps;
+  }
+
   JsonlWriter writer_;
   Settings settings_;
 };

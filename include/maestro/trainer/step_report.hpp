@@ -39,7 +39,7 @@ struct StepTimings {
   double total = 0.0;
 };
 
-/// Figures of one step.
+/// Figures of one step. Where a policy's actions are floats, a step of a response counts as a token.
 struct StepReport {
   std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
   double epoch = 0.0;      ///< passes over the prompts so far; 0 where the caller chose the prompts
@@ -56,7 +56,8 @@ struct StepReport {
   double min_length = 0.0;
   double max_length = 0.0;
   double clipped_fraction = 0.0;  ///< share of responses cut at the length limit
-  double entropy = 0.0;           ///< mean over the drawn tokens, nats, before top-k / top-p
+  double entropy = 0.0;  ///< mean over the drawn tokens, nats, before top-k / top-p; of float actions it may be
+                         ///< negative
   double rollout_gap_mean = 0.0;  ///< |log-prob of the training pass - log-prob of the rollout|, nats
   double rollout_gap_max = 0.0;
   std::size_t response_tokens = 0;
