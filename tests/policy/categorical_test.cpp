@@ -101,6 +101,8 @@ BOOST_AUTO_TEST_CASE(bad_input_is_named) {
   BOOST_CHECK_EXCEPTION(policy.generate(prompts, laws::sampling(), {}), BadArgument, [](const BadArgument& e) {
     return std::string(e.what()).find("data row 4 has 2 features") != std::string::npos;
   });
+  BOOST_CHECK_THROW(policy.check_prompts(prompts, laws::sampling()), BadArgument);
+  BOOST_CHECK_NO_THROW(policy.check_prompts(std::span(prompts).first(1), laws::sampling()));
   TabularPolicy<float> small({.contexts = 4, .actions = 2});
   TabularPolicy<float> large = table<float>();
   const Rollouts r = large.generate(prompts, laws::sampling(20), {});

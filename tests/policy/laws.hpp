@@ -126,6 +126,9 @@ void log_probs_agree(P policy, std::span<const maestro::Prompt> prompts, const m
   for (std::size_t g = 0; g < prompts.size(); ++g) {
     std::vector<float> part(tokens_of(rollouts, {g, g + 1}));
     policy.forward(rollouts, {g, g + 1}, part, {});
+    std::vector<float> fixed_part(part.size());
+    constant.log_probs(rollouts, {g, g + 1}, fixed_part);
+    BOOST_TEST((fixed_part == part));
     for (const float value : part) BOOST_TEST(std::abs(value - forward[at++]) <= gap);
   }
   std::vector<float> wrong(rollouts.tokens.size() + 1);

@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(parts_of_a_batch_train_as_the_whole_under_every_term_of_the
   settings.objective.beta = 0.1;
   settings.objective.entropy_bonus = 0.01;
   settings.num_iterations = 2;
-  settings.num_minibatches = 3;
+  settings.num_minibatches = 2;
   settings.sampling.temperature = 1.3;
   auto whole = trainer_of(settings);
   settings.micro_batch_tokens = 1;
