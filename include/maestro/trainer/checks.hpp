@@ -96,27 +96,31 @@ void check_decision(const Decision& decision, MatrixView<const float> rewards) {
 
 /// Refuses a scalarization that left something as it was. The outputs were filled with `unwritten`.
 /// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
-/// @throws BadData naming the scalarization, the output and the row; Unsupported for counterfactual advantages that
-/// were
-///         asked for and not written.
+/// @throws BadData naming the scalarization, the output and the response; Unsupported naming those where there are no
+///         counterfactual advantages, though they were asked for.
 template <class S>
 void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {
-  const auto refuse = [](const char* what, std::size_t row) {
-    throw BadData(part_name<S>("the scalarization") + " left " + what + " of response " + std::to_string(row) +
-                  " of the batch unwritten, or NaN; it must overwrite every one of them");
+  const auto left = [](const char* what, std::size_t row) {
+    return part_name<S>("the scalarization") + " left " + what + " of response " + std::to_string(row) +
+           " of the batch unwritten, or not finite; ";
   };
   for (std::size_t i = 0; i < rewards.rows(); ++i) {
-    if (std::isnan(output.advantages[i])) refuse("the advantage", i);
-    const auto applies = [&](std::size_t k) { return !std::isnan(rewards(i, k)); };
-    for (std::size_t k = 0; k < rewards.cols(); ++k) {
-      if (!applies(k)) continue;
-      if (std::isnan(output.scalar_rewards[i])) refuse("the scalar reward", i);
-      if (!output.counterfactuals.empty() && std::isnan(output.counterfactuals(i, k))) {
-        throw Unsupported(part_name<S>("the scalarization") + " left the counterfactual advantages of response " +
-                          std::to_string(i) +
-                          " of the batch unwritten, from which this Conductor learns; write "
-                          "ScalarizationOutput::counterfactuals, or give the Conductor Estimator::sampled");
-      }
+    bool any_reward = false;
+    for (std::size_t k = 0; k < rewards.cols(); ++k) any_reward = any_reward || !std::isnan(rewards(i, k));
+    if (!std::isfinite(output.advantages[i])) {
+      throw BadData(left("the advantage", i) + "it writes all of ScalarizationOutput::advantages");
+    }
+    if (any_reward && !std::isfinite(output.scalar_rewards[i])) {
+      throw BadData(left("the scalar reward", i) + "it writes all of ScalarizationOutput::scalar_rewards");
+    }
+    if (output.counterfactuals.empty()) continue;
+    bool any_counterfactual = false;
+    for (const float value : output.counterfactuals.row(i)) {
+      any_counterfactual = any_counterfactual || std::isfinite(value);
+    }
+    if (!any_counterfactual) {
+      throw Unsupported(left("the counterfactual advantages", i) +
+                        "write ScalarizationOutput::counterfactuals, or give the Conductor Estimator::sampled");
     }
   }
 }

@@ -37,13 +37,13 @@ concept Rewards = std::move_constructible<R> &&
 
 namespace detail {
 
-template <class C>
-concept CountsActions = requires {
-  typename std::integral_constant<std::size_t, C::actions>;
-};
 template <class R>
 concept CountsRewards = requires {
   typename std::integral_constant<std::size_t, R::size>;
+};
+template <class C>
+concept CountsActions = requires {
+  typename std::integral_constant<std::size_t, C::actions>;
 };
 /// Where either is known at run time only, the Trainer's constructor compares them; a Conductor that names no number of
 /// actions is judged by its decisions.

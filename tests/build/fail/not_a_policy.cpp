@@ -3,6 +3,7 @@
 #include "maestro/policy/policy.hpp"
 
 struct Forgetful {
+  using scalar_type = float;
   std::size_t hidden_size() const { return 1; }
   maestro::Rollouts generate(std::span<const maestro::Prompt>, const maestro::Sampling&, const maestro::DrawKey&) {
     return {};

@@ -76,8 +76,7 @@ struct FirstReward {
 };
 
 /// One logit, whatever the prompt.
-class Coin {
- public:
+struct Coin {
 #if !defined(POLICY_WITHOUT_SCALAR_TYPE)
   using scalar_type = float;
 #endif
@@ -101,22 +100,17 @@ class Coin {
   void log_probs(const Rollouts&, GroupRange, std::span<float>) const {}
 #endif
 #if !defined(POLICY_WITHOUT_ZERO_GRADIENTS)
-  void zero_gradients() { gradient_ = 0.0f; }
+  void zero_gradients() { gradient = 0.0f; }
 #endif
 #if !defined(POLICY_WITHOUT_VISIT)
   template <class F>
   void visit(F&& f) {
-#if defined(POLICY_VISITS_SPANS)
-    f(std::span<float>(&logit_, 1));
-#else
-    f(ParameterView<float>{"logit", {&logit_, 1}, {&gradient_, 1}});
-#endif
+    f(ParameterView<float>{"logit", {&logit, 1}, {&gradient, 1}});
   }
 #endif
 
- private:
-  float logit_ = 0.0f;
-  float gradient_ = 0.0f;
+  float logit = 0.0f;
+  float gradient = 0.0f;
 };
 
 /// Alone, but for what the macro takes away.
