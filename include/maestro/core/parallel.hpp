@@ -92,7 +92,8 @@ void run_on_threads(std::size_t threads, Work& work) {
 
 /// Calls body(i) for i in [0, count), each once, in parallel with a static schedule: thread t's share, a stretch of
 /// neighbours, depends only on count and the number of threads. All iterations run; then the exception of the lowest
-/// index, if any, is rethrown.
+/// index, if any, is rethrown. Iterations must not wait for each other: where the threads are late or at work for other
+/// callers, this one runs their shares.
 template <class F>
 void parallel_for(std::size_t count, F&& body) {
   detail::FirstException first;

@@ -47,11 +47,13 @@ class WaitingPlace {
   /// Returns once ready(), which reads atomics in sequentially consistent order, holds.
   template <class Ready>
   void wait_until(const Ready& ready, bool spin) {
-    if (spin && spin_until(ready)) return;
-    std::unique_lock lock(mutex_);
-    asleep_.store(true);
-    while (!ready()) changed_.wait(lock);
-    asleep_.store(false);
+    // Spins again after each sleep: a worker that wakes too late for one short loop is awake for the next.
+    while (!(spin ? spin_until(ready) : ready())) {
+      std::unique_lock lock(mutex_);
+      asleep_.store(true);
+      if (!ready()) changed_.wait(lock);
+      asleep_.store(false);
+    }
   }
   /// To be called after ready() has become true by a sequentially consistent store: then either this load sees the
   /// sleeper, or the sleeper sees the store.
