@@ -255,8 +255,11 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
 // The paper's reason for own actions: with one action for a whole group of one context the centred signal cancels.
 BOOST_AUTO_TEST_CASE(one_action_per_group_has_no_signal) {
   for (const auto sharing : {ActionSharing::per_group, ActionSharing::per_response}) {
-    LearnedConductor<BasicLinearNetwork<double, K>> conductor(
-        {.estimator = Estimator::sampled, .entropy_bonus = 0.0, .sharing = sharing, .hidden_size = d});
+    LearnedConductor<BasicLinearNetwork<double, K>> conductor({.emphasis = Emphasis::one_hot,
+                                                               .estimator = Estimator::sampled,
+                                                               .entropy_bonus = 0.0,
+                                                               .sharing = sharing,
+                                                               .hidden_size = d});
     randomise(conductor, 0.3);
     Batch batch({8, 8}, d, K);
     for (std::size_t i = 0; i < 16; ++i) {

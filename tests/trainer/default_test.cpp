@@ -120,8 +120,8 @@ namespace {
 Matrix<float> some_scores() {
   constexpr float none = std::numeric_limits<float>::quiet_NaN();
   Matrix<float> scores(8, 3);
-  const std::vector<float> values{0.1f, none, 1.0f, 0.1f,  2.0f, 1.0f, 0.1f,  2.0f, 1.0f,  // none varies
-                                  0.3f, none, 1.0f, -5.0f, none, 1.0f, 0.25f, 4.0f, 1.0f,  // the first one does
+  const std::vector<float> values{0.1f, none, 1.0f, 0.1f,  1e9f, 1.0f, 0.1f,  1e9f, 1.0f,  // none varies
+                                  0.3f, none, 1.0f, -5.0f, none, 1.0f, 0.25f, 5.0f, 1.0f,  // the first one does
                                   none, none, none, none,  none, none};                    // no value
   std::copy(values.begin(), values.end(), scores.flat().begin());
   return scores;
