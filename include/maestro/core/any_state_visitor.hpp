@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A visitor of state behind one type, for parts whose own type is erased. Neutral.
+/// A visitor of state behind one type, for parts whose own type is erased.
 
 #include <array>
 #include <cstddef>
@@ -14,7 +14,6 @@
 #include <variant>
 #include <vector>
 
-#include "maestro/core/bfloat16.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/state.hpp"
 
@@ -22,9 +21,10 @@ namespace maestro {
 
 /// Any visitor of core/state.hpp. A virtual function cannot be a template, so a part behind an interface takes this
 /// one: `void visit_state(AnyStateVisitor& v)`. It passes every value on as it came, under the same name, so the
-/// entries of a checkpoint are those of the part itself. Values are scalars, enums, strings, vectors, matrices, arrays
-/// and spans of arithmetic values, and parts; a vector of parts has to be visited element by element. It refers to the
-/// visitor that it was made from, which must outlive it.
+/// entries of a checkpoint are those of the part itself. Values are bool, std::uint8_t, integers of 32 and 64 bits,
+/// float, double, enums, strings, vectors, spans and arrays of these numbers, matrices of float or double, and parts; a
+/// vector of parts has to be visited element by element. It refers to the visitor that it was made from, which must
+/// outlive it.
 class AnyStateVisitor {
  public:
   template <class Visitor>
@@ -50,10 +50,10 @@ class AnyStateVisitor {
     } else if constexpr (IsIn<Pointed<V>, Value>::value) {
       visit_value_(visitor_, name, Value(Pointed<V>{&value}));
     } else {
-      static_assert(
-          Stateful<V>,
-          "maestro: state behind an erased type is made of scalars, enums, strings, vectors, matrices, arrays "
-          "and spans of arithmetic values, and of parts with visit_state");
+      static_assert(Stateful<V>,
+                    "maestro: state behind an erased type is made of bool, std::uint8_t, integers of 32 and 64 bits, "
+                    "float, double, enums, strings, vectors, spans and arrays of these numbers, matrices of float or "
+                    "double, and parts with visit_state");
       visit_part_(visitor_, name, [&value](AnyStateVisitor& inner) { value.visit_state(inner); });
     }
   }
@@ -73,11 +73,12 @@ class AnyStateVisitor {
       v(name, *value);
     }
   };
+  /// Every kind of value costs a function of each visitor, so there are no others than parts have.
   template <class... T>
-  using ValueOf = std::variant<Pointed<bool>, Pointed<std::string>, Pointed<T>..., Pointed<std::span<T>>...,
-                               Pointed<std::vector<T>>..., Pointed<AlignedVector<T>>..., Pointed<Matrix<T>>...>;
-  using Value = ValueOf<std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, std::int32_t, std::uint32_t,
-                        std::int64_t, std::uint64_t, float, double>;
+  using ValueOf = std::variant<Pointed<bool>, Pointed<std::string>, Pointed<std::uint8_t>, Pointed<T>...,
+                               Pointed<std::vector<T>>..., Pointed<std::span<T>>..., Pointed<AlignedVector<float>>,
+                               Pointed<AlignedVector<double>>, Pointed<Matrix<float>>, Pointed<Matrix<double>>>;
+  using Value = ValueOf<std::int32_t, std::uint32_t, std::int64_t, std::uint64_t, float, double>;
   template <class P, class V>
   struct IsIn;
   template <class P, class... Alternatives>

@@ -38,7 +38,8 @@ struct RunSettings {
   std::size_t keep = 2;                 ///< newest checkpoints kept; at least 1
   std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving. A program that
                                         ///< wants to stop on SIGINT sets a flag in its own handler and asks it here
-  /// What decides the run's results beside its files' names; empty: that of run_fingerprint.
+  /// Text of all that decides the run's results; the folder's checkpoint with another is refused. Empty: the text that
+  /// run_fingerprint gives.
   std::string fingerprint{};
   Resume resume = Resume::automatic;
   LogTimings timings = LogTimings::record;
