@@ -17,7 +17,6 @@
 #include "maestro/core/views.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/policy/policy.hpp"
-#include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
@@ -57,9 +56,6 @@ concept TrainerParts =
 
 template <class Comm, class P, class R, class C, class S>
 concept UnfitFor = !TrainerParts<P, R, C, S, Comm>;
-/// The same of a trainer with DefaultScalarization.
-template <class C, class P, class R>
-concept UnfitWith = !TrainerParts<P, R, C, DefaultScalarization, SingleProcess>;
 
 /// Stands in for every part of a trainer that was refused, so that the error about it stays the only one. Not defined:
 /// such a program does not compile.

@@ -342,9 +342,9 @@ template <class P, class R, class C, class S, detail::UnfitFor<P, R, C, S> Comm 
 Trainer(P, R, C, S, TrainerSettings, Comm = {})
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, S, Comm>())::type, detail::RefusedPart,
                detail::RefusedPart, detail::RefusedPart>;
-template <class P, class R, detail::UnfitWith<P, R> C>
+template <class P, class R, class C, detail::UnfitFor<P, R, C, DefaultScalarization> Comm = SingleProcess>
 Trainer(P, R, C, TrainerSettings)
-    -> Trainer<typename decltype(detail::refuse_parts<P, R, C, DefaultScalarization, SingleProcess>())::type,
-               detail::RefusedPart, detail::RefusedPart, detail::RefusedPart>;
+    -> Trainer<typename decltype(detail::refuse_parts<P, R, C, DefaultScalarization, Comm>())::type,
+               detail::RefusedPart, detail::RefusedPart, DefaultScalarization>;
 
 }  // namespace maestro
