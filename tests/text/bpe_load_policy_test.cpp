@@ -39,6 +39,23 @@ BOOST_AUTO_TEST_CASE(a_folder_with_byte_level_bpe_is_a_policy) {
   BOOST_TEST(read_file(scratch.path("copy/tokenizer.json")) == text);
 }
 
+BOOST_AUTO_TEST_CASE(prompts_begin_as_the_tokenizers_template_says) {
+  const Scratch scratch;
+  const auto start = [&](std::int32_t begin_token) {
+    ModelConfig config = qwen3_config(4096, 8, 1, 2, 1, 4, 12);
+    config.begin_token = begin_token;
+    config.end_tokens = {806};  // <|end_of_text|>: the folder names no eos_token
+    save_model(scratch.path("model"), ModelWeights<float>(config), ByteTokenizer());
+    write_file(scratch.path("model/tokenizer.json"), read_file(MAESTRO_TEST_FIXTURES "/text/llama3.json"));
+    write_file(scratch.path("model/tokenizer_config.json"), "{}");
+    const FolderPolicyParts parts = load_policy_parts(scratch.path("model"));
+    BOOST_TEST(parts.tokenizer.end_token() == 806);
+    return parts.options.prompt_start;
+  };
+  BOOST_TEST((start(805) == PromptStart::begin_token));
+  BOOST_TEST((start(-1) == PromptStart::text));  // the model has none
+}
+
 // The byte-level tokenizer is one with or without the reader of the others.
 BOOST_AUTO_TEST_CASE(a_byte_level_folder_keeps_its_tokenizer) {
   const Scratch scratch;
