@@ -28,7 +28,7 @@ inline constexpr std::int32_t no_token = -1;
 struct Completion {
   const Prompt& prompt;
   std::string_view text;                 ///< decoded response without the stop token
-  std::span<const std::int32_t> tokens;  ///< (T) with the stop token, where one was drawn
+  std::span<const std::int32_t> tokens;  ///< (T) with the stop token, if one was drawn
   MatrixView<const float> actions{};     ///< (T x D) what a policy of float actions drew; (0 x 0) from all others
   std::span<const float> log_probs;      ///< (T) of the drawn tokens, after temperature; densities of float actions
   std::span<const float> entropies;  ///< (T) nats, of the distribution each token was drawn from, before top-k / top-p

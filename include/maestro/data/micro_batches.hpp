@@ -33,12 +33,13 @@ void for_each_micro_batch(const Ragged<Token>& prompts, const Ragged<Token>& res
     first = last;
   }
 }
+/// Does the same for the prompts and responses of `rollouts`.
 template <class Body>
 void for_each_micro_batch(const Rollouts& rollouts, GroupRange range, std::size_t limit, Body&& body) {
   for_each_micro_batch(rollouts.prompt_tokens, rollouts.tokens, rollouts.groups, range, limit, body);
 }
 
-/// The part of a per-token array of the batch that belongs to the groups of `range`; empty where `values` is.
+/// The part of a per-token array of the batch that belongs to the groups of `range`; empty if `values` is.
 template <class T>
 std::span<T> tokens_of(const Rollouts& rollouts, GroupRange range, std::span<T> values) {
   if (values.empty()) return values;

@@ -19,10 +19,10 @@ struct Message {
 
 /// A prompt with what rewards may want to know of it.
 struct Prompt {
-  std::string text;               ///< what the policy reads; where there are messages, the content of the last user's
-  std::string reference;          ///< the reference answer, empty where there is none
+  std::string text;               ///< what the policy reads; if there are messages, the content of the last user's
+  std::string reference;          ///< the reference answer, empty if there is none
   std::string task;               ///< family name, for reports per task
-  std::string metadata;           ///< everything else of the data line, as a JSON object; empty where there is nothing
+  std::string metadata;           ///< everything else of the data line, as a JSON object; empty if there is nothing
   std::vector<float> features;    ///< observation for policies that read numbers instead of text
   std::vector<Message> messages;  ///< the conversation so far, the last from the user; empty: `text` is the prompt
   std::int64_t row = 0;           ///< place in the data set, from 0 and below 2^32; keys the random streams

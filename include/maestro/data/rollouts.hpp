@@ -27,7 +27,7 @@ struct Rollouts {
   Groups groups;                       ///< B rows in N groups
   Ragged<std::int32_t> prompt_tokens;  ///< (N) rows
   Ragged<std::int32_t> tokens;         ///< (B) rows
-  Matrix<float> actions;               ///< (tokens x D) finite; empty where the actions are tokens
+  Matrix<float> actions;               ///< (tokens x D) finite; empty if the actions are tokens
   std::vector<float> log_probs;        ///< per token, after temperature, before top-k / top-p
   std::vector<float> entropies;        ///< per token, nats
   Matrix<float> hidden;                ///< (B x d) terminal hidden states, after the final norm

@@ -14,6 +14,7 @@
 
 namespace maestro {
 
+/// Decoding says whether each token is drawn, or the most probable one is taken.
 enum class Decoding : std::uint8_t { sample, greedy };
 
 /// Sampling settings, in TRL's words. Filters apply in the order top-k, top-p, min-p, on the distribution after

@@ -24,6 +24,7 @@
 
 namespace maestro {
 
+/// A GaussianPolicy is made from these options.
 struct GaussianPolicyOptions {
   std::size_t features = 1;    ///< F, the length of Prompt::features; at least 1
   std::size_t width = 32;      ///< H, hidden units; at least 1
@@ -231,7 +232,7 @@ class GaussianPolicy {
     return std::span<const Prompt>(rollouts.prompts).subspan(range.first, range.last - range.first);
   }
 
-  /// Log-probs, and entropies where that span is not empty, of the groups in range, overwritten; fills kept too.
+  /// Log-probs, and entropies if that span is not empty, of the groups in range, overwritten; fills kept too.
   template <class U>
   void fill(const Rollouts& rollouts, GroupRange range, MatrixView<const T> means, std::span<U> log_probs,
             std::span<U> entropies, Kept& kept) const {

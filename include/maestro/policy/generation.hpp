@@ -22,6 +22,7 @@
 
 namespace maestro {
 
+/// These options trade memory for speed in generation; the responses are the same.
 struct GenerationOptions {
   std::size_t logits_bytes = std::size_t{8} << 20;  ///< logits of rows sampled together; at least one row in any case
   /// Up to this many bytes of weights every thread decodes responses of its own (a lane), without waiting for others.
@@ -176,7 +177,7 @@ class GenerationLane {
 }  // namespace detail
 
 /// Draws the responses of a batch; owns the storage, reused over calls. The prompt and the logits of its first token
-/// are computed once, not once per response (once per lane, where a group spans two).
+/// are computed once, not once per response (once per lane, if a group spans two).
 /// Same bits for the same seed, threads and backend.
 template <class T, class Backend, class Weights = ModelWeights<T>>
 class Generator {

@@ -35,6 +35,7 @@ struct MemoryRequest {
   std::size_t micro_batch_tokens = 0;  ///< of a training pass
 };
 
+/// A MemoryPart is one line of an estimate: what takes memory, and how much of it.
 struct MemoryPart {
   std::string name;
   std::uint64_t bytes = 0;
@@ -76,7 +77,7 @@ inline std::uint64_t model_bytes(const ModelConfig& c, std::size_t value = 4) {
   return std::uint64_t{ModelLayout(c).parameters()} * value;
 }
 
-/// Bytes that a pass over `rows` tokens takes beside the weights where nothing is kept for a backward pass.
+/// Bytes that a pass over `rows` tokens takes beside the weights if nothing is kept for a backward pass.
 inline std::uint64_t scoring_bytes(const ModelConfig& c, std::uint64_t rows, std::size_t value = 4) {
   return detail::scoring_cols(c) * rows * value;
 }
@@ -127,7 +128,7 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
 }
 
 /// Bytes that this process may still take without swapping: the kernel's MemAvailable, or what is left of the limit of
-/// its control group where that is less. Empty where neither can be read.
+/// its control group if that is less. Empty if neither can be read.
 inline std::optional<std::uint64_t> available_memory() {
   std::optional<std::uint64_t> available;
   std::ifstream info("/proc/meminfo");

@@ -14,6 +14,7 @@
 
 namespace maestro {
 
+/// An MlpPolicy is made from these options.
 struct MlpPolicyOptions {
   std::size_t features = 1;  ///< F, the length of Prompt::features
   std::size_t actions = 2;   ///< A

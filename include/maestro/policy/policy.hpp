@@ -75,7 +75,7 @@ inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckProm
 /// - `hidden_size()`: d, the length of a terminal hidden state.
 /// - `generate(prompts, sampling, key)`: G responses per prompt with log-probs, entropies and terminal hidden states;
 ///   a data row may come twice, its responses then have draws of their own (token_stream).
-/// - `forward(rollouts, range, log_probs, entropies)`: log-probs (and entropies, where that span is not empty) of every
+/// - `forward(rollouts, range, log_probs, entropies)`: log-probs (and entropies, if that span is not empty) of every
 ///   response token of the groups in range, in packed order, at rollouts.temperature; keeps what backward needs.
 /// - `backward(d_log_probs, d_entropies)`: adds the gradient of sum(d_log_probs * log_probs) + sum(d_entropies *
 ///   entropies) of the last forward to the parameters' gradients; d_entropies may be empty. Once per forward.

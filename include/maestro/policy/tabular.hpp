@@ -17,6 +17,7 @@
 
 namespace maestro {
 
+/// A TabularPolicy is made from these options.
 struct TabularOptions {
   std::size_t contexts = 1;  ///< C, at least 1
   std::size_t actions = 2;   ///< A, at least 1
@@ -25,7 +26,7 @@ struct TabularOptions {
 
 /// Softmax over a row of logits, which start at 0 (uniform). A prompt's context is Prompt::row modulo C; its text is
 /// not read. A response is `length` actions, its text their decimal numbers with blanks between them. Hidden state (C +
-/// A): one-hot context ++ share of each action among the tokens (one-hot where length is 1). log_probs is thread-safe
+/// A): one-hot context ++ share of each action among the tokens (one-hot if length is 1). log_probs is thread-safe
 /// as long as nothing changes the policy.
 template <class T = float>
 class TabularPolicy {

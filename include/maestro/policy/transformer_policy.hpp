@@ -41,6 +41,7 @@ enum class Activations : std::uint8_t {
   recompute,  ///< only each layer's input (gradient checkpointing): less memory for one more forward pass
 };
 
+/// These options say how a TransformerPolicy reads prompts and uses memory; its weights are given apart.
 struct TransformerPolicyOptions {
   PromptStart prompt_start = PromptStart::text;
   Activations activations = Activations::keep;
@@ -49,7 +50,7 @@ struct TransformerPolicyOptions {
   ChatFormat chat{};  ///< how conversations are written; none: prompts are texts
 };
 
-/// The tokens of a text without a chat format: after the begin token, where the options say so.
+/// The tokens of a text without a chat format: after the begin token, if the options say so.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, std::string_view text) {

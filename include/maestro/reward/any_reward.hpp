@@ -28,7 +28,7 @@ namespace maestro {
 template <class P>
 class AnyReward {
  public:
-  /// @throws BadArgument where the reward's name is empty.
+  /// @throws BadArgument if the reward's name is empty.
   template <Reward R>
   requires(!std::same_as<R, AnyReward>) AnyReward(R reward) : reward_(std::make_unique<Model<R>>(std::move(reward))) {}
   AnyReward(const AnyReward& other) : reward_(other.reward_->clone()) {}
@@ -49,7 +49,7 @@ class AnyReward {
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     reward_->check_prompts(prompts, sampling);
   }
-  /// Under the reward's name, where it has state.
+  /// Under the reward's name, if it has state.
   template <class Visitor>
   void visit_state(Visitor& v) {
     AnyStateVisitor any(v);
@@ -98,7 +98,7 @@ class AnyReward {
 template <class P>
 class AnyRewardSet {
  public:
-  /// @throws BadArgument where there is no reward, or where a name occurs twice.
+  /// @throws BadArgument if there is no reward, or if a name occurs twice.
   explicit AnyRewardSet(std::vector<AnyReward<P>> rewards) : rewards_(std::move(rewards)) {
     if (rewards_.empty()) throw BadArgument("AnyRewardSet: there is no reward");
     detail::check_reward_names("AnyRewardSet", names());
@@ -114,7 +114,7 @@ class AnyRewardSet {
   }
 
   /// Scores every response with every reward.
-  /// @param rewards  (B x K) overwritten; NaN where a reward does not apply.
+  /// @param rewards  (B x K) overwritten; NaN if a reward does not apply.
   /// @throws as RewardSet::evaluate.
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
     detail::check_reward_shape("AnyRewardSet", rollouts, rewards, size());

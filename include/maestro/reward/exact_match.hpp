@@ -12,6 +12,7 @@
 
 namespace maestro {
 
+/// The ExactMatch reward is made from these options.
 struct ExactMatchOptions {
   TagNames tags{};
 };

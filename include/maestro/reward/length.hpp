@@ -18,6 +18,7 @@
 
 namespace maestro {
 
+/// LengthUnit says in what a length is counted.
 enum class LengthUnit : unsigned char {
   tokens,      ///< of the whole response, the stop token included; the steps of float actions
   words,       ///< runs without white space
@@ -30,11 +31,13 @@ enum class LengthPart : unsigned char {
   answer,  ///< the text between the answer tags; a response without the tag structure gets -1
 };
 
+/// LengthShape says how a length becomes a penalty.
 enum class LengthShape : unsigned char {
   soft_overlong,  ///< 0 up to max_length - cache, then falling linearly to -1 at max_length and beyond
   target,         ///< max(-1, -|L - target| / target)
 };
 
+/// The Length reward is made from these options; each shape reads its own.
 struct LengthOptions {
   LengthShape shape = LengthShape::soft_overlong;
   LengthUnit unit = LengthUnit::tokens;

@@ -46,6 +46,7 @@ enum class PerplexityScale : unsigned char {
   negative_log,  ///< -log perplexity <= 0; invalid format gives PerplexityOptions::invalid_value
 };
 
+/// The Perplexity reward is made from these options.
 struct PerplexityOptions {
   TagNames tags{};
   PerplexityScale scale = PerplexityScale::group_rank;
@@ -56,7 +57,7 @@ struct PerplexityOptions {
 /// `Perplexity{}` asks a copy of the policy that trains, which its Trainer attaches (PolicyProxy, renewed every few
 /// steps), `Perplexity{scorer}` another model.
 /// A response without the tag structure is not scored. A prompt without a reference: the reward does not apply.
-/// The reasoning is counted in the scorer's tokens where it has `count_tokens(text)`; otherwise the response's own
+/// The reasoning is counted in the scorer's tokens if it has `count_tokens(text)`; otherwise the response's own
 /// tokens are split in proportion to bytes.
 /// Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in nover_perplexity and rank_in_groups.
 template <LikelihoodScorer S = PolicyProxy>
@@ -64,7 +65,7 @@ class Perplexity {
  public:
   static constexpr std::string_view name = "perplexity";
 
-  /// @throws BadArgument where invalid_value is not finite.
+  /// @throws BadArgument if invalid_value is not finite.
   explicit Perplexity(PerplexityOptions options = {}) requires std::same_as<S, PolicyProxy>
       : Perplexity(PolicyProxy(), std::move(options)) {}
   explicit Perplexity(S scorer, PerplexityOptions options = {})

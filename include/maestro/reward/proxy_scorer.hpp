@@ -32,6 +32,7 @@ concept TextPolicy = Policy<P> && requires(const P& policy) {
   requires Tokenizer<std::remove_cvref_t<decltype(policy.tokenizer())>>;
 };
 
+/// These options say how a proxy follows the policy, and how much of a batch it scores at once.
 struct ProxyOptions {
   std::uint32_t sync_steps = 6;            ///< the copy follows the policy every so many steps; 0: it stays as it is
   std::size_t micro_batch_tokens = 16384;  ///< of one call; at least one group; at least 1
@@ -73,7 +74,7 @@ class ProxyScorer {
   }
 
   /// Refuses a query that the proxy's positions could not hold, for checks before a run: `continuation` after the
-  /// prompt and a prefix of up to `prefix_tokens` tokens. Nothing to check where the policy names no limit.
+  /// prompt and a prefix of up to `prefix_tokens` tokens. Nothing to check if the policy names no limit.
   /// @throws BadArgument naming data row and sizes, or a continuation that has no tokens.
   void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const {
     const std::size_t scored = count_tokens(continuation);
@@ -112,7 +113,7 @@ class ProxyScorer {
   const P& proxy() const { return proxy_.policy(); }
 
  private:
-  /// Tokens of a prompt as the policy encodes it, from the whole prompt where it reads that, else from its text.
+  /// Tokens of a prompt as the policy encodes it, from the whole prompt if it reads that, else from its text.
   template <class Q>
   static std::size_t prompt_size(const Q& policy, const Prompt& prompt) requires requires {
     policy.encode_prompt(prompt).size();
@@ -185,7 +186,7 @@ class PolicyProxy {
   bool attached() const { return proxy_ != nullptr; }
 
   /// As the ProxyScorer's.
-  /// @throws BadArgument where no policy is attached, and as the ProxyScorer.
+  /// @throws BadArgument if no policy is attached, and as the ProxyScorer.
   void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
     proxy().mean_nll(rollouts, queries, out);
   }
@@ -193,7 +194,7 @@ class PolicyProxy {
     proxy().check_query(prompt, prefix_tokens, continuation);
   }
   std::size_t count_tokens(std::string_view text) const { return proxy().count_tokens(text); }
-  /// @throws BadArgument where the policy attached is of another type.
+  /// @throws BadArgument if the policy attached is of another type.
   template <class P>
   void before_step(P& policy, std::uint32_t step) {
     proxy();

@@ -15,6 +15,7 @@
 
 namespace maestro {
 
+/// The Repetition reward is made from these options.
 struct RepetitionOptions {
   std::size_t n = 3;  ///< words of an n-gram, at least 1
 };

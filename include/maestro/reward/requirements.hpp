@@ -84,7 +84,7 @@ concept HasNameFunction = requires(const R& reward) {
   reward.name();
 };
 
-/// R itself where it is a reward; else one error that names the first thing that it lacks, and RefusedReward. A caller
+/// R itself if it is a reward; else one error that names the first thing that it lacks, and RefusedReward. A caller
 /// mends the call operator first, then its result, then the name.
 template <class R, RewardName Name = RewardName::member>
 constexpr auto accept_reward() {

@@ -44,7 +44,7 @@ inline std::string reward_place(std::string_view reward, const Rollouts& rollout
          excerpt(prompt.text) + "\"), response " + std::to_string(row - rollouts.groups.begin(group));
 }
 
-/// The value a per-response reward gives, NaN where it does not apply. @throws BadData naming the place.
+/// The value a per-response reward gives, NaN if it does not apply. @throws BadData naming the place.
 template <CompletionReward R>
 float checked_score(const R& reward, const Rollouts& rollouts, std::size_t row) {
   std::optional<float> score;
@@ -65,7 +65,7 @@ float checked_score(const R& reward, const Rollouts& rollouts, std::size_t row) 
   return *score;
 }
 
-/// Scores the batch into `column`; NaN where the reward does not apply. @throws BadData naming reward or place.
+/// Scores the batch into `column`; NaN if the reward does not apply. @throws BadData naming reward or place.
 template <BatchReward R>
 void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> column) {
   std::fill(column.begin(), column.end(), std::numeric_limits<float>::quiet_NaN());
@@ -95,7 +95,7 @@ inline void check_reward_names(const char* set, std::span<const std::string_view
   }
 }
 
-/// @throws BadArgument where `rewards` is not (B x K).
+/// @throws BadArgument if `rewards` is not (B x K).
 inline void check_reward_shape(const char* set, const Rollouts& rollouts, MatrixView<const float> rewards,
                                std::size_t count) {
   if (rewards.rows() == rollouts.size() && rewards.cols() == count) return;
@@ -127,7 +127,7 @@ class RewardSet {
   }
 
   /// Scores every response with every reward.
-  /// @param rewards  (B x K) overwritten; NaN where a reward does not apply.
+  /// @param rewards  (B x K) overwritten; NaN if a reward does not apply.
   /// Per-response rewards run in parallel over responses, batch rewards one after another outside that loop.
   /// Deterministic: of several failures the one of the lowest response is reported.
   /// @throws BadData naming reward, data row, prompt and response, when a value is infinite, when a per-response reward

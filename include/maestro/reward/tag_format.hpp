@@ -89,6 +89,7 @@ enum class FormatGrade : unsigned char {
   graded,  ///< share of the rules kept
 };
 
+/// The Format reward is made from these options.
 struct FormatOptions {
   TagNames tags{};
   FormatGrade grade = FormatGrade::strict;

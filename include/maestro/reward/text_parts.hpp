@@ -19,12 +19,13 @@ inline void require_text(MatrixView<const float> actions) {
           "no text; take a reward that reads the actions");
 }
 
-/// The text that a reward judges. @throws BadArgument where the response is one of float actions.
+/// The text that a reward judges. @throws BadArgument if the response is one of float actions.
 inline std::string_view text_of(const Completion& completion) {
   require_text(completion.actions);
   return completion.text;
 }
 
+/// The ASCII white space, which the text rewards separate words by.
 inline constexpr std::string_view white_space = " \t\r\n\f\v";
 
 /// `text` without ASCII white space at either end.
@@ -44,6 +45,7 @@ void for_each_word(std::string_view text, F&& f) {
   }
 }
 
+/// Counts the maximal runs without ASCII white space.
 inline std::size_t count_words(std::string_view text) {
   std::size_t count = 0;
   for_each_word(text, [&count](std::string_view) { ++count; });
