@@ -16,7 +16,7 @@
 namespace maestro {
 
 /// Entries (h, a, q, m, step), oldest first: hidden state (d), action, recorded propensities (K), meta-reward
-/// (1, or K values where the estimator wants one per action) and the step they were observed at.
+/// (1, or K values if the estimator wants one per action) and the step they were observed at.
 class ConductorBuffer {
  public:
   struct Entry {

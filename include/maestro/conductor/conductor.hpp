@@ -21,7 +21,7 @@ namespace maestro {
 /// What a Conductor sees when it decides.
 struct StepView {
   MatrixView<const float> hidden;      ///< (B x d) terminal hidden states
-  MatrixView<const float> rewards;     ///< (B x K), NaN where a reward does not apply
+  MatrixView<const float> rewards;     ///< (B x K), NaN if a reward does not apply
   const Groups& groups;                ///< partition of the B rows
   std::span<const std::int64_t> rows;  ///< (N) data row of each group's prompt: keys the draws
   std::uint64_t seed = 0;              ///< of the run
@@ -122,8 +122,8 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 
 }  // namespace detail
 
-/// - `decide(view)`: weights for every response, and, where it draws, actions and propensities.
-/// - `visit_state(v)` for checkpoints (core/state.hpp), or `static constexpr bool stateless = true` where nothing
+/// - `decide(view)`: weights for every response, and, if it draws, actions and propensities.
+/// - `visit_state(v)` for checkpoints (core/state.hpp), or `static constexpr bool stateless = true` if nothing
 ///   that it keeps changes what it decides later.
 /// - optional `actions`: K as a constant, so that another number of rewards is refused by the compiler.
 /// - optional `observe(feedback)`: keeps what the next update needs.

@@ -15,7 +15,7 @@
 
 namespace maestro::detail {
 
-/// @throws BadArgument naming both sizes where the shapes of a StepView do not fit K actions or each other.
+/// @throws BadArgument naming both sizes if the shapes of a StepView do not fit K actions or each other.
 inline void check_step_view(const StepView& view, std::size_t actions) {
   const auto differ = [](const std::string& what, std::size_t got, std::size_t expected) {
     throw BadArgument("conductor: " + what + " " + std::to_string(got) + ", expected " + std::to_string(expected));

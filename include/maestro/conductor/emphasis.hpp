@@ -24,8 +24,10 @@ enum class Emphasis : std::uint8_t {
   soft,             ///< pi; the action has no say
 };
 
+/// The names of the maps stand in the enum's order.
 inline constexpr std::array<std::string_view, 4> emphasis_names{"one_hot", "blended_uniform", "blended_policy", "soft"};
 
+/// Finds the map called `name`.
 /// @throws BadArgument listing the known names.
 inline Emphasis emphasis_from_name(std::string_view name) {
   return static_cast<Emphasis>(index_of_name("emphasis", name, emphasis_names));

@@ -20,14 +20,17 @@
 
 namespace maestro {
 
+/// The estimator says what of the meta-rewards m moves the head; the surrogate is that of one response.
 enum class Estimator : std::uint8_t {
   sampled,         ///< REINFORCE: rho m log q(a|h). Leaves out the part of the weights that pi moves without an action
   counterfactual,  ///< sum_k m(k) q(k|h): exact over the own action, the average of the sampled one
   pathwise,        ///< sum_k g_k w_k(h), g = d m / d w held constant: for maps that use pi itself
 };
 
+/// The names of the estimators stand in the enum's order.
 inline constexpr std::array<std::string_view, 3> estimator_names{"sampled", "counterfactual", "pathwise"};
 
+/// Finds the estimator called `name`.
 /// @throws BadArgument listing the known names.
 inline Estimator estimator_from_name(std::string_view name) {
   return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));

@@ -82,7 +82,7 @@ class FixedWeights {
 };
 
 /// 1/K for every reward, so that rows lie on the simplex as those of every Conductor do. TRL's equal weights are 1
-/// each: the same advantages up to the epsilon of a normaliser, K times larger ones where nothing normalises.
+/// each: the same advantages up to the epsilon of a normaliser, K times larger ones if nothing normalises.
 template <std::size_t K>
 class EqualWeights : public FixedWeights<K> {
  public:
@@ -99,6 +99,7 @@ enum class RandomKind : std::uint8_t {
   blended_uniform,  ///< such a reward too, which gets c on top of (1 - c) / K for every reward
 };
 
+/// RandomWeights is made from these options.
 struct RandomWeightsOptions {
   RandomSharing sharing = RandomSharing::per_response;
   RandomKind kind = RandomKind::blended_uniform;

@@ -179,7 +179,7 @@ class LearnedConductor {
     return report;
   }
 
-  /// The head's parameters, and log tau where it is learned.
+  /// The head's parameters, and log tau if it is learned.
   template <class F>
   void visit(F&& f) {
     network_.visit(f);
@@ -255,7 +255,7 @@ class LearnedConductor {
 
   typename Network::Cache cache_;
   Matrix<scalar_type> logits_;
-  Matrix<float> scaled_;  // the hidden states decided on, where they are scaled
+  Matrix<float> scaled_;  // the hidden states decided on, if they are scaled
   detail::DecidedHidden decided_;
 };
 

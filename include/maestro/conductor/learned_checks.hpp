@@ -33,7 +33,7 @@ inline std::size_t meta_columns(Estimator estimator, std::size_t actions) {
 }
 
 /// The meta-rewards (rows x 1 or K) that the estimator asks of the feedback.
-/// @throws Unsupported where they were not given; BadArgument naming shapes that differ.
+/// @throws Unsupported if they were not given; BadArgument naming shapes that differ.
 inline MatrixView<const float> meta_rewards(const LearnedConductorOptions& options, const Feedback& feedback,
                                             std::size_t rows, std::size_t actions) {
   MatrixView<const float> meta(feedback.advantages.data(), feedback.advantages.size(), 1);
@@ -74,7 +74,7 @@ inline void check_meta(MatrixView<const float> meta, const Decision& decision, s
   }
 }
 
-/// @throws BadArgument where d is not known yet, or the shapes of hidden (rows x d) and out (rows x K) do not fit.
+/// @throws BadArgument if d is not known yet, or the shapes of hidden (rows x d) and out (rows x K) do not fit.
 inline void check_soft_weights(MatrixView<const float> hidden, MatrixView<float> out, std::size_t hidden_size,
                                std::size_t actions) {
   if (hidden_size == 0) {

@@ -20,6 +20,7 @@
 
 namespace maestro {
 
+/// TemperatureMode says whether the temperature tau of the action distribution is trained.
 enum class TemperatureMode : std::uint8_t {
   learned,  ///< log tau is a parameter
   fixed,
@@ -49,8 +50,10 @@ enum class AfterUpdate : std::uint8_t {
   keep,  ///< entries stay, weighted for staleness, until max_age or capacity drops them
 };
 
+/// The names of the floors stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalise"};
 
+/// Finds the floor called `name`.
 /// @throws BadArgument listing the known names.
 inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
   return static_cast<ProbabilityFloor>(index_of_name("probability floor", name, probability_floor_names));
@@ -107,6 +110,7 @@ inline EntryRule entry_rule(const LearnedConductorOptions& o) {
           .entropy_bonus = o.entropy_bonus};
 }
 
+/// Refuses options outside their domains.
 /// @throws BadArgument naming the option, its value and its domain, or a pair without signal.
 inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   const auto in_domain = [](bool holds, const char* name, double value, const std::string& domain) {

@@ -33,7 +33,7 @@ struct ActionDistribution {
   double z[K] = {};
   double log_p[K] = {};
   double p[K] = {};
-  double slope[K] = {};  ///< d u_k / d p_k, 0 where the action does not apply
+  double slope[K] = {};  ///< d u_k / d p_k, 0 if the action does not apply
   double q[K] = {};
   double total = 0.0;    ///< sum of u over the applicable actions
   double entropy = 0.0;  ///< H(p) in nats
@@ -125,12 +125,12 @@ MAESTRO_HD double gradient_through_temperature(const ActionDistribution<K>& row,
 inline constexpr double learned_kl = 0.05;
 
 /// KL(mean over rows of q || mean over rows of the row's own uniform) in nats: 0 while no action is preferred. A row's
-/// uniform is over the actions it may draw: those whose reward applies and those of positive propensity, or all where
+/// uniform is over the actions it may draw: those whose reward applies and those of positive propensity, or all if
 /// there are none. So a masked action is no preference, whether it is masked in some rows or in all.
 ///
 /// A decision that drew no action is judged by the size of its weights on the rewards that apply, each row scaled to
 /// sum 1; rows without any say nothing. With K actions allowed everywhere the figure is at most log K.
-/// @param rewards  (B x K), NaN where a reward does not apply.
+/// @param rewards  (B x K), NaN if a reward does not apply.
 inline double kl_to_uniform(const Decision& decision, MatrixView<const float> rewards) {
   const bool drew = !decision.probabilities.empty();
   const Matrix<float>& q = drew ? decision.probabilities : decision.weights;

@@ -11,13 +11,13 @@
 
 namespace maestro {
 
-/// A reward as it enters a weighted sum: 0 where it is missing (TRL; the weights are not renormalised).
+/// A reward as it enters a weighted sum: 0 if it is missing (TRL; the weights are not renormalised).
 template <class Reward>
 MAESTRO_HD Reward present_or_zero(Reward reward) {
   return reward == reward ? reward : Reward{0};
 }
 
-/// R = sum_k w_k r_k - penalty, a missing reward (NaN) adding 0; NaN where all K are missing. Double, in index order,
+/// R = sum_k w_k r_k - penalty, a missing reward (NaN) adding 0; NaN if all K are missing. Double, in index order,
 /// so equal rows with equal weights give equal bits.
 template <class Reward, class Weight>
 MAESTRO_HD double weighted_sum(std::size_t count, const Reward& reward, const Weight& weight, double penalty) {
@@ -60,6 +60,7 @@ struct Figures {
   double deviation = 0.0;  ///< with the ddof that the formula asks for
 };
 
+/// Gives the figures of the moments, the deviation with `ddof`.
 MAESTRO_HD inline Figures figures_of(const Moments& moments, int ddof) {
   return {static_cast<double>(moments.count), moments.mean, moments.deviation(ddof)};
 }
@@ -72,7 +73,7 @@ struct AdvantageLine {
   MAESTRO_HD double operator()(double value) const { return factor * (value - centre) / divisor; }
 };
 
-/// (value - mean) / (deviation + epsilon); 0 where the denominator is 0, since then all values are equal.
+/// (value - mean) / (deviation + epsilon); 0 if the denominator is 0, since then all values are equal.
 MAESTRO_HD inline AdvantageLine standardised(double mean, double deviation, double epsilon) {
   const double denominator = deviation + epsilon;
   return {mean, denominator > 0.0 ? 1.0 : 0.0, denominator > 0.0 ? denominator : 1.0};
@@ -138,7 +139,7 @@ MAESTRO_HD inline double unit_rank(double mid_rank, double valid) {
   return (alone ? 0.5 : mid_rank) / (alone ? 1.0 : valid - 1.0);
 }
 
-/// Advantage under a response's own weights w: w.d / sqrt(w' C w + epsilon); 0 where w' C w is 0, since then w.d is 0
+/// Advantage under a response's own weights w: w.d / sqrt(w' C w + epsilon); 0 if w' C w is 0, since then w.d is 0
 /// too, but for rounding.
 /// @param projection  w.d, d the response's rewards minus the group's means
 /// @param variance    w' C w, C the group's covariance

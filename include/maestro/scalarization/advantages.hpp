@@ -26,6 +26,7 @@ enum class AdvantageScale {
   none,   ///< nothing
 };
 
+/// GroupRelative is made from these options.
 struct GroupRelativeOptions {
   AdvantageScale scale = AdvantageScale::group;
   double epsilon = 1e-4;  ///< added to the deviation, at least 0
@@ -69,6 +70,7 @@ class GroupRelative {
   GroupRelativeOptions options_;
 };
 
+/// DrGrpo is made from these options.
 struct DrGrpoOptions {
   Normaliser normaliser{};
 };
@@ -91,6 +93,7 @@ class DrGrpo {
   DrGrpoOptions options_;
 };
 
+/// Rloo is made from these options.
 struct RlooOptions {
   Normaliser normaliser{};
 };
@@ -113,6 +116,7 @@ class Rloo {
   RlooOptions options_;
 };
 
+/// Gdpo is made from these options.
 struct GdpoOptions {
   double group_epsilon = 1e-4;  ///< added to a reward's deviation in its group, at least 0
   double batch_epsilon = 1e-4;  ///< added to the batch's deviation of the sums, at least 0
@@ -122,7 +126,7 @@ struct GdpoOptions {
 /// GDPO, TRL's normalize_then_sum: z_k = (r_k - mean_k)/(deviation_k + eps) in the group, S = sum_k w_k z_k (missing
 /// rewards add 0), A = (S - mean S)/(deviation S + eps) over the batch; ddof 1 throughout.
 /// A batch of equal rewards gives exactly 0. A group of equal rewards has S = 0; its A is minus the standardised batch
-/// mean, 0 up to rounding where all responses share their weights, not 0 in general.
+/// mean, 0 up to rounding if all responses share their weights, not 0 in general.
 /// Counterfactuals: z stays, S_i changes, and the batch's mean and deviation follow it in O(1).
 /// Source: Liu et al. 2026 (arXiv 2601.05242); TRL 1.16.
 class Gdpo {

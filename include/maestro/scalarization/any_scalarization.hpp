@@ -20,7 +20,7 @@ namespace maestro {
 inline constexpr std::array<std::string_view, 7> scalarization_names{"group",   "batch", "none",      "gdpo",
                                                                      "dr_grpo", "rloo",  "own_weight"};
 
-/// One of the built-in scalarizations behind one type, DefaultScalarization where none is named; satisfies
+/// One of the built-in scalarizations behind one type, DefaultScalarization if none is named; satisfies
 /// Scalarization. One switch per batch.
 class AnyScalarization {
  public:
@@ -29,7 +29,7 @@ class AnyScalarization {
   AnyScalarization() = default;
   AnyScalarization(Variant scalarization) : scalarization_(std::move(scalarization)) {}
   /// The scalarization called `name` with its default options and the given reward normaliser.
-  /// @throws BadArgument listing scalarization_names for any other name, or where the normaliser is out of domain.
+  /// @throws BadArgument listing scalarization_names for any other name, or if the normaliser is out of domain.
   explicit AnyScalarization(std::string_view name, const Normaliser& normaliser = {})
       : scalarization_(make(name, normaliser)) {}
 

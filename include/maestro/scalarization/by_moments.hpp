@@ -59,7 +59,7 @@ class MomentWorker {
     to_lanes(block, MatrixView<const double>(rows, block.rows(), 1), nan, scalars_);
   }
 
-  /// Advantages, and counterfactuals where asked for, of the block that was weighed last.
+  /// Advantages, and counterfactuals if asked for, of the block that was weighed last.
   void finish(const GroupBlock& block, const Moments& batch) {
     const std::size_t groups = block.groups();
     const double* scalars = scalars_.data();
@@ -153,12 +153,12 @@ class MomentWorker {
 
 }  // namespace detail
 
-/// Advantages from the scalar rewards' moments: A_i = line(R_i), line = formula(group, batch); 0 where every reward is
+/// Advantages from the scalar rewards' moments: A_i = line(R_i), line = formula(group, batch); 0 if every reward is
 /// missing.
 /// Counterfactuals: R_i alone changes. The group's moments are run again over the group (both passes, the bits of a
 /// full recomputation), the batch's are updated by replace_one; so both denominators feel the change. The entry of the
 /// action taken equals the advantage.
-/// One pass over the rewards, two where counterfactuals need the batch. Parallel over groups, deterministic. O(B K),
+/// One pass over the rewards, two if counterfactuals need the batch. Parallel over groups, deterministic. O(B K),
 /// counterfactuals O(B K (G + K)).
 /// @param normalisers  applied in turn to every reward before it is weighed
 /// @throws BadArgument and BadData as checks.hpp says.

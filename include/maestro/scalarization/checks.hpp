@@ -25,12 +25,14 @@ void throw_infinite_reward(MatrixView<T> rewards, std::size_t first_row) {
   }
 }
 
+/// Refuses an emphasis that is not finite.
 /// @throws BadData unless the emphasis is finite.
 inline void throw_bad_emphasis(float emphasis) {
   if (!std::isfinite(emphasis)) throw BadData("scalarization: the emphasis is not finite");
 }
 
-/// @throws BadArgument where shapes do not fit, or counterfactuals are asked for and the decision has no base.
+/// Refuses inputs and outputs that do not belong together.
+/// @throws BadArgument if shapes do not fit, or counterfactuals are asked for and the decision has no base.
 inline void check_shapes(const ScalarizationInput& in, const ScalarizationOutput& out) {
   const std::size_t rows = in.rewards.rows();
   const std::size_t cols = in.rewards.cols();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The scalarization that the library takes where none is named. Neutral.
+/// The scalarization that the library takes if none is named. Neutral.
 
 #include "maestro/scalarization/normalise.hpp"
 #include "maestro/scalarization/own_weight.hpp"

@@ -16,8 +16,8 @@
 namespace maestro {
 
 /// Fills `expected` with the decision that has the mean weights of `drawn` and draws nothing:
-/// E w_i = base_i + emphasis q_i (B x K), or Decision::mean_weights where the Conductor gives them.
-/// False, and `expected` is left as it was, where the weights of `drawn` depend on no draw that it describes.
+/// E w_i = base_i + emphasis q_i (B x K), or Decision::mean_weights if the Conductor gives them.
+/// False, and `expected` is left as it was, if the weights of `drawn` depend on no draw that it describes.
 inline bool expect_weights(const Decision& drawn, Decision& expected) {
   const std::size_t rows = drawn.rows();
   const std::size_t count = drawn.rewards();
@@ -40,7 +40,7 @@ inline bool expect_weights(const Decision& drawn, Decision& expected) {
 }
 
 /// 1 - (sum A E)^2 / (sum A^2 sum E^2): the share of the advantages A (B) that no multiple of E (B) explains. In [0,
-/// 1]; 1 where every E is 0 and some A is not, 0 where every A is 0. Sums in double, in index order.
+/// 1]; 1 if every E is 0 and some A is not, 0 if every A is 0. Sums in double, in index order.
 inline double unexplained_share(std::span<const float> a, std::span<const float> e) {
   double aa = 0.0;
   double ae = 0.0;
@@ -64,17 +64,17 @@ inline double unexplained_share(std::span<const float> a, std::span<const float>
 /// fitted over the batch, since a draw also widens the deviation that A is divided by: the share is
 /// unexplained_share(A, E). Counted are the draws of all members of a group: a response's own, and those of the others,
 /// which move its baseline. (The counterfactual advantages of single responses leave the latter out: they show 7/8
-/// where all is noise in groups of 8.) Not counted are differences between the members' expected weights: they are no
+/// if all is noise in groups of 8.) Not counted are differences between the members' expected weights: they are no
 /// draw.
 ///
-/// Constant rewards: 1 for scalarizations that compare sums of differently weighted rewards (GroupRelative), where the
+/// Constant rewards: 1 for scalarizations that compare sums of differently weighted rewards (GroupRelative), if the
 /// members' propensities agree; 0 for DefaultScalarization. An estimate of one step scatters by about 0.04 at 256
 /// responses, 0.2 at 8. It costs one more scalarization without counterfactuals. Keeps its memory between calls.
 class DrawNoise {
  public:
   /// @param in          what the advantages were computed from
   /// @param advantages  (B) of the weights drawn
-  /// @returns nothing where no weights were drawn
+  /// @returns nothing if no weights were drawn
   template <Scalarization S, class Comm>
   std::optional<double> share(const S& scalarization, const ScalarizationInput& in, std::span<const float> advantages,
                               Comm& comm) {

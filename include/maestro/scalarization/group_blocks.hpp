@@ -35,7 +35,7 @@ struct GroupBlock {
 namespace detail {
 
 /// How many of the groups that begin at offsets[0], offsets[1], ... make one block: a multiple of the widest vector and
-/// some hundreds of rewards, where they are of one size; at most half of the places empty, where they are not.
+/// some hundreds of rewards, if they are of one size; at most half of the places empty, if they are not.
 inline std::size_t count_block_groups(std::span<const std::size_t> offsets, std::size_t cols) {
   constexpr std::size_t lanes = 8;
   constexpr std::size_t most_places = 8192;
@@ -65,7 +65,7 @@ void for_each_block_serially(std::span<const std::size_t> offsets, std::size_t c
   }
 }
 
-/// The first group that begins at `row` or later; groups.count() where there is none.
+/// The first group that begins at `row` or later; groups.count() if there is none.
 inline std::size_t first_group_from(const Groups& groups, std::size_t row) {
   const auto begins = groups.offsets().first(groups.count());
   return static_cast<std::size_t>(std::lower_bound(begins.begin(), begins.end(), row) - begins.begin());
@@ -73,7 +73,7 @@ inline std::size_t first_group_from(const Groups& groups, std::size_t row) {
 
 }  // namespace detail
 
-/// Calls body(worker, block) for blocks that cover all rows, in parallel where there is enough work to share. Each
+/// Calls body(worker, block) for blocks that cover all rows, in parallel if there is enough work to share. Each
 /// thread has a worker of its own; what is in a block does not depend on the threads.
 /// @param cols         values per row: sets how many rows fill a block
 /// @param cost         about how many element operations one row takes

@@ -22,7 +22,7 @@
 
 namespace maestro::detail {
 
-/// Calls f(count) with the count as a constant that the compiler can unroll by, where it is small.
+/// Calls f(count) with the count as a constant that the compiler can unroll by, if it is small.
 template <class F>
 void with_count(std::size_t count, F&& f) {
   switch (count) {
@@ -173,7 +173,7 @@ class LaneMoments {
 
   const double* counts() const { return counts_.data(); }
   const double* means() const { return means_.data(); }
-  /// sqrt(squares / (count - ddof)), 0 where there are not more than ddof values.
+  /// sqrt(squares / (count - ddof)), 0 if there are not more than ddof values.
   const double* deviations() const { return deviations_.data(); }
   Figures figures(std::size_t lane) const { return {counts_[lane], means_[lane], deviations_[lane]}; }
 

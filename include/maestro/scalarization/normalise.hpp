@@ -23,14 +23,17 @@
 
 namespace maestro {
 
+/// Normalisation says what a reward becomes in its group before it is weighed.
 enum class Normalisation {
   none,     ///< rewards as they are
   z_score,  ///< (r - mean) / (deviation + epsilon) over the group
   rank,     ///< mid-rank / (n - 1) in [0, 1] over the group, 1 the best
 };
 
+/// The names of the normalizations stand in the enum's order.
 inline constexpr std::array<std::string_view, 3> normalisation_names{"none", "z_score", "rank"};
 
+/// Finds the normalization called `name`.
 /// @throws BadArgument listing the known names.
 inline Normalisation normalisation_from_name(std::string_view name) {
   return static_cast<Normalisation>(index_of_name("normaliser", name, normalisation_names));
@@ -43,6 +46,7 @@ struct Normaliser {
   double epsilon = 1e-4;  ///< z_score: added to the deviation, at least 0
 };
 
+/// Refuses options outside their domains.
 /// @throws BadArgument unless ddof is 0 or 1 and epsilon finite and not negative.
 inline void check(const Normaliser& normaliser) {
   require(normaliser.ddof == 0 || normaliser.ddof == 1, "normaliser: ddof must be 0 or 1");

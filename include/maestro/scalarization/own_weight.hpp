@@ -27,6 +27,7 @@ enum class Centring {
   none,        ///< A as it is
 };
 
+/// OwnWeightBaseline is made from these options.
 struct OwnWeightOptions {
   double epsilon = 1e-8;  ///< added to the variance, under the root; at least 0
   int ddof = 1;           ///< of the covariance, 0 or 1
@@ -36,7 +37,7 @@ struct OwnWeightOptions {
 
 namespace detail {
 
-/// Works on one block of groups after another. Column k < K belongs to a reward, column K, where there are penalties,
+/// Works on one block of groups after another. Column k < K belongs to a reward, column K, if there are penalties,
 /// to them: a reward of weight -1.
 class OwnWeightWorker {
  public:
@@ -47,7 +48,7 @@ class OwnWeightWorker {
         weighed_(in, without_none({&options.normaliser, 1}),
                  out.counterfactuals.empty() ? Actions::own : Actions::all) {}
 
-  /// Advantages, and counterfactuals where asked for, of one block. False for a value not admissible.
+  /// Advantages, and counterfactuals if asked for, of one block. False for a value not admissible.
   bool work(const GroupBlock& block) {
     if (!weighed_.read(block)) return false;
     weighed_.make_lanes();
@@ -65,7 +66,7 @@ class OwnWeightWorker {
   }
 
  private:
-  /// Reward minus the group's mean, 0 where missing or left out.
+  /// Reward minus the group's mean, 0 if missing or left out.
   void fill_deviations() {
     const std::size_t width = columns_ * groups_;
     deviations_.resize(size_ * width);
@@ -238,7 +239,7 @@ class OwnWeightWorker {
   AlignedVector<double> minus_one_;
   AlignedVector<double> roots_;
   AlignedVector<double> advantages_;  // (size x groups) before centring; NaN for the rows left out
-  LaneMoments centre_;                // (groups); of no values where nothing is centred
+  LaneMoments centre_;                // (groups); of no values if nothing is centred
   AlignedVector<float> results_;
   AlignedVector<double> other_projections_;  // (K x groups), as are the next
   AlignedVector<double> other_variances_;

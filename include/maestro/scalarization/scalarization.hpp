@@ -24,9 +24,9 @@ struct ScalarizationInput {
 /// What it writes; all overwritten.
 struct ScalarizationOutput {
   std::span<float> advantages;          ///< (B)
-  std::span<float> scalar_rewards;      ///< (B) what the advantage was computed from; NaN where every reward is missing
+  std::span<float> scalar_rewards;      ///< (B) what the advantage was computed from; NaN if every reward is missing
   MatrixView<float> counterfactuals{};  ///< (B x K) advantage of response i had it drawn action k while the others
-                                        ///< keep theirs; not computed where empty
+                                        ///< keep theirs; not computed if empty
 };
 
 /// A scalarization is const, deterministic, writes every advantage and scalar reward, and sends every batch-wide figure

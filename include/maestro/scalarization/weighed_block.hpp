@@ -52,17 +52,17 @@ class WeighedBlock {
   WeighedBlock(const ScalarizationInput& in, std::span<const Normaliser> normalisers, Actions actions)
       : in_(in), normalisers_(normalisers), actions_(actions) {}
 
-  /// Turns to the rows of `block`. False where a value is not admissible; throw_bad_value then says which.
+  /// Turns to the rows of `block`. False if a value is not admissible; throw_bad_value then says which.
   bool read(const GroupBlock& block) {
     turn_to(block);
     return check_values();
   }
 
-  /// Turns to the rows of `block` and computes R from the rewards as they come; NaN where a row is left out. False as
+  /// Turns to the rows of `block` and computes R from the rewards as they come; NaN if a row is left out. False as
   /// for read().
   /// @param scalars  (size x groups)
   bool read_scalars(const GroupBlock& block, AlignedVector<double>& scalars) {
-    // Where no value is missing, infinite or NaN, no sum of products is: so the sums answer for all of them. A block
+    // If no value is missing, infinite or NaN, no sum of products is: so the sums answer for all of them. A block
     // that follows one with a missing reward is likely to have one too.
     turn_to(block);
     scalars.resize(block_.places());
@@ -124,7 +124,7 @@ class WeighedBlock {
   const double* base(std::size_t j, std::size_t k) const { return lane(base_lanes_, j, k); }
   const double* penalty(std::size_t j) const { return penalty_lanes_.data() + j * block_.groups(); }
 
-  /// R from the lanes after zero_missing(); NaN where a row is left out.
+  /// R from the lanes after zero_missing(); NaN if a row is left out.
   /// @param scalars  (size x groups)
   void scalars(AlignedVector<double>& scalars) const {
     scalars.resize(block_.places());
@@ -133,7 +133,7 @@ class WeighedBlock {
     }
     if (gaps()) mark_left_out(scalars.data());
   }
-  /// R had member j drawn `action`; any number where the row is left out.
+  /// R had member j drawn `action`; any number if the row is left out.
   /// @param scalars  (groups)
   void scalars(std::size_t j, std::size_t action, double* scalars) const { weigh(j, base_lanes_, action, scalars); }
 
@@ -211,7 +211,7 @@ class WeighedBlock {
     detail::prefetch(rows_of(in_.decision.weights) + ahead * count(), values);
   }
 
-  /// R of every row, NaN where it is left out.
+  /// R of every row, NaN if it is left out.
   void weigh_rows(AlignedVector<double>& scalars) {
     terms_.resize(block_.rows() * count());
     detail::with_count(count(), [&](auto constant) { weigh_rows(constant, scalars.data()); });
@@ -271,7 +271,7 @@ class WeighedBlock {
   bool missing_ = false;            // whether one of them is
   std::vector<float> packed_;
   std::vector<float> filled_;
-  std::vector<unsigned char> left_out_;  // (rows) 1 where every reward is missing
+  std::vector<unsigned char> left_out_;  // (rows) 1 if every reward is missing
   AlignedVector<double> terms_;
   AlignedVector<double> reward_lanes_;
   AlignedVector<double> weight_lanes_;

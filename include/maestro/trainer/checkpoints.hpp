@@ -20,10 +20,11 @@
 
 namespace maestro {
 
+/// These settings say where the checkpoints of a run lie, and which belong to it.
 struct CheckpointSettings {
-  std::string folder;    ///< holds step-00000012/ and so on; made where it is missing
+  std::string folder;    ///< holds step-00000012/ and so on; made if it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
-  /// Whatever decides the run's results (options, data); a checkpoint with another is refused. Where it is a JSON
+  /// Whatever decides the run's results (options, data); a checkpoint with another is refused. If it is a JSON
   /// object, the refusal names the keys that differ.
   std::string fingerprint{};
 };

@@ -20,7 +20,7 @@
 
 namespace maestro::detail {
 
-/// @throws BadArgument where the Conductor is for another number of rewards than `rewards`.
+/// @throws BadArgument if the Conductor is for another number of rewards than `rewards`.
 template <Conductor C>
 void check_action_count(const C& conductor, std::size_t rewards) {
   std::size_t actions = rewards;
@@ -68,8 +68,8 @@ void check_decision_shape(const Decision& decision, std::size_t rows, std::size_
 }
 
 /// Refuses a decision that no scalarization could use.
-/// @param rewards  (B x K), NaN where a reward does not apply; a row without any may have any finite weights.
-/// @throws BadArgument where a shape does not fit or an action is outside [0, K); BadData naming the response whose
+/// @param rewards  (B x K), NaN if a reward does not apply; a row without any may have any finite weights.
+/// @throws BadArgument if a shape does not fit or an action is outside [0, K); BadData naming the response whose
 ///         weights are not finite, or are all 0.
 template <class C>
 void check_decision(const Decision& decision, MatrixView<const float> rewards) {
@@ -96,7 +96,7 @@ void check_decision(const Decision& decision, MatrixView<const float> rewards) {
 
 /// Refuses a scalarization that left something as it was. The outputs were filled with `unwritten`.
 /// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
-/// @throws BadData naming the scalarization, the output and the response; Unsupported naming those where there are no
+/// @throws BadData naming the scalarization, the output and the response; Unsupported naming those if there are no
 ///         counterfactual advantages, though they were asked for.
 template <class S>
 void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {

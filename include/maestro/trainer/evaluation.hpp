@@ -19,6 +19,7 @@
 
 namespace maestro {
 
+/// These settings say how the responses of an evaluation are drawn, and its intervals.
 struct EvaluationSettings {
   Sampling sampling{.num_generations = 4};
   std::uint64_t seed = 1234;
@@ -32,7 +33,7 @@ struct Evaluation {
   std::map<std::string, Interval> per_task;        ///< by Prompt::task
   Interval overall;                                ///< over all prompts
   std::map<std::string, std::size_t> task_counts;  ///< prompts of each task
-  double mean_length = 0.0;                        ///< tokens of a response; steps, where its actions are floats
+  double mean_length = 0.0;                        ///< tokens of a response; steps, if its actions are floats
 };
 
 /// Generates `num_generations` responses to each prompt and scores each with `judge(Completion) -> double`.
@@ -79,6 +80,7 @@ Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& jud
   return result;
 }
 
+/// Does the same without looking at the batches.
 template <Policy P, class Judge>
 Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge,
                     const EvaluationSettings& settings = {}) {

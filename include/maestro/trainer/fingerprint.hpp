@@ -46,7 +46,7 @@ inline std::string prompts_content(std::span<const Prompt> prompts) {
 
 namespace detail {
 
-/// Settings that few runs touch; named where they are not the default.
+/// Settings that few runs touch; named if they are not the default.
 inline void add_rare_settings(OrderedJson& json, const TrainerSettings& t) {
   const TrainerSettings d;
   const auto add = [&](const char* name, const auto& value, const auto& usual) {
@@ -73,7 +73,7 @@ inline void add_rare_settings(OrderedJson& json, const TrainerSettings& t) {
 
 }  // namespace detail
 
-/// Adds every setting that decides a run's results, under TRL's names where it has one.
+/// Adds every setting that decides a run's results, under TRL's names if it has one.
 inline void add_settings(OrderedJson& json, const TrainerSettings& t) {
   json["seed"] = t.seed;
   json["prompts_per_step"] = t.prompts_per_step;

@@ -14,6 +14,7 @@
 
 namespace maestro {
 
+/// These settings say how long run_loop runs, and when it saves.
 struct LoopSettings {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< call `save` after every so many steps; 0: only at the end
@@ -21,6 +22,7 @@ struct LoopSettings {
   std::function<void()> save{};         ///< writes a checkpoint; may be empty
 };
 
+/// LoopEnd says whether a run came to its last step, or was asked to stop before it.
 enum class LoopEnd { finished, stopped };
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves.

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The names under which a step's figures are logged: TRL's where TRL has the figure, conductor/... for the rest.
+/// The names under which a step's figures are logged: TRL's if TRL has the figure, conductor/... for the rest.
 
 #include <string>
 

@@ -69,6 +69,7 @@ class MetricsLog {
 /// "completion".
 class SampleLog {
  public:
+  /// These settings say how often samples are written, and of how many prompts.
   struct Settings {
     std::uint32_t every = 10;  ///< steps; at least 1
     std::size_t prompts = 3;   ///< of each such step

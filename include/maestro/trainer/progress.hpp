@@ -13,8 +13,10 @@
 
 namespace maestro {
 
+/// ProgressStyle says whether a line is overwritten in place, or lines follow each other.
 enum class ProgressStyle { terminal, lines };
 
+/// These settings say how Progress writes.
 struct ProgressSettings {
   ProgressStyle style = ProgressStyle::lines;
   std::uint32_t total_steps = 0;

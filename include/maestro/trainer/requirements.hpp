@@ -21,9 +21,9 @@
 
 namespace maestro {
 
-/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size` or, where it is
+/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size` or, if it is
 /// known at run time, `size() const`; `names()` gives K names; `evaluate(rollouts, out)` overwrites out (B x K), NaN
-/// where a reward does not apply.
+/// if a reward does not apply.
 template <class R>
 concept Rewards = std::move_constructible<R> &&
     requires(R& rewards, const R& fixed, const Rollouts& rollouts, MatrixView<float> out) {
@@ -44,7 +44,7 @@ template <class C>
 concept CountsActions = requires {
   typename std::integral_constant<std::size_t, C::actions>;
 };
-/// Where either is known at run time only, the Trainer's constructor compares them; a Conductor that names no number of
+/// If either is known at run time only, the Trainer's constructor compares them; a Conductor that names no number of
 /// actions is judged by its decisions.
 template <class R, class C>
 concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::size} == std::size_t{C::actions};

@@ -94,7 +94,7 @@ class GroupVariation {
   double frac_varies(std::size_t reward) const {
     return static_cast<double>(varying_groups_[reward]) / static_cast<double>(groups_);
   }
-  /// NaN where no group has a value.
+  /// NaN if no group has a value.
   double frac_constant() const { return static_cast<double>(constant_groups_) / static_cast<double>(valued_groups_); }
 
  private:
@@ -110,7 +110,7 @@ class GroupVariation {
 
 /// Fills report.rewards but for the names, and report.frac_reward_zero_std. Two walks over the scores, one over weights
 /// and propensities; in index order, deterministic, O(B K).
-/// @param scores    (B x K), NaN where a reward does not apply
+/// @param scores    (B x K), NaN if a reward does not apply
 /// @param decision  of the B rows
 inline void describe_rewards(MatrixView<const float> scores, const Decision& decision, const Groups& groups,
                              StepReport& report) {

@@ -32,6 +32,7 @@ enum class Resume : std::uint8_t {
   never,      ///< the folder is refused
 };
 
+/// These settings say how long a Run runs, what it keeps, and what it prints.
 struct RunSettings {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< steps between checkpoints; 0: only at the end and when stopped
@@ -53,13 +54,13 @@ struct RunSettings {
 ///     Run run("runs/mine", {.steps = 200, .progress = &std::cout});
 ///     run(trainer, load_prompts("prompts.jsonl"));
 ///
-/// The folder then holds `metrics.jsonl` (MetricsLog), `samples.jsonl` (SampleLog), `checkpoints/`, and `model/` where
-/// the policy has `save(folder) const`. Where it holds a checkpoint the run goes on from there: a run that was stopped
+/// The folder then holds `metrics.jsonl` (MetricsLog), `samples.jsonl` (SampleLog), `checkpoints/`, and `model/` if
+/// the policy has `save(folder) const`. If it holds a checkpoint the run goes on from there: a run that was stopped
 /// or killed at any moment ends in the bytes of an undisturbed one (timings apart). As long as the Run lives, no other
 /// can take the folder. It changes no signal handler.
 class Run {
  public:
-  /// @throws IoError where the folder cannot be made; BadArgument where another run holds it, or for keep 0.
+  /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or for keep 0.
   explicit Run(std::string folder, RunSettings settings = {})
       : folder_(made(std::move(folder))), settings_(std::move(settings)), lock_(folder_) {
     require(settings_.keep > 0, "run: keep must be at least 1");
@@ -71,7 +72,7 @@ class Run {
   static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
 
   /// Runs the steps that are left, and tells each to the observers too.
-  /// @throws BadFile where the newest checkpoint is damaged or of a run with another fingerprint; BadArgument where
+  /// @throws BadFile if the newest checkpoint is damaged or of a run with another fingerprint; BadArgument if
   /// there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
   template <class TrainerType, Observer... Observers>
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
@@ -103,7 +104,7 @@ class Run {
   }
 
  private:
-  /// Progress where there is a stream for it.
+  /// Progress if there is a stream for it.
   class ProgressObserver {
    public:
     explicit ProgressObserver(const RunSettings& settings) {

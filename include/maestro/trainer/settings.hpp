@@ -30,6 +30,7 @@ struct TrainerSettings {
   std::size_t reference_sync_steps = 0;   ///< copy the policy into the KL reference every so many steps; 0: never
 };
 
+/// Refuses settings outside their domains.
 /// @throws BadArgument naming the setting, its value's domain and the remedy.
 inline void validate(const TrainerSettings& settings) {
   require(settings.prompts_per_step > 0, "trainer: prompts_per_step must be at least 1");

@@ -33,25 +33,25 @@ struct RewardFigures {
 struct StepTimings {
   double rollout = 0.0;
   double rewards = 0.0;
-  double reference = 0.0;  ///< the KL reference's log-probs, and the penalty where the KL sits in the reward
+  double reference = 0.0;  ///< the KL reference's log-probs, and the penalty if the KL sits in the reward
   double conductor = 0.0;  ///< decide, scalarise, observe, update
   double training = 0.0;
   double total = 0.0;
 };
 
-/// Figures of one step. Where a policy's actions are floats, a step of a response counts as a token.
+/// Figures of one step. If a policy's actions are floats, a step of a response counts as a token.
 struct StepReport {
   std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
-  double epoch = 0.0;      ///< passes over the prompts so far; 0 where the caller chose the prompts
+  double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller chose the prompts
   double learning_rate = 0.0;
   LossReport loss;
   double kl_clamped = 0.0;   ///< tokens whose |log pi_ref - log pi| was cut at 20: in the loss, over all updates, or in
-                             ///< the penalty where the KL sits in the reward
+                             ///< the penalty if the KL sits in the reward
   double grad_norm = 0.0;    ///< global norm before clipping, of the step's last optimizer update
   double reward_mean = 0.0;  ///< of the scalar rewards
   double reward_deviation = 0.0;
   double frac_reward_zero_std = 0.0;  ///< share of groups in which no reward varies, of those in which one has a value;
-                                      ///< NaN where there are none
+                                      ///< NaN if there are none
   double mean_length = 0.0;           ///< tokens of a response, the stop token included
   double min_length = 0.0;
   double max_length = 0.0;
@@ -66,8 +66,8 @@ struct StepReport {
   std::vector<RewardFigures> rewards;        ///< (K)
   double kl_to_uniform = 0.0;                ///< of the Conductor's propensities, nats; see probability.hpp
   std::optional<double> draw_noise_share;    ///< of the advantages, in [0, 1]: see scalarization/draw_noise.hpp; absent
-                                             ///< where no weights were drawn
-  std::optional<ConductorReport> conductor;  ///< present on steps where the Conductor updated
+                                             ///< if no weights were drawn
+  std::optional<ConductorReport> conductor;  ///< present in steps in which the Conductor updated
   StepTimings seconds;
 };
 

@@ -40,7 +40,7 @@ namespace maestro {
 
 namespace detail {
 
-/// K of a set of rewards, as a number of no size where the set's type knows it.
+/// K of a set of rewards, as a number of no size if the set's type knows it.
 template <Rewards R>
 class RewardCount {
  public:
@@ -67,7 +67,7 @@ class RewardCount<R> {
 ///
 /// A scalarization may stand before the settings; without one it is DefaultScalarization. The parts are held by value
 /// and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are copied for the KL reference,
-/// where beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
+/// if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
 /// the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, S, Comm>
@@ -194,7 +194,7 @@ class Trainer {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
 
-  /// The policy as it is, or, where it has adapters, its base: what it was before any training.
+  /// The policy as it is, or, if it has adapters, its base: what it was before any training.
   void make_reference() {
     if constexpr (requires { policy_.without_adapters(); }) {
       reference_.emplace(policy_.without_adapters());
@@ -203,7 +203,7 @@ class Trainer {
     }
   }
 
-  /// Lets proxies and the KL reference catch up with the policy where their period says so.
+  /// Lets proxies and the KL reference catch up with the policy if their period says so.
   void follow_policy() {
     if constexpr (requires { rewards_.before_step(policy_, step_); }) rewards_.before_step(policy_, step_);
     const bool due = settings_.reference_sync_steps > 0 && step_ > 0 && step_ % settings_.reference_sync_steps == 0;
@@ -215,7 +215,7 @@ class Trainer {
     rewards_.evaluate(rollouts_, scores_.view());
   }
 
-  /// The KL reference's log-probs, and the penalty that they make where the KL sits in the reward.
+  /// The KL reference's log-probs, and the penalty that they make if the KL sits in the reward.
   void ask_reference() {
     reference_log_probs_.clear();
     penalty_.clear();

@@ -20,6 +20,7 @@ class BasicLinearNetwork {
  public:
   using scalar_type = T;
   static constexpr std::size_t actions = K;
+  /// The backward pass needs nothing of the forward pass.
   struct Cache {};
 
   void initialise(std::size_t inputs, const NetworkInit& init) {
@@ -47,6 +48,7 @@ class BasicLinearNetwork {
   detail::DenseLayer<T> layer_;
 };
 
+/// The linear head in float, which LinearConductor uses.
 template <std::size_t K>
 using LinearNetwork = BasicLinearNetwork<float, K>;
 

@@ -106,6 +106,7 @@ class BasicMlpNetwork {
   std::array<detail::DenseLayer<T>, depth + 1> layers_;
 };
 
+/// The head with hidden layers in float, which MlpConductor uses.
 template <std::size_t K, std::size_t... Widths>
 using MlpNetwork = BasicMlpNetwork<float, K, Widths...>;
 

@@ -14,13 +14,14 @@
 
 namespace maestro {
 
-/// How the last layer starts. Hidden layers, where there are any, always start normal with deviation 1/sqrt(inputs):
+/// How the last layer starts. Hidden layers, if there are any, always start normal with deviation 1/sqrt(inputs):
 /// zeros would never leave zero.
 enum class Initialisation : std::uint8_t {
   zero,    ///< every action equally likely for every h
   normal,  ///< weights normal with the given deviation, biases 0
 };
 
+/// A head is started as these options say.
 struct NetworkInit {
   Initialisation head = Initialisation::zero;
   double deviation = 0.02;  ///< of the normal start of the head, above 0
