@@ -34,6 +34,7 @@ struct AlignedAllocator {
   }
 };
 
+/// A std::vector whose values begin on a 64-byte boundary.
 template <class T>
 using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 

@@ -2,7 +2,7 @@
 
 /// @file
 /// One exception type per kind of failure, so that a caller can tell a wrong option from a hostile file.
-/// Every message names the place (reward, row, file, field) and, where there is one, the remedy.
+/// Every message names the place (reward, row, file, field) and, if there is one, the remedy.
 
 #include <stdexcept>
 #include <string>

@@ -12,8 +12,8 @@ namespace maestro {
 /// The bits of a float's infinity; a magnitude above it is NaN.
 inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
 
-/// The bits of the largest magnitude among `count` values: above infinity_bits where one of them is NaN, else equal to
-/// it where one is infinite.
+/// The bits of the largest magnitude among `count` values: above infinity_bits if one of them is NaN, else equal to
+/// it if one is infinite.
 inline std::uint32_t largest_magnitude(const float* values, std::size_t count) {
   std::uint32_t largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -23,10 +23,12 @@ inline std::uint32_t largest_magnitude(const float* values, std::size_t count) {
   return largest;
 }
 
+/// Tells whether none of `count` values is infinite or NaN.
 inline bool all_finite(const float* values, std::size_t count) {
   return largest_magnitude(values, count) < infinity_bits;
 }
 
+/// Tells whether one of `count` values is infinite; NaN is not.
 inline bool any_infinite(const float* values, std::size_t count) {
   std::uint32_t infinite = 0;
   for (std::size_t i = 0; i < count; ++i) {

@@ -8,6 +8,7 @@
 
 namespace maestro {
 
+/// The hash of no bytes, from which every hash starts.
 inline constexpr std::uint64_t fnv1a_start = 0xCBF29CE484222325u;
 
 /// 64-bit FNV-1a of the bytes; `hash` continues an earlier piece, so pieces give what the whole gives. O(bytes).

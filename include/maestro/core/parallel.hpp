@@ -25,7 +25,7 @@
 namespace maestro {
 
 /// Threads that a loop of this thread may use; inside a loop, those of that loop's caller.
-/// @throws BadArgument where MAESTRO_NUM_THREADS decides and is no number.
+/// @throws BadArgument if MAESTRO_NUM_THREADS decides and is no number.
 inline int max_threads() {
   const int own = detail::loop_state.threads;
   return own > 0 ? own : detail::default_threads();
@@ -92,7 +92,7 @@ void run_on_threads(std::size_t threads, Work& work) {
 
 /// Calls body(i) for i in [0, count), each once, in parallel with a static schedule: thread t's share, a stretch of
 /// neighbours, depends only on count and the number of threads. All iterations run; then the exception of the lowest
-/// index, if any, is rethrown. Iterations must not wait for each other: where the threads are late or at work for other
+/// index, if any, is rethrown. Iterations must not wait for each other: if the threads are late or at work for other
 /// callers, this one runs their shares.
 template <class F>
 void parallel_for(std::size_t count, F&& body) {
@@ -139,7 +139,7 @@ void parallel_for_uneven(std::size_t count, F&& body) {
   first.rethrow();
 }
 
-/// As parallel_for_uneven, on this thread alone where `count` iterations of about `cost` element operations stay under
+/// As parallel_for_uneven, on this thread alone if `count` iterations of about `cost` element operations stay under
 /// parallel_threshold.
 template <class F>
 void parallel_for_uneven(std::size_t count, std::size_t cost, F&& body) {

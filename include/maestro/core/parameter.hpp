@@ -12,9 +12,10 @@
 
 namespace maestro {
 
+/// WeightDecay says whether weight decay acts on a parameter; norms and biases are skipped.
 enum class WeightDecay { apply, skip };
 
-/// One parameter tensor: its values, its gradients (same length, or empty where it is frozen) and its shape.
+/// One parameter tensor: its values, its gradients (same length, or empty if it is frozen) and its shape.
 /// A trainable part has `template <class F> void visit(F&& f)`, which calls f(ParameterView<T>) for each of its
 /// parameters, always in the same order; `name` stays valid during the call.
 template <class T>
@@ -37,7 +38,7 @@ struct AnyParameterVisitor {
   void operator()(const View&) const {}
 };
 
-/// Takes parameters of type T alone, and says so where a part's `visit` hands over something else.
+/// Takes parameters of type T alone, and says so if a part's `visit` hands over something else.
 template <class T>
 struct ParameterVisitor {
   void operator()(const ParameterView<T>&) const {}

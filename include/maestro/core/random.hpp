@@ -69,7 +69,7 @@ class RandomStream {
     const PhiloxBlock b = block(position);
     return static_cast<double>((std::uint64_t{b.word[0]} << 21) ^ (b.word[1] >> 11)) * 0x1p-53;
   }
-  /// Standard normal by Box and Muller; bit-identical where the C library's log, sqrt and cos are.
+  /// Standard normal by Box and Muller; bit-identical if the C library's log, sqrt and cos are.
   MAESTRO_HD double normal(std::uint32_t position) const {
     const PhiloxBlock b = block(position);
     const double u = (static_cast<double>((std::uint64_t{b.word[0]} << 21) ^ (b.word[1] >> 11)) + 0.5) * 0x1p-53;

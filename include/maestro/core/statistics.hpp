@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// a b + c, rounded once where the processor does that fast. A compiler left to itself fuses some of the copies of a
+/// a b + c, rounded once if the processor does that fast. A compiler left to itself fuses some of the copies of a
 /// loop that it makes and not others; then the bits would depend on where in an array a value lies.
 MAESTRO_HD inline double multiply_add(double a, double b, double c) {
 #if defined(__FP_FAST_FMA) || defined(__CUDA_ARCH__)

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How many threads the library uses where nobody called set_threads: what the environment asks for, else the
+/// How many threads the library uses if nobody called set_threads: what the environment asks for, else the
 /// processors that this process may use.
 
 #include <algorithm>
@@ -40,7 +40,7 @@ inline int allowed_processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-/// Two numbers of a file, the second from `second` where that is given: false where one is not a number ("max").
+/// Two numbers of a file, the second from `second` if that is given: false if one is not a number ("max").
 inline bool read_two_numbers(const char* first, const char* second, double& a, double& b) {
   std::FILE* const file = std::fopen(first, "r");
   if (file == nullptr) return false;
@@ -55,7 +55,7 @@ inline bool read_two_numbers(const char* first, const char* second, double& a, d
 }
 
 /// Processors' worth of time that a container's control group grants (version 2, else version 1), rounded up; the
-/// largest int where nothing limits it.
+/// largest int if nothing limits it.
 inline int granted_processors() {
   double quota = 0;
   double period = 0;
@@ -75,7 +75,7 @@ inline int processor_count() {
   return count;
 }
 
-/// The number at the beginning of `text`, 0 where there is none from 1 to max_thread_count. `rest` is what follows it.
+/// The number at the beginning of `text`, 0 if there is none from 1 to max_thread_count. `rest` is what follows it.
 inline int leading_count(std::string_view text, std::string_view& rest) {
   int count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -86,7 +86,7 @@ inline int leading_count(std::string_view text, std::string_view& rest) {
 /// The number of threads that the two environment variables (null: not set) ask for, else `processors`.
 /// @param ours    MAESTRO_NUM_THREADS: a number.
 /// @param openmp  OMP_NUM_THREADS, kept since many environments set it: its first number; without one it is ignored.
-/// @throws BadArgument where `ours` is not a number from 1 to 65536.
+/// @throws BadArgument if `ours` is not a number from 1 to 65536.
 inline int threads_asked_for(const char* ours, const char* openmp, int processors) {
   std::string_view rest;
   if (ours != nullptr && *ours != '\0') {

@@ -127,7 +127,7 @@ class alignas(64) Worker {
     state_.store(State::posted);
     posted_.wake();
   }
-  /// Does the work here where the thread has not begun it: a thread that wakes late holds nobody up.
+  /// Does the work here if the thread has not begun it: a thread that wakes late holds nobody up.
   void take_back() {
     State expected = State::posted;
     if (state_.compare_exchange_strong(expected, State::idle)) job_->work(member_);
@@ -215,7 +215,7 @@ class ThreadPool {
     forgotten_pools_ = old;
   }
 
-  // Gives members 1 and on to idle threads, each member to the same thread loop after loop where nobody else is at
+  // Gives members 1 and on to idle threads, each member to the same thread loop after loop if nobody else is at
   // work, since its data lie in that thread's cache. Returns the list of the threads.
   Worker* post(const Job& job, std::size_t members) noexcept {
     Worker* first = nullptr;

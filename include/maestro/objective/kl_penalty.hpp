@@ -20,7 +20,7 @@ namespace maestro {
 /// @param penalty              (b) overwritten; 0 for an empty response.
 /// @return how many tokens had |d| above 20 and were clamped.
 /// Deterministic, sums in double in token order.
-/// @throws BadArgument where sizes do not fit or beta is negative or not finite; BadData naming row and token for a
+/// @throws BadArgument if sizes do not fit or beta is negative or not finite; BadData naming row and token for a
 ///         log-prob that is not finite.
 inline std::size_t kl_penalty(double beta, KlEstimator estimator, std::span<const float> log_probs,
                               std::span<const float> reference_log_probs, std::span<const std::size_t> offsets,

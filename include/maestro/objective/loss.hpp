@@ -23,8 +23,8 @@ template <class T>
 struct LossInput {
   std::span<const T> log_probs;              ///< (t) of the policy being trained
   std::span<const T> old_log_probs{};        ///< (t) of the policy that generated; empty: on-policy, ratio exactly 1
-  std::span<const T> reference_log_probs{};  ///< (t); may be empty where beta is 0 or the KL sits in the reward
-  std::span<const T> entropies{};            ///< (t) nats; may be empty where entropy_bonus is 0
+  std::span<const T> reference_log_probs{};  ///< (t); may be empty if beta is 0 or the KL sits in the reward
+  std::span<const T> entropies{};            ///< (t) nats; may be empty if entropy_bonus is 0
   std::span<const std::size_t> offsets;      ///< (b + 1) token offsets; may start anywhere (a slice of the batch's)
   std::span<const float> advantages;         ///< (b)
   BatchCounts batch;                         ///< of the whole batch over all ranks, by count_batch
@@ -35,7 +35,7 @@ struct LossInput {
 template <class T>
 struct LossGradient {
   std::span<T> d_log_probs;    ///< (t) d loss / d log_probs
-  std::span<T> d_entropies{};  ///< (t) d loss / d entropies; may be empty where entropy_bonus is 0
+  std::span<T> d_entropies{};  ///< (t) d loss / d entropies; may be empty if entropy_bonus is 0
 };
 
 /// Clipped policy-gradient loss with KL term and entropy bonus, per ObjectiveSettings:
@@ -56,7 +56,7 @@ class Objective {
     check(settings);
   }
 
-  /// @throws BadArgument where sizes do not fit or something needed is empty; BadData naming row and token for a
+  /// @throws BadArgument if sizes do not fit or something needed is empty; BadData naming row and token for a
   ///         log-prob or entropy that is not finite, or a ratio that overflows.
   template <class T>
   LossReport operator()(const LossInput<T>& in, const LossGradient<T>& out) const {
@@ -113,7 +113,7 @@ class Objective {
     const auto advantage = static_cast<double>(in.advantages[row]);
 
     SurrogateTerm term;
-    double mean_kl = 0.0;  // over the response, where the one ratio multiplies all of its tokens' KL
+    double mean_kl = 0.0;  // over the response, if the one ratio multiplies all of its tokens' KL
     if (sequence) {
       double sum_of_log_ratios = 0.0;
       for (std::size_t t = begin; t < end; ++t) sum_of_log_ratios += log_ratio(in, row, t);

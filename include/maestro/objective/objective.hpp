@@ -49,25 +49,35 @@ enum class KlCorrection {
           ///< at token level the gradient is then that of KL(pi||ref) for k1 and k3 alike
 };
 
+/// The names of the reductions stand in the enum's order.
 inline constexpr std::array<std::string_view, 4> reduction_names{"grpo", "bnpo", "dapo", "dr_grpo"};
+/// The names of the levels stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> ratio_level_names{"token", "sequence"};
+/// The names of the KL estimators stand in the enum's order.
 inline constexpr std::array<std::string_view, 3> kl_estimator_names{"k1", "k2", "k3"};
+/// The names of the places stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> kl_placement_names{"loss", "reward"};
+/// The names of the factors stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> kl_correction_names{"none", "ratio"};
 
+/// Finds the reduction called `name`.
 /// @throws BadArgument listing the known names.
 inline Reduction reduction_from_name(std::string_view name) {
   return static_cast<Reduction>(index_of_name("loss reduction", name, reduction_names));
 }
+/// Finds the level called `name`. @throws BadArgument listing the known names.
 inline RatioLevel ratio_level_from_name(std::string_view name) {
   return static_cast<RatioLevel>(index_of_name("ratio level", name, ratio_level_names));
 }
+/// Finds the KL estimator called `name`. @throws BadArgument listing the known names.
 inline KlEstimator kl_estimator_from_name(std::string_view name) {
   return static_cast<KlEstimator>(index_of_name("KL estimator", name, kl_estimator_names));
 }
+/// Finds the place called `name`. @throws BadArgument listing the known names.
 inline KlPlacement kl_placement_from_name(std::string_view name) {
   return static_cast<KlPlacement>(index_of_name("KL placement", name, kl_placement_names));
 }
+/// Finds the factor called `name`. @throws BadArgument listing the known names.
 inline KlCorrection kl_correction_from_name(std::string_view name) {
   return static_cast<KlCorrection>(index_of_name("KL correction", name, kl_correction_names));
 }
@@ -87,6 +97,7 @@ struct ObjectiveSettings {
   std::size_t max_completion_length = 0;  ///< tokens; needed by dr_grpo
 };
 
+/// Refuses settings outside their domains.
 /// @throws BadArgument naming the setting that is out of domain, or why settings do not go together.
 inline void check(const ObjectiveSettings& settings) {
   const auto at_least_0 = [](double value) { return std::isfinite(value) && value >= 0.0; };

@@ -20,13 +20,14 @@ struct SurrogateTerm {
   bool clipped_high = false;  ///< min(rho, cap) > 1 + high and A > 0
 };
 
-/// The bounds of the ratio; `cap` is infinite where there is none.
+/// The bounds of the ratio; `cap` is infinite if there is none.
 struct ClipBounds {
   double low = 0.8;   ///< 1 - epsilon_low
   double high = 1.2;  ///< 1 + epsilon_high
   double cap = HUGE_VAL;
 };
 
+/// Gives the bounds that the settings ask for.
 inline ClipBounds clip_bounds(const ObjectiveSettings& settings) {
   return {.low = 1.0 - settings.epsilon_low,
           .high = 1.0 + settings.epsilon_high,

@@ -22,11 +22,12 @@ struct LossRule {
   KlEstimator kl_estimator = KlEstimator::k3;
   bool kl_by_ratio = false;  ///< the KL in the loss is multiplied by rho
   ClipBounds bounds;
-  double beta = 0.0;  ///< of the KL in the loss; 0 where it sits in the reward
+  double beta = 0.0;  ///< of the KL in the loss; 0 if it sits in the reward
   double entropy_bonus = 0.0;
   double max_completion_length = 0.0;
 };
 
+/// Gives the rule that the settings ask for.
 inline LossRule loss_rule(const ObjectiveSettings& settings) {
   const bool in_loss = settings.kl_placement == KlPlacement::loss;
   return {.reduction = settings.reduction,
@@ -46,7 +47,8 @@ struct LossSizes {
   BatchCounts batch;       ///< of the whole batch over all ranks
 };
 
-/// @throws BadArgument where the batch counts do not cover the micro-batch, or the settings need what is not there.
+/// Refuses a micro-batch that the rule cannot be applied to.
+/// @throws BadArgument if the batch counts do not cover the micro-batch, or the settings need what is not there.
 inline void check_needs(const LossRule& rule, const LossSizes& sizes, bool has_reference, bool has_entropies) {
   require(sizes.batch.responses >= sizes.responses && sizes.batch.tokens >= sizes.tokens,
           "objective: batch counts must cover the whole batch (count_batch), not less than this micro-batch");
@@ -95,7 +97,7 @@ MAESTRO_HD inline void count_ratio(const SurrogateTerm& term, LossReport& report
 
 /// Adds beta k, or beta rho k, to a token's loss, and counts it. The derivative of rho k is rho (k + k'); at sequence
 /// level rho (mean k + k').
-/// @param mean_kl  the mean of k over the response; read at sequence level where the KL is multiplied by rho.
+/// @param mean_kl  the mean of k over the response; read at sequence level if the KL is multiplied by rho.
 MAESTRO_HD inline void add_kl(const LossRule& rule, KlTerm term, double ratio, double mean_kl, TokenLoss& loss,
                               LossReport& report) {
   if (rule.kl_by_ratio) {
@@ -116,6 +118,7 @@ MAESTRO_HD inline double add_token(double weight, const TokenLoss& loss, LossRep
   return weight * loss.derivative;
 }
 
+/// Counts a token's entropy, in nats.
 MAESTRO_HD inline void count_entropy(double entropy, LossReport& report) {
   report.entropy_sum += entropy;
   report.entropy_tokens += 1.0;

@@ -63,7 +63,7 @@ double global_norm(P& part) {
   return std::sqrt(sum);
 }
 
-/// Scales all gradients by max_norm / (norm + 1e-6) where that is below 1 (torch.nn.utils.clip_grad_norm_).
+/// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1 (torch.nn.utils.clip_grad_norm_).
 /// @param max_norm  above 0; infinity only measures and checks.
 /// @return the norm before clipping.
 /// @throws BadArgument for another max_norm; BadData naming the parameter whose gradients are not all finite.

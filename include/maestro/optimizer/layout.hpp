@@ -44,6 +44,7 @@ struct ParameterLayout {
   }
 };
 
+/// Gives the layout of the trainable parameters of `part`.
 template <Visitable P>
 ParameterLayout layout_of(P& part) {
   ParameterLayout layout;

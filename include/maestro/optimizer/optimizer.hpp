@@ -13,15 +13,19 @@
 
 namespace maestro {
 
+/// OptimizerKind says which optimizer is taken.
 enum class OptimizerKind { adamw, sgd };
 
+/// The names of the optimizers stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> optimizer_names{"adamw", "sgd"};
 
+/// Finds the optimizer called `name`.
 /// @throws BadArgument listing the known names.
 inline OptimizerKind optimizer_from_name(std::string_view name) {
   return static_cast<OptimizerKind>(index_of_name("optimizer", name, optimizer_names));
 }
 
+/// An Optimizer is made from these settings; it reads those of its own kind.
 struct OptimizerSettings {
   OptimizerKind kind = OptimizerKind::adamw;
   AdamWSettings adamw{};
@@ -34,7 +38,7 @@ class Optimizer {
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument where the chosen optimizer's settings are out of domain.
+  /// @throws BadArgument if the chosen optimizer's settings are out of domain.
   explicit Optimizer(const OptimizerSettings& settings = {}) : optimizer_(make(settings)) {}
 
   template <Visitable P>

@@ -13,26 +13,31 @@
 
 namespace maestro {
 
+/// ScheduleKind says what the learning rate is multiplied by after the warm-up.
 enum class ScheduleKind {
   constant,  ///< 1
   linear,    ///< from 1 to 0
   cosine,    ///< half a cosine from 1 to 0
 };
 
+/// The names of the schedules stand in the enum's order.
 inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "linear", "cosine"};
 
+/// Finds the schedule called `name`.
 /// @throws BadArgument listing the known names.
 inline ScheduleKind schedule_from_name(std::string_view name) {
   return static_cast<ScheduleKind>(index_of_name("learning-rate schedule", name, schedule_names));
 }
 
+/// A learning-rate schedule is described by these settings.
 struct ScheduleSettings {
   ScheduleKind kind = ScheduleKind::linear;  ///< TRL's default
   std::size_t warmup_steps = 0;              ///< the factor climbs from 0 in equal steps
   std::size_t total_steps = 0;               ///< warmup included; not needed by constant
 };
 
-/// @throws BadArgument where a decaying schedule has no end, or the warmup passes it.
+/// Refuses settings that do not go together.
+/// @throws BadArgument if a decaying schedule has no end, or the warmup passes it.
 inline void check(const ScheduleSettings& settings) {
   if (settings.kind == ScheduleKind::constant) return;
   require(settings.total_steps > 0, "schedule: total_steps must be above 0 for linear and cosine");

@@ -15,6 +15,7 @@
 
 namespace maestro {
 
+/// Sgd is made from these settings.
 struct SgdSettings {
   double momentum = 0.0;      ///< in [0, 1)
   double weight_decay = 0.0;  ///< added to the gradient, at least 0; parameters marked WeightDecay::skip are spared
