@@ -24,6 +24,7 @@
 
 namespace maestro {
 
+/// The products of EigenBackend.
 template <>
 struct Gemm<EigenBackend> {
   /// Each thread multiplies its own rows or columns of C. In a program that is built with OpenMP Eigen adds threads of

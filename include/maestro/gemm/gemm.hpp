@@ -12,13 +12,17 @@
 
 namespace maestro {
 
+/// The tag of the library's own kernels (gemm/native.hpp), the fastest.
 struct NativeBackend {};
+/// The tag of products by Eigen (gemm/eigen.hpp).
 struct EigenBackend {};
+/// The tag of products by a cblas library (gemm/cblas.hpp).
 struct CblasBackend {};
 
 template <class T, class S>
 class PackedView;  // gemm/packed_matrix.hpp
 
+/// Transpose says whether a product takes an operand as it is stored, or its transpose.
 enum class Transpose { no, yes };
 
 namespace detail {
@@ -35,7 +39,7 @@ struct Gemm {
                 "maestro::blas");
 };
 
-/// C = alpha op(A) op(B) + beta C, row-major; op transposes where asked.
+/// C = alpha op(A) op(B) + beta C, row-major; op transposes if asked.
 /// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates. Threads:
 /// max_threads() outside a parallel loop, one inside. Bit-identical for the same shapes, 64-byte alignment, thread
 /// count and backend.

@@ -66,7 +66,7 @@ struct TileArguments {
   std::size_t depth;         ///< k of this pass, at most kernel_depth<T>
   const T* a;                ///< block of A
   const S* b;                ///< B: column j of panel p in line k at b[p * panel_stride + k * line_stride + j]
-  std::size_t line_stride;   ///< panel_cols where B is packed, its row stride where it is not
+  std::size_t line_stride;   ///< panel_cols if B is packed, its row stride if it is not
   std::size_t panel_stride;  ///< elements from one panel to the next
   T* c;
   std::size_t c_stride;

@@ -29,7 +29,7 @@ struct TaskGrid {
   std::size_t col_parts = 1;
   std::size_t tasks() const { return row_parts * col_parts; }
 
-  /// Where B is packed task by task (`packed` false), rows are split no further than packing stays a small part.
+  /// If B is packed task by task (`packed` false), rows are split no further than packing stays a small part.
   static TaskGrid choose(std::size_t rows, std::size_t panels, std::size_t depth, std::size_t tile, std::size_t panel,
                          bool packed) {
     TaskGrid grid;
@@ -70,6 +70,7 @@ void for_each_task(const TaskGrid& grid, std::size_t rows, std::size_t tile, std
 
 }  // namespace detail
 
+/// The products of NativeBackend, by the kernels of the instruction set `isa`.
 template <>
 struct Gemm<NativeBackend> {
   template <class T>

@@ -144,7 +144,7 @@ class PackedView {
   std::size_t cols_ = 0;
 };
 
-/// Packs op(B) into PackedView<T>::size elements at `to`, 64-byte aligned. Worth its pass over B where B is used more
+/// Packs op(B) into PackedView<T>::size elements at `to`, 64-byte aligned. Worth its pass over B if B is used more
 /// than once, or against few rows.
 template <class T>
 PackedView<T> pack(Transpose tb, MatrixView<const T> b, T* to) {

@@ -78,7 +78,7 @@ struct Product {
     }
   }
 
-  /// Applies beta to a block of C where it is neither 0 (overwritten) nor 1.
+  /// Applies beta to a block of C if it is neither 0 (overwritten) nor 1.
   void scale(std::size_t begin, std::size_t end, std::size_t column, std::size_t cols) const {
     if (beta == T(0) || beta == T(1)) return;
     for (std::size_t i = begin; i < end; ++i) {
@@ -88,7 +88,7 @@ struct Product {
   }
 
  private:
-  // Straight into C where the tile is whole; otherwise beside it, and what belongs to C is copied.
+  // Straight into C if the tile is whole; otherwise beside it, and what belongs to C is copied.
   void run_tile(TileArguments<T, S>& tile, std::size_t i, std::size_t rows, std::size_t left, std::size_t cols,
                 std::size_t wide, T* beside) const {
     const bool by_columns = ta == Transpose::yes;

@@ -24,8 +24,8 @@
 
 namespace maestro {
 
-/// Which special token ends a response. `end` names it; where that is empty, the eos_token of tokenizer_config.json
-/// does; where there is none, `end_id` is its id (such as the eos_token_id of generation_config.json).
+/// Which special token ends a response. `end` names it; if that is empty, the eos_token of tokenizer_config.json
+/// does; if there is none, `end_id` is its id (such as the eos_token_id of generation_config.json).
 struct BpeTokenizerOptions {
   std::string end{};
   std::optional<std::int32_t> end_id{};

@@ -38,7 +38,7 @@ inline std::optional<std::string> template_in_config(const JsonFields& fields) {
                     "; choose a chat format by name: " + chat_format_names());
 }
 
-/// The name of the begin token: a text, or an object with its `content`; empty where there is none.
+/// The name of the begin token: a text, or an object with its `content`; empty if there is none.
 inline std::string begin_token_name(const JsonFields& fields) {
   if (!fields.has("bos_token")) return {};
   if (fields.at("bos_token").is_object()) return fields.object("bos_token").text("content");
@@ -58,7 +58,7 @@ inline void check_begin_token(const JsonFields* fields, const std::string& file,
 }  // namespace detail
 
 /// The chat format of a model folder: of the template in chat_template.jinja, else of the field `chat_template` of
-/// tokenizer_config.json; ChatKind::none where there is neither. The template is recognised (recognise_chat_template),
+/// tokenizer_config.json; ChatKind::none if there is neither. The template is recognised (recognise_chat_template),
 /// never run. Llama 3.2's template writes the day of the run: here it is ChatFormat::date.
 /// @throws IoError, BadFile for a file that is malformed, Unsupported naming the file for a template that is not known,
 /// with the names that chat_format_from_name takes instead.

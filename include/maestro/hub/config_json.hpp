@@ -199,7 +199,7 @@ inline std::int32_t read_token(const JsonFields& fields, const std::string& key,
   return value.get<std::int32_t>();
 }
 
-/// The ids of `eos_token_id`, one or a list, added to `tokens` where they are not in it yet.
+/// The ids of `eos_token_id`, one or a list, added to `tokens` if they are not in it yet.
 inline void add_end_tokens(const JsonFields& fields, std::vector<std::int32_t>& tokens) {
   const std::string key = "eos_token_id";
   if (!fields.has(key)) return;
@@ -248,7 +248,7 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   config.hidden = fields.positive("hidden_size", most);
   config.heads = fields.positive("num_attention_heads", most);
   config.intermediate = fields.positive("intermediate_size", most);
-  // Where a field is absent, transformers' class of the family says what it is; null always means one per query head.
+  // If a field is absent, transformers' class of the family says what it is; null always means one per query head.
   const bool null_or_llama = llama || json.contains("num_key_value_heads");
   config.kv_heads = fields.positive_or("num_key_value_heads", null_or_llama ? config.heads : 32, most);
   if (fields.has("head_dim")) {
@@ -289,7 +289,7 @@ inline ModelConfig load_config(const std::string& path) {
   return parse_config(read_file(path, std::size_t{1} << 24), path);
 }
 
-/// Reads the config.json of a model folder, and its generation_config.json where there is one.
+/// Reads the config.json of a model folder, and its generation_config.json if there is one.
 /// @throws as parse_config and add_generation_config, and IoError.
 inline ModelConfig load_model_config(const std::string& folder) {
   ModelConfig config = load_config(folder + "/config.json");

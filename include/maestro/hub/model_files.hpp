@@ -251,6 +251,7 @@ void write_model_files(const std::string& folder, const ModelWeights<T>& weights
   write_file(folder + "/generation_config.json", dump_json(generation, 2) + "\n");
   save_shards(folder, weights, options);
 }
+/// Does the same with the default options, but for the type of the stored weights.
 template <class T>
 void write_model_files(const std::string& folder, const ModelWeights<T>& weights, StoreAs store) {
   write_model_files(folder, weights, SaveOptions{.store = store});
@@ -280,6 +281,7 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
   write_tokenizer_files(files.folder(), tokenizer);
   files.commit();
 }
+/// Does the same with the default options, but for the type of the stored weights.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer, StoreAs store) {
   save_model(folder, weights, tokenizer, SaveOptions{.store = store});

@@ -31,7 +31,7 @@ inline RopeType read_rope_type(const JsonFields& rope) {
                    "which is not implemented; 'default' and 'llama3' are");
 }
 
-/// @param max_positions  the old context where the object does not say it, as transformers has it.
+/// @param max_positions  the old context if the object does not say it, as transformers has it.
 inline RopeFields read_rope_object(const JsonFields& rope, std::size_t max_positions) {
   static constexpr std::array<std::string_view, 4> common{"rope_type", "type", "rope_theta", "partial_rotary_factor"};
   static constexpr std::array<std::string_view, 4> scaled{"factor", "low_freq_factor", "high_freq_factor",
@@ -61,7 +61,7 @@ inline RopeFields read_rope_object(const JsonFields& rope, std::size_t max_posit
 }
 
 /// Sets rope_theta and rope_scaling. Old files have `rope_theta` and `rope_scaling`, newer ones `rope_parameters`;
-/// where several say the same thing they must agree.
+/// if several say the same thing they must agree.
 inline void read_rope(const JsonFields& fields, ModelConfig& config) {
   RopeFields all;
   if (fields.has("rope_theta")) all.theta = fields.positive_number("rope_theta");

@@ -38,7 +38,7 @@ inline std::map<std::string, std::string> read_tokenizer_files(const std::string
   return files;
 }
 
-/// The eos_token of a tokenizer_config.json, a text or an object with its content; empty where it has none.
+/// The eos_token of a tokenizer_config.json, a text or an object with its content; empty if it has none.
 inline std::string read_eos_token(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
   const JsonFields fields(json, path);
@@ -73,7 +73,7 @@ inline TokenizerReader bpe_tokenizer_reader = nullptr;
 
 }  // namespace detail
 
-/// Reads the tokenizer of a model folder; the end token is the `eos_token` of tokenizer_config.json, where that exists.
+/// Reads the tokenizer of a model folder; the end token is the `eos_token` of tokenizer_config.json, if that exists.
 /// @throws IoError, BadFile, Unsupported for any tokenizer but the byte-level one.
 inline ByteTokenizer load_tokenizer(const std::string& folder) {
   return detail::parse_byte_tokenizer(detail::read_tokenizer_files(folder), folder, std::nullopt);
@@ -84,7 +84,7 @@ inline ByteTokenizer load_tokenizer(const std::string& folder) {
 /// folder's files are kept, so that write_tokenizer_files writes them as they are.
 /// @param end_tokens  the model's (ModelConfig::end_tokens); the first ends a response if the folder names no
 /// eos_token.
-/// @throws IoError, BadFile, Unsupported naming what is not implemented, or that header and target where they are
+/// @throws IoError, BadFile, Unsupported naming what is not implemented, or that header and target if they are
 /// missing.
 inline AnyTokenizer load_any_tokenizer(const std::string& folder, std::span<const std::int32_t> end_tokens = {}) {
   std::optional<std::int32_t> end_id;

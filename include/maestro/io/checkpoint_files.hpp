@@ -75,7 +75,7 @@ class CheckpointFiles {
     }
   }
 
-  /// The weights of a model folder: model.safetensors or, where there is none, the shards of
+  /// The weights of a model folder: model.safetensors or, if there is none, the shards of
   /// model.safetensors.index.json. @throws as the constructor
   static CheckpointFiles of_folder(const std::string& folder) {
     const std::string single = folder + "/" + single_name;
@@ -96,7 +96,7 @@ class CheckpointFiles {
     return all;
   }
 
-  /// nullptr where there is no such tensor.
+  /// nullptr if there is no such tensor.
   const TensorInfo* find(std::string_view name) const {
     const auto it = holder_.find(std::string(name));
     return it == holder_.end() ? nullptr : files_[it->second].find(name);

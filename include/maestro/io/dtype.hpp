@@ -45,18 +45,22 @@ enum class Dtype : std::uint8_t {
   u64
 };
 
+/// DtypeInfo is what the format says of an element type.
 struct DtypeInfo {
   std::string_view name;  ///< as safetensors spells it
   std::size_t bits;       ///< per element
 };
 
+/// The types stand in the enum's order.
 inline constexpr std::array<DtypeInfo, 22> dtype_table{
     {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
      {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
      {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
 
+/// Gives the name of a type, as safetensors spells it.
 constexpr std::string_view name_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].name; }
+/// Gives the bits of one element.
 constexpr std::size_t bits_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].bits; }
 /// Bytes per element, of the types that have whole bytes.
 constexpr std::size_t size_of(Dtype dtype) { return bits_of(dtype) / 8; }

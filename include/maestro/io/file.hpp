@@ -190,6 +190,7 @@ inline std::string read_file(const std::string& path, std::size_t max_bytes = st
   return content;
 }
 
+/// Tells whether there is a file, folder or link at `path`, even a link that leads nowhere.
 inline bool path_exists(const std::string& path) {
   struct ::stat status {};
   return ::lstat(path.c_str(), &status) == 0;
@@ -242,7 +243,7 @@ inline void write_file(const std::string& path, std::string_view content) {
 
 namespace detail {
 
-/// Names in a folder, without '.' and '..'; empty where there is no such folder.
+/// Names in a folder, without '.' and '..'; empty if there is no such folder.
 inline std::vector<std::string> names_in(const std::string& path) {
   std::vector<std::string> names;
   ::DIR* folder = ::opendir(path.c_str());

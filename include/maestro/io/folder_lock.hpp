@@ -19,7 +19,7 @@ namespace maestro {
 class FolderLock {
  public:
   /// @param folder  is there already.
-  /// @throws BadArgument where another FolderLock, of this process or another, holds the folder; IoError where the file
+  /// @throws BadArgument if another FolderLock, of this process or another, holds the folder; IoError if the file
   /// cannot be made, or the file system has no locks.
   explicit FolderLock(const std::string& folder) {
     const std::string path = folder + "/lock";

@@ -20,6 +20,7 @@
 
 namespace maestro {
 
+/// A JSON value whose members are sorted by name.
 using Json = nlohmann::json;
 /// Keeps the order in which members were added; for files that a person reads.
 using OrderedJson = nlohmann::ordered_json;

@@ -38,12 +38,14 @@ struct PromptColumns {
   std::string task = "task";            ///< a text
 };
 
+/// These options say how the lines of a prompt file are read.
 struct PromptFileOptions {
   OnBadLine on_bad_line = OnBadLine::stop;
   LastAnswer last_answer = LastAnswer::refuse;
   PromptColumns columns{};
 };
 
+/// A PromptFile holds the prompts of a file, and says what was left out.
 struct PromptFile {
   std::vector<Prompt> prompts;
   std::size_t skipped = 0;    ///< bad lines left out
@@ -181,6 +183,7 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name, 
   if (file.prompts.size() > 0xffffffffu) throw BadFile(name + ": holds more than 2^32 prompts");
   return file;
 }
+/// Does the same with the default options, but for bad lines.
 inline PromptFile parse_prompts(std::string_view text, const std::string& name,
                                 OnBadLine on_bad_line = OnBadLine::stop) {
   return parse_prompts(text, name, PromptFileOptions{.on_bad_line = on_bad_line});
@@ -191,6 +194,7 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name,
 inline PromptFile load_prompts(const std::string& path, const PromptFileOptions& options) {
   return parse_prompts(read_file(path), path, options);
 }
+/// Does the same with the default options, but for bad lines.
 inline PromptFile load_prompts(const std::string& path, OnBadLine on_bad_line = OnBadLine::stop) {
   return load_prompts(path, PromptFileOptions{.on_bad_line = on_bad_line});
 }

@@ -38,6 +38,7 @@ struct TensorInfo {
   std::span<const std::byte> bytes;  ///< count * bits_of(dtype) / 8 of them, of any alignment
 };
 
+/// Gives a shape as text for messages, such as "[2, 3]".
 inline std::string shape_text(std::span<const std::size_t> shape) {
   std::string text = "[";
   for (std::size_t i = 0; i < shape.size(); ++i) text.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
@@ -62,10 +63,10 @@ class SafetensorsFile {
   const std::string& path() const { return path_; }
   /// All tensors, in the order of their data.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  /// The `__metadata__` map; empty where there is none.
+  /// The `__metadata__` map; empty if there is none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  /// nullptr where there is no such tensor.
+  /// nullptr if there is no such tensor.
   const TensorInfo* find(std::string_view name) const {
     const auto it = index_.find(std::string(name));
     return it == index_.end() ? nullptr : &tensors_[it->second];

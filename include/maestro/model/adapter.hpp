@@ -25,7 +25,7 @@ struct Adapter {
   bool empty() const { return a.empty(); }
 };
 
-/// The adapters of one layer, empty ones where a projection has none.
+/// The adapters of one layer, empty ones if a projection has none.
 template <class T>
 struct LayerAdapters {
   Adapter<T> query{};
@@ -54,7 +54,7 @@ void add_adapter(MatrixView<const T> x, const Adapter<const T>& adapter, MatrixV
 }
 
 /// dB += s dy' (x A'), dA += s (dy B)' x, dx += s (dy B) A.
-/// @param d  the adapter's gradients; empty where it is frozen.
+/// @param d  the adapter's gradients; empty if it is frozen.
 template <class Backend, class T>
 void adapter_backward(MatrixView<const T> x, MatrixView<const T> d_y, const Adapter<const T>& adapter, Adapter<T>& d,
                       MatrixView<T> d_x, AdapterScratch<T>& scratch) {

@@ -84,7 +84,7 @@ struct LayerGradients {
 
 namespace detail {
 
-// Norm (where the model has it) and RoPE of the query and key heads of row r of a.qkv, in place.
+// Norm (if the model has it) and RoPE of the query and key heads of row r of a.qkv, in place.
 template <class T, class M>
 void finish_heads(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                   std::size_t position, std::size_t r, LayerActivations<T>& a) {

@@ -40,6 +40,7 @@ struct RewardModelBatch {
   std::vector<Message> messages;   ///< with a chat format, the conversation of the last prompt
 };
 
+/// These options say how a RewardModel reads conversations, and how much it scores at once.
 struct RewardModelOptions {
   std::size_t micro_batch_tokens = 16384;  ///< of one forward pass of `score`; at least one group; at least 1
   /// How conversations are written for this model, which need not be the policy's format; none: plain texts.
@@ -51,7 +52,7 @@ struct RewardModelOptions {
 /// A PreferenceScorer: score = w'h, h the final hidden state (after the last norm) of the last token of prompt +
 /// response. The prompt of a group runs once for all its responses.
 ///
-/// Text is encoded by the model's own tokenizer. Without a chat format: the begin token where the configuration has
+/// Text is encoded by the model's own tokenizer. Without a chat format: the begin token if the configuration has
 /// one, Prompt::text, the response, and the end token unless the response was cut. With one: the conversation of the
 /// prompt (its messages, or its text as the only message of a user) and the response as the assistant's message, as the
 /// format writes and ends it, whether the response was cut or not; special tokens, the begin token among them, are the

@@ -50,7 +50,7 @@ struct RopeSettings {
   friend bool operator==(const RopeSettings&, const RopeSettings&) = default;
 };
 
-/// Sizes and switches of a model. Hugging Face names in brackets where they differ.
+/// Sizes and switches of a model. Hugging Face names in brackets if they differ.
 struct ModelConfig {
   Architecture architecture = Architecture::qwen3;
   std::size_t vocabulary = 0;    ///< V (vocab_size)
@@ -67,9 +67,9 @@ struct ModelConfig {
   QkvBias qkv_bias = QkvBias::absent;
   QueryKeyNorm query_key_norm = QueryKeyNorm::absent;
   HeadWeights head = HeadWeights::separate;  ///< (tie_word_embeddings)
-  std::int32_t begin_token = -1;             ///< -1 where there is none (bos_token_id)
+  std::int32_t begin_token = -1;             ///< -1 if there is none (bos_token_id)
   std::vector<std::int32_t> end_tokens;      ///< (eos_token_id, one or several)
-  std::int32_t pad_token = -1;               ///< for other programs, nothing here pads; -1 where there is none
+  std::int32_t pad_token = -1;               ///< for other programs, nothing here pads; -1 if there is none
 
   RopeSettings rope() const { return {.head_dim = head_dim, .theta = rope_theta, .scaling = rope_scaling}; }
   /// Columns of the query projection's result.

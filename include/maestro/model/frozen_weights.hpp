@@ -2,7 +2,7 @@
 
 /// @file
 /// The weights of a model that is not trained, stored once: packed for the native kernels, which serve forward and
-/// backward passes and decoding alike, and in bfloat16 where that is wanted.
+/// backward passes and decoding alike, and in bfloat16 if that is wanted.
 
 #include <algorithm>
 #include <cstddef>

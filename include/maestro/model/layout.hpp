@@ -38,6 +38,7 @@ enum class TensorKind : std::uint8_t {
   final_norm,
   head,
 };
+/// The number of kinds.
 inline constexpr std::size_t tensor_kinds = 17;
 
 /// How a tensor begins when a model is made from nothing.

@@ -22,6 +22,7 @@
 
 namespace maestro {
 
+/// The memory of the language-model head is bounded by these options.
 struct LmHeadOptions {
   std::size_t workspace_bytes = std::size_t{4} << 20;  ///< for logits and gathered rows together; at least 64 KiB
 };
@@ -37,7 +38,7 @@ struct HeadBatch {
   double temperature = 1.0;                 ///< above 0: softmax(hidden weight^T / temperature)
 };
 
-/// Chunked head. Its buffers stay within LmHeadOptions::workspace_bytes (or 16 rows of d, where those need more),
+/// Chunked head. Its buffers stay within LmHeadOptions::workspace_bytes (or 16 rows of d, if those need more),
 /// whatever the tokens and V; besides them a few words per token. Logits are computed once per distinct predictor row,
 /// and again in backward. Deterministic for the same shapes, threads and backend.
 template <class T, class Backend>

@@ -29,6 +29,7 @@ namespace maestro {
 /// The projections that can have an adapter.
 enum class LoraTarget : std::uint8_t { query, key, value, output, gate, up, down };
 
+/// The number of projections of a layer that can have an adapter.
 inline constexpr std::size_t lora_target_count = 7;
 
 /// The tensor that a target's adapter stands beside, in the enum's order.
@@ -61,6 +62,7 @@ enum class LoraScaling : std::uint8_t {
   rank_stabilised,  ///< alpha / sqrt(r). Source: Kalajdzievski 2023, https://arxiv.org/abs/2312.03732
 };
 
+/// The adapters of a model are made from these options.
 struct LoraOptions {
   std::size_t rank = 16;  ///< r
   double alpha = 32.0;
@@ -78,6 +80,7 @@ struct LoraOptions {
   friend bool operator==(const LoraOptions&, const LoraOptions&) = default;
 };
 
+/// Refuses options outside their domains.
 /// @throws BadArgument naming the option, its domain and the remedy.
 inline void validate(const LoraOptions& options) {
   require(options.rank > 0 && options.rank <= 65536, "LoRA: the rank must lie in 1 .. 65536");
@@ -117,7 +120,7 @@ class LoraFactors {
 
   LayerAdapters<T> layer(std::size_t index) { return views<T>(*this, index); }
   LayerAdapters<const T> layer(std::size_t index) const { return views<const T>(*this, index); }
-  /// The adapter of one projection; empty where it has none.
+  /// The adapter of one projection; empty if it has none.
   Adapter<const T> adapter(std::size_t layer, LoraTarget target) const {
     return adapter_view<const T>(*this, layer, target);
   }

@@ -23,7 +23,7 @@
 
 namespace maestro {
 
-/// Gradients of the adapters alone. What backward passes ask for beside them is empty, or, where a sum is written in
+/// Gradients of the adapters alone. What backward passes ask for beside them is empty, or, if a sum is written in
 /// passing, a place that nobody reads.
 template <class T>
 class LoraGradients {

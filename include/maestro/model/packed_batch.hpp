@@ -22,6 +22,7 @@ enum class PromptRows : std::uint8_t { shared, separate };
 /// Whether the last token of a response becomes a row; the terminal hidden state needs it, teacher forcing does not.
 enum class LastToken : std::uint8_t { omit, feed };
 
+/// These options say which rows a packed batch has.
 struct PackOptions {
   PromptRows prompts = PromptRows::shared;
   LastToken last_token = LastToken::omit;
@@ -70,7 +71,7 @@ class PackedBatch {
     }
   }
   /// Packs groups [first, last) of rollouts.
-  /// @throws BadArgument also where the actions of the rollouts are floats.
+  /// @throws BadArgument also if the actions of the rollouts are floats.
   void pack(const Rollouts& rollouts, std::size_t first, std::size_t last, const PackOptions& options = {}) {
     require(rollouts.actions.empty(),
             "packed batch: the responses' actions are floats (Rollouts::actions); a transformer reads tokens");

@@ -85,7 +85,7 @@ class Transformer {
 
   /// Adds the gradient of sum(d_hidden * hidden) of the last forward (that kept inputs or activations, with the same
   /// weights and batch) to `gradients`; parameters whose gradient view is empty are frozen. d_hidden (rows x d) is read
-  /// only. The head's own gradient is the head's to add; where it is tied, gradients.head() is the embedding's.
+  /// only. The head's own gradient is the head's to add; if it is tied, gradients.head() is the embedding's.
   /// Deterministic for a given thread count and backend.
   /// @throws BadArgument when the last forward kept nothing, or shapes do not fit.
   template <class Weights>

@@ -27,7 +27,7 @@ namespace maestro {
 /// Views of one layer's parameters. Matrices are (out x in); an absent parameter is an empty view.
 /// `qkv` spans the query, key and value projections, one after another; `gate_up` the gate and up projections.
 /// M: how a matrix is seen; a PackedView once a backend has packed it (model/prepared_weights.hpp). A matrix without
-/// values is frozen, where the views are of gradients.
+/// values is frozen, if the views are of gradients.
 template <class T, class M = MatrixView<T>>
 struct LayerWeights {
   std::span<T> input_norm;  ///< (d)
@@ -96,7 +96,7 @@ class ModelWeights {
 
   MatrixView<T> embedding() { return matrix<T>(*this, TensorKind::embedding); }
   MatrixView<const T> embedding() const { return matrix<const T>(*this, TensorKind::embedding); }
-  /// (V x d); the embedding itself where the head is tied.
+  /// (V x d); the embedding itself if the head is tied.
   MatrixView<T> head() { return matrix<T>(*this, head_); }
   MatrixView<const T> head() const { return matrix<const T>(*this, head_); }
   std::span<T> final_norm() { return vector<T>(*this, TensorKind::final_norm); }
@@ -139,7 +139,7 @@ class ModelWeights {
   /// Tensors that are stored as one, those of layer 0 for a kind that each layer has.
   struct Block {
     std::size_t offset = 0;
-    std::size_t rows = 0;  ///< 0 where the model has no such tensor
+    std::size_t rows = 0;  ///< 0 if the model has no such tensor
     std::size_t cols = 0;
   };
 

@@ -24,7 +24,7 @@ struct AddedToken {
   std::int32_t id = 0;
   std::string content{};
   bool special = false;      ///< plain text never becomes it, and decoding leaves it out
-  bool single_word = false;  ///< only where no word character stands beside it
+  bool single_word = false;  ///< only if no word character stands beside it
   bool lstrip = false;       ///< takes the white space before it
   bool rstrip = false;       ///< takes the white space behind it
   bool normalized = false;   ///< searched for, in its normalized form, in normalized text
@@ -68,7 +68,7 @@ class TextTrie {
 
   bool empty() const { return nodes_.size() == 1; }
 
-  /// The value of the longest text that `rest` begins with, and its length; length 0 where there is none.
+  /// The value of the longest text that `rest` begins with, and its length; length 0 if there is none.
   std::pair<std::size_t, std::size_t> longest(std::string_view rest) const {
     std::pair<std::size_t, std::size_t> best{none, 0};
     if (!starts_[static_cast<unsigned char>(rest.front())]) return best;

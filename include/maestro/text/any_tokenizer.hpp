@@ -25,7 +25,7 @@ namespace maestro {
 /// Holds any tokenizer and passes every call on to it, so that results are those of the tokenizer itself. Copies share
 /// it and cost a pointer; it is never changed, and const use from several threads is safe. Immutable once made.
 ///
-/// Members that a tokenizer need not have are passed on where it has them: without `special` no special token is known,
+/// Members that a tokenizer need not have are passed on if it has them: without `special` no special token is known,
 /// so that a chat format is refused; without `begin_token` there is none.
 class AnyTokenizer {
  public:

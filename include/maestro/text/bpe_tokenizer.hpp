@@ -30,6 +30,7 @@
 
 namespace maestro {
 
+/// Normalization says what a tokenizer does to a text before it splits it.
 enum class Normalization : std::uint8_t { none, nfc };
 
 /// What becomes of a word that is itself a token: merged as any other, or taken as that token (`ignore_merges`).
@@ -253,7 +254,7 @@ class BpeTokenizer {
   /// The largest id + 1; some ids below may have no token.
   std::size_t vocabulary_size() const { return tables_->size(); }
   std::int32_t end_token() const { return tables_->parts().end_token; }
-  /// The token that the file's own template puts before a text, where it does; encoding never adds it.
+  /// The token that the file's own template puts before a text, if it does; encoding never adds it.
   std::optional<std::int32_t> begin_token() const { return tables_->parts().begin_token; }
 
   /// The id of a special token by its name, such as "<|im_end|>".
@@ -288,7 +289,7 @@ class BpeTokenizer {
 
   /// The tokens of plain text: what spells a special token becomes its characters, so an untrusted prompt cannot end a
   /// turn. Added tokens that are not special are found. As `tokenizers` with encode_special_tokens = True.
-  /// @throws BadArgument for a text of more than `longest_text`, BadData where a pattern of the file gives up.
+  /// @throws BadArgument for a text of more than `longest_text`, BadData if a pattern of the file gives up.
   std::vector<std::int32_t> encode(std::string_view text) const { return encode_as(text, SpecialTokens::as_text); }
   /// The tokens of text in which special tokens are spelled out, such as a rendered chat.
   /// As `tokenizers`' encode(text, add_special_tokens=False).

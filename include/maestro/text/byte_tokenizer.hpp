@@ -17,6 +17,7 @@
 
 namespace maestro {
 
+/// A ByteTokenizer is made from these options.
 struct ByteTokenizerOptions {
   std::size_t vocabulary = 272;            ///< 259 or more; ids that mean nothing pad it to a convenient multiple
   std::string_view end = "<|endoftext|>";  ///< the special token that ends a response

@@ -92,7 +92,7 @@ inline ChatFormat chat_format_from_name(std::string_view name) {
                     chat_format_names());
 }
 
-/// The system message that a format writes when a conversation has none; empty where it writes none.
+/// The system message that a format writes when a conversation has none; empty if it writes none.
 /// Source: the models' chat templates.
 inline std::string_view default_system(const ChatFormat& format) {
   if (format.default_system) return *format.default_system;
@@ -101,7 +101,7 @@ inline std::string_view default_system(const ChatFormat& format) {
   return {};
 }
 
-/// The special token that ends a turn, and with it a response; empty where there is none.
+/// The special token that ends a turn, and with it a response; empty if there is none.
 inline std::string_view turn_end(ChatKind kind) {
   if (kind == ChatKind::none) return {};
   return kind == ChatKind::llama3 || kind == ChatKind::llama3_1 ? "<|eot_id|>" : "<|im_end|>";

@@ -35,7 +35,7 @@ struct ChatPiece {
 struct Chat {
   std::vector<ChatPiece> pieces;
   /// Place in `pieces` of the text that holds the last message's content. All pieces before it depend on the earlier
-  /// messages and on the roles only, never on that content, where the last message is the assistant's.
+  /// messages and on the roles only, never on that content, if the last message is the assistant's.
   std::size_t last_content = 0;
 };
 
@@ -86,7 +86,7 @@ inline ThinkingParts thinking_parts(std::string_view content) {
   return {without_leading(reasoning, '\n'), without_leading(content.substr(content.rfind(close) + close.size()), '\n')};
 }
 
-/// Place of the last message that asks something: a user's, unless it is the result of a tool; the last of all where
+/// Place of the last message that asks something: a user's, unless it is the result of a tool; the last of all if
 /// there is none.
 inline std::size_t last_query(std::span<const Message> messages) {
   for (std::size_t i = messages.size(); i-- > 0;) {

@@ -68,8 +68,8 @@ inline bool plain_generation_prompt(std::string_view text) {
   return found;
 }
 
-/// The one sentence that a ChatML template writes as its system message by itself; empty where it writes none, nullopt
-/// where that cannot be told.
+/// The one sentence that a ChatML template writes as its system message by itself; empty if it writes none, nullopt
+/// if that cannot be told.
 inline std::optional<std::string> own_system_message(std::string_view text) {
   constexpr std::string_view header = "<|im_start|>system";
   std::string sentence;

@@ -22,7 +22,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Whether each character of `text` stays as it is in NFC whatever stands beside it; false where that is not plain.
+/// Whether each character of `text` stays as it is in NFC whatever stands beside it; false if that is not plain.
 inline bool surely_nfc(std::string_view text) {
   while (!text.empty()) {
     const CodePoint c = first_code_point(text);

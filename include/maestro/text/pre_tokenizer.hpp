@@ -41,9 +41,12 @@ struct DigitsStep {
   SplitBehavior behavior = SplitBehavior::isolated;
 };
 
+/// A step cuts every piece that the step before it left.
 using PreTokenizerStep = std::variant<SplitStep, DigitsStep>;
 
-enum class PrefixSpace : std::uint8_t { none, add };   ///< add: unless there is one
+/// PrefixSpace says whether a text gets a space before it.
+enum class PrefixSpace : std::uint8_t { none, add };  ///< add: unless there is one
+/// WordPattern says whether the byte-level step cuts words by GPT-2's pattern.
 enum class WordPattern : std::uint8_t { none, gpt2 };  ///< how the byte-level step splits
 
 namespace detail {

@@ -16,7 +16,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Bytes at the end of `text` that begin a code point which is not whole yet; 0 where there is none.
+/// Bytes at the end of `text` that begin a code point which is not whole yet; 0 if there is none.
 inline std::size_t unfinished_utf8(std::string_view text) {
   for (std::size_t size = 1; size <= 3 && size <= text.size(); ++size) {
     const std::string_view end = text.substr(text.size() - size);
@@ -53,7 +53,7 @@ class StreamDecoder {
     pending_.erase(0, pending_.size() - held);
     return text;
   }
-  /// What was held back: U+FFFD where the tokens ended inside a character. The decoder is then as new.
+  /// What was held back: U+FFFD if the tokens ended inside a character. The decoder is then as new.
   std::string finish() {
     std::string text = replace_invalid_utf8(pending_);
     pending_.clear();

@@ -9,7 +9,7 @@
 
 namespace maestro {
 
-/// Bytes at the start of `text` that form one code point; 0 where they form none. `text` must not be empty.
+/// Bytes at the start of `text` that form one code point; 0 if they form none. `text` must not be empty.
 /// `broken` receives how many of them the longest beginning of a code point has (at least 1).
 inline std::size_t utf8_length(std::string_view text, std::size_t& broken) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -33,6 +33,7 @@ inline std::size_t utf8_length(std::string_view text, std::size_t& broken) {
   return length;
 }
 
+/// Tells whether `text` is valid UTF-8 as a whole.
 inline bool is_utf8(std::string_view text) {
   std::size_t broken = 0;
   while (!text.empty()) {
@@ -61,6 +62,7 @@ inline std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
+/// A CodePoint is one character, with its length in the text.
 struct CodePoint {
   char32_t value = 0;
   std::size_t bytes = 0;  ///< length in UTF-8

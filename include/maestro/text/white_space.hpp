@@ -22,7 +22,7 @@ constexpr bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0
 
 namespace detail {
 
-/// Bytes of the white space at the start of `text`; 0 where there is none.
+/// Bytes of the white space at the start of `text`; 0 if there is none.
 inline std::size_t python_space_bytes(std::string_view text) {
   std::size_t broken = 0;
   const std::size_t length = text.empty() ? 0 : utf8_length(text, broken);

@@ -23,7 +23,7 @@ class WordCache {
 
   explicit WordCache(std::size_t slots = std::size_t{1} << 14) : slots_(slots) {}
 
-  /// Appends the tokens of `word` where they are known; false otherwise.
+  /// Appends the tokens of `word` if they are known; false otherwise.
   bool append(std::string_view word, std::vector<std::int32_t>& tokens) {
     const std::size_t place = place_of(word);
     const std::lock_guard lock(mutexes_[place % mutexes_.size()]);

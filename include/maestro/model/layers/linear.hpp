@@ -33,6 +33,7 @@ template <class T>
 std::size_t outputs_of(MatrixView<const T> weight) {
   return weight.rows();
 }
+/// Gives the same of a packed weight.
 template <class T, class S>
 std::size_t outputs_of(const PackedView<T, S>& weight) {
   return weight.cols();
@@ -43,6 +44,7 @@ template <class T>
 MatrixView<const T> middle_outputs(MatrixView<const T> weight, std::size_t first, std::size_t count) {
   return weight.middle_rows(first, count);
 }
+/// Gives the same of a packed weight.
 template <class T, class S>
 PackedView<T, S> middle_outputs(const PackedView<T, S>& weight, std::size_t first, std::size_t count) {
   return weight.middle_cols(first, count);
@@ -72,6 +74,7 @@ void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, 
   gemm<Backend>(Transpose::no, Transpose::no, T(1), d_y, weight, T(0), d_x);
 }
 
+/// Does the same with a packed weight.
 template <class Backend, class T, class S>
 void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, S>& weight, MatrixView<T> d_x) {
   if (d_y.rows() > 0) Gemm<Backend>::template run_back<T, S>(T(1), d_y, weight, T(0), d_x);

@@ -22,10 +22,11 @@ constexpr std::size_t padded_cols(std::size_t count) {
   return (count + tile_cols<T> - 1) / tile_cols<T> * tile_cols<T>;
 }
 
+/// TileResult says whether a product replaces what C holds, or is added to it.
 enum class TileResult { overwrite, accumulate };
 
 /// C (m x n) = or += op(A) (m x k) B (k x n), n a multiple of tile_cols. `a` points to A as it is stored, with rows
-/// a_row apart: m x k, or k x m where `ta` says so. Sums run over k in order, whatever the tile: a row's result depends
+/// a_row apart: m x k, or k x m if `ta` says so. Sums run over k in order, whatever the tile: a row's result depends
 /// on neither m nor n.
 template <class T>
 inline void tile_product(Transpose ta, std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row,
