@@ -61,7 +61,7 @@ class AnyConductor {
   ~AnyConductor() = default;
 
   const std::string& name() const { return name_; }
-  /// K.
+  /// K, the number of rewards.
   std::size_t num_actions() const { return actions_; }
   /// Whether there is anything to learn, so that reports know whether "not learned" is a finding.
   bool learns() const { return conductor_->learns(); }

@@ -28,7 +28,7 @@ struct StepView {
   std::uint32_t step = 0;              ///< trainer step
 };
 
-/// What it learns from.
+/// What a Conductor learns from.
 struct Feedback {
   const Decision& decision;
   MatrixView<const float> hidden;  ///< (B x d), as decided on: the same values, unchanged since
@@ -39,7 +39,7 @@ struct Feedback {
   MatrixView<const float> weight_gradients{};  ///< (B x K) d meta-reward_i / d w_ik; empty unless asked for
 };
 
-/// What an update did; logged under conductor/.
+/// What a Conductor's update did; it is logged under conductor/.
 struct ConductorReport {
   std::size_t samples = 0;  ///< buffer entries used
   std::size_t dropped = 0;  ///< entries dropped as too old
@@ -122,6 +122,8 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 
 }  // namespace detail
 
+/// A Conductor chooses, for every response, the weights of the K rewards.
+///
 /// - `decide(view)`: weights for every response, and, if it draws, actions and propensities.
 /// - `visit_state(v)` for checkpoints (core/state.hpp), or `static constexpr bool stateless = true` if nothing
 ///   that it keeps changes what it decides later.

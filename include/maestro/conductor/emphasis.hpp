@@ -16,7 +16,8 @@
 
 namespace maestro {
 
-/// The map; the paper leaves it open. pi is the distribution that the action was drawn from (q, after floor and mask).
+/// Emphasis is the map from an action to weights; the paper leaves it open. pi is the distribution that the action was
+/// drawn from (q, after floor and mask).
 enum class Emphasis : std::uint8_t {
   one_hot,          ///< e_a
   blended_uniform,  ///< (1 - c) / K + c e_a

@@ -61,7 +61,7 @@ constexpr std::array<float, K> filled(float value) {
 
 }  // namespace detail
 
-/// The same weights for every response, of any sign and sum. Draws no action.
+/// A Conductor that gives the same weights to every response, of any sign and sum. It draws no action.
 template <std::size_t K>
 class FixedWeights {
  public:
@@ -89,10 +89,10 @@ class EqualWeights : public FixedWeights<K> {
   EqualWeights() : FixedWeights<K>(detail::filled<K>(1.0f / static_cast<float>(K))) {}
 };
 
-/// How long a random draw holds.
+/// RandomSharing says which responses share a random draw.
 enum class RandomSharing : std::uint8_t { per_response, per_prompt };
 
-/// What is drawn.
+/// RandomKind says what is drawn.
 enum class RandomKind : std::uint8_t {
   simplex,          ///< weights, uniform on the simplex
   one_hot,          ///< one reward that applies, each equally likely
@@ -106,7 +106,7 @@ struct RandomWeightsOptions {
   double strength = 0.5;  ///< c of blended_uniform, in (0, 1]
 };
 
-/// Random weights: what the learned Conductor must beat. By default they are distributed as those of a learned
+/// A Conductor of random weights: what the learned one must beat. By default they are distributed as those of a learned
 /// Conductor that has learned nothing. Draws are keyed by (seed, step, data row, response_number of the response or of
 /// its group's first). Deterministic use gives the mean, 1/K.
 template <std::size_t K>

@@ -26,25 +26,25 @@ enum class TemperatureMode : std::uint8_t {
   fixed,
 };
 
-/// What happens to h before the head reads it.
+/// HiddenScaling says what happens to h before the head reads it.
 enum class HiddenScaling : std::uint8_t {
   none,
   unit_rms,  ///< h / sqrt(mean h^2); a zero vector stays zero
 };
 
-/// What is subtracted from the sampled meta-rewards.
+/// MetaBaseline says what is subtracted from the sampled meta-rewards.
 enum class MetaBaseline : std::uint8_t {
   none,
   centred,  ///< their mean over the buffer
 };
 
-/// Whose action a response takes.
+/// ActionSharing says whose action a response takes.
 enum class ActionSharing : std::uint8_t {
   per_response,  ///< its own
   per_group,     ///< that of the group's first response: shows how the signal vanishes, not for training
 };
 
-/// What becomes of the buffer after an update.
+/// AfterUpdate says what becomes of the buffer after an update.
 enum class AfterUpdate : std::uint8_t {
   clear,
   keep,  ///< entries stay, weighted for staleness, until max_age or capacity drops them
@@ -59,9 +59,9 @@ inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
   return static_cast<ProbabilityFloor>(index_of_name("probability floor", name, probability_floor_names));
 }
 
-/// [P] stated by the paper, [ours] not. The defaults belong with DefaultScalarization (scalarization/default.hpp): a
-/// part of the weights that all responses share, and the gradient that is exact over a response's own action. For what
-/// the paper does see paper_preset().
+/// A learned Conductor is made from these options: [P] is stated by the paper, [ours] is not. The defaults belong with
+/// DefaultScalarization (scalarization/default.hpp): a part of the weights that all responses share, and the gradient
+/// that is exact over a response's own action. For what the paper does see paper_preset().
 struct LearnedConductorOptions {
   Emphasis emphasis = Emphasis::blended_uniform;    ///< [ours] the paper does not give the map
   double strength = 0.5;                            ///< c of the blended maps, in (0, 1]

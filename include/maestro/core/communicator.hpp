@@ -10,7 +10,7 @@
 
 namespace maestro {
 
-/// Sums over ranks in rank order, so that results do not depend on timing.
+/// A Communicator sums over ranks, in rank order, so that results do not depend on timing.
 template <class C>
 concept Communicator = std::move_constructible<C> &&
     requires(C& c, std::span<double> doubles, std::span<float> floats) {

@@ -114,15 +114,16 @@ void parallel_for(std::size_t count, F&& body) {
 /// Element operations under which waking a second thread costs more than it saves.
 inline constexpr std::size_t parallel_threshold = 32768;
 
-/// As parallel_for, where one iteration is about `cost` element operations: runs on this thread alone when all of them
-/// together stay under parallel_threshold. The choice never changes what is computed.
+/// Loops as parallel_for does over iterations of about `cost` element operations: runs on this thread alone when all of
+/// them together stay under parallel_threshold. The choice never changes what is computed.
 template <class F>
 void parallel_for(std::size_t count, std::size_t cost, F&& body) {
   if (count * cost >= parallel_threshold) return parallel_for(count, body);
   for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
-/// As parallel_for, with a dynamic schedule: for items of uneven cost whose results do not depend on the thread.
+/// Loops as parallel_for does, with a dynamic schedule: for items of uneven cost whose results do not depend on the
+/// thread.
 template <class F>
 void parallel_for_uneven(std::size_t count, F&& body) {
   detail::FirstException first;
@@ -139,8 +140,8 @@ void parallel_for_uneven(std::size_t count, F&& body) {
   first.rethrow();
 }
 
-/// As parallel_for_uneven, on this thread alone if `count` iterations of about `cost` element operations stay under
-/// parallel_threshold.
+/// Loops as parallel_for_uneven does, on this thread alone if `count` iterations of about `cost` element operations
+/// stay under parallel_threshold.
 template <class F>
 void parallel_for_uneven(std::size_t count, std::size_t cost, F&& body) {
   if (count * cost >= parallel_threshold) return parallel_for_uneven(count, body);

@@ -13,7 +13,7 @@
 
 namespace maestro {
 
-/// How a response ended.
+/// Finish says how a response ended.
 enum class Finish : std::uint8_t {
   stop,    ///< a stop token was drawn; it is the response's last token
   length,  ///< cut at the length limit

@@ -54,7 +54,7 @@ inline void check(const Sampling& sampling) {
   }
 }
 
-/// What keys the draws of one generation; data row, response_number and position complete the key.
+/// A DrawKey keys the draws of one generation; data row, response_number and position complete the key.
 struct DrawKey {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;

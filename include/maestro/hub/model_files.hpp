@@ -228,7 +228,7 @@ ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& co
   detail::read_tensors(files, weights);
   return weights;
 }
-/// From a safetensors file, or the .json index of several. @throws as above, and IoError.
+/// Reads the weights from a safetensors file, or the .json index of several. @throws as above, and IoError.
 template <class T>
 ModelWeights<T> load_weights(const std::string& path, const ModelConfig& config) {
   return load_weights<T>(CheckpointFiles(path), config);

@@ -110,14 +110,14 @@ class CheckpointFiles {
     return files_[it->second];
   }
 
-  /// As SafetensorsFile::read.
+  /// Reads as SafetensorsFile::read does.
   template <class T>
   void read(std::string_view name, std::span<T> out) const {
     holder(name).template read<T>(name, out);
   }
-  /// As SafetensorsFile::read_bf16.
+  /// Reads as SafetensorsFile::read_bf16 does.
   void read_bf16(std::string_view name, std::span<std::uint16_t> out) const { holder(name).read_bf16(name, out); }
-  /// As SafetensorsFile::release.
+  /// Releases as SafetensorsFile::release does.
   void release(std::string_view name) const { holder(name).release(name); }
 
  private:

@@ -339,7 +339,7 @@ class AtomicFolder {
     }
   }
 
-  /// Where to write the file `name` before the commit.
+  /// Gives the path at which to write the file `name` before the commit.
   std::string path(const std::string& name) const { return temporary_ + "/" + name; }
   /// The temporary folder itself.
   const std::string& folder() const { return temporary_; }

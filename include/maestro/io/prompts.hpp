@@ -18,13 +18,13 @@
 
 namespace maestro {
 
-/// What a line that is not a prompt does.
+/// OnBadLine says what a line that is not a prompt does.
 enum class OnBadLine : std::uint8_t {
   stop,  ///< throws BadFile or Unsupported naming file and line
   skip,  ///< is left out and counted
 };
 
-/// What an assistant's message at the end of a conversation does.
+/// LastAnswer says what an assistant's message at the end of a conversation does.
 enum class LastAnswer : std::uint8_t {
   refuse,     ///< makes the line a bad one
   reference,  ///< becomes the reference, and leaves the conversation

@@ -57,7 +57,7 @@ class SafetensorsFile {
 
   /// @throws IoError when it cannot be opened, BadFile naming file, tensor and reason when it is not sound.
   explicit SafetensorsFile(const std::string& path) : path_(path), file_(path) { parse(file_.bytes()); }
-  /// Over bytes that the caller keeps alive; `name` is named in messages.
+  /// Reads bytes that the caller keeps alive; `name` is named in messages.
   SafetensorsFile(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) { parse(bytes); }
 
   const std::string& path() const { return path_; }

@@ -160,7 +160,7 @@ class RewardModel {
       batch.sizes.push_back(0);
     }
   }
-  /// As above, for a prompt that is a text.
+  /// Does the same for a prompt that is a text.
   void push_prompt(RewardModelBatch& batch, std::string_view text) const {
     if (chats()) {
       Prompt prompt;

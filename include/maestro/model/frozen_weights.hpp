@@ -58,7 +58,7 @@ class FrozenWeights {
   /// Bytes of every value.
   std::size_t bytes() const { return values_.size() * sizeof(S) + vector_values_.size() * sizeof(T); }
 
-  /// The same weights in the form in which they are trained or saved.
+  /// Gives the same weights in the form in which they are trained or saved.
   ModelWeights<T> unpacked() const {
     ModelWeights<T> weights(config_);
     for (std::size_t i = 0; i < layout_.size(); ++i) {

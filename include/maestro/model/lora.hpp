@@ -56,7 +56,7 @@ inline constexpr std::array<std::string_view, lora_target_count> lora_target_nam
   return names;
 }();
 
-/// What the product of both factors is multiplied with.
+/// LoraScaling says what s, the factor of an adapter's product, is made from.
 enum class LoraScaling : std::uint8_t {
   standard,         ///< alpha / r
   rank_stabilised,  ///< alpha / sqrt(r). Source: Kalajdzievski 2023, https://arxiv.org/abs/2312.03732
@@ -70,7 +70,7 @@ struct LoraOptions {
   std::vector<LoraTarget> targets{LoraTarget::query, LoraTarget::key, LoraTarget::value, LoraTarget::output,
                                   LoraTarget::gate,  LoraTarget::up,  LoraTarget::down};
 
-  /// s.
+  /// Gives s, the factor of an adapter's product.
   double scale() const {
     const auto r = static_cast<double>(rank);
     return alpha / (scaling == LoraScaling::standard ? r : std::sqrt(r));

@@ -14,8 +14,8 @@
 
 namespace maestro {
 
-/// How per-token losses become one number. B and T count the whole batch: every response, also an empty one, counts in
-/// B.
+/// Reduction says how per-token losses become one number. B and T count the whole batch: every response, also an empty
+/// one, counts in B.
 enum class Reduction {
   grpo,     ///< mean over responses of the token mean
   bnpo,     ///< token mean of each micro-batch, weighted by its share of the responses: depends on the micro-batches
@@ -23,7 +23,7 @@ enum class Reduction {
   dr_grpo,  ///< sum over tokens / (B * max_completion_length)
 };
 
-/// What the probability ratio compares.
+/// RatioLevel says what the probability ratio compares.
 enum class RatioLevel {
   token,     ///< rho_t = exp(log pi_t - log pi_old,t)
   sequence,  ///< one rho per response: exp(mean over its tokens) (GSPO)
@@ -36,13 +36,13 @@ enum class KlEstimator {
   k3,  ///< exp(d) - 1 - d
 };
 
-/// Where the KL term goes.
+/// KlPlacement says where the KL term goes.
 enum class KlPlacement {
   loss,    ///< beta k(d) is added to every token's loss; k2 gives the gradient of KL(pi||ref), k3 that of KL(ref||pi)
   reward,  ///< beta sum_t k(d_t) is taken off the response's scalar reward (kl_penalty); the loss only reports it
 };
 
-/// What the KL term of the loss is multiplied by.
+/// KlCorrection says what the KL term of the loss is multiplied by.
 enum class KlCorrection {
   none,   ///< nothing
   ratio,  ///< rho of its ratio level, uncapped and differentiated (TRL's use_bias_correction_kl, on by default there):

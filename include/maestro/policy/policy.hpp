@@ -68,7 +68,7 @@ inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckProm
 
 }  // namespace detail
 
-/// A trainable distribution over responses.
+/// A Policy is a trainable distribution over responses.
 ///
 /// - `scalar_type`: float or double, the type of the parameters and of the optimizer's moments. What crosses this
 ///   interface (log-probs, entropies, their gradients, hidden states) is float either way.

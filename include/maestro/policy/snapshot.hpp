@@ -51,7 +51,7 @@ class Snapshot {
     });
   }
 
-  /// As Policy::log_probs, under the frozen parameters.
+  /// Gives the log-probs as Policy::log_probs does, under the frozen parameters.
   void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
     policy_.log_probs(rollouts, range, out);
   }

@@ -29,13 +29,13 @@
 
 namespace maestro {
 
-/// What stands before the text of a prompt.
+/// PromptStart says what stands before the text of a prompt.
 enum class PromptStart : std::uint8_t {
   text,         ///< nothing (Qwen)
   begin_token,  ///< the configuration's begin_token (Llama)
 };
 
-/// What the training pass keeps of its forward half; the results are the same bits.
+/// Activations says what the training pass keeps of its forward half; the results are the same bits.
 enum class Activations : std::uint8_t {
   keep,       ///< of every layer
   recompute,  ///< only each layer's input (gradient checkpointing): less memory for one more forward pass

@@ -42,14 +42,14 @@ class AnyReward {
 
   /// A view of the reward's own name.
   std::string_view name() const { return reward_->name(); }
-  /// As RewardSet::evaluate, of one column.
+  /// Fills one column as RewardSet::evaluate does.
   void evaluate(const Rollouts& rollouts, MatrixView<float> column) const { reward_->evaluate(rollouts, column); }
   void attach(const P& policy) { reward_->attach(policy); }
   void before_step(P& policy, std::uint32_t step) { reward_->before_step(policy, step); }
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     reward_->check_prompts(prompts, sampling);
   }
-  /// Under the reward's name, if it has state.
+  /// Visits the reward's state under its name, if it has any.
   template <class Visitor>
   void visit_state(Visitor& v) {
     AnyStateVisitor any(v);
@@ -104,7 +104,7 @@ class AnyRewardSet {
     detail::check_reward_names("AnyRewardSet", names());
   }
 
-  /// K.
+  /// K, the number of rewards.
   std::size_t size() const { return rewards_.size(); }
   /// The K names, in order; views of the rewards' own.
   std::vector<std::string_view> names() const {

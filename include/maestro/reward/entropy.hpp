@@ -20,13 +20,13 @@
 
 namespace maestro {
 
-/// Which entropy is rewarded.
+/// EntropySign says which entropy is rewarded.
 enum class EntropySign : unsigned char {
   certain,  ///< low entropy is good (EM-RL)
   varied,   ///< high entropy is good
 };
 
-/// Whether a reward is its rank in the group or the figure itself.
+/// RewardScale says whether a reward is its rank in the group or the figure itself.
 enum class RewardScale : unsigned char { group_rank, raw };
 
 /// The Entropy reward is made from these options.

@@ -25,7 +25,7 @@ enum class LengthUnit : unsigned char {
   characters,  ///< UTF-8 code points
 };
 
-/// What is measured.
+/// LengthPart says what is measured.
 enum class LengthPart : unsigned char {
   response,
   answer,  ///< the text between the answer tags; a response without the tag structure gets -1

@@ -40,7 +40,7 @@ inline double nover_perplexity(double mean_nll, std::size_t reasoning_tokens) {
   return std::exp(log_nover_perplexity(mean_nll, reasoning_tokens));
 }
 
-/// What the perplexity reward gives.
+/// PerplexityScale says what the perplexity reward gives.
 enum class PerplexityScale : unsigned char {
   group_rank,    ///< (n_valid - rank)/n_valid inside the group, rank 0 the lowest perplexity; invalid format 0
   negative_log,  ///< -log perplexity <= 0; invalid format gives PerplexityOptions::invalid_value

@@ -26,7 +26,7 @@
 
 namespace maestro {
 
-/// A policy that reads and writes text.
+/// A TextPolicy is a policy that reads and writes text.
 template <class P>
 concept TextPolicy = Policy<P> && requires(const P& policy) {
   requires Tokenizer<std::remove_cvref_t<decltype(policy.tokenizer())>>;
@@ -185,7 +185,7 @@ class PolicyProxy {
   }
   bool attached() const { return proxy_ != nullptr; }
 
-  /// As the ProxyScorer's.
+  /// Scores as ProxyScorer::mean_nll does.
   /// @throws BadArgument if no policy is attached, and as the ProxyScorer.
   void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
     proxy().mean_nll(rollouts, queries, out);

@@ -29,14 +29,14 @@
 
 namespace maestro {
 
-/// Scores one response. Const and thread-safe.
+/// A CompletionReward scores one response; it is const and thread-safe.
 template <class R>
 concept CompletionReward = std::move_constructible<R> && requires(const R& reward, const Completion& completion) {
   { reward.name } -> std::convertible_to<std::string_view>;
   { reward(completion) } -> std::convertible_to<std::optional<float>>;
 };
 
-/// Scores a whole batch at once, into `scores`; called outside parallel loops.
+/// A BatchReward scores a whole batch at once, into `scores`; it is called outside parallel loops.
 template <class R>
 concept BatchReward = std::move_constructible<R> &&
     requires(const R& reward, const Rollouts& rollouts, std::span<float> scores) {
@@ -44,6 +44,7 @@ concept BatchReward = std::move_constructible<R> &&
   { reward(rollouts, scores) } -> std::same_as<void>;
 };
 
+/// A Reward judges responses in one of the two forms.
 template <class R>
 concept Reward = CompletionReward<R> || BatchReward<R>;
 

@@ -19,7 +19,8 @@ struct LikelihoodQuery {
   std::string continuation;  ///< what is scored
 };
 
-/// Mean negative log-likelihood in nats per token of each continuation: the perplexity reward's model.
+/// A LikelihoodScorer gives the mean negative log-likelihood in nats per token of each continuation: the perplexity
+/// reward asks it.
 template <class S>
 concept LikelihoodScorer = std::move_constructible<S> &&
     requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
@@ -27,7 +28,7 @@ concept LikelihoodScorer = std::move_constructible<S> &&
   scorer.mean_nll(rollouts, queries, out);
 };
 
-/// One score per response of the batch: the preference reward's model.
+/// A PreferenceScorer gives one score to each response of the batch: the preference reward asks it.
 template <class S>
 concept PreferenceScorer = std::move_constructible<S> &&
     requires(const S& scorer, const Rollouts& rollouts, std::span<float> out) {

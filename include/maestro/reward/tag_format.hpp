@@ -83,7 +83,7 @@ class TagStructure {
   std::size_t count_ = 0;
 };
 
-/// How the format reward counts a response that keeps only some rules.
+/// FormatGrade says how the format reward counts a response that keeps only some rules.
 enum class FormatGrade : unsigned char {
   strict,  ///< 1 when every rule is kept, else 0
   graded,  ///< share of the rules kept

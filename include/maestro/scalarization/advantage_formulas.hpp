@@ -50,10 +50,10 @@ MAESTRO_HD inline Moments replace_one(const Moments& moments, double before, dou
   return result;
 }
 
-/// What a formula reads of the moments of the row's group, or of the batch.
+/// MomentUse says what a formula reads of the moments of the row's group, or of the batch.
 enum class MomentUse { none, mean, deviation };
 
-/// What it may read of each.
+/// Figures are what a formula may read of the group, and of the batch.
 struct Figures {
   double count = 0.0;
   double mean = 0.0;

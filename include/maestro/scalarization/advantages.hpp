@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// By what the centred scalar reward is divided.
+/// AdvantageScale says by what the centred scalar reward is divided.
 enum class AdvantageScale {
   group,  ///< the group's deviation
   batch,  ///< the batch's deviation

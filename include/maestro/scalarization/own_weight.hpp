@@ -21,7 +21,7 @@
 
 namespace maestro {
 
-/// Whether the group's mean advantage is subtracted at the end.
+/// Centring says whether the group's mean advantage is subtracted at the end.
 enum class Centring {
   group_mean,  ///< A minus the group's mean A
   none,        ///< A as it is

@@ -21,7 +21,7 @@ struct ScalarizationInput {
   std::span<const float> penalty{};  ///< (B) subtracted from the scalar reward (KL in the reward); may be empty
 };
 
-/// What it writes; all overwritten.
+/// What a scalarization writes; it overwrites everything.
 struct ScalarizationOutput {
   std::span<float> advantages;          ///< (B)
   std::span<float> scalar_rewards;      ///< (B) what the advantage was computed from; NaN if every reward is missing

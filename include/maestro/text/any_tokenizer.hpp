@@ -39,7 +39,7 @@ class AnyTokenizer {
   std::vector<std::int32_t> encode(std::string_view text) const { return held_->encode(text); }
   /// The bytes of the tokens; special tokens are left out.
   std::string decode(std::span<const std::int32_t> tokens) const { return held_->decode(tokens); }
-  /// As `decode`, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }

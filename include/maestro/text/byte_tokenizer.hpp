@@ -76,7 +76,7 @@ class ByteTokenizer {
     }
     return text;
   }
-  /// As `decode`, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }

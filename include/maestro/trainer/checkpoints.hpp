@@ -82,7 +82,7 @@ class Checkpoints {
 
   /// The newest checkpoint's folder.
   std::optional<std::string> newest() const { return newest_in(settings_.folder); }
-  /// As newest, of a folder that a run may be writing: only looks, makes and clears nothing.
+  /// Finds the newest checkpoint of a folder that a run may be writing: it only looks, and makes and clears nothing.
   static std::optional<std::string> newest_in(const std::string& folder) {
     const auto steps = saved_steps(folder);
     if (steps.empty()) return std::nullopt;

@@ -26,7 +26,7 @@
 
 namespace maestro {
 
-/// What a folder that holds a checkpoint does.
+/// Resume says what becomes of a run in a folder that holds a checkpoint.
 enum class Resume : std::uint8_t {
   automatic,  ///< the run goes on from the newest one
   never,      ///< the folder is refused
@@ -68,7 +68,7 @@ class Run {
 
   const std::string& folder() const { return folder_; }
   const RunSettings& settings() const { return settings_; }
-  /// Where the checkpoints of a run in `folder` lie.
+  /// Gives the folder in which the checkpoints of a run in `folder` lie.
   static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
 
   /// Runs the steps that are left, and tells each to the observers too.

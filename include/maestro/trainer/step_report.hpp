@@ -80,7 +80,7 @@ struct StepTrace {
   std::span<const float> advantages;      ///< (B)
 };
 
-/// Anything that wants to see each step.
+/// An Observer is anything that wants to see each step.
 template <class O>
 concept Observer = requires(O& observer, const StepReport& report, const StepTrace& trace) {
   observer.on_step(report, trace);

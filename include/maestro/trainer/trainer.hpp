@@ -95,7 +95,7 @@ class Trainer {
     if (settings_.objective.beta > 0.0) make_reference();
     if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
   }
-  /// As above, with DefaultScalarization.
+  /// Makes a trainer with DefaultScalarization.
   Trainer(P policy, R rewards, C conductor, TrainerSettings settings) requires std::same_as<S, DefaultScalarization>
       : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(settings)) {}
 
@@ -333,7 +333,7 @@ class Trainer {
   StepReport report_;
 };
 
-/// Without a scalarization: DefaultScalarization.
+/// A trainer without a scalarization gets DefaultScalarization.
 template <class P, class R, class C>
 Trainer(P, R, C, TrainerSettings) -> Trainer<P, R, C, DefaultScalarization>;
 

@@ -14,8 +14,8 @@
 
 namespace maestro {
 
-/// How the last layer starts. Hidden layers, if there are any, always start normal with deviation 1/sqrt(inputs):
-/// zeros would never leave zero.
+/// Initialisation says how the last layer starts. Hidden layers, if there are any, always start normal with deviation
+/// 1/sqrt(inputs): zeros would never leave zero.
 enum class Initialisation : std::uint8_t {
   zero,    ///< every action equally likely for every h
   normal,  ///< weights normal with the given deviation, biases 0

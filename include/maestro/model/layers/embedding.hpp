@@ -40,7 +40,7 @@ void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, Matr
   });
 }
 
-/// The same from a table that is packed as a head is: pack(Transpose::yes, table).
+/// Does the same from a table that is packed as a head is: pack(Transpose::yes, table).
 template <class T, class S>
 void embed(const PackedView<T, S>& table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
   detail::check_tokens(tokens, table.cols());
