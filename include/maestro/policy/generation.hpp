@@ -22,7 +22,7 @@
 
 namespace maestro {
 
-/// These options trade memory for speed in generation; the responses are the same.
+/// These options trade memory for speed in generation.
 struct GenerationOptions {
   std::size_t logits_bytes = std::size_t{8} << 20;  ///< logits of rows sampled together; at least one row in any case
   /// Up to this many bytes of weights every thread decodes responses of its own (a lane), without waiting for others.

@@ -16,14 +16,14 @@
 
 namespace maestro {
 
-/// An Interval is a mean with the bounds between which it lies at the level asked for.
+/// An Interval is a mean with the bounds of its bootstrap interval.
 struct Interval {
   double mean = 0.0;
   double low = 0.0;
   double high = 0.0;
 };
 
-/// These settings say how an interval is drawn.
+/// These settings say from how many samples an interval comes, and at which level.
 struct BootstrapSettings {
   std::size_t resamples = 2000;
   double level = 0.95;  ///< in (0, 1)
