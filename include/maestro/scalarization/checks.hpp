@@ -13,6 +13,7 @@
 
 namespace maestro {
 
+/// Refuses infinite rewards.
 /// @throws BadData naming the first row, counted from `first_row`, and the reward that is infinite, if one is.
 template <class T>
 void throw_infinite_reward(MatrixView<T> rewards, std::size_t first_row) {
