@@ -13,6 +13,8 @@
 
 namespace maestro {
 
+/// A Tokenizer turns text into tokens and back.
+///
 /// encode and decode are const and thread-safe; decode(encode(text)) == text for valid UTF-8. `encode` never yields a
 /// special token from plain text, so an untrusted prompt cannot end a turn.
 template <class T>
