@@ -18,7 +18,8 @@
 
 namespace maestro {
 
-/// A ChatTokenizer is a tokenizer that knows special tokens by name: `special` throws BadArgument for one that it does not have.
+/// A ChatTokenizer is a tokenizer that knows special tokens by name: `special` throws BadArgument for one that it does
+/// not have.
 template <class T>
 concept ChatTokenizer = Tokenizer<T> && requires(const T& tokenizer, std::string_view name) {
   { tokenizer.special(name) } -> std::convertible_to<std::int32_t>;
