@@ -8,10 +8,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "../member_count.hpp"
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/trainer/fingerprint.hpp"
 #include "maestro/trainer/settings.hpp"
+#include "member_count.hpp"
 
 namespace {
 

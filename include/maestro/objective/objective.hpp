@@ -92,13 +92,14 @@ struct ObjectiveSettings {
 template <SettingsOf<ObjectiveSettings> S, class F>
 constexpr void visit_settings(S& s, const F& f) {
   f({.name = "loss_type", .help = "Reduction of the tokens' losses: {}", .values = reduction_names}, s.reduction);
-  f({.name = "importance_sampling_level", .help = "What has a ratio: {}", .values = ratio_level_names}, s.ratio_level);
+  f({.name = "importance_sampling_level", .help = "One ratio for each: {}", .values = ratio_level_names},
+    s.ratio_level);
   f({.name = "epsilon", .help = "Lower clip range of the ratio", .list = "epsilon"}, s.epsilon_low);
   f({.name = "epsilon_high", .help = "Upper clip range of the ratio", .list = "epsilon"}, s.epsilon_high);
   f({.name = "delta", .help = "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none"}, s.ratio_cap);
   f({.name = "beta", .help = "Weight of the KL to the starting model, with adapters to its base; 0: none"}, s.beta);
   f({.name = "kl_estimator",
-     .help = "Estimator of the KL: {}; k1 in the reward, or with --kl-correction ratio",
+     .help = "Estimator of the KL: k1 (in the reward, or with --kl-correction ratio), k2, k3",
      .values = kl_estimator_names,
      .list = "kl"},
     s.kl_estimator);
