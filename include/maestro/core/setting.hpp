@@ -38,14 +38,13 @@ struct SettingInfo {
 template <class S, class T>
 concept SettingsOf = std::same_as<std::remove_const_t<S>, T>;
 
-/// A struct with a list of its members: visit_settings(settings, f) calls f(info, member) once for each member, in the
-/// order of a fingerprint; a member may be such a struct itself.
-template <class S>
-concept Settings = requires(S& settings) {
-  visit_settings(settings, [](const SettingInfo&, auto&) {});
-};
-
 namespace detail {
+
+/// What a list can be asked with; no lambda, which nvcc does not take in a constraint.
+struct AnyMember {
+  template <class Member>
+  constexpr void operator()(const SettingInfo&, Member&) const {}
+};
 
 /// What holds for a member of a struct that is a member itself: the outer group where it has none, and the outer list,
 /// which only programs set.
@@ -60,6 +59,13 @@ constexpr SettingInfo within(const SettingInfo& outer, SettingInfo inner) {
 }
 
 }  // namespace detail
+
+/// A struct with a list of its members: visit_settings(settings, f) calls f(info, member) once for each member, in the
+/// order of a fingerprint; a member may be such a struct itself.
+template <class S>
+concept Settings = requires(S& settings) {
+  visit_settings(settings, detail::AnyMember{});
+};
 
 /// Calls f(info, value) for each member that is no settings struct, those of the structs inside included.
 template <Settings S, class F>
