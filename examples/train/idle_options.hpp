@@ -4,37 +4,36 @@
 /// Options that the others leave without effect: refused, since a run that ignores one is not the run asked for.
 
 #include <algorithm>
-#include <initializer_list>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "maestro/conductor/any.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/data/prompt.hpp"
+#include "train/option_names.hpp"
 #include "train/options.hpp"
 
 namespace maestro::examples {
 
-/// @param given  given(name): whether the option stood on the command line.
+/// @param given  given(name), asked for every option that may be idle: whether the option stood on the command line.
 /// @throws BadArgument naming an option that was given although the others leave it without effect. A value that only
 /// says "none" passes.
 template <class Given>
 void refuse_idle_options(const TrainOptions& o, const Given& given) {
-  const auto refuse = [&](bool idle, std::initializer_list<const char*> options, const std::string& why) {
-    for (const char* option : options) {
-      if (idle && given(option)) throw BadArgument(std::string("--") + option + " has no effect " + why);
+  const auto refuse = [&](bool idle, const std::vector<std::string>& options, const std::string& why) {
+    for (const std::string& option : options) {
+      if (given(option) && idle) throw BadArgument("--" + option + " has no effect " + why);
     }
   };
   const TrainerSettings& t = o.trainer;
   index_of_name("--conductor", o.conductor, conductor_names);
 
-  refuse(o.prompts.empty(),
-         {"on-bad-line", "prompt-column", "messages-column", "reference-column", "task-column", "last-answer"},
-         "without --prompts");
+  refuse(o.prompts.empty(), option_names(o.model_options.prompt_file), "without --prompts");
   const ModelOptions& m = o.model_options;
   refuse(!m.trains_adapters(), {"frozen-dtype", "merge-adapters"}, "without --lora-rank or --adapter");
-  refuse(m.lora_rank == 0 || !m.adapter.empty(), {"lora-alpha", "lora-target-modules", "lora-scaling"},
+  refuse(m.lora_rank == 0 || !m.adapter.empty(), option_names(m.lora),
          m.adapter.empty() ? "without --lora-rank" : "with --adapter, whose own counts");
   refuse(!m.adapter.empty() && m.lora_rank > 0, {"lora-rank"}, "with --adapter, whose own counts");
   refuse(m.trains_adapters() && m.merge == MergeAdapters::no, {"save-dtype"}, "with --merge-adapters no");
@@ -60,13 +59,10 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
 
   const bool paper = o.conductor == "maestro_paper";
   const bool learned = o.conductor == "linear" || o.conductor == "mlp";
-  refuse(
-      !learned,
-      {"conductor-learning-rate", "conductor-period", "conductor-emphasis", "conductor-strength", "conductor-estimator",
-       "conductor-baseline", "conductor-floor", "conductor-hidden-scaling", "conductor-entropy-bonus"},
-      "with --conductor " + o.conductor +
-          (paper ? ", which is the paper's reading whatever else is asked; take linear to set it"
-                 : ", which does not learn"));
+  refuse(!learned, option_names(o.learned),
+         "with --conductor " + o.conductor +
+             (paper ? ", which is the paper's reading whatever else is asked; take linear to set it"
+                    : ", which does not learn"));
   refuse(o.learned.emphasis != Emphasis::blended_uniform && o.learned.emphasis != Emphasis::blended_policy,
          {"conductor-strength"}, "without a blended --conductor-emphasis");
   const bool scheduled = o.conductor == "scheduled";

@@ -1,7 +1,10 @@
 // Trains a language model by GRPO on several rewards whose weights a Conductor learns.
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -9,221 +12,159 @@
 #include <exception>
 #include <iostream>
 #include <limits>
-#include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
+#include <system_error>
+#include <type_traits>
 #include <vector>
 
 #include "common/stop_signal.hpp"
+#include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/scalarization/any_scalarization.hpp"
+#include "maestro/core/setting.hpp"
 #include "train/idle_options.hpp"
+#include "train/option_names.hpp"
 #include "train/options.hpp"
 #include "train/train.hpp"
 
 namespace {
 
+using maestro::SettingInfo;
+using maestro::visit_values;
+using maestro::examples::DryRun;
+using maestro::examples::option_help;
+using maestro::examples::option_name;
 using maestro::examples::TrainOptions;
 
-/// The value that goes with `name`; both lists are in the enum's order.
-template <class Enum, std::size_t count>
-Enum choose(const char* option, const std::string& name, const std::array<std::string_view, count>& names) {
-  return static_cast<Enum>(maestro::index_of_name(option, name, names));
+// The default of an option, as --help prints it.
+std::string printed(const SettingInfo&, const std::string& value) { return value; }
+std::string printed(const SettingInfo&, double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+std::string printed(const SettingInfo& info, const std::optional<double>& value) {
+  return printed(info, value.value_or(0.0));
+}
+std::string printed(const SettingInfo&, std::integral auto value) { return std::to_string(value); }
+template <class Enum>
+requires std::is_enum_v<Enum> std::string printed(const SettingInfo& info, Enum value) {
+  return std::string(info.values[static_cast<std::size_t>(value)]);
+}
+template <class T>
+std::string printed(const SettingInfo& info, const std::vector<T>& values) {
+  std::string list;
+  for (const T& value : values) list += (list.empty() ? "" : ",") + printed(info, value);
+  return list;
 }
 
-constexpr std::array<std::string_view, 2> floor_names{"mix", "clamp_renormalise"};
-constexpr std::array<std::string_view, 2> scaling_names{"none", "unit_rms"};
-constexpr std::array<std::string_view, 2> baseline_names{"none", "centred"};
-constexpr std::array<std::string_view, 2> resume_names{"auto", "never"};
-constexpr std::array<std::string_view, 2> timing_names{"record", "omit"};
-
+/// One option for each setting that has a help.
 void add_options(cxxopts::Options& options) {
-  const TrainOptions d;
-  const auto text = [](const std::string& value) { return cxxopts::value<std::string>()->default_value(value); };
-  const auto real = [](double value) {
-    char printed[32];
-    std::snprintf(printed, sizeof printed, "%g", value);
-    return cxxopts::value<double>()->default_value(printed);
-  };
-  const auto whole = [](std::size_t value) {
-    return cxxopts::value<std::size_t>()->default_value(std::to_string(value));
-  };
-  const auto list = [](const std::string& value) {
-    return cxxopts::value<std::vector<std::string>>()->default_value(value);
-  };
-  const maestro::TrainerSettings& t = d.trainer;
-  const char* group = "";
-  const auto add = [&](const char* name, const std::string& help,
-                       const std::shared_ptr<cxxopts::Value>& value = cxxopts::value<bool>()) {
-    options.add_option(group, {name, help, value});
-  };
-  group = "Model and data";
-  add("model", "Folder with config.json, weights in safetensors, tokenizer.json", text(d.model));
-  add("reward-model", "Folder of the preference reward's model; empty for none", text(d.reward_model));
-  add("prompts", "JSONL file with prompt, reference, task; empty: the built-in task families", text(""));
-  add("tasks", "Built-in task families to train on", list("arithmetic,story,emotion"));
-  add("num-prompts", "Prompts drawn from the families of --tasks, in turn", whole(d.num_prompts));
-  add("output", "Folder for metrics, samples, checkpoints and the trained model", text(d.output));
-  group = "Checkpoints, adapters and conversations";
-  maestro::examples::add_model_options(add);
-  group = "Sampling";
-  add("num-generations", "Responses per prompt (G)", whole(t.sampling.num_generations));
-  add("max-completion-length", "Tokens of a response at most", whole(t.sampling.max_completion_length));
-  add("temperature", "Sampling temperature, > 0", real(t.sampling.temperature));
-  add("top-k", "Keep the k most probable tokens; 0: all", whole(t.sampling.top_k));
-  add("top-p", "Keep the smallest set of tokens with this probability", real(t.sampling.top_p));
-  add("min-p", "Keep tokens at least this probable, relative to the best", real(t.sampling.min_p));
-  group = "Policy";
-  add("steps", "Training steps", whole(d.steps));
-  add("prompts-per-step", "Prompts of a step (N)", whole(t.prompts_per_step));
-  add("learning-rate", "AdamW's learning rate", real(t.learning_rate));
-  add("lr-scheduler-type", "constant, linear, cosine", text("constant"));
-  add("warmup-steps", "Steps of linear warm-up", whole(0));
-  add("weight-decay", "AdamW's decoupled weight decay", real(t.optimizer.adamw.weight_decay));
-  add("max-grad-norm", "Global-norm clipping; 0: none", real(t.max_grad_norm));
-  add("num-iterations", "Passes over each batch (mu)", whole(t.num_iterations));
-  add("num-minibatches", "Optimizer updates per pass", whole(t.num_minibatches));
-  add("loss-type", "grpo, bnpo, dapo, dr_grpo", text("dapo"));
-  add("importance-sampling-level", "token, sequence", text("token"));
-  add("epsilon", "Lower clip range of the ratio", real(t.objective.epsilon_low));
-  add("epsilon-high", "Upper clip range of the ratio", real(t.objective.epsilon_high));
-  add("delta", "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none", real(0));
-  add("beta", "Weight of the KL to the starting model, with adapters to its base; 0: none", real(t.objective.beta));
-  add("kl-estimator", "k1 (in the reward, or with --kl-correction ratio), k2, k3", text("k3"));
-  add("kl-placement", "loss, reward", text("loss"));
-  add("kl-correction", "What multiplies the KL of the loss: none, ratio (to the policy that generated)", text("none"));
-  add("ref-sync-steps", "Copy the policy into the KL reference every so many steps; 0: never", whole(0));
-  group = "Rewards and their weights";
-  add("rewards", "Rewards of the run, of " + maestro::join_names(maestro::examples::reward_names),
-      list("perplexity,format,entropy,length,preference"));
-  add("proxy-sync-steps", "Steps between syncs of the perplexity reward's proxy", whole(d.proxy_sync_steps));
-  add("length-shape", "Length reward: overlong (penalty near the limit), target, reference (as long as it)",
-      text("overlong"));
-  add("length-target", "Tokens of a response, for --length-shape target", real(d.length_target));
-  add("scalarization",
-      "Rewards to advantages: " + maestro::join_names(maestro::scalarization_names) +
-          "; group, unless given, with --conductor maestro_paper",
-      text(d.scalarization));
-  add("normalise", "Rewards before weighting: none, z_score, rank; none, unless given, with --conductor maestro_paper",
-      text(d.normalise));
-  add("conductor", "Weights of the rewards: " + maestro::join_names(maestro::conductor_names), text(d.conductor));
-  add("weights", "For --conductor fixed, and the start of scheduled: one for each of --rewards, such as 0.5,0.3,0.2",
-      cxxopts::value<std::vector<double>>());
-  add("weights-end", "The weights that --conductor scheduled moves to, linearly",
-      cxxopts::value<std::vector<double>>());
-  add("weights-start-step", "The last step, from 1, that has --weights", whole(d.weights_start_step));
-  add("weights-end-step", "The first step that has --weights-end; 0: the last of the run", whole(d.weights_end_step));
-  add("conductor-learning-rate", "AdamW's learning rate of the Conductor", real(d.learned.learning_rate));
-  add("conductor-period", "Policy steps per Conductor update (M)", whole(d.learned.period));
-  add("conductor-emphasis", "Map from action to weights: " + maestro::join_names(maestro::emphasis_names),
-      text(std::string(maestro::emphasis_names[static_cast<std::size_t>(d.learned.emphasis)])));
-  add("conductor-strength", "Strength c of the blended emphasis maps, in (0, 1]", real(d.learned.strength));
-  add("conductor-estimator", "sampled, counterfactual",
-      text(std::string(maestro::estimator_names[static_cast<std::size_t>(d.learned.estimator)])));
-  add("conductor-baseline", "Of sampled meta-rewards: none, centred", text("none"));
-  add("conductor-floor", "Probability floor: mix, clamp_renormalise", text("mix"));
-  add("conductor-hidden-scaling", "Of the hidden states: none, unit_rms", text("none"));
-  add("conductor-entropy-bonus", "Weight of the entropy bonus (lambda)", real(d.learned.entropy_bonus));
-  group = "Run";
-  add("seed", "Seed of every random draw", whole(t.seed));
-  add("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>()->default_value("0"));
-  add("save-steps", "Steps between checkpoints; 0: at the end only", whole(d.save_steps));
-  add("save-total-limit", "Checkpoints kept", whole(d.save_total_limit));
-  add("resume", "auto: from the newest checkpoint of --output; never: refuse a folder that has one", text("auto"));
-  add("timings", "record, omit (for byte-identical metrics)", text("record"));
-  add("dry-run",
-      "Check all that a run would refuse at its start (options, files, every prompt's size), print the plan");
-  add("help", "This text");
+  const TrainOptions defaults;
+  visit_values(defaults, [&]<class T>(const SettingInfo& info, const T& usual) {
+    if (info.help.empty()) return;
+    const auto add = [&](const auto& value) {
+      options.add_option(std::string(info.group), {option_name(info), option_help(info), value});
+    };
+    if constexpr (std::is_same_v<T, DryRun>) {
+      add(cxxopts::value<bool>());
+    } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+      add(cxxopts::value<std::vector<std::string>>());
+    } else if constexpr (requires { typename T::allocator_type; } && !std::is_same_v<T, std::string>) {
+      add(cxxopts::value<std::vector<std::string>>()->default_value(printed(info, usual)));
+    } else {
+      add(cxxopts::value<std::string>()->default_value(printed(info, usual)));
+    }
+  });
+  options.add_option("Run", {"help", "This text"});
 }
 
-TrainOptions read_options(const cxxopts::ParseResult& given) {
-  const auto whole = [&](const char* name) { return given[name].as<std::size_t>(); };
-  const auto count = [&](const char* name) {
-    const std::size_t value = whole(name);
-    if (value > std::numeric_limits<std::uint32_t>::max()) {
-      throw maestro::BadArgument(std::string("--") + name + " is " + std::to_string(value) + ", it must be below 2^32");
+/// @throws BadArgument naming the option and what it takes.
+template <class Number>
+Number number(const SettingInfo& info, const std::string& text) {
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const std::string start = "--" + option_name(info) + " is ";
+  if constexpr (std::is_floating_point_v<Number>) {
+    if (error != std::errc{} || stop != end || !std::isfinite(value)) {
+      throw maestro::BadArgument(start + "'" + text + "', not a number");
     }
-    return static_cast<std::uint32_t>(value);
-  };
-  const auto real = [&](const char* name) { return given[name].as<double>(); };
-  const auto text = [&](const char* name) { return given[name].as<std::string>(); };
-  TrainOptions o;
-  o.model = text("model");
-  o.reward_model = text("reward-model");
-  o.prompts = text("prompts");
-  o.model_options = maestro::examples::read_model_options(given);
-  o.tasks = given["tasks"].as<std::vector<std::string>>();
-  o.num_prompts = count("num-prompts");
-  o.output = text("output");
-  o.steps = count("steps");
-  maestro::TrainerSettings& t = o.trainer;
-  t.seed = whole("seed");
-  t.prompts_per_step = whole("prompts-per-step");
-  t.sampling = {.num_generations = whole("num-generations"),
-                .max_completion_length = whole("max-completion-length"),
-                .temperature = real("temperature"),
-                .top_k = whole("top-k"),
-                .top_p = real("top-p"),
-                .min_p = real("min-p")};
-  t.learning_rate = real("learning-rate");
-  t.schedule = {.kind = maestro::schedule_from_name(text("lr-scheduler-type")),
-                .warmup_steps = whole("warmup-steps"),
-                .total_steps = whole("steps")};
-  t.optimizer.adamw.weight_decay = real("weight-decay");
-  t.max_grad_norm = real("max-grad-norm");
-  t.num_iterations = whole("num-iterations");
-  t.num_minibatches = whole("num-minibatches");
-  t.reference_sync_steps = whole("ref-sync-steps");
-  t.objective.reduction = maestro::reduction_from_name(text("loss-type"));
-  t.objective.ratio_level = maestro::ratio_level_from_name(text("importance-sampling-level"));
-  t.objective.epsilon_low = real("epsilon");
-  t.objective.epsilon_high = real("epsilon-high");
-  if (real("delta") != 0.0) {
-    t.objective.ratio_cap = real("delta");
-    if (!(real("delta") > 1.0 + real("epsilon-high"))) {
-      throw maestro::BadArgument("--delta must be above 1 + --epsilon-high, or 0 for no cap");
+  } else {
+    if (error == std::errc::result_out_of_range) {
+      const int bits = std::numeric_limits<Number>::digits;
+      throw maestro::BadArgument(start + text + ", it must be below 2^" + std::to_string(bits));
+    }
+    if (error != std::errc{} || stop != end) {
+      throw maestro::BadArgument(start + "'" + text + "', not a whole number" +
+                                 (std::is_unsigned_v<Number> ? " of at least 0" : ""));
     }
   }
-  t.objective.beta = real("beta");
-  t.objective.kl_estimator = maestro::kl_estimator_from_name(text("kl-estimator"));
-  t.objective.kl_placement = maestro::kl_placement_from_name(text("kl-placement"));
-  t.objective.kl_correction = maestro::kl_correction_from_name(text("kl-correction"));
+  return value;
+}
+
+/// What was given for an option of type T.
+template <class T>
+struct Read {
+  static T from(const SettingInfo& info, const std::string& text) {
+    if constexpr (std::is_enum_v<T>) {
+      return static_cast<T>(maestro::index_of_name("--" + option_name(info), text, info.values));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      return text;
+    } else {
+      return number<T>(info, text);
+    }
+  }
+};
+/// 0 is none.
+template <class T>
+struct Read<std::optional<T>> {
+  static std::optional<T> from(const SettingInfo& info, const std::string& text) {
+    const T value = number<T>(info, text);
+    return value == T{} ? std::nullopt : std::optional<T>(value);
+  }
+};
+
+/// The options as given, each by itself.
+TrainOptions read_options(const cxxopts::ParseResult& given) {
+  TrainOptions o;
+  visit_values(o, [&]<class T>(const SettingInfo& info, T& setting) {
+    const std::string name = option_name(info);
+    if (info.help.empty() || given.count(name) == 0) return;
+    const auto& value = given[name];
+    if constexpr (std::is_same_v<T, DryRun>) {
+      setting = DryRun::yes;
+    } else if constexpr (requires { setting.pop_back(); } && !std::is_same_v<T, std::string>) {
+      setting.clear();
+      for (const std::string& text : value.template as<std::vector<std::string>>()) {
+        setting.push_back(Read<typename T::value_type>::from(info, text));
+      }
+    } else {
+      setting = Read<T>::from(info, value.template as<std::string>());
+    }
+  });
+  return o;
+}
+
+/// What one option says of another setting.
+void settle(TrainOptions& o, const cxxopts::ParseResult& given) {
+  maestro::LoraOptions& lora = o.model_options.lora;
+  if (o.model_options.lora_rank > 0) lora.rank = o.model_options.lora_rank;
+  auto& targets = lora.targets;
+  for (auto target = targets.begin(); target != targets.end();) {
+    target = std::find(targets.begin(), target, *target) == target ? target + 1 : targets.erase(target);
+  }
+  maestro::TrainerSettings& t = o.trainer;
+  t.schedule.total_steps = o.steps;
   t.objective.max_completion_length = t.sampling.max_completion_length;
-  o.rewards = given["rewards"].as<std::vector<std::string>>();
-  o.proxy_sync_steps = count("proxy-sync-steps");
-  o.length_shape = choose<maestro::examples::LengthChoice>("--length-shape", text("length-shape"),
-                                                           maestro::examples::length_choice_names);
-  o.length_target = real("length-target");
-  o.scalarization = text("scalarization");
-  o.normalise = text("normalise");
-  o.conductor = text("conductor");
+  if (t.objective.ratio_cap && !(*t.objective.ratio_cap > 1.0 + t.objective.epsilon_high)) {
+    throw maestro::BadArgument("--delta must be above 1 + --epsilon-high, or 0 for no cap");
+  }
   if (o.conductor == "maestro_paper") {  // the paper's reading is raw rewards and TRL's group advantage
     if (given.count("scalarization") == 0) o.scalarization = "group";
     if (given.count("normalise") == 0) o.normalise = "none";
   }
-  if (given.count("weights") > 0) o.weights = given["weights"].as<std::vector<double>>();
-  if (given.count("weights-end") > 0) o.weights_end = given["weights-end"].as<std::vector<double>>();
-  o.weights_start_step = count("weights-start-step");
-  o.weights_end_step = count("weights-end-step");
-  maestro::LearnedConductorOptions& c = o.learned;
-  c.learning_rate = real("conductor-learning-rate");
-  c.period = count("conductor-period");
-  c.emphasis = maestro::emphasis_from_name(text("conductor-emphasis"));
-  c.strength = real("conductor-strength");
-  c.estimator = maestro::estimator_from_name(text("conductor-estimator"));
-  c.baseline = choose<maestro::MetaBaseline>("--conductor-baseline", text("conductor-baseline"), baseline_names);
-  c.floor = choose<maestro::ProbabilityFloor>("--conductor-floor", text("conductor-floor"), floor_names);
-  c.hidden_scaling =
-      choose<maestro::HiddenScaling>("--conductor-hidden-scaling", text("conductor-hidden-scaling"), scaling_names);
-  c.entropy_bonus = real("conductor-entropy-bonus");
-  o.save_steps = count("save-steps");
-  o.save_total_limit = whole("save-total-limit");
-  o.resume = choose<maestro::Resume>("--resume", text("resume"), resume_names);
-  o.timings = choose<maestro::LogTimings>("--timings", text("timings"), timing_names);
-  o.threads = given["threads"].as<int>();
   maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");
-  o.dry_run = given.count("dry-run") > 0 ? maestro::examples::DryRun::yes : maestro::examples::DryRun::no;
-  return o;
 }
 
 }  // namespace
@@ -244,8 +185,9 @@ int main(int argc, char** argv) {
       throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
     }
     maestro::examples::catch_stop_signals();
-    const TrainOptions read = read_options(given);
-    maestro::examples::refuse_idle_options(read, [&](const char* name) { return given.count(name) > 0; });
+    TrainOptions read = read_options(given);
+    settle(read, given);
+    maestro::examples::refuse_idle_options(read, [&](const std::string& name) { return given.count(name) > 0; });
     return maestro::examples::train(
         read, isatty(STDOUT_FILENO) != 0 ? maestro::examples::Output::terminal : maestro::examples::Output::file);
   } catch (const std::exception& error) {

@@ -11,9 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "maestro/conductor/any.hpp"
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/core/setting.hpp"
+#include "maestro/scalarization/any_scalarization.hpp"
+#include "maestro/scalarization/normalise.hpp"
 #include "maestro/trainer/metrics_log.hpp"
 #include "maestro/trainer/run.hpp"
 #include "maestro/trainer/settings.hpp"
@@ -35,13 +39,16 @@ inline constexpr std::array<std::string_view, 3> length_choice_names{"overlong",
 
 enum class DryRun : std::uint8_t { no, yes };
 
+inline constexpr std::array<std::string_view, 2> resume_names{"auto", "never"};
+inline constexpr std::array<std::string_view, 2> timing_names{"record", "omit"};
+
 struct TrainOptions {
   std::string model = "examples/models/base";
   std::string reward_model = "examples/models/reward";  ///< empty: none
   std::string prompts;                                  ///< JSONL file; empty: the built-in task families
   ModelOptions model_options{};
   std::vector<std::string> tasks{"arithmetic", "story", "emotion"};
-  std::size_t num_prompts = 768;  ///< training prompts, of `tasks` in turn
+  std::uint32_t num_prompts = 768;  ///< training prompts, of `tasks` in turn
   std::string output = "runs/train";
 
   std::uint32_t steps = 100;
@@ -67,6 +74,123 @@ struct TrainOptions {
   int threads = 0;  ///< 0: as many as the machine has
   DryRun dry_run = DryRun::no;
 };
+
+/// The part of the list below that says what is rewarded, and how the rewards become advantages.
+template <SettingsOf<TrainOptions> S, class F>
+constexpr void visit_weight_settings(S& o, const F& f) {
+  constexpr Recorded never = Recorded::never;
+  constexpr std::string_view group = "Rewards and their weights";
+  const Recorded end = o.conductor == "scheduled" ? Recorded::always : never;
+  const Recorded start = o.conductor == "fixed" ? Recorded::always : end;
+  f({.name = "rewards", .help = "Rewards of the run, of {}", .group = group, .values = reward_names}, o.rewards);
+  f({.name = "proxy_sync_steps", .help = "Steps between syncs of the perplexity reward's proxy", .group = group},
+    o.proxy_sync_steps);
+  f({.name = "length_shape",
+     .help = "Length reward: overlong (penalty near the limit), target, reference (as long as it)",
+     .group = group,
+     .values = length_choice_names,
+     .list = "length_shape"},
+    o.length_shape);
+  f({.name = "length_target",
+     .help = "Tokens of a response, for --length-shape target",
+     .group = group,
+     .list = "length_shape"},
+    o.length_target);
+  f({.name = "scalarization",
+     .help = "Rewards to advantages: {}; group, unless given, with --conductor maestro_paper",
+     .group = group,
+     .values = scalarization_names},
+    o.scalarization);
+  f({.name = "normalise",
+     .help = "Rewards before weighting: {}; none, unless given, with --conductor maestro_paper",
+     .group = group,
+     .values = normalisation_names},
+    o.normalise);
+  f({.name = "conductor", .help = "Weights of the rewards: {}", .group = group, .values = conductor_names},
+    o.conductor);
+  f({.name = "weights",
+     .help = "For --conductor fixed, and the start of scheduled: one for each of --rewards, such as 0.5,0.3,0.2",
+     .group = group,
+     .recorded = start},
+    o.weights);
+  f({.name = "weights_end",
+     .help = "The weights that --conductor scheduled moves to, linearly",
+     .group = group,
+     .recorded = end},
+    o.weights_end);
+  // A fingerprint has the steps that these two mean: "weights_steps".
+  f({.name = "weights_start_step",
+     .help = "The last step, from 1, that has --weights",
+     .group = group,
+     .recorded = never},
+    o.weights_start_step);
+  f({.name = "weights_end_step",
+     .help = "The first step that has --weights-end; 0: the last of the run",
+     .group = group,
+     .recorded = never},
+    o.weights_end_step);
+  f({.name = "learned", .group = group}, o.learned);
+}
+
+/// The list of the program's options: see Settings. Of files their content is recorded, not their place.
+template <SettingsOf<TrainOptions> S, class F>
+constexpr void visit_settings(S& o, const F& f) {
+  constexpr Recorded never = Recorded::never;
+  std::string_view group = "Model and data";
+  f({.name = "model",
+     .help = "Folder with config.json, weights in safetensors, tokenizer.json",
+     .group = group,
+     .recorded = never},
+    o.model);
+  f({.name = "reward_model",
+     .help = "Folder of the preference reward's model; empty for none",
+     .group = group,
+     .recorded = never},
+    o.reward_model);
+  f({.name = "prompts",
+     .help = "JSONL file with prompt, reference, task; empty: the built-in task families",
+     .group = group,
+     .recorded = never},
+    o.prompts);
+  f({.name = "tasks", .help = "Built-in task families to train on", .group = group, .recorded = never}, o.tasks);
+  f({.name = "num_prompts",
+     .help = "Prompts drawn from the families of --tasks, in turn",
+     .group = group,
+     .recorded = never},
+    o.num_prompts);
+  f({.name = "output",
+     .help = "Folder for metrics, samples, checkpoints and the trained model",
+     .group = group,
+     .recorded = never},
+    o.output);
+  f({.name = "model_options", .group = "Checkpoints, adapters and conversations"}, o.model_options);
+  f({.name = "steps", .help = "Training steps", .group = "Policy", .recorded = never}, o.steps);
+  f({.name = "trainer"}, o.trainer);
+  visit_weight_settings(o, f);
+  group = "Run";
+  f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
+    o.threads);
+  f({.name = "save_steps", .help = "Steps between checkpoints; 0: at the end only", .group = group, .recorded = never},
+    o.save_steps);
+  f({.name = "save_total_limit", .help = "Checkpoints kept", .group = group, .recorded = never}, o.save_total_limit);
+  f({.name = "resume",
+     .help = "auto: from the newest checkpoint of --output; never: refuse a folder that has one",
+     .group = group,
+     .values = resume_names,
+     .recorded = never},
+    o.resume);
+  f({.name = "timings",
+     .help = "{} (for byte-identical metrics)",
+     .group = group,
+     .values = timing_names,
+     .recorded = never},
+    o.timings);
+  f({.name = "dry_run",
+     .help = "Check all that a run would refuse at its start (options, files, every prompt's size), print the plan",
+     .group = group,
+     .recorded = never},
+    o.dry_run);
+}
 
 /// Whether --rewards names this reward.
 inline bool uses(const TrainOptions& options, std::string_view reward) {

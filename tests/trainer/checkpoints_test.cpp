@@ -114,6 +114,8 @@ BOOST_AUTO_TEST_CASE(a_refusal_names_what_differs) {
   BOOST_TEST(message.find("\n  new: saved nothing, now true") != std::string::npos, message);
   BOOST_TEST(message.find("steps") == std::string::npos, message);
   BOOST_TEST(refusal("plain").find("now:   plain") != std::string::npos);
+  BOOST_TEST(refusal(R"({"old": "x", "seed": 3, "steps": [1, 2]})") == "none", "the order of the members counts");
+  BOOST_TEST(refusal(R"({"old": "x", "seed": 3, "steps": [2, 1]})") != "none");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

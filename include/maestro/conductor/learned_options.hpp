@@ -16,6 +16,7 @@
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/optimizer/adamw.hpp"
 
 namespace maestro {
@@ -52,6 +53,8 @@ enum class AfterUpdate : std::uint8_t {
 
 /// The names of the floors stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalise"};
+inline constexpr std::array<std::string_view, 2> hidden_scaling_names{"none", "unit_rms"};
+inline constexpr std::array<std::string_view, 2> meta_baseline_names{"none", "centred"};
 
 /// Finds the floor called `name`.
 /// @throws BadArgument listing the known names.
@@ -85,6 +88,52 @@ struct LearnedConductorOptions {
   std::size_t hidden_size = 0;  ///< d; 0: taken from the first batch
   NetworkInit init{};           ///< [ours] a zero head: every action equally likely
 };
+
+/// The list of the Conductor's options: see Settings. The names have the command line's prefix.
+template <SettingsOf<LearnedConductorOptions> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  constexpr Recorded rarely = Recorded::unless_default;
+  f({.name = "conductor_learning_rate", .help = "AdamW's learning rate of the Conductor"}, s.learning_rate);
+  f({.name = "conductor_period", .help = "Policy steps per Conductor update (M)"}, s.period);
+  f({.name = "conductor_emphasis",
+     .help = "Map from action to weights: {}",
+     .values = emphasis_names,
+     .list = "conductor_emphasis"},
+    s.emphasis);
+  f({.name = "conductor_strength",
+     .help = "Strength c of the blended emphasis maps, in (0, 1]",
+     .list = "conductor_emphasis"},
+    s.strength);
+  f({.name = "conductor_estimator", .help = "Estimator of the gradient: {}", .values = estimator_names}, s.estimator);
+  f({.name = "conductor_baseline",
+     .help = "Of sampled meta-rewards: {}",
+     .values = meta_baseline_names,
+     .enum_as = EnumAs::number},
+    s.baseline);
+  f({.name = "conductor_floor",
+     .help = "Probability floor: {}",
+     .values = probability_floor_names,
+     .enum_as = EnumAs::number},
+    s.floor);
+  f({.name = "conductor_hidden_scaling",
+     .help = "Of the hidden states: {}",
+     .values = hidden_scaling_names,
+     .enum_as = EnumAs::number},
+    s.hidden_scaling);
+  f({.name = "conductor_entropy_bonus", .help = "Weight of the entropy bonus (lambda)"}, s.entropy_bonus);
+  f({.name = "conductor_epsilon", .recorded = rarely}, s.epsilon);
+  f({.name = "conductor_adamw", .list = "conductor_adamw", .recorded = rarely}, s.adamw);
+  f({.name = "conductor_gradient_clip", .recorded = rarely}, s.gradient_clip);
+  f({.name = "conductor_temperature", .recorded = rarely}, s.temperature);
+  f({.name = "conductor_temperature_mode", .recorded = rarely}, s.temperature_mode);
+  f({.name = "conductor_sharing", .recorded = rarely}, s.sharing);
+  f({.name = "conductor_after_update", .recorded = rarely}, s.after_update);
+  f({.name = "conductor_importance_cap", .recorded = rarely}, s.importance_cap);
+  f({.name = "conductor_max_age", .recorded = rarely}, s.max_age);
+  f({.name = "conductor_capacity", .recorded = rarely}, s.capacity);
+  f({.name = "conductor_hidden_size", .recorded = rarely}, s.hidden_size);
+  f({.name = "conductor_init", .list = "conductor_init", .recorded = rarely}, s.init);
+}
 
 /// The paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5, tau
 /// learned from 1, AdamW; a zero head, since the paper gives no initialisation. The paper's advantage is

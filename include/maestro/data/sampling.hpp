@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/setting.hpp"
 
 namespace maestro {
 
@@ -29,6 +30,19 @@ struct Sampling {
   Decoding decoding = Decoding::sample;
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
 };
+
+/// The list of the sampling settings: see Settings.
+template <SettingsOf<Sampling> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  f({.name = "num_generations", .help = "Responses per prompt (G)"}, s.num_generations);
+  f({.name = "max_completion_length", .help = "Tokens of a response at most"}, s.max_completion_length);
+  f({.name = "temperature", .help = "Sampling temperature, > 0"}, s.temperature);
+  f({.name = "top_k", .help = "Keep the k most probable tokens; 0: all"}, s.top_k);
+  f({.name = "top_p", .help = "Keep the smallest set of tokens with this probability"}, s.top_p);
+  f({.name = "min_p", .help = "Keep tokens at least this probable, relative to the best"}, s.min_p);
+  f({.name = "decoding", .recorded = Recorded::unless_default}, s.decoding);
+  f({.name = "stop_tokens", .recorded = Recorded::unless_default}, s.stop_tokens);
+}
 
 /// Refuses sampling settings outside their documented domain.
 /// @throws BadArgument naming the setting and the remedy.

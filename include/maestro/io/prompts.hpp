@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -30,6 +31,9 @@ enum class LastAnswer : std::uint8_t {
   reference,  ///< becomes the reference, and leaves the conversation
 };
 
+inline constexpr std::array<std::string_view, 2> on_bad_line_names{"stop", "skip"};
+inline constexpr std::array<std::string_view, 2> last_answer_names{"refuse", "reference"};
+
 /// The keys under which a line holds its parts. No two may be the same, none empty.
 struct PromptColumns {
   std::string prompt = "prompt";        ///< a text, or a list of messages
@@ -44,6 +48,27 @@ struct PromptFileOptions {
   LastAnswer last_answer = LastAnswer::refuse;
   PromptColumns columns{};
 };
+
+/// The list of the columns: see Settings.
+template <SettingsOf<PromptColumns> S, class F>
+constexpr void visit_settings(S& c, const F& f) {
+  f({.name = "prompt_column", .help = "Key of the prompt in a line of --prompts"}, c.prompt);
+  f({.name = "messages_column", .help = "Key of a conversation there"}, c.messages);
+  f({.name = "reference_column", .help = "Key of the reference answer there"}, c.reference);
+  f({.name = "task_column", .help = "Key of the task's name there"}, c.task);
+}
+
+/// The list of a prompt file's options: see Settings.
+template <SettingsOf<PromptFileOptions> S, class F>
+constexpr void visit_settings(S& o, const F& f) {
+  f({.name = "on_bad_line", .help = "What a bad line of --prompts does: {}", .values = on_bad_line_names},
+    o.on_bad_line);
+  f({.name = "columns"}, o.columns);
+  f({.name = "last_answer",
+     .help = "An assistant's message at the end of a conversation: {} (becomes the reference)",
+     .values = last_answer_names},
+    o.last_answer);
+}
 
 /// A PromptFile holds the prompts of a file, and says what was left out.
 struct PromptFile {

@@ -19,6 +19,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/model/adapter.hpp"
 #include "maestro/model/config.hpp"
@@ -61,6 +62,7 @@ enum class LoraScaling : std::uint8_t {
   standard,         ///< alpha / r
   rank_stabilised,  ///< alpha / sqrt(r). Source: Kalajdzievski 2023, https://arxiv.org/abs/2312.03732
 };
+inline constexpr std::array<std::string_view, 2> lora_scaling_names{"standard", "rank_stabilised"};
 
 /// The adapters of a model are made from these options.
 struct LoraOptions {
@@ -79,6 +81,21 @@ struct LoraOptions {
 
   friend bool operator==(const LoraOptions&, const LoraOptions&) = default;
 };
+
+/// The list of the adapters' options: see Settings. Without a help for the rank, whose 0 is no LoRA on a command line.
+template <SettingsOf<LoraOptions> S, class F>
+constexpr void visit_settings(S& o, const F& f) {
+  f({.name = "lora_r", .list = "lora"}, o.rank);
+  f({.name = "lora_alpha", .help = "LoRA's alpha: the adapters' product counts alpha / rank", .list = "lora"}, o.alpha);
+  f({.name = "lora_scaling",
+     .help = "standard: alpha / rank; rank_stabilised: alpha / sqrt(rank)",
+     .values = lora_scaling_names,
+     .list = "lora",
+     .enum_as = EnumAs::number},
+    o.scaling);
+  f({.name = "lora_target_modules", .help = "Projections with adapters, of {}", .values = lora_target_names},
+    o.targets);
+}
 
 /// Refuses options outside their domains.
 /// @throws BadArgument naming the option, its domain and the remedy.

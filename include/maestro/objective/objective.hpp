@@ -11,6 +11,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/core/setting.hpp"
 
 namespace maestro {
 
@@ -96,6 +97,33 @@ struct ObjectiveSettings {
   double entropy_bonus = 0.0;             ///< weight of the batch's mean token entropy, taken off the loss; at least 0
   std::size_t max_completion_length = 0;  ///< tokens; needed by dr_grpo
 };
+
+/// The list of the objective's settings: see Settings.
+template <SettingsOf<ObjectiveSettings> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  f({.name = "loss_type", .help = "Reduction of the tokens' losses: {}", .values = reduction_names}, s.reduction);
+  f({.name = "importance_sampling_level", .help = "One ratio for each: {}", .values = ratio_level_names},
+    s.ratio_level);
+  f({.name = "epsilon", .help = "Lower clip range of the ratio", .list = "epsilon"}, s.epsilon_low);
+  f({.name = "epsilon_high", .help = "Upper clip range of the ratio", .list = "epsilon"}, s.epsilon_high);
+  f({.name = "delta", .help = "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none"}, s.ratio_cap);
+  f({.name = "beta", .help = "Weight of the KL to the starting model, with adapters to its base; 0: none"}, s.beta);
+  f({.name = "kl_estimator",
+     .help = "Estimator of the KL: k1 (in the reward, or with --kl-correction ratio), k2, k3",
+     .values = kl_estimator_names,
+     .list = "kl"},
+    s.kl_estimator);
+  f({.name = "kl_placement", .help = "Where the KL goes: {}", .values = kl_placement_names, .list = "kl"},
+    s.kl_placement);
+  f({.name = "kl_correction",
+     .help = "What multiplies the KL of the loss: {} (to the policy that generated)",
+     .values = kl_correction_names,
+     .list = "kl"},
+    s.kl_correction);
+  f({.name = "entropy_bonus", .recorded = Recorded::unless_default}, s.entropy_bonus);
+  // Usually that of the sampling, which this struct does not know: add_settings records it.
+  f({.name = "dr_grpo_length", .recorded = Recorded::never}, s.max_completion_length);
+}
 
 /// Refuses settings outside their domains.
 /// @throws BadArgument naming the setting that is out of domain, or why settings do not go together.

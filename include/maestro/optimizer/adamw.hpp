@@ -10,6 +10,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parameter.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/optimizer/element_steps.hpp"
 #include "maestro/optimizer/layout.hpp"
 
@@ -22,6 +23,16 @@ struct AdamWSettings {
   double epsilon = 1e-8;      ///< above 0
   double weight_decay = 0.0;  ///< decoupled, at least 0; parameters marked WeightDecay::skip are spared
 };
+
+/// The list of AdamW's settings: see Settings.
+template <SettingsOf<AdamWSettings> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  constexpr Recorded rarely = Recorded::unless_default;
+  f({.name = "adam_beta1", .list = "adamw", .recorded = rarely}, s.beta1);
+  f({.name = "adam_beta2", .list = "adamw", .recorded = rarely}, s.beta2);
+  f({.name = "adam_epsilon", .list = "adamw", .recorded = rarely}, s.epsilon);
+  f({.name = "weight_decay", .help = "AdamW's decoupled weight decay"}, s.weight_decay);
+}
 
 /// The scalars of step `step`, counted from 1, of a parameter that decays.
 template <class T>

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "maestro/core/names.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/optimizer/adamw.hpp"
 #include "maestro/optimizer/sgd.hpp"
 
@@ -31,6 +32,15 @@ struct OptimizerSettings {
   AdamWSettings adamw{};
   SgdSettings sgd{};
 };
+
+/// The list of the optimizer's settings: see Settings. That SGD was chosen is told by its settings.
+template <SettingsOf<OptimizerSettings> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  const Recorded sgd = s.kind == OptimizerKind::sgd ? Recorded::always : Recorded::never;
+  f({.name = "optimizer", .values = optimizer_names, .recorded = Recorded::never}, s.kind);
+  f({.name = "adamw"}, s.adamw);
+  f({.name = "sgd", .list = "sgd", .recorded = sgd}, s.sgd);
+}
 
 /// The optimizer that the settings name. State and step are those of the chosen one.
 template <class T = float>

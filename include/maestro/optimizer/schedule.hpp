@@ -10,6 +10,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/core/setting.hpp"
 
 namespace maestro {
 
@@ -35,6 +36,19 @@ struct ScheduleSettings {
   std::size_t warmup_steps = 0;              ///< the factor climbs from 0 in equal steps
   std::size_t total_steps = 0;               ///< warmup included; not needed by constant
 };
+
+/// The list of the schedule's settings: see Settings.
+template <SettingsOf<ScheduleSettings> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  const Recorded end = s.kind == ScheduleKind::constant ? Recorded::never : Recorded::always;
+  f({.name = "lr_scheduler_type",
+     .help = "The learning rate after the warm-up: {}",
+     .values = schedule_names,
+     .key = "schedule"},
+    s.kind);
+  f({.name = "warmup_steps", .help = "Steps of linear warm-up"}, s.warmup_steps);
+  f({.name = "steps", .recorded = end}, s.total_steps);
+}
 
 /// Refuses settings that do not go together.
 /// @throws BadArgument if a decaying schedule has no end, or the warmup passes it.

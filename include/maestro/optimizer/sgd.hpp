@@ -10,6 +10,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parameter.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/optimizer/element_steps.hpp"
 #include "maestro/optimizer/layout.hpp"
 
@@ -20,6 +21,13 @@ struct SgdSettings {
   double momentum = 0.0;      ///< in [0, 1)
   double weight_decay = 0.0;  ///< added to the gradient, at least 0; parameters marked WeightDecay::skip are spared
 };
+
+/// The list of SGD's settings: see Settings.
+template <SettingsOf<SgdSettings> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  f({.name = "momentum"}, s.momentum);
+  f({.name = "weight_decay"}, s.weight_decay);
+}
 
 /// torch.optim.SGD's formulas without dampening: b = momentum b + (g + decay p), p -= learning_rate b; the first b is
 /// the gradient. Skips frozen parameters, reads gradients without clearing them; same bits for any number of threads.

@@ -38,7 +38,8 @@ inline void make_folder(const std::string& path) {
   if (error) throw IoError(path + ": cannot create the folder: " + error.message());
 }
 
-/// What differs between two fingerprints, one line each.
+/// What differs between two fingerprints, one line each; empty where both are JSON objects with the same members,
+/// whatever their order.
 inline std::string fingerprint_difference(const std::string& saved, const std::string& now) {
   const auto object = [](const std::string& text) {
     try {
@@ -90,15 +91,18 @@ class Checkpoints {
   }
 
   /// @param checkpoint  a folder that newest gave.
+  /// The order of a fingerprint's members does not count.
   /// @throws BadFile when the checkpoint is damaged or was made by a run with another fingerprint.
   static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint) {
     std::string found;
     StateReader reader(checkpoint + "/state.safetensors");
     reader("fingerprint", found);
     if (found == fingerprint) return;
+    const std::string difference = detail::fingerprint_difference(found, fingerprint);
+    if (difference.empty()) return;
     throw BadFile(checkpoint +
                   ": was saved by a run with other settings; use another output folder, or the settings of that run." +
-                  detail::fingerprint_difference(found, fingerprint));
+                  difference);
   }
 
   /// @throws IoError; the checkpoints there were survive.

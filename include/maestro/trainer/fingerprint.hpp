@@ -6,16 +6,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "maestro/core/hash.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/objective/objective.hpp"
-#include "maestro/optimizer/optimizer.hpp"
-#include "maestro/optimizer/schedule.hpp"
 #include "maestro/trainer/settings.hpp"
 
 namespace maestro {
@@ -46,61 +49,65 @@ inline std::string prompts_content(std::span<const Prompt> prompts) {
 
 namespace detail {
 
-/// Settings that few runs touch; named if they are not the default.
-inline void add_rare_settings(OrderedJson& json, const TrainerSettings& t) {
-  const TrainerSettings d;
-  const auto add = [&](const char* name, const auto& value, const auto& usual) {
-    if (value != usual) json[name] = value;
-  };
-  add("decoding", static_cast<int>(t.sampling.decoding), static_cast<int>(d.sampling.decoding));
-  add("stop_tokens", t.sampling.stop_tokens, d.sampling.stop_tokens);
-  add("entropy_bonus", t.objective.entropy_bonus, d.objective.entropy_bonus);
-  add("micro_batch_tokens", t.micro_batch_tokens, d.micro_batch_tokens);
-  if (t.objective.reduction == Reduction::dr_grpo &&
-      t.objective.max_completion_length != t.sampling.max_completion_length) {
-    json["dr_grpo_length"] = t.objective.max_completion_length;
-  }
-  if (t.optimizer.kind == OptimizerKind::sgd) {
-    json["sgd"] = {t.optimizer.sgd.momentum, t.optimizer.sgd.weight_decay};
+/// The value of a setting as a fingerprint has it.
+template <class T>
+OrderedJson recorded_value(const SettingInfo& info, const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    const auto place = static_cast<std::size_t>(value);
+    if (info.enum_as == EnumAs::name && !info.values.empty()) return info.values[place];
+    return place;
   } else {
-    const AdamWSettings& a = t.optimizer.adamw;
-    const AdamWSettings usual;
-    if (a.beta1 != usual.beta1 || a.beta2 != usual.beta2 || a.epsilon != usual.epsilon) {
-      json["adamw"] = {a.beta1, a.beta2, a.epsilon};
-    }
+    return value;
   }
+}
+template <class T>
+OrderedJson recorded_value(const SettingInfo&, const std::optional<T>& value) {
+  return value.value_or(T{});
+}
+template <class Enum>
+requires std::is_enum_v<Enum> OrderedJson recorded_value(const SettingInfo& info, const std::vector<Enum>& values) {
+  OrderedJson list = OrderedJson::array();
+  for (const Enum value : values) list.push_back(recorded_value(info, value));
+  return list;
+}
+
+/// The settings of this kind, each under its key or in its list.
+template <Settings S>
+OrderedJson recorded_settings(const S& settings, Recorded kind) {
+  OrderedJson json = OrderedJson::object();
+  visit_values(settings, [&](const SettingInfo& info, const auto& value) {
+    if (info.recorded != kind) return;
+    OrderedJson written = recorded_value(info, value);
+    if (!info.list.empty()) {
+      json[std::string(info.list)].push_back(std::move(written));
+    } else {
+      json[std::string(info.key.empty() ? info.name : info.key)] = std::move(written);
+    }
+  });
+  return json;
 }
 
 }  // namespace detail
 
-/// Adds every setting that decides a run's results, under TRL's names if it has one.
+/// Adds the settings that decide a run's results as the struct's list (see Settings) names them; those that few runs
+/// touch only where they, or others of their list, are not the default.
+template <Settings S>
+void record_settings(OrderedJson& json, const S& settings) {
+  json.update(detail::recorded_settings(settings, Recorded::always));
+  const OrderedJson usual = detail::recorded_settings(S{}, Recorded::unless_default);
+  const OrderedJson rare = detail::recorded_settings(settings, Recorded::unless_default);
+  for (const auto& [key, value] : rare.items()) {
+    if (!usual.contains(key) || usual.at(key) != value) json[key] = value;
+  }
+}
+
+/// Adds every setting of the trainer that decides a run's results, under TRL's names where it has one.
 inline void add_settings(OrderedJson& json, const TrainerSettings& t) {
-  json["seed"] = t.seed;
-  json["prompts_per_step"] = t.prompts_per_step;
-  json["num_generations"] = t.sampling.num_generations;
-  json["max_completion_length"] = t.sampling.max_completion_length;
-  json["temperature"] = t.sampling.temperature;
-  json["top_k"] = t.sampling.top_k;
-  json["top_p"] = t.sampling.top_p;
-  json["min_p"] = t.sampling.min_p;
-  json["learning_rate"] = t.learning_rate;
-  json["schedule"] = schedule_names[static_cast<std::size_t>(t.schedule.kind)];
-  json["warmup_steps"] = t.schedule.warmup_steps;
-  if (t.schedule.kind != ScheduleKind::constant) json["steps"] = t.schedule.total_steps;
-  json["weight_decay"] = t.optimizer.adamw.weight_decay;
-  json["max_grad_norm"] = t.max_grad_norm;
-  json["num_iterations"] = t.num_iterations;
-  json["num_minibatches"] = t.num_minibatches;
-  json["loss_type"] = reduction_names[static_cast<std::size_t>(t.objective.reduction)];
-  json["importance_sampling_level"] = ratio_level_names[static_cast<std::size_t>(t.objective.ratio_level)];
-  json["epsilon"] = {t.objective.epsilon_low, t.objective.epsilon_high};
-  json["delta"] = t.objective.ratio_cap.value_or(0.0);
-  json["beta"] = t.objective.beta;
-  json["kl"] = {kl_estimator_names[static_cast<std::size_t>(t.objective.kl_estimator)],
-                kl_placement_names[static_cast<std::size_t>(t.objective.kl_placement)],
-                kl_correction_names[static_cast<std::size_t>(t.objective.kl_correction)]};
-  json["ref_sync_steps"] = t.reference_sync_steps;
-  detail::add_rare_settings(json, t);
+  record_settings(json, t);
+  if (t.objective.reduction == Reduction::dr_grpo &&
+      t.objective.max_completion_length != t.sampling.max_completion_length) {
+    json["dr_grpo_length"] = t.objective.max_completion_length;
+  }
 }
 
 /// The fingerprint of a run that names none itself: the trainer's settings, the names of the rewards and the content of

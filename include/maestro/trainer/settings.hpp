@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/optimizer/optimizer.hpp"
@@ -29,6 +31,27 @@ struct TrainerSettings {
   std::size_t micro_batch_tokens = 2048;  ///< groups are added to a micro-batch until it holds this many tokens
   std::size_t reference_sync_steps = 0;   ///< copy the policy into the KL reference every so many steps; 0: never
 };
+
+/// The list of the trainer's settings: see Settings.
+template <SettingsOf<TrainerSettings> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  constexpr std::string_view policy = "Policy";
+  f({.name = "seed", .help = "Seed of every random draw", .group = "Run"}, s.seed);
+  f({.name = "prompts_per_step", .help = "Prompts of a step (N)", .group = policy}, s.prompts_per_step);
+  f({.name = "sampling", .group = "Sampling"}, s.sampling);
+  f({.name = "learning_rate", .help = "The optimizer's learning rate", .group = policy}, s.learning_rate);
+  f({.name = "schedule", .group = policy}, s.schedule);
+  f({.name = "optimizer", .group = policy}, s.optimizer);
+  f({.name = "max_grad_norm", .help = "Global-norm clipping; 0: none", .group = policy}, s.max_grad_norm);
+  f({.name = "num_iterations", .help = "Passes over each batch (mu)", .group = policy}, s.num_iterations);
+  f({.name = "num_minibatches", .help = "Optimizer updates per pass", .group = policy}, s.num_minibatches);
+  f({.name = "objective", .group = policy}, s.objective);
+  f({.name = "ref_sync_steps",
+     .help = "Copy the policy into the KL reference every so many steps; 0: never",
+     .group = policy},
+    s.reference_sync_steps);
+  f({.name = "micro_batch_tokens", .recorded = Recorded::unless_default}, s.micro_batch_tokens);
+}
 
 /// Refuses settings outside their domains.
 /// @throws BadArgument naming the setting, its value's domain and the remedy.

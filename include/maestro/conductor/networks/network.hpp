@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "maestro/core/parameter.hpp"
+#include "maestro/core/setting.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/views.hpp"
 
@@ -27,6 +28,14 @@ struct NetworkInit {
   double deviation = 0.02;  ///< of the normal start of the head, above 0
   std::uint64_t seed = 0;
 };
+
+/// The list of the start's settings: see Settings.
+template <SettingsOf<NetworkInit> S, class F>
+constexpr void visit_settings(S& s, const F& f) {
+  f({.name = "head"}, s.head);
+  f({.name = "deviation"}, s.deviation);
+  f({.name = "seed"}, s.seed);
+}
 
 /// A head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialise`; K is `actions`.
 /// - `scalar_type`: float or double, of the parameters and the logits; `Cache`: what backward needs of forward.

@@ -1,0 +1,115 @@
+// The list of the options of `train`, and what is derived from it.
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cstddef>
+#include <set>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "maestro/io/json.hpp"
+#include "maestro/trainer/fingerprint.hpp"
+#include "member_count.hpp"
+#include "train/idle_options.hpp"
+#include "train/option_names.hpp"
+#include "train/options.hpp"
+
+namespace {
+
+using maestro::examples::option_help;
+using maestro::examples::option_name;
+using maestro::examples::option_names;
+using maestro::examples::TrainOptions;
+
+maestro::Json recorded(const TrainOptions& options) {
+  maestro::OrderedJson json;
+  maestro::record_settings(json, options);
+  return maestro::Json::parse(json.dump());
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(options)
+
+BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
+  member_count::check_list<TrainOptions>();
+  member_count::check_list<maestro::examples::ModelOptions>();
+  member_count::check_list<maestro::LoraOptions>();
+  member_count::check_list<maestro::PromptFileOptions>();
+  member_count::check_list<maestro::PromptColumns>();
+}
+
+BOOST_AUTO_TEST_CASE(options_have_names_of_their_own) {
+  const std::vector<std::string> names = option_names(TrainOptions{});
+  BOOST_TEST(std::set<std::string>(names.begin(), names.end()).size() == names.size());
+}
+
+BOOST_AUTO_TEST_CASE(a_choice_names_its_values) {
+  const TrainOptions defaults;
+  maestro::visit_values(defaults, [&]<class T>(const maestro::SettingInfo& info, const T&) {
+    if (info.help.empty()) return;
+    const std::string help = option_help(info);
+    BOOST_TEST(!info.group.empty(), option_name(info) << " stands under no heading");
+    BOOST_TEST(help.find("{}") == std::string::npos, help);
+    for (const std::string_view value : info.values) {
+      BOOST_TEST(help.find(value) != std::string::npos, option_name(info) << ": no word of " << value);
+    }
+    if constexpr (std::is_enum_v<T> && !std::is_same_v<T, maestro::examples::DryRun>) {
+      BOOST_TEST(!info.values.empty(), option_name(info) << " has no values");
+    }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(what_may_be_idle_is_an_option) {
+  const TrainOptions defaults;
+  const std::vector<std::string> names = option_names(defaults);
+  std::size_t asked = 0;
+  refuse_idle_options(defaults, [&](const std::string& option) {
+    ++asked;
+    BOOST_TEST((std::find(names.begin(), names.end(), option) != names.end()), "there is no --" << option);
+    return false;
+  });
+  BOOST_TEST(asked > 40u);
+}
+
+BOOST_AUTO_TEST_CASE(the_fingerprint_is_that_of_earlier_checkpoints) {
+  BOOST_TEST(
+      recorded({}) ==
+      maestro::Json::parse(
+          R"({"chat":["auto","auto",0],"seed":42,"prompts_per_step":8,"num_generations":8,"max_completion_length":256,"temperature":1.0,"top_k":0,"top_p":1.0,"min_p":0.0,)"
+          R"("learning_rate":1e-06,"schedule":"constant","warmup_steps":0,"weight_decay":0.0,)"
+          R"("max_grad_norm":1.0,"num_iterations":1,"num_minibatches":1,"loss_type":"dapo","importance_sampling_level":"token",)"
+          R"("epsilon":[0.2,0.2],"delta":0.0,"beta":0.0,"kl":["k3","loss","none"],"ref_sync_steps":0,)"
+          R"("rewards":["perplexity","format","entropy","length","preference"],"proxy_sync_steps":6,"length_shape":["overlong",128.0],)"
+          R"("scalarization":"own_weight","normalise":"z_score","conductor":"linear","conductor_learning_rate":5e-05,"conductor_period":3,)"
+          R"("conductor_emphasis":["blended_uniform",0.5],"conductor_estimator":"counterfactual","conductor_baseline":0,)"
+          R"("conductor_floor":0,"conductor_hidden_scaling":0,"conductor_entropy_bonus":0.001})"));
+}
+
+BOOST_AUTO_TEST_CASE(the_fingerprint_names_what_has_an_effect) {
+  TrainOptions o;
+  o.model_options.lora_rank = o.model_options.lora.rank = 4;
+  o.model_options.lora.targets = {maestro::LoraTarget::query, maestro::LoraTarget::value};
+  o.model_options.lora.scaling = maestro::LoraScaling::rank_stabilised;
+  o.conductor = "fixed";
+  o.weights = {1, 2};
+  maestro::Json json = recorded(o);
+  BOOST_TEST(json.at("lora") == maestro::Json({4, 32.0, 1}));
+  BOOST_TEST(json.at("lora_target_modules") == maestro::Json({"q_proj", "v_proj"}));
+  BOOST_TEST(json.at("frozen_dtype") == maestro::Json("auto"));
+  BOOST_TEST(json.at("weights") == maestro::Json({1.0, 2.0}));
+  BOOST_TEST(!json.contains("weights_end"));
+  o.conductor = "scheduled";
+  o.weights_end = {2, 1};
+  json = recorded(o);
+  BOOST_TEST(json.at("weights") == maestro::Json({1.0, 2.0}));
+  BOOST_TEST(json.at("weights_end") == maestro::Json({2.0, 1.0}));
+  o.model = "elsewhere";
+  o.output = "elsewhere";
+  o.threads = 3;
+  BOOST_TEST(recorded(o) == json);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
