@@ -4,10 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
 #include <cxxopts.hpp>
 #include <exception>
 #include <iostream>
@@ -34,29 +31,8 @@ using maestro::visit_values;
 using maestro::examples::DryRun;
 using maestro::examples::option_help;
 using maestro::examples::option_name;
+using maestro::examples::option_text;
 using maestro::examples::TrainOptions;
-
-// The default of an option, as --help prints it.
-std::string printed(const SettingInfo&, const std::string& value) { return value; }
-std::string printed(const SettingInfo&, double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
-}
-std::string printed(const SettingInfo& info, const std::optional<double>& value) {
-  return printed(info, value.value_or(0.0));
-}
-std::string printed(const SettingInfo&, std::integral auto value) { return std::to_string(value); }
-template <class Enum>
-requires std::is_enum_v<Enum> std::string printed(const SettingInfo& info, Enum value) {
-  return std::string(info.values[static_cast<std::size_t>(value)]);
-}
-template <class T>
-std::string printed(const SettingInfo& info, const std::vector<T>& values) {
-  std::string list;
-  for (const T& value : values) list += (list.empty() ? "" : ",") + printed(info, value);
-  return list;
-}
 
 /// One option for each setting that has a help.
 void add_options(cxxopts::Options& options) {
@@ -71,9 +47,9 @@ void add_options(cxxopts::Options& options) {
     } else if constexpr (std::is_same_v<T, std::vector<double>>) {
       add(cxxopts::value<std::vector<std::string>>());
     } else if constexpr (requires { typename T::allocator_type; } && !std::is_same_v<T, std::string>) {
-      add(cxxopts::value<std::vector<std::string>>()->default_value(printed(info, usual)));
+      add(cxxopts::value<std::vector<std::string>>()->default_value(option_text(info, usual)));
     } else {
-      add(cxxopts::value<std::string>()->default_value(printed(info, usual)));
+      add(cxxopts::value<std::string>()->default_value(option_text(info, usual)));
     }
   });
   options.add_option("Run", {"help", "This text"});

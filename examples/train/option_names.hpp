@@ -4,9 +4,12 @@
 /// The command line's words for settings.
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
+#include <cstdio>
+#include <optional>
 #include <string>
-#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "maestro/core/names.hpp"
@@ -27,6 +30,50 @@ inline std::string option_help(const SettingInfo& info) {
   const std::size_t place = help.find("{}");
   if (place != std::string::npos) help.replace(place, 2, join_names(info.values));
   return help;
+}
+
+/// A value as the command line takes it; numbers to six digits.
+inline std::string option_text(const SettingInfo&, const std::string& value) { return value; }
+inline std::string option_text(const SettingInfo&, double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+inline std::string option_text(const SettingInfo& info, const std::optional<double>& value) {
+  return option_text(info, value.value_or(0.0));
+}
+inline std::string option_text(const SettingInfo&, std::integral auto value) { return std::to_string(value); }
+template <class Enum>
+requires std::is_enum_v<Enum> std::string option_text(const SettingInfo& info, Enum value) {
+  const auto place = static_cast<std::size_t>(value);
+  return info.values.empty() ? std::to_string(place) : std::string(info.values[place]);
+}
+template <class T>
+std::string option_text(const SettingInfo& info, const std::vector<T>& values) {
+  std::string list;
+  for (const T& value : values) list += (list.empty() ? "" : ",") + option_text(info, value);
+  return list;
+}
+
+/// The options whose values are not the default, as the command line takes them: " --top-k 5 --beta 0.1".
+template <Settings S>
+std::string changed_options(const S& settings) {
+  const S defaults;
+  std::vector<std::string> usual;
+  visit_values(defaults, [&](const SettingInfo& info, const auto& value) {
+    if (!info.help.empty()) usual.push_back(option_text(info, value));
+  });
+  std::string changed;
+  std::size_t option = 0;
+  visit_values(settings, [&]<class T>(const SettingInfo& info, const T& value) {
+    if (info.help.empty()) return;
+    const std::string text = option_text(info, value);
+    if (text == usual[option++]) return;
+    changed += " --" + option_name(info);
+    const bool flag = std::is_enum_v<T> && info.values.empty();
+    if (!flag) changed += ' ' + (text.empty() ? "\"\"" : text);
+  });
+  return changed;
 }
 
 /// The options that the command line has of these settings, in the order of their list.

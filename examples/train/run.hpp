@@ -41,6 +41,7 @@
 #include "train/fingerprint.hpp"
 #include "train/idle_options.hpp"
 #include "train/models.hpp"
+#include "train/option_names.hpp"
 #include "train/options.hpp"
 #include "train/train.hpp"
 #include "train/weights.hpp"
@@ -108,6 +109,7 @@ template <class P>
 void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
   const ModelConfig& c = policy.config();
   const TrainerSettings& t = o.trainer;
+  const std::string changed = changed_options(o);
   std::cout << "model      " << o.model << ": " << c.layers << " layers, width " << c.hidden << ", vocabulary "
             << c.vocabulary << ", " << trained_parameters(policy)
             << (o.model_options.trains_adapters() ? " parameters of adapters\n" : " parameters\n") << "prompts    "
@@ -117,7 +119,8 @@ void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
   for (const std::string& name : o.rewards) std::cout << ' ' << name;
   std::cout << ", normalised " << o.normalise << ", weighed by " << o.conductor << ", advantages " << o.scalarization
             << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
-            << backend_name << ", into " << o.output << '\n';
+            << backend_name << ", into " << o.output << "\noptions   "
+            << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
 }
 
 /// @throws IoError where the output folder could not be made.

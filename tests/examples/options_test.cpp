@@ -18,6 +18,7 @@
 
 namespace {
 
+using maestro::examples::changed_options;
 using maestro::examples::option_help;
 using maestro::examples::option_name;
 using maestro::examples::option_names;
@@ -60,6 +61,22 @@ BOOST_AUTO_TEST_CASE(a_choice_names_its_values) {
       BOOST_TEST(!info.values.empty(), option_name(info) << " has no values");
     }
   });
+}
+
+BOOST_AUTO_TEST_CASE(the_plan_names_what_is_not_the_default) {
+  TrainOptions o;
+  BOOST_TEST(changed_options(o) == "");
+  o.trainer.sampling.top_k = 5;
+  o.trainer.objective.ratio_cap = 2.5;
+  o.trainer.objective.reduction = maestro::Reduction::grpo;
+  o.trainer.micro_batch_tokens = 7;  // no option
+  o.reward_model.clear();
+  o.weights = {0.5, 2};
+  o.dry_run = maestro::examples::DryRun::yes;
+  o.model_options.lora.targets = {maestro::LoraTarget::query, maestro::LoraTarget::up};
+  BOOST_TEST(changed_options(o) ==
+             " --reward-model \"\" --lora-target-modules q_proj,up_proj --top-k 5 --loss-type grpo --delta 2.5 "
+             "--weights 0.5,2 --dry-run");
 }
 
 BOOST_AUTO_TEST_CASE(what_may_be_idle_is_an_option) {
