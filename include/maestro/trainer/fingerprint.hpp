@@ -94,7 +94,8 @@ OrderedJson recorded_settings(const S& settings, Recorded kind) {
 template <Settings S>
 void record_settings(OrderedJson& json, const S& settings) {
   json.update(detail::recorded_settings(settings, Recorded::always));
-  const OrderedJson usual = detail::recorded_settings(S{}, Recorded::unless_default);
+  const S defaults;
+  const OrderedJson usual = detail::recorded_settings(defaults, Recorded::unless_default);
   const OrderedJson rare = detail::recorded_settings(settings, Recorded::unless_default);
   for (const auto& [key, value] : rare.items()) {
     if (!usual.contains(key) || usual.at(key) != value) json[key] = value;
