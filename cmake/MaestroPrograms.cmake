@@ -11,7 +11,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
   # False alarms in std::string, gcc bug 105651.
   target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
-# errno after sqrt is all that this gives up; gcc vectorises no loop over sqrt without it.
+# errno after sqrt is all that this gives up; gcc vectorizes no loop over sqrt without it.
 target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno>)
 if(MAESTRO_NATIVE)
   target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)

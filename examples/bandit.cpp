@@ -47,9 +47,9 @@ int main() {
                                          .estimator = maestro::Estimator::sampled,
                                          .entropy_bonus = 0.01,
                                          .learning_rate = 0.02});
-  maestro::TrainerSettings settings{
+  maestro::TrainerOptions options{
       .prompts_per_step = contexts, .sampling = {.num_generations = 32}, .learning_rate = 0.02};
-  maestro::Trainer trainer{policy, rewards, conductor, maestro::GroupRelative{}, settings};
+  maestro::Trainer trainer{policy, rewards, conductor, maestro::GroupRelative{}, options};
   for (int step = 0; step < 400; ++step) trainer.step(prompts);
 
   // What the Conductor now stresses for the responses of each context, and what the policy does there.

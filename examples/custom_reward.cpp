@@ -42,12 +42,12 @@ int main() {
   using namespace maestro;
   const ByteTokenizer tokenizer;
   ModelWeights<float> weights(qwen3_config(tokenizer.vocabulary_size(), 32, 1, 2, 1, 16, 64));
-  weights.initialise(1);
-  const TrainerSettings settings{
+  weights.initialize(1);
+  const TrainerOptions options{
       .prompts_per_step = 4, .sampling = {.num_generations = 16, .max_completion_length = 32}, .learning_rate = 3e-3};
   Trainer trainer{TransformerPolicy<float, NativeBackend, ByteTokenizer>(std::move(weights), tokenizer),
                   RewardSet{Politeness{}, Length{{.shape = LengthShape::target, .target = 16}}},
-                  LinearConductor<2>{{.learning_rate = 1e-2}}, settings};
+                  LinearConductor<2>{{.learning_rate = 1e-2}}, options};
 
   std::vector<Prompt> prompts;
   for (const char* text : {"Could you help me?", "Where is it?", "I am late.", "Thanks."}) {

@@ -61,10 +61,10 @@ int main() {
   maestro::LinearConductor<3> conductor({.emphasis = maestro::Emphasis::blended_uniform,
                                          .estimator = maestro::Estimator::counterfactual,
                                          .learning_rate = 0.02});
-  const maestro::OwnWeightBaseline scalarization({.normaliser = {.kind = maestro::Normalisation::z_score}});
-  maestro::TrainerSettings settings{
+  const maestro::OwnWeightBaseline scalarization({.normalizer = {.kind = maestro::NormalizerKind::z_score}});
+  maestro::TrainerOptions options{
       .prompts_per_step = routes.size(), .sampling = {.num_generations = 32}, .learning_rate = 0.01};
-  maestro::Trainer trainer{policy, rewards, conductor, scalarization, settings};
+  maestro::Trainer trainer{policy, rewards, conductor, scalarization, options};
   for (int step = 0; step < 200; ++step) trainer.step(prompts);
 
   // What the Conductor now stresses for the flights of each route, and what the policy does there.

@@ -12,9 +12,9 @@ struct Politeness {  // an objective of your own: a name and a call operator
 
 int main() {
   using namespace maestro;
-  const TrainerSettings settings{.sampling = {.max_completion_length = 160}, .learning_rate = 3e-4};
+  const TrainerOptions options{.sampling = {.max_completion_length = 160}, .learning_rate = 3e-4};
   Trainer trainer{load_policy("examples/models/base"), RewardSet{Perplexity{}, Format{}, Politeness{}},
-                  LinearConductor<3>{{.learning_rate = 1e-2}}, settings};  // K = 3, known to the compiler
+                  LinearConductor<3>{{.learning_rate = 1e-2}}, options};  // K = 3, known to the compiler
 
   const Run run("runs/readme", {.steps = 20, .progress = &std::cout});
   run(trainer, load_prompts("examples/data/prompts.jsonl"));  // goes on where the folder has a checkpoint

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 
 namespace member_count {
 
@@ -35,13 +35,13 @@ constexpr std::size_t members() {
 }
 
 /// Every member of T is in its list, once, under a name.
-template <maestro::Settings T>
+template <maestro::OptionList T>
 void check_list() {
   BOOST_TEST_CONTEXT(maestro::type_name<T>()) {
-    T settings;
+    T options;
     std::set<const void*> places;
     std::size_t visits = 0;
-    visit_settings(settings, [&](const maestro::SettingInfo& info, const auto& member) {
+    visit_options(options, [&](const maestro::OptionInfo& info, const auto& member) {
       ++visits;
       places.insert(&member);
       BOOST_TEST(!info.name.empty());

@@ -36,7 +36,7 @@ inline std::vector<std::int32_t> fixed_tokens(std::uint64_t first, std::size_t c
 inline Rollouts fixed_prompts(const ModelConfig& config, std::size_t groups, std::size_t generations,
                               std::size_t prompt) {
   Rollouts rollouts;
-  rollouts.groups = Groups::even(groups, generations);
+  rollouts.groups = Groups::uniform(groups, generations);
   for (std::size_t g = 0; g < groups; ++g) {
     Prompt prompt_data;
     prompt_data.row = static_cast<std::int64_t>(g);

@@ -66,7 +66,7 @@ inline ModelWeights<float> make_model(const std::string& model, const std::strin
     if (named.name != model) continue;
     named.config.max_positions = std::max(named.config.max_positions, positions);
     ModelWeights<float> weights(named.config);
-    weights.initialise(1);
+    weights.initialize(1);
     return weights;
   }
   throw BadArgument("--model '" + model + "' is unknown; there are shipped, 25m, 135m, v152k-d256, v152k-d896");

@@ -18,17 +18,17 @@ namespace {
 template <class E, std::size_t K, class S>
 struct Chain {
   explicit Chain(const Options& o)
-      : groups(gpu::GroupLayout::even(o.rows / o.group, o.group)),
+      : groups(gpu::GroupLayout::uniform(o.rows / o.group, o.group)),
         conductor(place.executor, options_of(o)),
         scalarizer(place.executor) {
     gpu::LearnedState<LinearNetwork<K>> state;
-    state.network.initialise(o.inputs, {});
+    state.network.initialize(o.inputs, {});
     std::vector<float> values;
     append_layer(o.inputs, K, values);
     state.set_parameters(values);
     state.log_tau = log_temperature;
     conductor.load(state);
-    hidden = place.upload(centred_values<S>(Purpose::hidden, o.rows * o.inputs));
+    hidden = place.upload(centered_values<S>(Purpose::hidden, o.rows * o.inputs));
     rewards = place.upload(uniform_values(Purpose::rewards, o.rows * K));
     data_rows = place.upload(filled<std::int64_t>(groups.groups, [](std::size_t g) { return g; }));
     advantages = place.template room<float>(o.rows);

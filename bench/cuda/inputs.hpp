@@ -43,7 +43,7 @@ inline float uniform(Purpose purpose, std::uint64_t index) {
   return static_cast<float>(scrambled(purpose, index) >> 8) / 16777216.0f;
 }
 /// In [-1, 1).
-inline float centred(Purpose purpose, std::uint64_t index) { return 2.0f * uniform(purpose, index) - 1.0f; }
+inline float centered(Purpose purpose, std::uint64_t index) { return 2.0f * uniform(purpose, index) - 1.0f; }
 
 /// `count` values f(i), each converted to T.
 template <class T, class F>
@@ -55,8 +55,8 @@ std::vector<T> filled(std::size_t count, const F& f) {
 }
 
 template <class T>
-std::vector<T> centred_values(Purpose purpose, std::size_t count) {
-  return filled<T>(count, [&](std::size_t i) { return centred(purpose, i); });
+std::vector<T> centered_values(Purpose purpose, std::size_t count) {
+  return filled<T>(count, [&](std::size_t i) { return centered(purpose, i); });
 }
 inline std::vector<float> uniform_values(Purpose purpose, std::size_t count) {
   return filled<float>(count, [&](std::size_t i) { return uniform(purpose, i); });
@@ -71,7 +71,7 @@ inline std::vector<std::int32_t> fixed_actions(std::size_t rows, std::size_t rew
 inline void append_layer(std::size_t inputs, std::size_t outputs, std::vector<float>& values) {
   const float scale = 3.0f / std::sqrt(static_cast<float>(inputs));
   for (std::size_t e = 0; e < (inputs + 1) * outputs; ++e) {
-    values.push_back(scale * centred(Purpose::parameters, values.size()));
+    values.push_back(scale * centered(Purpose::parameters, values.size()));
   }
 }
 

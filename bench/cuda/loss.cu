@@ -15,15 +15,15 @@ namespace {
 
 template <class E>
 struct Loss {
-  explicit Loss(const Options& o) : loss(place.executor, settings()) {
+  explicit Loss(const Options& o) : loss(place.executor, options()) {
     std::vector<std::int64_t> ends{0};
     for (std::size_t i = 0; i < o.rows; ++i) ends.push_back(ends.back() + length(i));
     const auto tokens = static_cast<std::size_t>(ends.back());
     offsets = place.upload(ends);
-    advantages = place.upload(centred_values<float>(Purpose::advantages, o.rows));
+    advantages = place.upload(centered_values<float>(Purpose::advantages, o.rows));
     const auto log_prob = [](std::size_t t) { return -3.0f * uniform(Purpose::log_probs, t); };
     const auto near = [&](Purpose purpose, float width) {
-      return filled<float>(tokens, [&](std::size_t t) { return log_prob(t) + width * centred(purpose, t); });
+      return filled<float>(tokens, [&](std::size_t t) { return log_prob(t) + width * centered(purpose, t); });
     };
     log_probs = place.upload(filled<float>(tokens, log_prob));
     old_log_probs = place.upload(near(Purpose::old_log_probs, 0.4f));
@@ -44,7 +44,7 @@ struct Loss {
     place.dump(o.dump, "gradients", gradients.data(), tokens);
   }
 
-  static ObjectiveSettings settings() { return {.reduction = Reduction::grpo, .beta = 0.04}; }
+  static ObjectiveOptions options() { return {.reduction = Reduction::grpo, .beta = 0.04}; }
   /// From 384 to 640, 512 on average.
   static std::int64_t length(std::size_t row) {
     return 384 + static_cast<std::int64_t>(scrambled(Purpose::lengths, row) % 257);

@@ -25,8 +25,8 @@ struct Mlp {
     head.values_changed();
     place.executor.wait();
     head.prepare(rows, true);
-    hidden = place.upload(centred_values<S>(Purpose::hidden, rows * o.inputs));
-    by_logits = place.upload(centred_values<float>(Purpose::logit_gradients, rows * num_actions));
+    hidden = place.upload(centered_values<S>(Purpose::hidden, rows * o.inputs));
+    by_logits = place.upload(centered_values<float>(Purpose::logit_gradients, rows * num_actions));
     logits = place.template room<float>(rows * num_actions);
     run();
     place.dump(o.dump, "logits", logits.data(), rows * num_actions);

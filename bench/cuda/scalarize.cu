@@ -20,7 +20,7 @@ constexpr float emphasis = 0.5f;
 template <class E>
 struct Scalarize {
   Scalarize(const Options& o, AnyScalarization chosen, bool counterfactual)
-      : groups(gpu::GroupLayout::even(o.rows / o.group, o.group)),
+      : groups(gpu::GroupLayout::uniform(o.rows / o.group, o.group)),
         scalarization(std::move(chosen)),
         scalarizer(place.executor) {
     const std::size_t cells = o.rows * num_rewards;

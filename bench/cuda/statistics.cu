@@ -14,14 +14,14 @@ namespace {
 
 template <class E, std::size_t K>
 struct Statistics {
-  explicit Statistics(const Options& o) : groups(gpu::GroupLayout::even(o.rows / o.group, o.group)) {
+  explicit Statistics(const Options& o) : groups(gpu::GroupLayout::uniform(o.rows / o.group, o.group)) {
     const bool all = o.variant == "all";
     const std::vector<float> from = uniform_values(Purpose::rewards, o.rows * K);
     for (std::size_t c = 0; c < o.copies; ++c) rewards.push_back(place.upload(from));
     const std::size_t cells = groups.groups * K;
-    for (auto* buffer : {&mean, &deviation, &least, &largest}) *buffer = place.template room<float>(cells);
+    for (auto* buffer : {&mean, &std_dev, &least, &largest}) *buffer = place.template room<float>(cells);
     out.mean = mean.data();
-    out.deviation = deviation.data();
+    out.std_dev = std_dev.data();
     out.least = least.data();
     out.largest = largest.data();
     if (all) {
@@ -32,7 +32,7 @@ struct Statistics {
     }
     run();
     place.dump(o.dump, "mean", mean.data(), cells);
-    place.dump(o.dump, "deviation", deviation.data(), cells);
+    place.dump(o.dump, "deviation", std_dev.data(), cells);
     place.dump(o.dump, "least", least.data(), cells);
     place.dump(o.dump, "largest", largest.data(), cells);
     if (!all) return;
@@ -52,7 +52,7 @@ struct Statistics {
   std::size_t turn = 0;
   std::vector<Floats> rewards{};
   Floats mean{};
-  Floats deviation{};
+  Floats std_dev{};
   Floats least{};
   Floats largest{};
   Floats covariance{};

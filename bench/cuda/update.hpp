@@ -22,12 +22,12 @@ struct Update {
   explicit Update(const Options& o) : rows(o.rows / steps), inputs(o.inputs), conductor(place.executor, options_of(o)) {
     require(o.rows % steps == 0, "update: --rows is a multiple of 3");
     gpu::LearnedState<Network> state;
-    state.network.initialise(inputs, {});
+    state.network.initialize(inputs, {});
     state.set_parameters(fixed_parameters<Network>(inputs));
     state.log_tau = log_temperature;
     conductor.load(state);
-    hidden = place.upload(centred_values<S>(Purpose::hidden, o.rows * inputs));
-    meta = place.upload(centred_values<float>(Purpose::meta, o.rows));
+    hidden = place.upload(centered_values<S>(Purpose::hidden, o.rows * inputs));
+    meta = place.upload(centered_values<float>(Purpose::meta, o.rows));
     actions = place.upload(fixed_actions(o.rows, num_actions));
     propensities = place.upload(fixed_propensities(o.rows));
     observe();

@@ -24,7 +24,7 @@ struct Batch {
   std::vector<float> advantages;
 
   Batch(std::size_t responses, std::size_t d)
-      : hidden(responses, d), scores(responses, rewards), groups(Groups::even(responses / 8, 8)) {
+      : hidden(responses, d), scores(responses, rewards), groups(Groups::uniform(responses / 8, 8)) {
     fill(hidden.flat());
     fill(scores.flat(), 1.0, 2);
     for (std::size_t g = 0; g < groups.count(); ++g) rows.push_back(static_cast<std::int64_t>(g));

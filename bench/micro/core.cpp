@@ -49,7 +49,7 @@ void linear_product(benchmark::State& state, Product product) {
 /// Moments of each group of 8, as every scalarization takes them.
 void group_moments(benchmark::State& state) {
   const std::size_t rows = size_arg(state, 0);
-  const Groups groups = Groups::even(rows / 8, 8);
+  const Groups groups = Groups::uniform(rows / 8, 8);
   std::vector<double> values(rows);
   fill(std::span<double>(values));
   std::vector<Moments> moments(groups.count());

@@ -82,7 +82,7 @@ struct AttentionScene {
       prompts.push_row(random_tokens(prompt, c.vocabulary));
       for (std::size_t i = 0; i < group; ++i) responses.push_row(random_tokens(response, c.vocabulary));
     }
-    batch.pack(prompts, responses, Groups::even(groups, group), 0, groups);
+    batch.pack(prompts, responses, Groups::uniform(groups, group), 0, groups);
     qkv.resize(batch.rows(), c.qkv_size());
     attended.resize(batch.rows(), c.query_size());
     log_sum_exp.resize(batch.rows(), c.heads);

@@ -11,7 +11,7 @@
 namespace maestro::bench {
 namespace {
 
-void loss(benchmark::State& state, const ObjectiveSettings& settings) {
+void loss(benchmark::State& state, const ObjectiveOptions& options) {
   const std::size_t rows = size_arg(state, 0);
   const std::size_t length = size_arg(state, 1);
   const std::size_t tokens = rows * length;
@@ -27,7 +27,7 @@ void loss(benchmark::State& state, const ObjectiveSettings& settings) {
   std::vector<float> advantages(rows);
   fill(std::span<float>(advantages));
   SingleProcess comm;
-  const Objective objective(settings);
+  const Objective objective(options);
   const BatchCounts counts = count_batch(std::span<const std::size_t>(offsets), comm);
   for (auto _ : state) {
     benchmark::DoNotOptimize(objective(LossInput<float>{.log_probs = now,
@@ -44,8 +44,8 @@ void loss(benchmark::State& state, const ObjectiveSettings& settings) {
 }
 
 const int registered = [] {
-  const auto both = [](const std::string& name, const ObjectiveSettings& settings) {
-    add(name, [settings](benchmark::State& s) { loss(s, settings); })
+  const auto both = [](const std::string& name, const ObjectiveOptions& options) {
+    add(name, [options](benchmark::State& s) { loss(s, options); })
         ->ArgNames({"B", "T"})
         ->Args({64, 160})
         ->Args({1024, 160});

@@ -23,7 +23,7 @@ struct Scene {
   Matrix<float> rewards;
   Decision decision;
 
-  Scene(std::size_t rows, std::size_t count) : groups(Groups::even(rows / 8, 8)), rewards(rows, count) {
+  Scene(std::size_t rows, std::size_t count) : groups(Groups::uniform(rows / 8, 8)), rewards(rows, count) {
     fill(rewards.flat());
     const float base = 0.5f / static_cast<float>(count);
     decision.base.assign(rows, count, base);

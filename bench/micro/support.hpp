@@ -48,12 +48,12 @@ inline std::size_t size_arg(const benchmark::State& state, std::size_t index) {
 
 /// Normal values with the given deviation. Blocks of 4099 repeat, so that large arrays fill fast.
 template <class T>
-void fill(std::span<T> values, double deviation = 1.0, std::uint64_t seed = 1) {
+void fill(std::span<T> values, double std_dev = 1.0, std::uint64_t seed = 1) {
   constexpr std::size_t period = 4099;
   const RandomStream stream({.seed = seed});
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] =
-        i < period ? static_cast<T>(deviation * stream.normal(static_cast<std::uint32_t>(i))) : values[i - period];
+        i < period ? static_cast<T>(std_dev * stream.normal(static_cast<std::uint32_t>(i))) : values[i - period];
   }
 }
 

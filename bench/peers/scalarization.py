@@ -1,4 +1,4 @@
-"""Rewards and weights of many responses to advantages: in PyTorch, vectorised, and by TRL's own arithmetic."""
+"""Rewards and weights of many responses to advantages: in PyTorch, vectorized, and by TRL's own arithmetic."""
 
 import torch
 from trl.trainer.utils import nanstd

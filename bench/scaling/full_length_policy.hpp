@@ -26,7 +26,7 @@ class FullLengthPolicy {
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     Rollouts rollouts;
     rollouts.prompts.assign(prompts.begin(), prompts.end());
-    rollouts.groups = Groups::even(prompts.size(), sampling.num_generations);
+    rollouts.groups = Groups::uniform(prompts.size(), sampling.num_generations);
     rollouts.temperature = sampling.temperature;
     for (const Prompt& prompt : prompts) rollouts.prompt_tokens.push_row(inner_.encode_prompt(prompt.text));
     generator_.run(inner_.weights(), sampling, key, {}, rollouts);

@@ -100,15 +100,15 @@ template <std::size_t K>
 Measurement measure_with(const Point& point) {
   Measurement result;
   ModelWeights<float> weights(make_config(point));
-  weights.initialise(1);
+  weights.initialize(1);
   result.parameters = weights.parameters();
   FullLengthPolicy policy(FullLengthPolicy::Inner(std::move(weights), ByteTokenizer({.vocabulary = point.vocabulary})));
-  TrainerSettings settings;
-  settings.prompts_per_step = Point::prompts;
-  settings.sampling.num_generations = point.group;
-  settings.sampling.max_completion_length = point.response;
+  TrainerOptions options;
+  options.prompts_per_step = Point::prompts;
+  options.sampling.num_generations = point.group;
+  options.sampling.max_completion_length = point.response;
   Trainer trainer{std::move(policy), make_rewards(std::make_index_sequence<K>{}),
-                  LinearConductor<K>({.estimator = Estimator::counterfactual}), GroupRelative{}, settings};
+                  LinearConductor<K>({.estimator = Estimator::counterfactual}), GroupRelative{}, options};
   run_steps(trainer, make_prompts(point.prompt), result);
   result.peak_memory = peak_memory();
   return result;

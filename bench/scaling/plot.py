@@ -75,7 +75,7 @@ def linear(axes, x, y):
     """a + b x through both ends, at many points, since it is no straight line on logarithmic axes."""
     slope = (y[-1] - y[0]) / (x[-1] - x[0])
     fine = [x[0] * (x[-1] / x[0]) ** (i / 100) for i in range(101)]
-    axes.plot(fine, [y[0] + slope * (v - x[0]) for v in fine], "--", color="grey", zorder=1,
+    axes.plot(fine, [y[0] + slope * (v - x[0]) for v in fine], "--", color="gray", zorder=1,
               label="linear cost: a + b x through both ends")
 
 

@@ -28,7 +28,7 @@ struct Measurement {
   std::size_t steps = 0;            ///< measured
   double rollout = 0.0;
   double rewards = 0.0;
-  double conductor = 0.0;  ///< decide, scalarise with counterfactuals, observe, update
+  double conductor = 0.0;  ///< decide, scalarize with counterfactuals, observe, update
   double training = 0.0;   ///< forward, loss, backward, clipping, optimizer
   double total = 0.0;
   double cpu = 0.0;             ///< of all threads

@@ -28,8 +28,8 @@ using Rewards = RewardSet<Tags, TokenTarget, Vowels, Digits, DistinctWords>;
 using StepConductor = LinearConductor<Rewards::size>;
 using StepTrainer = Trainer<Policy, Rewards, StepConductor, GroupRelative>;
 
-TrainerSettings settings(const WorkOptions& o) {
-  TrainerSettings s;
+TrainerOptions options(const WorkOptions& o) {
+  TrainerOptions s;
   s.prompts_per_step = o.groups;
   s.sampling.num_generations = o.generations;
   s.sampling.max_completion_length = o.response;
@@ -40,7 +40,7 @@ struct State {
   explicit State(const WorkOptions& o)
       : trainer(Policy(make_model(o.model, o.shipped, 0), ByteTokenizer()),
                 Rewards(Tags{}, TokenTarget{}, Vowels{}, Digits{}, DistinctWords{}), StepConductor(), GroupRelative{},
-                settings(o)),
+                options(o)),
         prompts(load_prompts(o.prompts).prompts),
         per_step(o.groups) {}
 

@@ -21,7 +21,7 @@ constexpr std::size_t num_rewards = 5;
 /// Rewards in [0, 1); weights that blend 1/K with the action drawn, half and half.
 struct State {
   explicit State(const WorkOptions& o)
-      : variant(o.variant), groups(Groups::even(o.rows / o.generations, o.generations)) {
+      : variant(o.variant), groups(Groups::uniform(o.rows / o.generations, o.generations)) {
     const std::size_t rows = groups.rows();
     rewards.resize(rows, num_rewards);
     decision.actions.resize(rows);

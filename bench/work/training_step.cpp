@@ -48,7 +48,7 @@ struct State {
       : policy(make_policy<Policy>(o)),
         rollouts(fixed_rollouts(policy.config(), o.groups, o.generations, o.prompt, o.response)),
         advantages(fixed_advantages(rollouts.size())),
-        update(settings) {
+        update(options) {
     PackedBatch batch;
     batch.pack(rollouts, 0, rollouts.groups.count());
     gflop = training_flops(policy.config(), batch) * 1e-9;
@@ -58,7 +58,7 @@ struct State {
     }
   }
 
-  TrainerSettings settings{};
+  TrainerOptions options{};
   Policy policy;
   Rollouts rollouts;
   std::vector<float> advantages;
@@ -73,7 +73,7 @@ Work training_step_of(const WorkOptions& options) {
   return {.info = {{"parameters", state->policy.weights().parameters()}}, .repetition = [state] {
             State<Policy>& s = *state;
             const UpdateReport report =
-                s.update.run(s.policy, s.rollouts, s.advantages, {}, s.settings.learning_rate, s.communicator, [] {});
+                s.update.run(s.policy, s.rollouts, s.advantages, {}, s.options.learning_rate, s.communicator, [] {});
             return OrderedJson{{"tokens", s.rollouts.tokens.size()},
                                {"gflop", s.gflop},
                                {"checks", {{"loss", report.loss.loss}, {"grad_norm", report.grad_norm}}}};

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// SIGINT and SIGTERM as a request that the training loop honours between steps.
+/// SIGINT and SIGTERM as a request that the training loop honors between steps.
 
 #include <atomic>
 #include <csignal>

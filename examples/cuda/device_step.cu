@@ -88,7 +88,7 @@ int main() try {
   advantages.reserve(rows);
   for (std::uint32_t step = 0; step < 100; ++step) {
     const gpu::DecisionView d =
-        side.step(h.data(), r.data(), gpu::GroupLayout::even(prompts, group), ids.data(), step, advantages.data());
+        side.step(h.data(), r.data(), gpu::GroupLayout::uniform(prompts, group), ids.data(), step, advantages.data());
     side.check();
     if (step % 20 != 19) continue;
     std::vector<std::int32_t> actions(rows);

@@ -100,11 +100,11 @@ int run(const cxxopts::ParseResult& given) {
   const std::vector<Prompt> held_out =
       maestro::examples::make_prompts(split, given["num-prompts"].as<std::size_t>(), 7);
   const std::vector<Prompt> by_hand = maestro::load_prompts(given["by-hand"].as<std::string>()).prompts;
-  maestro::EvaluationSettings settings;
-  settings.sampling.num_generations = given["num-generations"].as<std::size_t>();
-  settings.sampling.max_completion_length = given["max-completion-length"].as<std::size_t>();
-  settings.sampling.temperature = given["temperature"].as<double>();
-  settings.seed = given["seed"].as<std::size_t>();
+  maestro::EvaluationOptions options;
+  options.sampling.num_generations = given["num-generations"].as<std::size_t>();
+  options.sampling.max_completion_length = given["max-completion-length"].as<std::size_t>();
+  options.sampling.temperature = given["temperature"].as<double>();
+  options.seed = given["seed"].as<std::size_t>();
   const auto samples_path = given["samples"].as<std::string>();
   std::ofstream samples;
   if (!samples_path.empty()) {
@@ -115,11 +115,10 @@ int run(const cxxopts::ParseResult& given) {
     auto policy = maestro::load_policy<float, maestro::examples::Backend>(c.model);
     std::map<std::string, int> left;
     c.held_out = maestro::evaluate(policy, std::span<const Prompt>(held_out), maestro::examples::held_out_score,
-                                   settings, [&](const maestro::Rollouts& rollouts, std::span<const double>) {
+                                   options, [&](const maestro::Rollouts& rollouts, std::span<const double>) {
                                      if (samples.is_open()) write_samples(samples, c.name, rollouts, left);
                                    });
-    c.by_hand =
-        maestro::evaluate(policy, std::span<const Prompt>(by_hand), maestro::examples::held_out_score, settings);
+    c.by_hand = maestro::evaluate(policy, std::span<const Prompt>(by_hand), maestro::examples::held_out_score, options);
   }
   print_table(std::cout, candidates);
   return 0;

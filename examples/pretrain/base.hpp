@@ -58,12 +58,12 @@ inline double supervised_step(Policy& policy, const Rollouts& batch, AdamW<float
 inline void pretrain_base(const PretrainOptions& options) {
   const Tokenizer tokenizer;
   ModelWeights<float> weights(base_config(tokenizer));
-  weights.initialise(options.seed);
+  weights.initialize(options.seed);
   Policy policy(std::move(weights), tokenizer);
   std::cout << "base model: " << policy.weights().parameters() << " parameters\n";
 
   AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
-  const ScheduleSettings schedule{
+  const ScheduleOptions schedule{
       .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.steps};
   const std::vector<Prompt> few = make_prompts(Split::dev, options.evaluation_prompts, options.seed);
   double loss = 0.0;

@@ -60,8 +60,8 @@ inline double agreement(Preferences& model, std::uint64_t seed) {
 }
 
 /// Random weights for the head; for the rest those of the base model's tensors of the same names.
-inline void initialise_reward(Preferences& model, const ModelWeights<float>& base, std::uint64_t seed) {
-  model.initialise(seed);
+inline void initialize_reward(Preferences& model, const ModelWeights<float>& base, std::uint64_t seed) {
+  model.initialize(seed);
   std::map<std::string, std::span<const float>, std::less<>> learned;
   base.visit([&](const auto& view) { learned.emplace(view.name, view.values); });
   model.visit([&](auto view) {
@@ -73,9 +73,9 @@ inline void initialise_reward(Preferences& model, const ModelWeights<float>& bas
 inline void pretrain_reward(const PretrainOptions& options) {
   const Tokenizer tokenizer;
   Preferences model(reward_config(tokenizer), tokenizer);
-  initialise_reward(model, load_model<float>(options.output + "/base"), options.seed);
+  initialize_reward(model, load_model<float>(options.output + "/base"), options.seed);
   AdamW<float> optimizer({.beta2 = 0.99, .weight_decay = 0.01});
-  const ScheduleSettings schedule{
+  const ScheduleOptions schedule{
       .kind = ScheduleKind::cosine, .warmup_steps = options.warmup_steps, .total_steps = options.reward_steps};
   const std::vector<maestro::PreferencePair> places = reward_pairs(options.reward_batch);
   std::vector<float> scores(2 * options.reward_batch);

@@ -12,7 +12,7 @@
 namespace maestro::examples {
 
 /// Probability of each fault in a demonstration. Faults are drawn independently; those of other families do not apply.
-/// The defaults leave a base model with room, and make the right behaviour frequent enough to be found by sampling.
+/// The defaults leave a base model with room, and make the right behavior frequent enough to be found by sampling.
 struct Faults {
   double tags = 0.35;               ///< a tag is missing, doubled or misplaced, or there is none
   double no_reasoning = 0.12;       ///< the reasoning is empty
@@ -125,7 +125,7 @@ inline std::string finish_response(Draft draft, const Faults& faults, Flaws& fla
   return flaws.tags ? badly_tagged(draft, draws) : tagged(draft);
 }
 
-/// `text` with two to four letters lost or swapped with their neighbour.
+/// `text` with two to four letters lost or swapped with their neighbor.
 inline std::string garbled(std::string text, Draws& draws) {
   const std::size_t slips = 2 + draws.below(3);
   for (std::size_t slip = 0; slip < slips && text.size() > 4; ++slip) {

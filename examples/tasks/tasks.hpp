@@ -36,7 +36,7 @@ using Exercise = std::variant<Arithmetic, Story, Emotion>;
 inline constexpr std::size_t families = std::variant_size_v<Exercise>;
 inline constexpr std::string_view family_names[families] = {Arithmetic::task, Story::task, Emotion::task};
 
-/// The split that owns a content, by its hash (FNV-1a, then a finaliser): 70 % train, 10 % dev, 20 % held out.
+/// The split that owns a content, by its hash (FNV-1a, then a finalizer): 70 % train, 10 % dev, 20 % held out.
 inline Split split_of(std::string_view content) {
   std::uint64_t hash = fnv1a(content);
   hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDu;

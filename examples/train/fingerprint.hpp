@@ -43,7 +43,7 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   json["num_prompts"] = prompts.size();
   const ModelOptions& m = o.model_options;
   if (m.trains_adapters()) json["content of --adapter"] = m.adapter.empty() ? "not used" : model_content(m.adapter);
-  record_settings(json, o);  // the length that dr_grpo divides by is the sampling's, which is recorded
+  record_options(json, o);  // the length that dr_grpo divides by is the sampling's, which is recorded
   if (o.conductor == "scheduled") {
     const WeightSteps steps(o);
     json["weights_steps"] = {steps.first + 1, steps.last + 1};

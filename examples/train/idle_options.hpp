@@ -27,7 +27,7 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
       if (given(option) && idle) throw BadArgument("--" + option + " has no effect " + why);
     }
   };
-  const TrainerSettings& t = o.trainer;
+  const TrainerOptions& t = o.trainer;
   index_of_name("--conductor", o.conductor, conductor_names);
 
   refuse(o.prompts.empty(), option_names(o.model_options.prompt_file), "without --prompts");

@@ -18,7 +18,7 @@
 #include "common/stop_signal.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "train/idle_options.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
@@ -26,7 +26,7 @@
 
 namespace {
 
-using maestro::SettingInfo;
+using maestro::OptionInfo;
 using maestro::visit_values;
 using maestro::examples::DryRun;
 using maestro::examples::option_help;
@@ -37,7 +37,7 @@ using maestro::examples::TrainOptions;
 /// One option for each setting that has a help.
 void add_options(cxxopts::Options& options) {
   const TrainOptions defaults;
-  visit_values(defaults, [&]<class T>(const SettingInfo& info, const T& usual) {
+  visit_values(defaults, [&]<class T>(const OptionInfo& info, const T& usual) {
     if (info.help.empty()) return;
     const auto add = [&](const auto& value) {
       options.add_option(std::string(info.group), {option_name(info), option_help(info), value});
@@ -57,7 +57,7 @@ void add_options(cxxopts::Options& options) {
 
 /// @throws BadArgument naming the option and what it takes.
 template <class Number>
-Number number(const SettingInfo& info, const std::string& text) {
+Number number(const OptionInfo& info, const std::string& text) {
   Number value{};
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
@@ -82,7 +82,7 @@ Number number(const SettingInfo& info, const std::string& text) {
 /// What was given for an option of type T.
 template <class T>
 struct Read {
-  static T from(const SettingInfo& info, const std::string& text) {
+  static T from(const OptionInfo& info, const std::string& text) {
     if constexpr (std::is_enum_v<T>) {
       return static_cast<T>(maestro::index_of_name("--" + option_name(info), text, info.values));
     } else if constexpr (std::is_same_v<T, std::string>) {
@@ -95,7 +95,7 @@ struct Read {
 /// 0 is none.
 template <class T>
 struct Read<std::optional<T>> {
-  static std::optional<T> from(const SettingInfo& info, const std::string& text) {
+  static std::optional<T> from(const OptionInfo& info, const std::string& text) {
     const T value = number<T>(info, text);
     return value == T{} ? std::nullopt : std::optional<T>(value);
   }
@@ -104,7 +104,7 @@ struct Read<std::optional<T>> {
 /// The options as given, each by itself.
 TrainOptions read_options(const cxxopts::ParseResult& given) {
   TrainOptions o;
-  visit_values(o, [&]<class T>(const SettingInfo& info, T& setting) {
+  visit_values(o, [&]<class T>(const OptionInfo& info, T& setting) {
     const std::string name = option_name(info);
     if (info.help.empty() || given.count(name) == 0) return;
     const auto& value = given[name];
@@ -130,7 +130,7 @@ void settle(TrainOptions& o, const cxxopts::ParseResult& given) {
   for (auto target = targets.begin(); target != targets.end();) {
     target = std::find(targets.begin(), target, *target) == target ? target + 1 : targets.erase(target);
   }
-  maestro::TrainerSettings& t = o.trainer;
+  maestro::TrainerOptions& t = o.trainer;
   t.schedule.total_steps = o.steps;
   t.objective.max_completion_length = t.sampling.max_completion_length;
   if (t.objective.ratio_cap && !(*t.objective.ratio_cap > 1.0 + t.objective.epsilon_high)) {
@@ -138,7 +138,7 @@ void settle(TrainOptions& o, const cxxopts::ParseResult& given) {
   }
   if (o.conductor == "maestro_paper") {  // the paper's reading is raw rewards and TRL's group advantage
     if (given.count("scalarization") == 0) o.scalarization = "group";
-    if (given.count("normalise") == 0) o.normalise = "none";
+    if (given.count("normalize") == 0) o.normalize = "none";
   }
   maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");
 }

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/model/lora.hpp"
@@ -61,9 +61,10 @@ inline constexpr auto chat_format_choices = [] {
 
 }  // namespace detail
 
-/// The list of the model's options: see Settings. What says only how fast a run is, or what it saves, is not recorded.
-template <SettingsOf<ModelOptions> S, class F>
-constexpr void visit_settings(S& o, const F& f) {
+/// The list of the model's options: see OptionList. What says only how fast a run is, or what it saves, is not
+/// recorded.
+template <OptionsOf<ModelOptions> S, class F>
+constexpr void visit_options(S& o, const F& f) {
   constexpr Recorded never = Recorded::never;
   const Recorded adapters = o.trains_adapters() ? Recorded::always : never;
   f({.name = "lora_rank",

@@ -63,7 +63,7 @@ TextPreferences load_preferences(const TrainOptions& o) {
 }
 
 MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts) {
-  const TrainerSettings& t = o.trainer;
+  const TrainerOptions& t = o.trainer;
   const LoraOptions lora = lora_options(o);
   MemoryRequest request{.copies = (t.objective.beta != 0.0 ? 1u : 0u) + (uses(o, "perplexity") ? 1u : 0u),
                         .activations = o.model_options.activations,

@@ -13,19 +13,19 @@
 #include <vector>
 
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 
 namespace maestro::examples {
 
 /// The option of a setting, without dashes before it: "top-k" of "top_k".
-inline std::string option_name(const SettingInfo& info) {
+inline std::string option_name(const OptionInfo& info) {
   std::string name(info.name);
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
 }
 
 /// What --help says of a setting, its values in place of "{}".
-inline std::string option_help(const SettingInfo& info) {
+inline std::string option_help(const OptionInfo& info) {
   std::string help(info.help);
   const std::size_t place = help.find("{}");
   if (place != std::string::npos) help.replace(place, 2, join_names(info.values));
@@ -33,39 +33,39 @@ inline std::string option_help(const SettingInfo& info) {
 }
 
 /// A value as the command line takes it; numbers to six digits.
-inline std::string option_text(const SettingInfo&, const std::string& value) { return value; }
-inline std::string option_text(const SettingInfo&, double value) {
+inline std::string option_text(const OptionInfo&, const std::string& value) { return value; }
+inline std::string option_text(const OptionInfo&, double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%g", value);
   return text;
 }
-inline std::string option_text(const SettingInfo& info, const std::optional<double>& value) {
+inline std::string option_text(const OptionInfo& info, const std::optional<double>& value) {
   return option_text(info, value.value_or(0.0));
 }
-inline std::string option_text(const SettingInfo&, std::integral auto value) { return std::to_string(value); }
+inline std::string option_text(const OptionInfo&, std::integral auto value) { return std::to_string(value); }
 template <class Enum>
-requires std::is_enum_v<Enum> std::string option_text(const SettingInfo& info, Enum value) {
+requires std::is_enum_v<Enum> std::string option_text(const OptionInfo& info, Enum value) {
   const auto place = static_cast<std::size_t>(value);
   return info.values.empty() ? std::to_string(place) : std::string(info.values[place]);
 }
 template <class T>
-std::string option_text(const SettingInfo& info, const std::vector<T>& values) {
+std::string option_text(const OptionInfo& info, const std::vector<T>& values) {
   std::string list;
   for (const T& value : values) list += (list.empty() ? "" : ",") + option_text(info, value);
   return list;
 }
 
 /// The options whose values are not the default, as the command line takes them: " --top-k 5 --beta 0.1".
-template <Settings S>
-std::string changed_options(const S& settings) {
+template <OptionList S>
+std::string changed_options(const S& options) {
   const S defaults;
   std::vector<std::string> usual;
-  visit_values(defaults, [&](const SettingInfo& info, const auto& value) {
+  visit_values(defaults, [&](const OptionInfo& info, const auto& value) {
     if (!info.help.empty()) usual.push_back(option_text(info, value));
   });
   std::string changed;
   std::size_t option = 0;
-  visit_values(settings, [&]<class T>(const SettingInfo& info, const T& value) {
+  visit_values(options, [&]<class T>(const OptionInfo& info, const T& value) {
     if (info.help.empty()) return;
     const std::string text = option_text(info, value);
     if (text == usual[option++]) return;
@@ -77,10 +77,10 @@ std::string changed_options(const S& settings) {
 }
 
 /// The options that the command line has of these settings, in the order of their list.
-template <Settings S>
-std::vector<std::string> option_names(const S& settings) {
+template <OptionList S>
+std::vector<std::string> option_names(const S& options) {
   std::vector<std::string> names;
-  visit_values(settings, [&](const SettingInfo& info, const auto&) {
+  visit_values(options, [&](const OptionInfo& info, const auto&) {
     if (!info.help.empty()) names.push_back(option_name(info));
   });
   return names;

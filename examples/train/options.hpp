@@ -15,12 +15,12 @@
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
-#include "maestro/scalarization/normalise.hpp"
+#include "maestro/scalarization/normalize.hpp"
 #include "maestro/trainer/metrics_log.hpp"
+#include "maestro/trainer/options.hpp"
 #include "maestro/trainer/run.hpp"
-#include "maestro/trainer/settings.hpp"
 #include "train/model_options.hpp"
 
 namespace maestro::examples {
@@ -52,14 +52,14 @@ struct TrainOptions {
   std::string output = "runs/train";
 
   std::uint32_t steps = 100;
-  TrainerSettings trainer{};
+  TrainerOptions trainer{};
 
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
   double length_target = 128.0;              ///< tokens, for LengthChoice::target
-  std::string scalarization = "own_weight";  ///< with `normalise`, DefaultScalarization
-  std::string normalise = "z_score";
+  std::string scalarization = "own_weight";  ///< with `normalize`, DefaultScalarization
+  std::string normalize = "z_score";
   std::string conductor = "linear";
   LearnedConductorOptions learned{};
   std::vector<double> weights{};         ///< fixed, and scheduled at its start: one for each of `rewards`, in order
@@ -76,8 +76,8 @@ struct TrainOptions {
 };
 
 /// The part of the list below that says what is rewarded, and how the rewards become advantages.
-template <SettingsOf<TrainOptions> S, class F>
-constexpr void visit_weight_settings(S& o, const F& f) {
+template <OptionsOf<TrainOptions> S, class F>
+constexpr void visit_weight_options(S& o, const F& f) {
   constexpr Recorded never = Recorded::never;
   constexpr std::string_view group = "Rewards and their weights";
   const Recorded end = o.conductor == "scheduled" ? Recorded::always : never;
@@ -101,11 +101,11 @@ constexpr void visit_weight_settings(S& o, const F& f) {
      .group = group,
      .values = scalarization_names},
     o.scalarization);
-  f({.name = "normalise",
+  f({.name = "normalize",
      .help = "Rewards before weighting: {}; none, unless given, with --conductor maestro_paper",
      .group = group,
-     .values = normalisation_names},
-    o.normalise);
+     .values = normalizer_names},
+    o.normalize);
   f({.name = "conductor", .help = "Weights of the rewards: {}", .group = group, .values = conductor_names},
     o.conductor);
   f({.name = "weights",
@@ -132,9 +132,9 @@ constexpr void visit_weight_settings(S& o, const F& f) {
   f({.name = "learned", .group = group}, o.learned);
 }
 
-/// The list of the program's options: see Settings. Of files their content is recorded, not their place.
-template <SettingsOf<TrainOptions> S, class F>
-constexpr void visit_settings(S& o, const F& f) {
+/// The list of the program's options: see OptionList. Of files their content is recorded, not their place.
+template <OptionsOf<TrainOptions> S, class F>
+constexpr void visit_options(S& o, const F& f) {
   constexpr Recorded never = Recorded::never;
   std::string_view group = "Model and data";
   f({.name = "model",
@@ -166,7 +166,7 @@ constexpr void visit_settings(S& o, const F& f) {
   f({.name = "model_options", .group = "Checkpoints, adapters and conversations"}, o.model_options);
   f({.name = "steps", .help = "Training steps", .group = "Policy", .recorded = never}, o.steps);
   f({.name = "trainer"}, o.trainer);
-  visit_weight_settings(o, f);
+  visit_weight_options(o, f);
   group = "Run";
   f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
     o.threads);

@@ -108,7 +108,7 @@ std::size_t trained_parameters(P& policy) {
 template <class P>
 void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
   const ModelConfig& c = policy.config();
-  const TrainerSettings& t = o.trainer;
+  const TrainerOptions& t = o.trainer;
   const std::string changed = changed_options(o);
   std::cout << "model      " << o.model << ": " << c.layers << " layers, width " << c.hidden << ", vocabulary "
             << c.vocabulary << ", " << trained_parameters(policy)
@@ -117,7 +117,7 @@ void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
             << t.prompts_per_step << " prompts x " << t.sampling.num_generations << " responses of at most "
             << t.sampling.max_completion_length << " tokens, learning rate " << t.learning_rate << "\nrewards   ";
   for (const std::string& name : o.rewards) std::cout << ' ' << name;
-  std::cout << ", normalised " << o.normalise << ", weighed by " << o.conductor << ", advantages " << o.scalarization
+  std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
             << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
             << backend_name << ", into " << o.output << "\noptions   "
             << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
@@ -167,20 +167,20 @@ void save_result(const TrainOptions& o, const P& policy) {
 template <class P>
 int train_as(const TrainOptions& options, Output output) {
   if (options.threads > 0) set_threads(options.threads);
-  validate(options.trainer);
+  check(options.trainer);
   const std::vector<Prompt> prompts = training_prompts(options);
   refuse_idle_rewards(options, prompts);
   const PolicyPlan plan(options);
   check_memory(options, estimate(options, plan, prompts));
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options),
-                  AnyScalarization(options.scalarization, {.kind = normalisation_from_name(options.normalise)}),
+                  AnyScalarization(options.scalarization, {.kind = normalizer_from_name(options.normalize)}),
                   options.trainer};
   trainer.check_prompts(prompts);
-  const std::string settings = fingerprint(options, prompts);
+  const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
   print_plan(options, trainer.policy(), prompts.size());
   if (options.dry_run == DryRun::yes) {
-    check_folder(options, settings);
+    check_folder(options, content);
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
     return 0;
   }
@@ -190,7 +190,7 @@ int train_as(const TrainOptions& options, Output output) {
                                  .save_every = options.save_steps,
                                  .keep = options.save_total_limit,
                                  .should_stop = stop_requested,
-                                 .fingerprint = settings,
+                                 .fingerprint = content,
                                  .resume = options.resume,
                                  .timings = options.timings,
                                  .progress = &std::cout,

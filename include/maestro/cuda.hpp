@@ -6,8 +6,8 @@
 
 #include "maestro/cuda/conductor/decide.hpp"
 #include "maestro/cuda/conductor/dense.hpp"
+#include "maestro/cuda/conductor/device_conductor.hpp"
 #include "maestro/cuda/conductor/head.hpp"
-#include "maestro/cuda/conductor/host_conductor.hpp"
 #include "maestro/cuda/conductor/learned.hpp"
 #include "maestro/cuda/conductor/state.hpp"
 #include "maestro/cuda/conductor/update.hpp"

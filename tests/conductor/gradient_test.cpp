@@ -91,7 +91,7 @@ class Probe {
     const auto now = rows();
     const auto& o = conductor.options();
     double mean = 0.0;
-    if (o.baseline == MetaBaseline::centred) {
+    if (o.baseline == MetaBaseline::centered) {
       for (std::size_t i = 0; i < now.size(); ++i) mean += double{conductor.buffer().meta()(i, 0)};
       mean /= static_cast<double>(now.size());
     }
@@ -147,7 +147,7 @@ class Probe {
 
 template <class Network>
 void check_all(const std::string& network) {
-  for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
+  for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalize}) {
     const std::string name = network + (floor == ProbabilityFloor::mix ? " mix" : " clamp");
     const LearnedConductorOptions base{.strength = 0.3,
                                        .floor = floor,
@@ -157,9 +157,9 @@ void check_all(const std::string& network) {
                                        .temperature = 1.2};
     auto o = base;
     Probe<Network>(o).check(name + " sampled");
-    o.baseline = MetaBaseline::centred;
+    o.baseline = MetaBaseline::centered;
     o.hidden_scaling = HiddenScaling::unit_rms;
-    Probe<Network>(o).check(name + " sampled, centred");
+    Probe<Network>(o).check(name + " sampled, centered");
     o = base;
     o.estimator = Estimator::counterfactual;
     Probe<Network>(o).check(name + " counterfactual");
@@ -178,8 +178,8 @@ std::vector<double> group_gradient(LearnedConductor<Network>& conductor, const B
   Decision decision = conductor.decide(batch.view());
   decision.actions = actions;
   apply_emphasis(conductor.options().emphasis, conductor.options().strength, decision);
-  const auto advantages = centred_advantages(batch, decision);
-  const auto counterfactuals = centred_counterfactuals(batch, decision);
+  const auto advantages = centered_advantages(batch, decision);
+  const auto counterfactuals = centered_counterfactuals(batch, decision);
   Memory fresh = save(conductor);
   conductor.observe({.decision = decision,
                      .hidden = batch.hidden.view(),
@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
     const Decision decision = sampled.decide(batch.view());
     std::vector<double> mean_sampled, mean_exact;
     double mass = 0.0;
-    double deviation = 0.0;
+    double std_dev = 0.0;
     for (std::int32_t joint = 0; joint < 27; ++joint) {
       const std::vector<std::int32_t> actions{joint % 3, joint / 3 % 3, joint / 9};
       double probability = 1.0;
@@ -238,11 +238,11 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
       for (std::size_t j = 0; j < a.size(); ++j) {
         mean_sampled[j] += probability * a[j];
         mean_exact[j] += probability * b[j];
-        deviation = std::max(deviation, std::abs(a[j] - b[j]));
+        std_dev = std::max(std_dev, std::abs(a[j] - b[j]));
       }
     }
     BOOST_TEST(std::abs(mass - 1.0) < 1e-6);
-    BOOST_TEST(deviation > 1e-2);
+    BOOST_TEST(std_dev > 1e-2);
     double largest = 0.0;
     for (std::size_t j = 0; j < mean_exact.size(); ++j) {
       BOOST_TEST(std::abs(mean_sampled[j] - mean_exact[j]) < 1e-7);
@@ -252,7 +252,7 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
   }
 }
 
-// The paper's reason for own actions: with one action for a whole group of one context the centred signal cancels.
+// The paper's reason for own actions: with one action for a whole group of one context the centered signal cancels.
 BOOST_AUTO_TEST_CASE(one_action_per_group_has_no_signal) {
   for (const auto sharing : {ActionSharing::per_group, ActionSharing::per_response}) {
     LearnedConductor<BasicLinearNetwork<double, K>> conductor({.emphasis = Emphasis::one_hot,
@@ -267,7 +267,7 @@ BOOST_AUTO_TEST_CASE(one_action_per_group_has_no_signal) {
       for (std::size_t k = 0; k < K; ++k) batch.rewards(i, k) = static_cast<float>((i * 5 + k * 7) % 8) / 8.0f;
     }
     const Decision decision = conductor.decide(batch.view());
-    const auto advantages = centred_advantages(batch, decision);
+    const auto advantages = centered_advantages(batch, decision);
     conductor.observe({.decision = decision,
                        .hidden = batch.hidden.view(),
                        .groups = batch.groups,

@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(every_conductor) {
     }
   }
   for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy, Emphasis::soft}) {
-    for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
+    for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalize}) {
       LearnedConductorOptions options{
           .emphasis = emphasis, .floor = floor, .estimator = Estimator::sampled, .learning_rate = 0.05};
       if (emphasis == Emphasis::soft) options.estimator = Estimator::pathwise;
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
   });
   BOOST_TEST((emphasis_from_name("blended_policy") == Emphasis::blended_policy));
   BOOST_TEST((estimator_from_name("pathwise") == Estimator::pathwise));
-  BOOST_TEST((probability_floor_from_name("clamp_renormalise") == ProbabilityFloor::clamp_renormalise));
+  BOOST_TEST((probability_floor_from_name("clamp_renormalize") == ProbabilityFloor::clamp_renormalize));
   BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
   BOOST_TEST(AnyConductor("mlp", 3).learns());
   BOOST_TEST(!AnyConductor("random", 3).learns());

@@ -16,9 +16,9 @@ namespace {
 template <class Conductor>
 Decision observe_once(Conductor& conductor, const Batch& batch) {
   const Decision decision = conductor.decide(batch.view());
-  const auto advantages = centred_advantages(batch, decision);
+  const auto advantages = centered_advantages(batch, decision);
   Matrix<float> counterfactuals;
-  if (wants_counterfactuals(conductor)) counterfactuals = centred_counterfactuals(batch, decision);
+  if (wants_counterfactuals(conductor)) counterfactuals = centered_counterfactuals(batch, decision);
   conductor.observe({.decision = decision,
                      .hidden = batch.hidden.view(),
                      .groups = batch.groups,
@@ -276,7 +276,7 @@ BOOST_AUTO_TEST_CASE(temperature_is_learned_or_fixed) {
                                   .temperature = 0.7,
                                   .temperature_mode = mode,
                                   .hidden_size = 5,
-                                  .init = {.head = Initialisation::normal, .deviation = 0.5}});
+                                  .init = {.head = Initialization::normal, .std_dev = 0.5}});
     BOOST_TEST(std::abs(conductor.temperature() - 0.7) < 1e-6);
     observe_once(conductor, Batch({4, 4}, 5, 3));
     const auto report = conductor.update();
@@ -286,12 +286,12 @@ BOOST_AUTO_TEST_CASE(temperature_is_learned_or_fixed) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(initialisation_is_keyed) {
-  const NetworkInit init{.head = Initialisation::normal, .deviation = 0.5, .seed = 4};
+BOOST_AUTO_TEST_CASE(initialization_is_keyed) {
+  const NetworkInit init{.head = Initialization::normal, .std_dev = 0.5, .seed = 4};
   LinearNetwork<3> a, b, c;
-  a.initialise(50, init);
-  b.initialise(50, init);
-  c.initialise(50, {.head = Initialisation::normal, .deviation = 0.5, .seed = 5});
+  a.initialize(50, init);
+  b.initialize(50, init);
+  c.initialize(50, {.head = Initialization::normal, .std_dev = 0.5, .seed = 5});
   const auto values = [](auto& network) {
     std::vector<float> result;
     network.visit([&](auto p) { result.insert(result.end(), p.values.begin(), p.values.end()); });
@@ -367,12 +367,12 @@ BOOST_AUTO_TEST_CASE(options_outside_their_domain_are_refused) {
   refused({.temperature = INFINITY}, "temperature");
   refused({.importance_cap = 0.5}, "importance_cap");
   refused({.capacity = 0}, "capacity");
-  refused({.init = {.deviation = 0.0}}, "deviation");
+  refused({.init = {.std_dev = 0.0}}, "deviation");
   refused({.emphasis = Emphasis::soft, .estimator = Estimator::sampled}, "do not depend on the action");
   refused({.emphasis = Emphasis::soft, .estimator = Estimator::counterfactual}, "do not depend on the action");
   refused({.emphasis = Emphasis::one_hot, .estimator = Estimator::pathwise}, "pathwise");
   refused({.emphasis = Emphasis::blended_policy, .strength = 1.0, .estimator = Estimator::pathwise}, "pathwise");
-  refused({.estimator = Estimator::counterfactual, .baseline = MetaBaseline::centred}, "baseline");
+  refused({.estimator = Estimator::counterfactual, .baseline = MetaBaseline::centered}, "baseline");
 }
 
 // What lies where the decision's hidden states lay is known; what lies elsewhere is checked and scaled anew.

@@ -43,13 +43,13 @@ BOOST_AUTO_TEST_CASE(floors_golden) {
   const auto mix = action_distribution<5>(logits.data(), 1.0, ProbabilityFloor::mix, 1e-4);
   check_close<5>(mix.p, {0.6439139, 0.2368827, 0.0871443, 0.0320586, 0.0000005}, near);
   check_close<5>(mix.q, {0.6436920, 0.2368642, 0.0872007, 0.0321426, 0.0001005}, near);
-  const auto clamp = action_distribution<5>(logits.data(), 1.0, ProbabilityFloor::clamp_renormalise, 1e-4);
+  const auto clamp = action_distribution<5>(logits.data(), 1.0, ProbabilityFloor::clamp_renormalize, 1e-4);
   check_close<5>(clamp.q, {0.6438499, 0.2368591, 0.0871356, 0.0320554, 0.0001000}, near);
 }
 
 BOOST_AUTO_TEST_CASE(log_probability_gradients_golden) {
   const auto mix = action_distribution<5>(logits.data(), 1.0, ProbabilityFloor::mix, 1e-4);
-  const auto clamp = action_distribution<5>(logits.data(), 1.0, ProbabilityFloor::clamp_renormalise, 1e-4);
+  const auto clamp = action_distribution<5>(logits.data(), 1.0, ProbabilityFloor::clamp_renormalize, 1e-4);
   double g[5] = {};
   add_log_probability_gradient(mix, 0, 1.0, g);
   check_close<5>(g, {0.3560308, -0.2368459, -0.0871307, -0.0320536, -0.0000005}, near);
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(entropy_of_p_by_differences) {
 
 BOOST_AUTO_TEST_CASE(masked_actions_have_no_probability) {
   const bool applicable[5] = {true, false, true, false, true};
-  for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
+  for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalize}) {
     const auto row = action_distribution<5>(logits.data(), 1.0, floor, 1e-4, applicable);
     BOOST_TEST(row.q[1] == 0.0);
     BOOST_TEST(row.q[3] == 0.0);
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(masked_actions_have_no_probability) {
 
 BOOST_AUTO_TEST_CASE(extreme_logits_stay_finite) {
   const std::array<float, 3> huge{1e30f, -1e30f, 0.0f};
-  for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalise}) {
+  for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalize}) {
     const auto row = action_distribution<3>(huge.data(), 1.0, floor, 1e-4);
     double g[3] = {};
     add_log_probability_gradient(row, 1, 1.0, g);

@@ -46,8 +46,8 @@ struct Batch {
   maestro::StepView view() const { return {hidden.view(), rewards.view(), groups, rows, seed, step}; }
 };
 
-/// Group-centred r_{i, a_i}: the paper's meta-reward without the scaling; a missing reward counts as 0.
-inline std::vector<float> centred_advantages(const Batch& batch, const maestro::Decision& decision) {
+/// Group-centered r_{i, a_i}: the paper's meta-reward without the scaling; a missing reward counts as 0.
+inline std::vector<float> centered_advantages(const Batch& batch, const maestro::Decision& decision) {
   std::vector<float> result(batch.groups.rows());
   const auto value = [&](std::size_t i) {
     double sum = 0.0;
@@ -68,14 +68,14 @@ inline std::vector<float> centred_advantages(const Batch& batch, const maestro::
 }
 
 /// The advantage each response would have had under each action, the others keeping theirs.
-inline maestro::Matrix<float> centred_counterfactuals(const Batch& batch, const maestro::Decision& decision) {
+inline maestro::Matrix<float> centered_counterfactuals(const Batch& batch, const maestro::Decision& decision) {
   maestro::Matrix<float> result(batch.rewards.rows(), batch.rewards.cols());
   for (std::size_t i = 0; i < result.rows(); ++i) {
     for (std::size_t k = 0; k < result.cols(); ++k) {
       maestro::Decision other = decision;
       for (std::size_t l = 0; l < result.cols(); ++l) other.weights(i, l) = other.base(i, l);
       other.weights(i, k) += other.emphasis;
-      result(i, k) = centred_advantages(batch, other)[i];
+      result(i, k) = centered_advantages(batch, other)[i];
     }
   }
   return result;
@@ -84,8 +84,8 @@ inline maestro::Matrix<float> centred_counterfactuals(const Batch& batch, const 
 /// Shows the conductor what came of a decision, and updates it.
 template <class C>
 std::optional<maestro::ConductorReport> teach(C& conductor, const Batch& batch, const maestro::Decision& decision) {
-  const auto advantages = centred_advantages(batch, decision);
-  const auto counterfactuals = centred_counterfactuals(batch, decision);
+  const auto advantages = centered_advantages(batch, decision);
+  const auto counterfactuals = centered_counterfactuals(batch, decision);
   conductor.observe({.decision = decision,
                      .hidden = batch.hidden.view(),
                      .groups = batch.groups,
@@ -160,12 +160,12 @@ void load(Part& part, Memory memory) {
 
 /// Sets every parameter of a network or a Conductor to normal draws.
 template <class Part>
-void randomise(Part& part, double deviation, std::uint32_t salt = 0) {
+void randomise(Part& part, double std_dev, std::uint32_t salt = 0) {
   const maestro::RandomStream stream({.seed = 99, .step = salt});
   std::uint32_t at = 0;
   part.visit([&](auto parameter) {
     for (auto& value : parameter.values) {
-      value = static_cast<std::remove_reference_t<decltype(value)>>(deviation * stream.normal(at++));
+      value = static_cast<std::remove_reference_t<decltype(value)>>(std_dev * stream.normal(at++));
     }
   });
 }

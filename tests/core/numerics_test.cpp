@@ -202,17 +202,17 @@ BOOST_AUTO_TEST_CASE(moments_skip_missing_values) {
   const Moments moments = moments_of(values.data(), values.size());
   BOOST_TEST(moments.count == 4u);
   BOOST_TEST(std::abs(moments.mean - 0.9) < 1e-15);
-  BOOST_TEST(std::abs(moments.deviation(1) - 0.6055301) < 1e-7);
-  BOOST_TEST(std::abs(moments.deviation(0) - 0.5244044) < 1e-7);
+  BOOST_TEST(std::abs(moments.std_dev(1) - 0.6055301) < 1e-7);
+  BOOST_TEST(std::abs(moments.std_dev(0) - 0.5244044) < 1e-7);
   BOOST_TEST(moments_of(values.data(), 0).count == 0u);
-  BOOST_TEST(moments_of(values.data(), 1).deviation(1) == 0.0);
-  BOOST_TEST(moments_of(values.data(), 2).deviation(1) == 0.0);
+  BOOST_TEST(moments_of(values.data(), 1).std_dev(1) == 0.0);
+  BOOST_TEST(moments_of(values.data(), 2).std_dev(1) == 0.0);
 }
 
 BOOST_AUTO_TEST_CASE(moments_keep_their_digits) {
   // E[x^2] - E[x]^2 would give 0 or garbage here.
   const std::vector<double> far{1e9 + 1, 1e9 + 2, 1e9 + 3};
-  BOOST_TEST(std::abs(moments_of(far.data(), 3).deviation(1) - 1.0) < 1e-9);
+  BOOST_TEST(std::abs(moments_of(far.data(), 3).std_dev(1) - 1.0) < 1e-9);
   const std::vector<float> equal(7, 0.1f);
   BOOST_TEST(moments_of(equal.data(), 7).squares == 0.0);
   BOOST_TEST(moments_of(equal.data(), 7).mean == double(0.1f));
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(bits_tell_finite_values_from_others) {
 }
 
 BOOST_AUTO_TEST_CASE(multiply_add_is_one_formula) {
-  // The same bits alone, in a loop that vectorises, and in its last steps.
+  // The same bits alone, in a loop that vectorizes, and in its last steps.
   double a[19], b[19], c[19], sums[19];
   for (std::size_t i = 0; i < 19; ++i) {
     a[i] = 1.0 / static_cast<double>(i + 3);

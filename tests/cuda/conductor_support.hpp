@@ -28,7 +28,7 @@ inline std::vector<LearnedConductorOptions> option_grid() {
   grid[12] = {.period = 2, .learning_rate = 0.05};
   grid[1].emphasis = Emphasis::blended_uniform;
   grid[2].emphasis = Emphasis::blended_policy;
-  grid[2].floor = ProbabilityFloor::clamp_renormalise;
+  grid[2].floor = ProbabilityFloor::clamp_renormalize;
   grid[2].epsilon = 0.1;
   grid[3].estimator = Estimator::counterfactual;
   grid[4].emphasis = Emphasis::soft;
@@ -36,7 +36,7 @@ inline std::vector<LearnedConductorOptions> option_grid() {
   grid[5].temperature_mode = TemperatureMode::fixed;
   grid[5].temperature = 0.5;
   grid[6].hidden_scaling = HiddenScaling::unit_rms;
-  grid[6].baseline = MetaBaseline::centred;
+  grid[6].baseline = MetaBaseline::centered;
   grid[7].sharing = ActionSharing::per_group;
   grid[8].after_update = AfterUpdate::keep;
   grid[8].capacity = 20;
@@ -44,10 +44,10 @@ inline std::vector<LearnedConductorOptions> option_grid() {
   grid[8].estimator = Estimator::counterfactual;
   grid[9].gradient_clip = 1e-3;
   grid[9].adamw.weight_decay = 0.1;
-  grid[9].init.head = Initialisation::normal;
+  grid[9].init.head = Initialization::normal;
   grid[10].capacity = 4;
   grid[10].entropy_bonus = 0.5;
-  grid[11].init = {.head = Initialisation::normal, .deviation = 0.3, .seed = 8};
+  grid[11].init = {.head = Initialization::normal, .std_dev = 0.3, .seed = 8};
   grid[11].estimator = Estimator::counterfactual;
   return grid;
 }
@@ -147,7 +147,7 @@ void check_equal_actions(LearnedConductor<Network> host, Device device, std::siz
         unexplained += distance_to_border(expected.probabilities.row(i), u) > tolerance ? 1u : 0u;
       }
     }
-    const auto advantages = centred_advantages(batch, expected);
+    const auto advantages = centered_advantages(batch, expected);
     const Feedback feedback{.decision = expected,
                             .hidden = batch.hidden.view(),
                             .groups = batch.groups,

@@ -13,7 +13,7 @@
 #include "cuda/thread_executor.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/core/state.hpp"
-#include "maestro/cuda/conductor/host_conductor.hpp"
+#include "maestro/cuda/conductor/device_conductor.hpp"
 
 using namespace maestro;
 using namespace conductor_test;
@@ -24,12 +24,12 @@ namespace {
 using Threads = test::ThreadExecutor<3>;
 
 template <class Network, class S = float>
-gpu::HostConductor<Network> serial(const LearnedConductorOptions& options) {
-  return gpu::HostConductor<Network>(std::make_unique<gpu::ConductorOn<gpu::HostExecutor, Network, S>>(options));
+gpu::DeviceConductor<Network> serial(const LearnedConductorOptions& options) {
+  return gpu::DeviceConductor<Network>(std::make_unique<gpu::ConductorOn<gpu::HostExecutor, Network, S>>(options));
 }
 template <class Network>
-gpu::HostConductor<Network> threaded(const LearnedConductorOptions& options) {
-  return gpu::HostConductor<Network>(std::make_unique<gpu::ConductorOn<Threads, Network>>(options));
+gpu::DeviceConductor<Network> threaded(const LearnedConductorOptions& options) {
+  return gpu::DeviceConductor<Network>(std::make_unique<gpu::ConductorOn<Threads, Network>>(options));
 }
 
 /// Does every product as a library would, so that what is asked of one is checked here.
@@ -79,7 +79,7 @@ class CountingExecutor : public gpu::HostExecutor {
   }
 };
 
-static_assert(Conductor<gpu::HostConductor<LinearNetwork<3>>> && Stateful<gpu::HostConductor<MlpNetwork<3, 8, 4>>>);
+static_assert(Conductor<gpu::DeviceConductor<LinearNetwork<3>>> && Stateful<gpu::DeviceConductor<MlpNetwork<3, 8, 4>>>);
 
 }  // namespace
 
@@ -146,15 +146,15 @@ BOOST_AUTO_TEST_CASE(products_of_a_library) {
   using Network = MlpNetwork<3, 9, 6, 5>;
   for (const LearnedConductorOptions& options : option_grid()) {
     using Device = gpu::ConductorOn<LibraryExecutor, Network>;
-    check_equal_runs(LearnedConductor<Network>(options), gpu::HostConductor<Network>(std::make_unique<Device>(options)),
-                     12, 2e-4);
+    check_equal_runs(LearnedConductor<Network>(options),
+                     gpu::DeviceConductor<Network>(std::make_unique<Device>(options)), 12, 2e-4);
   }
 }
 
 BOOST_AUTO_TEST_CASE(gradients_are_the_hosts) {
   for (LearnedConductorOptions options : option_grid()) {
     options.period = 100;
-    options.init = {.head = Initialisation::normal, .deviation = 0.2, .seed = 3};
+    options.init = {.head = Initialization::normal, .std_dev = 0.2, .seed = 3};
     MlpConductor<4, 6, 5> host(options);
     auto device = serial<MlpNetwork<4, 6, 5>>(options);
     for (std::uint32_t step = 0; step < 3; ++step) {
@@ -207,7 +207,7 @@ BOOST_AUTO_TEST_CASE(equal_logits_draw_equal_actions) {
   gpu::DrawPerGroup<K> body;
   body.logits = logits.data();
   body.draw = {rewards.data(),
-               gpu::GroupLayout::even(rows, 1),
+               gpu::GroupLayout::uniform(rows, 1),
                data_rows.data(),
                numbers.data(),
                &scalars,
@@ -297,7 +297,7 @@ BOOST_AUTO_TEST_CASE(bad_data_has_the_words_of_the_host) {
     const auto run = [&](auto& conductor) {
       Batch batch = batch_of(1, 6, 3);
       Decision decision = conductor.decide(batch.view());
-      auto advantages = centred_advantages(batch, decision);
+      auto advantages = centered_advantages(batch, decision);
       spoil(batch, decision, advantages);
       conductor.decide(batch.view());
       conductor.observe({.decision = decision,
@@ -326,7 +326,7 @@ BOOST_AUTO_TEST_CASE(kernels_report_what_the_caller_could_not_see) {
       executor, {.estimator = Estimator::sampled, .period = 1, .hidden_size = 3});
   std::vector<float> hidden(8 * 3, 0.5f), rewards(8 * 2, 0.1f), meta(8, 0.2f);
   std::vector<std::int64_t> data_rows{4, 5};
-  const auto layout = gpu::GroupLayout::even(2, 4);
+  const auto layout = gpu::GroupLayout::uniform(2, 4);
   const auto decide = [&] {
     const auto view = conductor.decide({hidden.data(), rewards.data(), layout, data_rows.data(), 1, 2}, record.data());
     record.check(executor);

@@ -261,7 +261,7 @@ void check_groups(Executor& executor, const maestro::Groups& groups, std::size_t
   Memory<Executor, std::int64_t> on_offsets(executor, offsets);
   using maestro::gpu::GroupLayout;
   GroupsBody body{};
-  body.layout = even_size > 0 ? GroupLayout::even(groups.count(), even_size)
+  body.layout = even_size > 0 ? GroupLayout::uniform(groups.count(), even_size)
                               : GroupLayout::ragged(on_offsets.data(), groups.count(), groups.rows(), 1000);
   BOOST_TEST(body.layout.rows == groups.rows());
   Memory<Executor, std::uint64_t> results(executor, std::vector<std::uint64_t>(groups.rows(), 999));
@@ -273,8 +273,8 @@ void check_groups(Executor& executor, const maestro::Groups& groups, std::size_t
 
 template <class Executor>
 void check_group_layouts(Executor& executor) {
-  check_groups(executor, maestro::Groups::even(5, 7), 7);
-  check_groups(executor, maestro::Groups::even(5, 7), 0);
+  check_groups(executor, maestro::Groups::uniform(5, 7), 7);
+  check_groups(executor, maestro::Groups::uniform(5, 7), 0);
   for (const std::vector<std::size_t>& sizes :
        {std::vector<std::size_t>{0, 0, 2, 0, 1, 3, 0}, {4}, {0, 1}, {1, 0}, {200, 0, 0, 1, 100}}) {
     check_groups(executor, maestro::Groups::from_sizes(sizes), 0);

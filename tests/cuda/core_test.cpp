@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(a_layout_is_a_view_of_groups) {
   BOOST_TEST(layout.end(1) == 2u);
   BOOST_TEST(layout.size(0) == 0u);
   BOOST_TEST(layout.size(3) == 3u);
-  const GroupLayout even = GroupLayout::even(3, 4);
+  const GroupLayout even = GroupLayout::uniform(3, 4);
   BOOST_TEST(even.rows == 12u);
   BOOST_TEST(even.largest == 4u);
   BOOST_TEST(even.begin(2) == 8u);

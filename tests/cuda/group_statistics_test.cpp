@@ -57,7 +57,7 @@ void check_large(E executor, const Matrix<float>& rewards, const test::Partition
   compute<K>(executor, rewards, partition.ragged(), 1, ranks ? got.all() : got.all_but_ranks());
   BOOST_TEST(got.count == want.count);
   check_close(got.mean, want.mean, 10.0);
-  check_close(got.deviation, want.deviation, 10.0);
+  check_close(got.std_dev, want.std_dev, 10.0);
   BOOST_TEST(test::same_bits(got.least, want.least));
   BOOST_TEST(test::same_bits(got.largest, want.largest));
   check_close(got.covariance, want.covariance, 10.0);
@@ -85,8 +85,8 @@ BOOST_AUTO_TEST_CASE(even_groups_have_the_bits_of_the_cpu) {
     for (const std::size_t size : Sizes{4, 8, 31, 64}) {
       BOOST_TEST_CONTEXT("K " << K << ", groups of " << size) {
         const std::size_t count = 1100 / size + 1;  // more than one team, the last one not full
-        const Groups groups = Groups::even(count, size);
-        const auto layout = gpu::GroupLayout::even(count, size);
+        const Groups groups = Groups::uniform(count, size);
+        const auto layout = gpu::GroupLayout::uniform(count, size);
         check_bits<K>(test::random_rewards(count * size, K, K % 2 == 0 ? 0.2 : 0.0, size), layout, groups,
                       int(size % 2));
       }
@@ -120,9 +120,9 @@ BOOST_AUTO_TEST_CASE(thousands_of_groups_of_one_and_of_none) {
   for (std::size_t g = 300; g < 1500; ++g) sizes[g] = 0;
   const test::Partition partition(sizes);
   check_bits<5>(test::random_rewards(partition.groups.rows(), 5, 0.1, 5), partition.ragged(), partition.groups, 1);
-  const Groups empty = Groups::even(9, 0);
-  check_bits<5>(Matrix<float>(0, 5), gpu::GroupLayout::even(9, 0), empty, 1);
-  check_bits<5>(Matrix<float>(0, 5), gpu::GroupLayout::even(0, 8), Groups{}, 1);
+  const Groups empty = Groups::uniform(9, 0);
+  check_bits<5>(Matrix<float>(0, 5), gpu::GroupLayout::uniform(9, 0), empty, 1);
+  check_bits<5>(Matrix<float>(0, 5), gpu::GroupLayout::uniform(0, 8), Groups{}, 1);
 }
 
 BOOST_AUTO_TEST_CASE(larger_groups_are_those_of_the_cpu_but_for_rounding) {
@@ -144,16 +144,16 @@ BOOST_AUTO_TEST_CASE(one_group_of_a_hundred_thousand) {
   check_large<3>(test::ThreadExecutor<5>{}, rewards, partition, false);
 }
 
-BOOST_AUTO_TEST_CASE(equal_rewards_have_exactly_no_deviation) {
+BOOST_AUTO_TEST_CASE(equal_rewards_have_exactly_no_std_dev) {
   for (const std::size_t size : Sizes{2, 64, 100, 1000}) {
     const Matrix<float> rewards(size, 2, 0.1f);
-    for (const auto& layout : {gpu::GroupLayout::even(1, size)}) {
+    for (const auto& layout : {gpu::GroupLayout::uniform(1, size)}) {
       Statistics got(1, size, 2);
       test::ThreadExecutor<5> executor;
       compute<2>(executor, rewards, layout, 1, got.all());
       for (std::size_t k = 0; k < 2; ++k) {
         BOOST_TEST(got.mean[k] == 0.1f);
-        BOOST_TEST(got.deviation[k] == 0.0f);
+        BOOST_TEST(got.std_dev[k] == 0.0f);
         BOOST_TEST(got.least[k] == 0.1f);
         BOOST_TEST(got.largest[k] == 0.1f);
       }
@@ -168,14 +168,14 @@ BOOST_AUTO_TEST_CASE(a_reward_missing_from_a_group_is_nan_there_and_nowhere_else
   for (std::size_t i = 4; i < 8; ++i) rewards(i, 1) = NAN;
   Statistics got(3, 12, 2);
   gpu::HostExecutor executor;
-  compute<2>(executor, rewards, gpu::GroupLayout::even(3, 4), 1, got.all());
+  compute<2>(executor, rewards, gpu::GroupLayout::uniform(3, 4), 1, got.all());
   for (std::size_t q = 0; q < 6; ++q) {
     const bool missing = q == 3;
     BOOST_TEST(got.count[q] == (missing ? 0 : 4));
     BOOST_TEST(std::isnan(got.mean[q]) == missing);
     BOOST_TEST(std::isnan(got.least[q]) == missing);
     BOOST_TEST(std::isnan(got.largest[q]) == missing);
-    BOOST_TEST((got.deviation[q] == 0.0f) == missing);
+    BOOST_TEST((got.std_dev[q] == 0.0f) == missing);
   }
   for (std::size_t i = 0; i < 12; ++i) BOOST_TEST(std::isnan(got.ranks[2 * i + 1]) == (i >= 4 && i < 8));
 }
@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_wanted_is_not_written_and_does_not_matter) {
   run({});
   run({.count = alone.count.data()});
   run({.mean = alone.mean.data()});
-  run({.deviation = alone.deviation.data()});
+  run({.std_dev = alone.std_dev.data()});
   run({.least = alone.least.data()});
   run({.largest = alone.largest.data()});
   run({.covariance = alone.covariance.data()});
@@ -214,7 +214,7 @@ BOOST_AUTO_TEST_CASE(an_infinite_reward_is_named) {
     rewards(2999, 2) = INFINITY;
     Statistics got(4000 / size, 4000, 3);
     test::ThreadExecutor<5> executor;
-    const auto layout = gpu::GroupLayout::even(4000 / size, size);
+    const auto layout = gpu::GroupLayout::uniform(4000 / size, size);
     BOOST_CHECK_EXCEPTION(compute<3>(executor, rewards, layout, 1, got.all_but_ranks()), BadData, names(2999, 1));
   }
 }
@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE(options_out_of_domain_are_refused) {
   gpu::HostExecutor executor;
   const Matrix<float> rewards(4097, 1, 0.0f);
   Statistics got(1, 4097, 1);
-  const auto layout = gpu::GroupLayout::even(1, 4097);
+  const auto layout = gpu::GroupLayout::uniform(1, 4097);
   BOOST_CHECK_THROW(compute<1>(executor, rewards, layout, 2, got.all_but_ranks()), BadArgument);
   BOOST_CHECK_THROW(compute<1>(executor, rewards, layout, 1, got.all()), BadArgument);
   compute<1>(executor, rewards, layout, 1, got.all_but_ranks());
@@ -268,10 +268,10 @@ BOOST_AUTO_TEST_CASE(runs_hold_whole_groups_and_every_group_once) {
       BOOST_TEST(next == layout.groups);
     }
   }
-  BOOST_TEST(gpu::groups_per_team(gpu::GroupLayout::even(1000, 8), 512, 128) == 64u);
-  BOOST_TEST(gpu::groups_per_team(gpu::GroupLayout::even(1000, 600), 512, 128) == 1u);
-  BOOST_TEST(gpu::groups_per_team(gpu::GroupLayout::even(1000, 0), 512, 128) == 128u);
-  BOOST_TEST(gpu::teams_for(gpu::GroupLayout::even(1000, 8), 64) == 16u);
+  BOOST_TEST(gpu::groups_per_team(gpu::GroupLayout::uniform(1000, 8), 512, 128) == 64u);
+  BOOST_TEST(gpu::groups_per_team(gpu::GroupLayout::uniform(1000, 600), 512, 128) == 1u);
+  BOOST_TEST(gpu::groups_per_team(gpu::GroupLayout::uniform(1000, 0), 512, 128) == 128u);
+  BOOST_TEST(gpu::teams_for(gpu::GroupLayout::uniform(1000, 8), 64) == 16u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

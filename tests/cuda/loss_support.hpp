@@ -66,7 +66,7 @@ struct LossOutcome {
 inline constexpr int untouched = -99;
 
 template <class T>
-LossOutcome<T> loss_by_cpu(const maestro::ObjectiveSettings& settings, const LossCase<T>& c) {
+LossOutcome<T> loss_by_cpu(const maestro::ObjectiveOptions& options, const LossCase<T>& c) {
   LossOutcome<T> outcome;
   outcome.d_log_probs.assign(c.log_probs.size(), static_cast<T>(untouched));
   outcome.d_entropies.assign(c.log_probs.size(), static_cast<T>(untouched));
@@ -79,7 +79,7 @@ LossOutcome<T> loss_by_cpu(const maestro::ObjectiveSettings& settings, const Los
                                     .advantages = c.advantages,
                                     .batch = c.batch,
                                     .first_row = c.first_row};
-  outcome.report = maestro::Objective(settings)(input, {outcome.d_log_probs, outcome.d_entropies});
+  outcome.report = maestro::Objective(options)(input, {outcome.d_log_probs, outcome.d_entropies});
   return outcome;
 }
 
@@ -113,14 +113,14 @@ LossOutcome<T> loss_on(E& executor, maestro::gpu::PolicyLoss<E>& loss, maestro::
 }
 
 template <class E, class T>
-LossOutcome<T> loss_on(E& executor, const maestro::ObjectiveSettings& settings, const LossCase<T>& c) {
-  maestro::gpu::PolicyLoss<E> loss(executor, settings);
+LossOutcome<T> loss_on(E& executor, const maestro::ObjectiveOptions& options, const LossCase<T>& c) {
+  maestro::gpu::PolicyLoss<E> loss(executor, options);
   maestro::gpu::FaultRecord<E> faults(executor);
   return loss_on(executor, loss, faults, c);
 }
 
 /// Every combination of reduction, ratio level, cap and what the KL may be.
-inline std::vector<maestro::ObjectiveSettings> all_settings() {
+inline std::vector<maestro::ObjectiveOptions> all_options() {
   using namespace maestro;
   struct Kl {
     double beta;
@@ -135,22 +135,22 @@ inline std::vector<maestro::ObjectiveSettings> all_settings() {
                     {0.3, KlEstimator::k2, KlPlacement::loss, KlCorrection::ratio},
                     {0.3, KlEstimator::k3, KlPlacement::loss, KlCorrection::ratio},
                     {0.3, KlEstimator::k1, KlPlacement::reward, KlCorrection::none}};
-  std::vector<ObjectiveSettings> all;
+  std::vector<ObjectiveOptions> all;
   for (const auto reduction : {Reduction::grpo, Reduction::bnpo, Reduction::dapo, Reduction::dr_grpo}) {
     for (const auto level : {RatioLevel::token, RatioLevel::sequence}) {
       for (const Kl& kl : kls) {
         for (const double cap : {0.0, 1.15, 2.0}) {
-          ObjectiveSettings settings{.reduction = reduction,
-                                     .ratio_level = level,
-                                     .epsilon_high = 0.28,
-                                     .beta = kl.beta,
-                                     .kl_estimator = kl.estimator,
-                                     .kl_placement = kl.placement,
-                                     .kl_correction = kl.correction,
-                                     .entropy_bonus = 0.07,
-                                     .max_completion_length = 24};
-          if (cap > 0.0) settings.ratio_cap = cap;
-          all.push_back(settings);
+          ObjectiveOptions options{.reduction = reduction,
+                                   .ratio_level = level,
+                                   .epsilon_high = 0.28,
+                                   .beta = kl.beta,
+                                   .kl_estimator = kl.estimator,
+                                   .kl_placement = kl.placement,
+                                   .kl_correction = kl.correction,
+                                   .entropy_bonus = 0.07,
+                                   .max_completion_length = 24};
+          if (cap > 0.0) options.ratio_cap = cap;
+          all.push_back(options);
         }
       }
     }

@@ -18,7 +18,7 @@ using test::ThreadExecutor;
 
 namespace {
 
-std::string named(const ObjectiveSettings& s, std::size_t which) {
+std::string named(const ObjectiveOptions& s, std::size_t which) {
   return std::string(reduction_names[static_cast<std::size_t>(s.reduction)]) + ", " +
          std::string(ratio_level_names[static_cast<std::size_t>(s.ratio_level)]) + ", " +
          std::string(kl_estimator_names[static_cast<std::size_t>(s.kl_estimator)]) + ", placement " +
@@ -36,9 +36,9 @@ void for_each_pair(std::vector<LossCase<T>> cases, const F& f) {
     cases.push_back(cases[i]);
     cases.back().old.clear();
   }
-  for (const ObjectiveSettings& settings : test::all_settings()) {
+  for (const ObjectiveOptions& options : test::all_options()) {
     for (std::size_t i = 0; i < cases.size(); ++i) {
-      BOOST_TEST_CONTEXT(named(settings, i)) { f(settings, cases[i]); }
+      BOOST_TEST_CONTEXT(named(options, i)) { f(options, cases[i]); }
     }
   }
 }
@@ -48,9 +48,9 @@ void expect_the_bits_of_the_cpu() {
   HostExecutor executor;
   auto cases = test::small_cases<T>();
   cases.push_back(test::many_rows<T>());
-  for_each_pair(cases, [&](const ObjectiveSettings& settings, const LossCase<T>& c) {
-    const auto expected = test::loss_by_cpu(settings, c);
-    const auto outcome = test::loss_on(executor, settings, c);
+  for_each_pair(cases, [&](const ObjectiveOptions& options, const LossCase<T>& c) {
+    const auto expected = test::loss_by_cpu(options, c);
+    const auto outcome = test::loss_on(executor, options, c);
     BOOST_TEST(test::same_bits(outcome.d_log_probs, expected.d_log_probs));
     BOOST_TEST(test::same_bits(outcome.d_entropies, expected.d_entropies));
     BOOST_TEST(test::fields(outcome.report) == test::fields(expected.report), boost::test_tools::per_element());
@@ -59,11 +59,11 @@ void expect_the_bits_of_the_cpu() {
 
 /// Sums are made in another order; so are ratios of sequences, and what is made of them.
 template <class T>
-void expect_what_the_cpu_gets(const ObjectiveSettings& settings, const LossCase<T>& c) {
+void expect_what_the_cpu_gets(const ObjectiveOptions& options, const LossCase<T>& c) {
   ThreadExecutor<5> executor;
-  const auto expected = test::loss_by_cpu(settings, c);
-  const auto outcome = test::loss_on(executor, settings, c);
-  if (settings.ratio_level == RatioLevel::token) {
+  const auto expected = test::loss_by_cpu(options, c);
+  const auto outcome = test::loss_on(executor, options, c);
+  if (options.ratio_level == RatioLevel::token) {
     BOOST_TEST(test::same_bits(outcome.d_log_probs, expected.d_log_probs));
   } else {
     const double tolerance = std::is_same_v<T, float> ? 2.0 * std::numeric_limits<float>::epsilon() : 1e-12;
@@ -75,13 +75,13 @@ void expect_what_the_cpu_gets(const ObjectiveSettings& settings, const LossCase<
 }
 
 /// What the CPU throws, and what the record of each executor throws.
-void expect_the_text_of_the_cpu(const ObjectiveSettings& settings, const LossCase<double>& c, const char* part) {
-  const std::string expected = test::text_of<BadData>([&] { test::loss_by_cpu(settings, c); });
+void expect_the_text_of_the_cpu(const ObjectiveOptions& options, const LossCase<double>& c, const char* part) {
+  const std::string expected = test::text_of<BadData>([&] { test::loss_by_cpu(options, c); });
   BOOST_TEST(expected.find(part) != std::string::npos, expected);
   HostExecutor serial;
   ThreadExecutor<5> threads;
-  BOOST_TEST(test::text_of<BadData>([&] { test::loss_on(serial, settings, c); }) == expected);
-  BOOST_TEST(test::text_of<BadData>([&] { test::loss_on(threads, settings, c); }) == expected);
+  BOOST_TEST(test::text_of<BadData>([&] { test::loss_on(serial, options, c); }) == expected);
+  BOOST_TEST(test::text_of<BadData>([&] { test::loss_on(threads, options, c); }) == expected);
 }
 
 }  // namespace
@@ -97,29 +97,29 @@ BOOST_AUTO_TEST_CASE(teams_of_threads_get_what_the_cpu_gets) {
   for_each_pair(test::small_cases<float>(), expect_what_the_cpu_gets<float>);
   for_each_pair(test::small_cases<double>(), expect_what_the_cpu_gets<double>);
   for (const auto level : {RatioLevel::token, RatioLevel::sequence}) {
-    const ObjectiveSettings settings{.ratio_level = level, .beta = 0.1, .kl_correction = KlCorrection::ratio};
-    expect_what_the_cpu_gets(settings, test::many_rows<float>());
+    const ObjectiveOptions options{.ratio_level = level, .beta = 0.1, .kl_correction = KlCorrection::ratio};
+    expect_what_the_cpu_gets(options, test::many_rows<float>());
   }
 }
 
 BOOST_AUTO_TEST_CASE(one_long_response) {
   for (const auto level : {RatioLevel::token, RatioLevel::sequence}) {
-    const ObjectiveSettings settings{.reduction = Reduction::grpo,
-                                     .ratio_level = level,
-                                     .beta = 0.1,
-                                     .kl_correction = KlCorrection::ratio,
-                                     .entropy_bonus = 0.01};
-    expect_what_the_cpu_gets(settings, test::random_case<float>({100000, 1}));
-    expect_what_the_cpu_gets(settings, test::random_case<double>({100000, 1}));
+    const ObjectiveOptions options{.reduction = Reduction::grpo,
+                                   .ratio_level = level,
+                                   .beta = 0.1,
+                                   .kl_correction = KlCorrection::ratio,
+                                   .entropy_bonus = 0.01};
+    expect_what_the_cpu_gets(options, test::random_case<float>({100000, 1}));
+    expect_what_the_cpu_gets(options, test::random_case<double>({100000, 1}));
   }
 }
 
 BOOST_AUTO_TEST_CASE(runs_repeat_bit_by_bit) {
   const auto c = test::random_case<float>({40, 0, 3, 71, 1, 22});
   ThreadExecutor<7> executor;
-  const ObjectiveSettings settings{
+  const ObjectiveOptions options{
       .ratio_level = RatioLevel::sequence, .beta = 0.1, .kl_correction = KlCorrection::ratio, .entropy_bonus = 0.01};
-  gpu::PolicyLoss loss(executor, settings);
+  gpu::PolicyLoss loss(executor, options);
   gpu::FaultRecord faults(executor);
   const auto first = test::loss_on(executor, loss, faults, c);
   for (int repeat = 0; repeat < 20; ++repeat) {
@@ -131,8 +131,8 @@ BOOST_AUTO_TEST_CASE(runs_repeat_bit_by_bit) {
 
 BOOST_AUTO_TEST_CASE(a_smaller_micro_batch_forgets_the_larger_one) {
   ThreadExecutor<3> executor;
-  const ObjectiveSettings settings{.beta = 0.1};
-  gpu::PolicyLoss loss(executor, settings);
+  const ObjectiveOptions options{.beta = 0.1};
+  gpu::PolicyLoss loss(executor, options);
   gpu::FaultRecord faults(executor);
   BOOST_TEST(loss.report().responses == 0.0);
   BOOST_TEST(test::loss_on(executor, loss, faults, test::random_case<float>({5, 4, 3, 2})).report.tokens == 14.0);
@@ -169,28 +169,28 @@ BOOST_AUTO_TEST_CASE(bad_values_are_named_as_by_the_cpu) {
   auto base = test::random_case<double>({3, 0, 1, 9});
   base.first_row = 10;
   for (const auto level : {RatioLevel::token, RatioLevel::sequence}) {
-    const ObjectiveSettings settings{.ratio_level = level, .beta = 0.1, .kl_correction = KlCorrection::ratio};
+    const ObjectiveOptions options{.ratio_level = level, .beta = 0.1, .kl_correction = KlCorrection::ratio};
     const double inf = std::numeric_limits<double>::infinity();
     for (const double bad : {std::nan(""), inf, -inf}) {
       auto c = base;
       c.log_probs[6] = bad;
-      expect_the_text_of_the_cpu(settings, c, "row 13, token 2: the log-prob");
+      expect_the_text_of_the_cpu(options, c, "row 13, token 2: the log-prob");
       c = base;
       c.old[3] = bad;
-      expect_the_text_of_the_cpu(settings, c, "row 12, token 0: the old log-prob");
+      expect_the_text_of_the_cpu(options, c, "row 12, token 0: the old log-prob");
       c = base;
       c.reference[1] = bad;
-      expect_the_text_of_the_cpu(settings, c, "row 10, token 1: the reference log-prob");
+      expect_the_text_of_the_cpu(options, c, "row 10, token 1: the reference log-prob");
       c = base;
       c.entropies[12] = bad;
-      expect_the_text_of_the_cpu(settings, c, "row 13, token 8: the entropy");
+      expect_the_text_of_the_cpu(options, c, "row 13, token 8: the entropy");
       c = base;
       c.advantages[1] = static_cast<float>(bad);  // of an empty response
-      expect_the_text_of_the_cpu(settings, c, "row 11: the advantage");
+      expect_the_text_of_the_cpu(options, c, "row 11: the advantage");
       // Of several, the first.
       c = base;
       c.log_probs[4] = c.log_probs[2] = c.log_probs[11] = bad;
-      expect_the_text_of_the_cpu(settings, c, "row 10, token 2: the log-prob");
+      expect_the_text_of_the_cpu(options, c, "row 10, token 2: the log-prob");
       // On-policy and without reference the log-probs are still looked at.
       c.old.clear();
       c.reference.clear();
@@ -198,13 +198,13 @@ BOOST_AUTO_TEST_CASE(bad_values_are_named_as_by_the_cpu) {
       // Nothing is finite.
       c = base;
       for (auto* values : {&c.log_probs, &c.old, &c.reference, &c.entropies}) values->assign(13, bad);
-      expect_the_text_of_the_cpu(settings, c, "row 10, token 0: the log-prob");
+      expect_the_text_of_the_cpu(options, c, "row 10, token 0: the log-prob");
       c.advantages.assign(4, static_cast<float>(bad));
-      expect_the_text_of_the_cpu(settings, c, "row 10: the advantage");
+      expect_the_text_of_the_cpu(options, c, "row 10: the advantage");
     }
     auto c = base;
     c.old[5] = -10000;
-    expect_the_text_of_the_cpu(settings, c,
+    expect_the_text_of_the_cpu(options, c,
                                level == RatioLevel::token ? "row 13, token 1: the ratio to the old policy overflows"
                                                           : "row 13, token 0: the ratio to the old policy overflows");
   }
@@ -225,7 +225,7 @@ BOOST_AUTO_TEST_CASE(offsets_that_do_not_fit_touch_nothing) {
   const auto base = test::random_case<double>({3, 2, 4}, 5);
   ThreadExecutor<3> executor;
   const auto text = [&](const LossCase<double>& c) {
-    return test::text_of<BadArgument>([&] { test::loss_on(executor, ObjectiveSettings{}, c); });
+    return test::text_of<BadArgument>([&] { test::loss_on(executor, ObjectiveOptions{}, c); });
   };
   for (const std::int64_t wrong : {-1000000000, 4, 7, 11, 15, 1000000000}) {
     auto c = base;
@@ -251,10 +251,10 @@ BOOST_AUTO_TEST_CASE(offsets_that_do_not_fit_touch_nothing) {
 BOOST_AUTO_TEST_CASE(mistakes_of_the_caller_are_named) {
   HostExecutor executor;
   const auto good = test::random_case<double>({3, 2});
-  const auto same_text = [&](const ObjectiveSettings& settings, const LossCase<double>& c, const char* part) {
-    const std::string expected = test::text_of<BadArgument>([&] { test::loss_by_cpu(settings, c); });
+  const auto same_text = [&](const ObjectiveOptions& options, const LossCase<double>& c, const char* part) {
+    const std::string expected = test::text_of<BadArgument>([&] { test::loss_by_cpu(options, c); });
     BOOST_TEST(expected.find(part) != std::string::npos, expected);
-    BOOST_TEST(test::text_of<BadArgument>([&] { test::loss_on(executor, settings, c); }) == expected);
+    BOOST_TEST(test::text_of<BadArgument>([&] { test::loss_on(executor, options, c); }) == expected);
   };
   auto c = good;
   c.reference.clear();

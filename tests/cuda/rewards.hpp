@@ -22,7 +22,7 @@ struct Partition {
     for (const std::size_t size : sizes) largest = std::max(largest, size);
   }
   /// Groups of one size, which need no offsets.
-  static Partition even(std::size_t count, std::size_t rows) {
+  static Partition uniform(std::size_t count, std::size_t rows) {
     Partition result(std::vector<std::size_t>(count, rows));
     result.even_size = rows;
     result.offsets.clear();
@@ -33,7 +33,7 @@ struct Partition {
   }
   /// The layout where the offsets lie elsewhere.
   maestro::gpu::GroupLayout on(const std::int64_t* moved) const {
-    return offsets.empty() ? maestro::gpu::GroupLayout::even(groups.count(), even_size)
+    return offsets.empty() ? maestro::gpu::GroupLayout::uniform(groups.count(), even_size)
                            : maestro::gpu::GroupLayout::ragged(moved, groups.count(), groups.rows(), largest);
   }
 

@@ -81,18 +81,18 @@ inline void check_equal(const Outputs& got, const test::Result& expected, double
   check_close(got.counterfactuals.data(), expected.counterfactuals.flat(), tolerance, what + ", counterfactuals");
 }
 
-/// Every named scalarization with every normaliser.
+/// Every named scalarization with every normalizer.
 template <std::size_t K, class E>
 void check_all(E& executor, const Matrix<float>& rewards, const Decision& decision, const Partition& partition,
                const std::vector<float>& penalty, double tolerance, const std::string& what) {
-  constexpr std::array kinds{Normalisation::none, Normalisation::z_score, Normalisation::rank};
+  constexpr std::array kinds{NormalizerKind::none, NormalizerKind::z_score, NormalizerKind::rank};
   for (const std::string_view name : scalarization_names) {
-    for (const Normalisation kind : kinds) {
+    for (const NormalizerKind kind : kinds) {
       const AnyScalarization scalarization(name, {.kind = kind});
       const auto expected = run(scalarization, rewards, decision, partition.groups, Want::counterfactuals, penalty);
       check_equal(on<K>(executor, scalarization, rewards, decision, partition, penalty), expected, tolerance,
-                  what + ", " + std::string(name) + ", normaliser " +
-                      std::string(normalisation_names[static_cast<std::size_t>(kind)]));
+                  what + ", " + std::string(name) + ", normalizer " +
+                      std::string(normalizer_names[static_cast<std::size_t>(kind)]));
     }
   }
 }
@@ -134,7 +134,7 @@ template <class E>
 void check_even_groups(E& executor) {
   for (const std::size_t size : {1u, 2u, 4u, 8u, 64u, 65u, 300u, 1024u, 1030u}) {
     const std::size_t count = size > 300 ? 2 : 600 / size + 1;
-    const RewardedBatch batch(Partition::even(count, size), 3, size, 0.1);
+    const RewardedBatch batch(Partition::uniform(count, size), 3, size, 0.1);
     check_all<3>(executor, batch.rewards, batch.decision, batch.partition, {}, 5e-7,
                  "groups of " + std::to_string(size));
   }
@@ -156,9 +156,9 @@ void check_empty_and_large_groups(E& executor) {
 
 template <class E>
 void check_a_hundred_thousand(E& executor) {
-  const RewardedBatch batch(Partition::even(1, 100000), 3, 4, 0.05);
+  const RewardedBatch batch(Partition::uniform(1, 100000), 3, 4, 0.05);
   for (const std::string_view name : {"group", "gdpo", "own_weight"}) {
-    const AnyScalarization scalarization(name, {.kind = Normalisation::z_score});
+    const AnyScalarization scalarization(name, {.kind = NormalizerKind::z_score});
     const Result expected = run(scalarization, batch.rewards, batch.decision, batch.partition.groups);
     const Outputs got = on<3>(executor, scalarization, batch.rewards, batch.decision, batch.partition, {});
     check_close(got.advantages.data(), expected.advantages, 1e-6, std::string(name));
@@ -168,7 +168,7 @@ void check_a_hundred_thousand(E& executor) {
 template <class E>
 void check_equal_rewards_give_zero(E& executor) {
   for (const std::size_t size : {4u, 100u, 2000u}) {
-    RewardedBatch batch(Partition::even(3, size), 3, 1, 0.0);
+    RewardedBatch batch(Partition::uniform(3, size), 3, 1, 0.0);
     for (float& reward : batch.rewards.flat()) reward = 0.1f;
     batch.decision = shared_weights(batch.rewards.rows(), {0.3f, 0.3f, 0.4f});
     for (const std::string_view name : {"group", "batch", "gdpo", "own_weight"}) {
@@ -180,7 +180,7 @@ void check_equal_rewards_give_zero(E& executor) {
 
 template <class E>
 void check_same_bits(E& executor) {
-  const RewardedBatch batch(Partition::even(5, 700), 3, 2, 0.1);
+  const RewardedBatch batch(Partition::uniform(5, 700), 3, 2, 0.1);
   const Outputs first = on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
   for (int run = 0; run < 3; ++run) {
     const Outputs again = on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
@@ -193,7 +193,7 @@ template <class E>
 void check_bad_data(E& executor) {
   const float infinity = std::numeric_limits<float>::infinity();
   const auto check = [&](auto&& spoil) {
-    RewardedBatch batch(Partition::even(4, 8), 3, 5, 0.1);
+    RewardedBatch batch(Partition::uniform(4, 8), 3, 5, 0.1);
     std::vector<float> penalty(32, 0.1f);
     spoil(batch, penalty);
     const std::string expected = message_of(

@@ -54,10 +54,10 @@ BOOST_AUTO_TEST_CASE(bad_data_has_the_words_of_the_host) {
 }
 
 BOOST_AUTO_TEST_CASE(small_groups_have_the_bits_of_the_host) {
-  const RewardedBatch batch(Partition::even(100, 8), 5, 3, 0.2);
+  const RewardedBatch batch(Partition::uniform(100, 8), 5, 3, 0.2);
   ThreadExecutor<5> threads;
   for (const std::string_view name : {"group", "none", "rloo", "own_weight"}) {
-    const AnyScalarization scalarization(name, {.kind = Normalisation::z_score});
+    const AnyScalarization scalarization(name, {.kind = NormalizerKind::z_score});
     const auto expected =
         run(scalarization, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals);
     const auto got = on<5>(threads, scalarization, batch.rewards, batch.decision, batch.partition, {});
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(small_groups_have_the_bits_of_the_host) {
 
 // The default on an executor, by its own name and by that of any scalarization, is the host's default.
 BOOST_AUTO_TEST_CASE(one_default_everywhere) {
-  const RewardedBatch batch(Partition::even(40, 8), 5, 3, 0.2);
+  const RewardedBatch batch(Partition::uniform(40, 8), 5, 3, 0.2);
   const auto expected =
       run(DefaultScalarization{}, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals);
   gpu::HostExecutor serial;
@@ -83,15 +83,15 @@ BOOST_AUTO_TEST_CASE(one_default_everywhere) {
   };
   check(DefaultScalarization{});
   check(AnyScalarization{});
-  check(AnyScalarization("own_weight", {.kind = Normalisation::z_score}));
+  check(AnyScalarization("own_weight", {.kind = NormalizerKind::z_score}));
 }
 
 // The figures of many small groups of many rewards are what fills the scratch.
 BOOST_AUTO_TEST_CASE(many_groups_of_one_and_many_rewards) {
-  const RewardedBatch batch(Partition::even(700, 1), 16, 5, 0.1);
+  const RewardedBatch batch(Partition::uniform(700, 1), 16, 5, 0.1);
   gpu::HostExecutor serial;
   check_all<16>(serial, batch.rewards, batch.decision, batch.partition, {}, 2e-7, "groups of one");
-  const RewardedBatch large(Partition::even(2, 1024), 16, 5, 0.1);
+  const RewardedBatch large(Partition::uniform(2, 1024), 16, 5, 0.1);
   const OwnWeightBaseline scalarization;
   const Result expected = run(scalarization, large.rewards, large.decision, large.partition.groups);
   const Outputs got = on<16>(serial, scalarization, large.rewards, large.decision, large.partition, {});
@@ -99,17 +99,17 @@ BOOST_AUTO_TEST_CASE(many_groups_of_one_and_many_rewards) {
 }
 
 BOOST_AUTO_TEST_CASE(sorted_ranks_may_be_given) {
-  const RewardedBatch batch(Partition::even(3, 40), 2, 6, 0.2);
+  const RewardedBatch batch(Partition::uniform(3, 40), 2, 6, 0.2);
   Matrix<double> ranks(batch.rewards.rows(), 2);
-  normalise(Normaliser{.kind = Normalisation::rank}, batch.rewards.view(), batch.partition.groups, ranks.view());
+  normalize(Normalizer{.kind = NormalizerKind::rank}, batch.rewards.view(), batch.partition.groups, ranks.view());
   gpu::HostExecutor serial;
   gpu::Scalarizer<gpu::HostExecutor, 2> scalarize(serial);
   gpu::FaultRecord record(serial);
   std::vector<float> counted(120), given(120);
-  const GroupRelative scalarization({.normaliser = {.kind = Normalisation::rank}});
+  const GroupRelative scalarization({.normalizer = {.kind = NormalizerKind::rank}});
   gpu::RewardBatch<2> in{.rewards = batch.rewards.data(),
                          .weights = batch.decision.weights.data(),
-                         .groups = gpu::GroupLayout::even(3, 40)};
+                         .groups = gpu::GroupLayout::uniform(3, 40)};
   scalarize(scalarization, in, {counted.data()}, record.data());
   in.ranks = ranks.data();
   scalarize(scalarization, in, {given.data()}, record.data());
@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(what_is_missing_is_named) {
   gpu::HostExecutor serial;
   gpu::Scalarizer<gpu::HostExecutor, 2> scalarize(serial);
   std::vector<float> some(16, 0.5f);
-  gpu::RewardBatch<2> in{.rewards = some.data(), .weights = some.data(), .groups = gpu::GroupLayout::even(2, 4)};
+  gpu::RewardBatch<2> in{.rewards = some.data(), .weights = some.data(), .groups = gpu::GroupLayout::uniform(2, 4)};
   BOOST_CHECK_THROW(scalarize(GroupRelative{}, in, {}, nullptr), BadArgument);
   BOOST_CHECK_THROW(scalarize(GroupRelative{}, in, {some.data(), nullptr, some.data()}, nullptr), BadArgument);
   in.rewards = nullptr;

@@ -20,7 +20,7 @@ Statistics expected(const Matrix<float>& rewards, const Groups& groups, int ddof
       means[k] = moments.mean;
       result.count[to] = static_cast<std::int32_t>(moments.count);
       result.mean[to] = moments.count > 0 ? static_cast<float>(moments.mean) : NAN;
-      result.deviation[to] = static_cast<float>(moments.deviation(ddof));
+      result.std_dev[to] = static_cast<float>(moments.std_dev(ddof));
       result.least[to] = result.largest[to] = NAN;
       for (std::size_t j = 0; j < size; ++j) {
         if (!(result.least[to] <= get(j)) && get(j) == get(j)) result.least[to] = get(j);

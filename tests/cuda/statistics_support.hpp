@@ -22,7 +22,7 @@ using namespace maestro;
 struct Statistics {
   std::vector<std::int32_t> count;
   std::vector<float> mean;
-  std::vector<float> deviation;
+  std::vector<float> std_dev;
   std::vector<float> least;
   std::vector<float> largest;
   std::vector<float> covariance;
@@ -31,13 +31,13 @@ struct Statistics {
   Statistics(std::size_t groups, std::size_t rows, std::size_t rewards)
       : count(groups * rewards, -99),
         mean(groups * rewards, -99.0f),
-        deviation(mean),
+        std_dev(mean),
         least(mean),
         largest(mean),
         covariance(groups * rewards * rewards, -99.0f),
         ranks(rows * rewards, -99.0) {}
   gpu::GroupStatistics all() {
-    return {count.data(), mean.data(), deviation.data(), least.data(), largest.data(), covariance.data(), ranks.data()};
+    return {count.data(), mean.data(), std_dev.data(), least.data(), largest.data(), covariance.data(), ranks.data()};
   }
   gpu::GroupStatistics all_but_ranks() {
     gpu::GroupStatistics result = all();
@@ -45,7 +45,7 @@ struct Statistics {
     return result;
   }
   bool same_as(const Statistics& other) const {
-    return count == other.count && same_bits(mean, other.mean) && same_bits(deviation, other.deviation) &&
+    return count == other.count && same_bits(mean, other.mean) && same_bits(std_dev, other.std_dev) &&
            same_bits(least, other.least) && same_bits(largest, other.largest) &&
            same_bits(covariance, other.covariance) && same_bits(ranks, other.ranks);
   }
@@ -64,20 +64,20 @@ Statistics statistics_on(E& executor, const Matrix<float>& rewards, const Partit
   Memory<E, std::int64_t> offsets(executor, partition.offsets);
   Memory<E, std::int32_t> count(executor, result.count);
   Memory<E, float> mean(executor, result.mean);
-  Memory<E, float> deviation(executor, result.deviation);
+  Memory<E, float> std_dev(executor, result.std_dev);
   Memory<E, float> least(executor, result.least);
   Memory<E, float> largest(executor, result.largest);
   Memory<E, float> covariance(executor, result.covariance);
   Memory<E, double> of_ranks(executor, result.ranks);
   gpu::FaultRecord<E> record(executor);
   gpu::group_statistics<K>(executor, from.data(), partition.on(offsets.data()), ddof,
-                           {count.data(), mean.data(), deviation.data(), least.data(), largest.data(),
-                            covariance.data(), ranks ? of_ranks.data() : nullptr},
+                           {count.data(), mean.data(), std_dev.data(), least.data(), largest.data(), covariance.data(),
+                            ranks ? of_ranks.data() : nullptr},
                            record.data());
   record.check(executor);
   result.count = count.read();
   result.mean = mean.read();
-  result.deviation = deviation.read();
+  result.std_dev = std_dev.read();
   result.least = least.read();
   result.largest = largest.read();
   result.covariance = covariance.read();

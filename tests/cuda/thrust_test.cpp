@@ -91,8 +91,8 @@ BOOST_AUTO_TEST_CASE(even_groups_equal_the_definition) {
     for (const std::size_t size : {std::size_t{1}, std::size_t{2}, std::size_t{8}, std::size_t{300}}) {
       for (const double gaps : {0.0, 0.3, 1.0}) {
         const std::size_t groups = 900 / size;
-        check_ranks(test::random_rewards(groups * size, count, gaps, size), gpu::GroupLayout::even(groups, size),
-                    Groups::even(groups, size));
+        check_ranks(test::random_rewards(groups * size, count, gaps, size), gpu::GroupLayout::uniform(groups, size),
+                    Groups::uniform(groups, size));
       }
     }
   }
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(values_of_every_kind_keep_their_order) {
                                   -0.0f};
   Matrix<float> rewards(values.size(), 1);
   std::copy(values.begin(), values.end(), rewards.data());
-  check_ranks(rewards, gpu::GroupLayout::even(1, values.size()), Groups::even(1, values.size()));
+  check_ranks(rewards, gpu::GroupLayout::uniform(1, values.size()), Groups::uniform(1, values.size()));
 }
 
 BOOST_AUTO_TEST_CASE(ranks_are_those_of_group_statistics) {
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(one_group_of_a_hundred_thousand) {
     rewards(i, 1) = static_cast<float>(i % 2);
   }
   Ranks workspace;
-  const auto ranks = by_sorting(parallel, rewards, gpu::GroupLayout::even(1, rows), workspace);
+  const auto ranks = by_sorting(parallel, rewards, gpu::GroupLayout::uniform(1, rows), workspace);
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < rows; ++i) {
     const double half = rows / 2.0;
@@ -162,14 +162,14 @@ BOOST_AUTO_TEST_CASE(a_workspace_is_used_again_for_less_and_for_more) {
   Ranks workspace;
   for (const std::size_t size : {std::size_t{40}, std::size_t{3}, std::size_t{500}, std::size_t{0}}) {
     const auto rewards = test::random_rewards(size, 2, 0.1, 21);
-    const auto ranks = by_sorting(thrust::cpp::par, rewards, gpu::GroupLayout::even(1, size), workspace);
-    BOOST_TEST(test::same_bits(ranks, by_definition(rewards, Groups::even(1, size))));
+    const auto ranks = by_sorting(thrust::cpp::par, rewards, gpu::GroupLayout::uniform(1, size), workspace);
+    BOOST_TEST(test::same_bits(ranks, by_definition(rewards, Groups::uniform(1, size))));
   }
 }
 
 BOOST_AUTO_TEST_CASE(what_32_bits_do_not_count_is_refused) {
   Ranks workspace;
-  const auto layout = gpu::GroupLayout::even(std::size_t{1} << 16, std::size_t{1} << 14);
+  const auto layout = gpu::GroupLayout::uniform(std::size_t{1} << 16, std::size_t{1} << 14);
   BOOST_CHECK_THROW(gpu::sorted_ranks(thrust::cpp::par, nullptr, layout, 4, workspace, nullptr), BadArgument);
 }
 

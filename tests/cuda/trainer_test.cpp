@@ -8,7 +8,7 @@
 
 #include "cuda/thread_executor.hpp"
 #include "maestro/conductor/learned.hpp"
-#include "maestro/cuda/conductor/host_conductor.hpp"
+#include "maestro/cuda/conductor/device_conductor.hpp"
 #include "maestro/policy/tabular.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/advantages.hpp"
@@ -38,7 +38,7 @@ auto trainer_with(C conductor) {
   RewardSet rewards{Objective{"first", 0}, Objective{"second", 1}, Objective{"third", 2}};
   return Trainer{
       policy, rewards, std::move(conductor), GroupRelative{},
-      TrainerSettings{.prompts_per_step = contexts, .sampling = {.num_generations = 16}, .learning_rate = 0.02}};
+      TrainerOptions{.prompts_per_step = contexts, .sampling = {.num_generations = 16}, .learning_rate = 0.02}};
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(a_trainer_runs_with_the_devices_conductor) {
     const LearnedConductorOptions options{.estimator = estimator, .period = 2, .learning_rate = 0.02};
     auto host = trainer_with(LinearConductor<3>(options));
     using Device = gpu::ConductorOn<test::ThreadExecutor<3>, LinearNetwork<3>>;
-    auto device = trainer_with(gpu::HostConductor<LinearNetwork<3>>(std::make_unique<Device>(options)));
+    auto device = trainer_with(gpu::DeviceConductor<LinearNetwork<3>>(std::make_unique<Device>(options)));
     std::size_t updates = 0;
     for (int step = 0; step < 20; ++step) {
       host.step(prompts);

@@ -19,7 +19,7 @@ BOOST_AUTO_TEST_CASE(groups_from_sizes_and_ids_agree) {
   BOOST_TEST(groups.size(1) == 1u);
   const std::size_t expected[] = {0, 0, 1, 2, 2, 2};
   for (std::size_t i = 0; i < 6; ++i) BOOST_TEST(groups.group_of(i) == expected[i]);
-  BOOST_TEST((Groups::even(3, 4).offsets()[2] == 8u));
+  BOOST_TEST((Groups::uniform(3, 4).offsets()[2] == 8u));
   BOOST_TEST(Groups::from_ids({}).count() == 0u);
   BOOST_TEST(Groups().rows() == 0u);
 }
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(completions_view_their_row) {
   Rollouts rollouts;
   rollouts.prompts.resize(2);
   rollouts.prompts[1].text = "second";
-  rollouts.groups = Groups::even(2, 2);
+  rollouts.groups = Groups::uniform(2, 2);
   for (int i = 0; i < 4; ++i) {
     const std::vector<std::int32_t> tokens(static_cast<std::size_t>(i), i);
     rollouts.tokens.push_row(tokens);

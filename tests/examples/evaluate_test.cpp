@@ -30,7 +30,7 @@ std::string cell_of(int steps, double kl, double probability) {
 
 BOOST_AUTO_TEST_SUITE(evaluation_table)
 
-BOOST_AUTO_TEST_CASE(a_conductor_that_prefers_nothing_is_labelled) {
+BOOST_AUTO_TEST_CASE(a_conductor_that_prefers_nothing_is_labeled) {
   BOOST_TEST(cell_of(9, 0.0, 0.25) == "0.000 (not learned)");
   BOOST_TEST(cell_of(9, 0.04, 0.25) == "0.040 (not learned)");
   BOOST_TEST(cell_of(9, 0.06, 0.25) == "0.060");

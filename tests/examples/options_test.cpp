@@ -26,7 +26,7 @@ using maestro::examples::TrainOptions;
 
 maestro::Json recorded(const TrainOptions& options) {
   maestro::OrderedJson json;
-  maestro::record_settings(json, options);
+  maestro::record_options(json, options);
   return maestro::Json::parse(json.dump());
 }
 
@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(options_have_names_of_their_own) {
 
 BOOST_AUTO_TEST_CASE(a_choice_names_its_values) {
   const TrainOptions defaults;
-  maestro::visit_values(defaults, [&]<class T>(const maestro::SettingInfo& info, const T&) {
+  maestro::visit_values(defaults, [&]<class T>(const maestro::OptionInfo& info, const T&) {
     if (info.help.empty()) return;
     const std::string help = option_help(info);
     BOOST_TEST(!info.group.empty(), option_name(info) << " stands under no heading");
@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_is_that_of_earlier_checkpoints) {
           R"("max_grad_norm":1.0,"num_iterations":1,"num_minibatches":1,"loss_type":"dapo","importance_sampling_level":"token",)"
           R"("epsilon":[0.2,0.2],"delta":0.0,"beta":0.0,"kl":["k3","loss","none"],"ref_sync_steps":0,)"
           R"("rewards":["perplexity","format","entropy","length","preference"],"proxy_sync_steps":6,"length_shape":["overlong",128.0],)"
-          R"("scalarization":"own_weight","normalise":"z_score","conductor":"linear","conductor_learning_rate":5e-05,"conductor_period":3,)"
+          R"("scalarization":"own_weight","normalize":"z_score","conductor":"linear","conductor_learning_rate":5e-05,"conductor_period":3,)"
           R"("conductor_emphasis":["blended_uniform",0.5],"conductor_estimator":"counterfactual","conductor_baseline":0,)"
           R"("conductor_floor":0,"conductor_hidden_scaling":0,"conductor_entropy_bonus":0.001})"));
 }
@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_names_what_has_an_effect) {
   TrainOptions o;
   o.model_options.lora_rank = o.model_options.lora.rank = 4;
   o.model_options.lora.targets = {maestro::LoraTarget::query, maestro::LoraTarget::value};
-  o.model_options.lora.scaling = maestro::LoraScaling::rank_stabilised;
+  o.model_options.lora.scaling = maestro::LoraScaling::rank_stabilized;
   o.conductor = "fixed";
   o.weights = {1, 2};
   maestro::Json json = recorded(o);

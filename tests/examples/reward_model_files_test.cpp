@@ -20,7 +20,7 @@ BOOST_AUTO_TEST_CASE(a_saved_reward_model_scores_the_same_and_a_surplus_tensor_i
   ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 16, 1, 2, 1, 8, 24);
   config.end_tokens = {tokenizer.end_token()};
   examples::Preferences model(config, tokenizer);
-  model.initialise(3);
+  model.initialize(3);
   examples::save_reward_model(folder, model);
   examples::Preferences loaded = examples::load_reward_model(folder);
   BOOST_TEST((loaded.config() == model.config()));

@@ -42,11 +42,11 @@ struct Stage {
     auto config = maestro::qwen3_config(tokenizer.vocabulary_size(), 16, 1, 2, 1, 8, 32);
     config.max_positions = 128;
     maestro::ModelWeights<float> weights(config);
-    weights.initialise(seed);
+    weights.initialize(seed);
     maestro::save_model((root / "base").string(), weights, tokenizer);
     config.max_positions = 160;
     maestro::examples::Preferences preferences(config, tokenizer);
-    preferences.initialise(seed + 1);
+    preferences.initialize(seed + 1);
     maestro::examples::save_reward_model((root / "reward").string(), preferences);
   }
   /// A prompt file of one line for each reference.

@@ -38,10 +38,10 @@ BOOST_AUTO_TEST_CASE(the_papers_reading_brings_its_own_advantages) {
     const auto run = stage.train("--dry-run " + arguments);
     BOOST_TEST(run.output.find(words) != std::string::npos, run.output);
   };
-  plan("", "normalised z_score, weighed by linear, advantages own_weight");
-  plan("--conductor maestro_paper", "normalised none, weighed by maestro_paper, advantages group");
-  plan("--conductor maestro_paper --scalarization gdpo", "normalised none, weighed by maestro_paper, advantages gdpo");
-  plan("--conductor maestro_paper --normalise rank", "normalised rank, weighed by maestro_paper, advantages group");
+  plan("", "normalized z_score, weighed by linear, advantages own_weight");
+  plan("--conductor maestro_paper", "normalized none, weighed by maestro_paper, advantages group");
+  plan("--conductor maestro_paper --scalarization gdpo", "normalized none, weighed by maestro_paper, advantages gdpo");
+  plan("--conductor maestro_paper --normalize rank", "normalized rank, weighed by maestro_paper, advantages group");
 }
 
 BOOST_AUTO_TEST_CASE(num_prompts_counts_the_chosen_tasks) {

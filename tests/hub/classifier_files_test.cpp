@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read_again) {
   const ByteTokenizer tokenizer;
   const ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 6, 1, 2, 1, 4, 10);
   RewardModel<float, NativeBackend, ByteTokenizer> model(config, tokenizer);
-  model.initialise(4);
+  model.initialize(4);
   const TemporaryFolder folder;
   const std::string path = folder.path + "/model";
   save_classifier<float>(path, model.backbone(), model.head(), tokenizer);

@@ -21,7 +21,7 @@ ModelWeights<float> make_weights() {
   ModelConfig config = qwen3_config(4500, 520, 1, 2, 1, 8, 24);
   config.end_tokens = {256};
   ModelWeights<float> weights(config);
-  weights.initialise(7);
+  weights.initialize(7);
   return weights;
 }
 

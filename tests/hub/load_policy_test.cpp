@@ -31,7 +31,7 @@ ModelWeights<float> save(const std::string& folder, Architecture architecture) {
   ModelConfig config = small_config(architecture);
   config.end_tokens = {256};
   ModelWeights<float> weights(config);
-  weights.initialise(7);
+  weights.initialize(7);
   save_model(folder, weights, ByteTokenizer());
   return weights;
 }

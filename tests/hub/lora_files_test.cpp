@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(adapters_come_back) {
   const Scratch scratch;
   const ModelConfig config = qwen3_config(19, 10, 2, 4, 2, 6, 14);
   LoraFactors<float> factors(config, {.rank = 3, .alpha = 5.0, .targets = {LoraTarget::key, LoraTarget::up}});
-  factors.initialise(7);
+  factors.initialize(7);
   save_adapters(scratch.path("adapter"), factors, "base");
   const LoraFactors<float> loaded = load_adapters<float>(scratch.path("adapter"), config);
   BOOST_TEST((loaded.options() == factors.options()));

@@ -20,7 +20,7 @@ using maestro_test::small_config;
 template <class T>
 ModelWeights<T> random_weights(const ModelConfig& config) {
   ModelWeights<T> weights(config);
-  weights.initialise(7);
+  weights.initialize(7);
   return weights;
 }
 

@@ -33,9 +33,9 @@ ModelWeights<float> random_weights(const ModelConfig& config) {
   std::uint32_t which = 0;
   weights.visit([&](ParameterView<float> p) {
     const RandomStream stream({.seed = 9, .row = which++});
-    const double centre = p.name.find("norm") != std::string_view::npos ? 1.0 : 0.0;
+    const double center = p.name.find("norm") != std::string_view::npos ? 1.0 : 0.0;
     for (std::size_t i = 0; i < p.values.size(); ++i) {
-      p.values[i] = static_cast<float>(centre + 0.3 * stream.normal(static_cast<std::uint32_t>(i)));
+      p.values[i] = static_cast<float>(center + 0.3 * stream.normal(static_cast<std::uint32_t>(i)));
     }
   });
   return weights;

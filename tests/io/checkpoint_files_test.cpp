@@ -21,7 +21,7 @@ ModelWeights<float> tiny_model() {
   ModelConfig config = qwen3_config(5, 4, 1, 1, 1, 2, 3);
   config.head = HeadWeights::separate;
   ModelWeights<float> weights(config);
-  weights.initialise(3);
+  weights.initialize(3);
   return weights;
 }
 
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(classifiers_load_from_shards) {
   const std::string folder = scratch.path("m");
   const ByteTokenizer tokenizer;
   ModelWeights<float> weights(qwen3_config(tokenizer.vocabulary_size(), 4, 1, 1, 1, 2, 3));
-  weights.initialise(1);
+  weights.initialize(1);
   const std::vector<float> score{1.0f, -2.0f, 3.0f, -4.0f};
   save_classifier<float>(folder, weights, score, tokenizer);
   BOOST_TEST(load_classifier<float>(folder).score[3] == -4.0f);
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(an_older_folder_of_shards_is_replaced) {
   const std::string folder = scratch.path("model");
   const ByteTokenizer tokenizer;
   ModelWeights<float> weights(qwen3_config(tokenizer.vocabulary_size(), 4, 1, 1, 1, 2, 3));
-  weights.initialise(1);
+  weights.initialize(1);
   save_model(folder, weights, tokenizer, {.store = StoreAs::bf16, .max_shard_size = 100});
   BOOST_TEST(shards_in(folder).size() > 2u);
   BOOST_TEST(load_model<float>(folder).parameters() == weights.parameters());

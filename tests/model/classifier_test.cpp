@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(training_gradients_agree_with_differences) {
 
 BOOST_AUTO_TEST_CASE(it_learns_a_preference_and_serves_as_a_reward) {
   Model<float> model(config(), Letters{});
-  model.initialise(3);
+  model.initialize(3);
   RewardModelBatch input;
   std::vector<PreferencePair> pairs;
   for (const char* text : {"abc", "de", "fgh"}) {

@@ -80,6 +80,6 @@ BOOST_AUTO_TEST_SUITE(lora_parity)
 
 BOOST_AUTO_TEST_CASE(every_projection) { check_adapter("llama", "llama_all"); }
 BOOST_AUTO_TEST_CASE(attention_with_biases) { check_adapter("qwen2", "qwen2_attention"); }
-BOOST_AUTO_TEST_CASE(rank_stabilised) { check_adapter("qwen3", "qwen3_rslora"); }
+BOOST_AUTO_TEST_CASE(rank_stabilized) { check_adapter("qwen3", "qwen3_rslora"); }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(merging_gives_the_same_function) {
   for (const Architecture architecture : architectures) {
     const ModelConfig config = small_config(architecture);
     const auto model = random_adapters<double, double>(
-        random_weights<double>(config, 3), {.rank = 3, .alpha = 2.0, .scaling = LoraScaling::rank_stabilised});
+        random_weights<double>(config, 3), {.rank = 3, .alpha = 2.0, .scaling = LoraScaling::rank_stabilized});
     const PackedBatch batch = odd_batch(config);
     const Matrix<double> apart = hidden_of<double>(model, batch);
     const double gap = relative_gap(hidden_of<double>(model.merged(), batch).flat(), apart.flat());

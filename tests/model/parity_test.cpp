@@ -135,7 +135,7 @@ void check_greedy(const std::string& name) {
 void check_rope(const std::string& name) {
   const Fixture fixture(name);
   const std::vector<float> wanted = fixture.read<float>("inv_freq");
-  const RopeSettings rope = fixture.weights.config().rope();
+  const RopeOptions rope = fixture.weights.config().rope();
   BOOST_TEST(2 * wanted.size() == rope.head_dim);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     BOOST_TEST(std::abs(rope_frequency(rope, i) / static_cast<double>(wanted[i]) - 1.0) < 1e-6, name << ", pair " << i);
@@ -188,8 +188,8 @@ BOOST_AUTO_TEST_CASE(llama3) {
   check_rope("llama3");
   const Fixture fixture("llama3");
   // Each of the three bands of the scaling is met: unchanged, between, divided by the factor.
-  const RopeSettings rope = fixture.weights.config().rope();
-  RopeSettings unscaled = rope;
+  const RopeOptions rope = fixture.weights.config().rope();
+  RopeOptions unscaled = rope;
   unscaled.scaling = {};
   std::size_t same = 0;
   std::size_t divided = 0;

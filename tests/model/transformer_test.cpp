@@ -186,10 +186,10 @@ BOOST_AUTO_TEST_CASE(keeping_nothing_gives_the_same_states) {
 
 BOOST_AUTO_TEST_CASE(weights_have_hugging_face_names_and_start_as_documented) {
   ModelWeights<float> weights(small_config(Architecture::qwen2));
-  weights.initialise(11);
+  weights.initialize(11);
   ModelWeights<float> same(weights.config()), other(weights.config()), gradients(weights.config());
-  same.initialise(11);
-  other.initialise(12);
+  same.initialize(11);
+  other.initialize(12);
   BOOST_TEST(std::ranges::equal(weights.flat(), same.flat()));
   BOOST_TEST(!std::ranges::equal(weights.flat(), other.flat()));
   std::vector<std::string> names;
@@ -225,9 +225,9 @@ BOOST_AUTO_TEST_CASE(wrong_input_is_refused) {
   const auto refused = [&](auto change) {
     ModelConfig broken = config;
     change(broken);
-    BOOST_CHECK_THROW(validate(broken), BadArgument);
+    BOOST_CHECK_THROW(check(broken), BadArgument);
   };
-  BOOST_CHECK_NO_THROW(validate(config));
+  BOOST_CHECK_NO_THROW(check(config));
   refused([](ModelConfig& c) { c.kv_heads = 3; });
   refused([](ModelConfig& c) { c.head_dim = 5; });
   refused([](ModelConfig& c) { c.layers = 0; });
@@ -254,7 +254,7 @@ BOOST_AUTO_TEST_CASE(wrong_input_is_refused) {
 BOOST_AUTO_TEST_CASE(responses_of_float_actions_are_refused) {
   Rollouts rollouts;
   rollouts.prompts.resize(1);
-  rollouts.groups = Groups::even(1, 1);
+  rollouts.groups = Groups::uniform(1, 1);
   const std::int32_t token = 1;
   rollouts.prompt_tokens.push_row({&token, 1});
   rollouts.tokens.push_row({&no_token, 1});

@@ -46,11 +46,11 @@ struct Outcome {
 };
 
 template <class T>
-Outcome<T> run(const ObjectiveSettings& settings, const LossInput<T>& input) {
+Outcome<T> run(const ObjectiveOptions& options, const LossInput<T>& input) {
   Outcome<T> outcome;
   outcome.d_log_probs.assign(input.log_probs.size(), T(-99));
   outcome.d_entropies.assign(input.log_probs.size(), T(-99));
-  outcome.report = Objective(settings)(input, LossGradient<T>{outcome.d_log_probs, outcome.d_entropies});
+  outcome.report = Objective(options)(input, LossGradient<T>{outcome.d_log_probs, outcome.d_entropies});
   return outcome;
 }
 
@@ -79,9 +79,9 @@ MicroBatch<double> random_batch() {
   return batch;
 }
 
-std::string bad_data(const ObjectiveSettings& settings, const LossInput<double>& input) {
+std::string bad_data(const ObjectiveOptions& options, const LossInput<double>& input) {
   try {
-    run(settings, input);
+    run(options, input);
   } catch (const BadData& e) {
     return e.what();
   }
@@ -111,9 +111,9 @@ BOOST_AUTO_TEST_CASE(golden_clip) {
 
 BOOST_AUTO_TEST_CASE(golden_sequence_ratio) {
   const auto batch = golden_batch();
-  const ObjectiveSettings settings{
+  const ObjectiveOptions options{
       .reduction = Reduction::grpo, .ratio_level = RatioLevel::sequence, .epsilon_low = 0.5, .epsilon_high = 0.5};
-  const auto outcome = run(settings, batch.input());
+  const auto outcome = run(options, batch.input());
   BOOST_TEST(close(outcome.report.loss, 0.5 * (-0.9048374 + 1.1426308)));
   BOOST_TEST(close(outcome.report.ratio_max, 1.1426308));
   BOOST_TEST(close(outcome.report.ratio_mean(), 0.5 * (0.9048374 + 1.1426308)));
@@ -161,24 +161,24 @@ BOOST_AUTO_TEST_CASE(gradients_agree_with_finite_differences) {
       for (const auto estimator : {KlEstimator::k1, KlEstimator::k2, KlEstimator::k3}) {
         for (const double cap : {0.0, 1.15, 1.5, -1.0}) {
           ++settings_tried;
-          ObjectiveSettings settings{.reduction = reduction,
-                                     .ratio_level = level,
-                                     .beta = 0.3,
-                                     .kl_estimator = estimator,
-                                     .entropy_bonus = 0.07,
-                                     .max_completion_length = 6};
-          if (cap > 0) settings.ratio_cap = cap;
-          if (cap < 0 || estimator == KlEstimator::k1) settings.kl_correction = KlCorrection::ratio;
+          ObjectiveOptions options{.reduction = reduction,
+                                   .ratio_level = level,
+                                   .beta = 0.3,
+                                   .kl_estimator = estimator,
+                                   .entropy_bonus = 0.07,
+                                   .max_completion_length = 6};
+          if (cap > 0) options.ratio_cap = cap;
+          if (cap < 0 || estimator == KlEstimator::k1) options.kl_correction = KlCorrection::ratio;
           auto batch = base;
-          const auto outcome = run(settings, batch.input());
+          const auto outcome = run(options, batch.input());
           const double h = 1e-6;
           for (std::size_t t = 0; t < batch.log_probs.size(); ++t) {
             const auto slope = [&](double& value) {
               const double kept = value;
               value = kept + h;
-              const double up = run(settings, batch.input()).report.loss;
+              const double up = run(options, batch.input()).report.loss;
               value = kept - h;
-              const double down = run(settings, batch.input()).report.loss;
+              const double down = run(options, batch.input()).report.loss;
               value = kept;
               return (up - down) / (2 * h);
             };
@@ -207,9 +207,9 @@ BOOST_AUTO_TEST_CASE(on_policy_the_ratio_is_exactly_one) {
 BOOST_AUTO_TEST_CASE(micro_batches_add_up) {
   const auto batch = random_batch();
   for (const auto reduction : {Reduction::grpo, Reduction::dapo, Reduction::dr_grpo}) {
-    const ObjectiveSettings settings{
+    const ObjectiveOptions options{
         .reduction = reduction, .beta = 0.2, .entropy_bonus = 0.1, .max_completion_length = 5};
-    const auto whole = run(settings, batch.input());
+    const auto whole = run(options, batch.input());
     LossReport sum;
     std::vector<double> gradient;
     for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{0, 3}, {3, 4}}) {
@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(micro_batches_add_up) {
       part.entropies = part.entropies.subspan(begin, count);
       part.offsets = part.offsets.subspan(first, last - first + 1);
       part.advantages = part.advantages.subspan(first, last - first);
-      const auto outcome = run(settings, part);
+      const auto outcome = run(options, part);
       sum += outcome.report;
       gradient.insert(gradient.end(), outcome.d_log_probs.begin(), outcome.d_log_probs.end());
     }
@@ -423,15 +423,15 @@ BOOST_AUTO_TEST_CASE(trl_trainer) {
     }
     if (key != "end") continue;
     ++cases;
-    ObjectiveSettings settings{.reduction = reduction_from_name(loss_type),
-                               .ratio_level = ratio_level_from_name(level),
-                               .epsilon_low = header.at("clip")[0],
-                               .epsilon_high = header.at("clip")[1],
-                               .beta = header.at("beta")[0],
-                               .entropy_bonus = header.at("entropy_coef")[0],
-                               .max_completion_length = std::size_t(header.at("max_completion_length")[0])};
-    if (header.at("kl_correction")[0] > 0) settings.kl_correction = KlCorrection::ratio;
-    if (!std::isnan(header.at("delta")[0])) settings.ratio_cap = header.at("delta")[0];
+    ObjectiveOptions options{.reduction = reduction_from_name(loss_type),
+                             .ratio_level = ratio_level_from_name(level),
+                             .epsilon_low = header.at("clip")[0],
+                             .epsilon_high = header.at("clip")[1],
+                             .beta = header.at("beta")[0],
+                             .entropy_bonus = header.at("entropy_coef")[0],
+                             .max_completion_length = std::size_t(header.at("max_completion_length")[0])};
+    if (header.at("kl_correction")[0] > 0) options.kl_correction = KlCorrection::ratio;
+    if (!std::isnan(header.at("delta")[0])) options.ratio_cap = header.at("delta")[0];
     BatchCounts counts;
     for (const auto& batch : batches) {
       counts.tokens += batch.counts().tokens;
@@ -441,11 +441,11 @@ BOOST_AUTO_TEST_CASE(trl_trainer) {
       BOOST_TEST_CONTEXT(name << ", micro-batch " << b) {
         auto input = batches[b].input();
         input.batch = counts;
-        const auto outcome = run(settings, input);
+        const auto outcome = run(options, input);
         const auto& metrics = expected[b].metrics;
         // The trainer works in float.
         BOOST_TEST(close(outcome.report.loss, expected[b].loss, 2e-6));
-        if (settings.beta > 0) BOOST_TEST(close(outcome.report.kl(), metrics[0], 2e-6));
+        if (options.beta > 0) BOOST_TEST(close(outcome.report.kl(), metrics[0], 2e-6));
         BOOST_TEST(close(outcome.report.entropy(), metrics[1], 2e-6));
         BOOST_TEST(close(outcome.report.clip_low_fraction(), metrics[2]));
         BOOST_TEST(close(outcome.report.clip_high_fraction(), metrics[3]));

@@ -93,9 +93,9 @@ const std::vector<double> sgd_momentum{0.6359408192, -1.5444237184, 0.2162259456
 BOOST_AUTO_TEST_CASE(adamw_agrees_with_torch) {
   check_close(five_steps<double>(AdamW<double>({.weight_decay = 0.1}), 0.01), adamw_decayed, 1e-13);
   check_close(five_steps<float>(AdamW<float>({.weight_decay = 0.1}), 0.01), adamw_decayed, 2e-6);
-  OptimizerSettings settings;
-  settings.adamw.weight_decay = 0.1;
-  check_close(five_steps<double>(Optimizer<double>(settings), 0.01), adamw_decayed, 1e-13);
+  OptimizerOptions options;
+  options.adamw.weight_decay = 0.1;
+  check_close(five_steps<double>(Optimizer<double>(options), 0.01), adamw_decayed, 1e-13);
 }
 
 BOOST_AUTO_TEST_CASE(adamw_and_clipping_agree_with_torch) {
@@ -117,16 +117,16 @@ BOOST_AUTO_TEST_CASE(adamw_and_clipping_agree_with_torch) {
 BOOST_AUTO_TEST_CASE(sgd_agrees_with_torch) {
   check_close(five_steps<double>(Sgd<double>({.momentum = 0.9, .weight_decay = 0.2}), 0.1), sgd_momentum, 1e-12);
   check_close(five_steps<double>(Sgd<double>(), 0.1), {0.94, -2.03, 0.42, 2.99, 0.05, -0.750000003}, 1e-12);
-  OptimizerSettings settings{.kind = optimizer_from_name("sgd")};
-  settings.sgd = {.momentum = 0.9, .weight_decay = 0.2};
-  check_close(five_steps<double>(Optimizer<double>(settings), 0.1), sgd_momentum, 1e-12);
+  OptimizerOptions options{.kind = optimizer_from_name("sgd")};
+  options.sgd = {.momentum = 0.9, .weight_decay = 0.2};
+  check_close(five_steps<double>(Optimizer<double>(options), 0.1), sgd_momentum, 1e-12);
 }
 
 BOOST_AUTO_TEST_CASE(state_resumes_exactly) {
   for (const auto kind : {OptimizerKind::adamw, OptimizerKind::sgd}) {
-    OptimizerSettings settings{.kind = kind};
-    settings.sgd.momentum = 0.9;
-    Optimizer<double> first(settings), resumed(settings);
+    OptimizerOptions options{.kind = kind};
+    options.sgd.momentum = 0.9;
+    Optimizer<double> first(options), resumed(options);
     Part<double> part;
     for (int step = 0; step < 5; ++step) {
       if (step == 2) {
@@ -138,8 +138,7 @@ BOOST_AUTO_TEST_CASE(state_resumes_exactly) {
       part.set_gradients(step);
       (step < 2 ? first : resumed).step(part, 0.01);
     }
-    BOOST_TEST(part.values() == five_steps<double>(Optimizer<double>(settings), 0.01),
-               boost::test_tools::per_element());
+    BOOST_TEST(part.values() == five_steps<double>(Optimizer<double>(options), 0.01), boost::test_tools::per_element());
   }
 }
 

@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_named) {
   const Rollouts r = large.generate(prompts, laws::sampling(20), {});
   std::vector<float> out(r.tokens.size());
   BOOST_CHECK_THROW(small.log_probs(r, {0, 2}, out), BadData);
-  BOOST_CHECK_THROW(Snapshot<TabularPolicy<float>>(small).synchronise(large), BadArgument);
+  BOOST_CHECK_THROW(Snapshot<TabularPolicy<float>>(small).synchronize(large), BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(no_prompts_and_no_groups) {

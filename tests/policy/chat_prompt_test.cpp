@@ -22,7 +22,7 @@ ModelWeights<float> tiny_model(std::int32_t begin_token = -1) {
   config.max_positions = 300;
   config.begin_token = begin_token;
   ModelWeights<float> weights(config);
-  weights.initialise(3);
+  weights.initialize(3);
   return weights;
 }
 

@@ -99,7 +99,7 @@ BOOST_AUTO_TEST_CASE(draws_have_the_mean_and_the_deviation_of_the_policy) {
     const auto action = [&](std::size_t i) { return r.completion(i).actions(place / 2, place % 2); };
     const Moments m = moments_of(count, action);
     BOOST_TEST(std::abs(m.mean - static_cast<double>(means(0, place))) < 0.07);  // four standard errors
-    BOOST_TEST(std::abs(m.deviation(1) - 1.0) < 0.05);
+    BOOST_TEST(std::abs(m.std_dev(1) - 1.0) < 0.05);
   }
 }
 

@@ -136,7 +136,7 @@ void log_probs_agree(P policy, std::span<const maestro::Prompt> prompts, const m
   BOOST_CHECK_THROW(policy.forward(rollouts, {0, prompts.size() + 1}, forward, {}), maestro::BadArgument);
 }
 
-/// Copies do not share parameters; backward accumulates; zero_gradients clears; a snapshot stays and synchronises.
+/// Copies do not share parameters; backward accumulates; zero_gradients clears; a snapshot stays and synchronizes.
 template <maestro::Policy P>
 void copies_and_gradients(P policy, std::span<const maestro::Prompt> prompts, const maestro::Sampling& how) {
   const Rollouts rollouts = policy.generate(prompts, how, {.seed = 9});
@@ -174,7 +174,7 @@ void copies_and_gradients(P policy, std::span<const maestro::Prompt> prompts, co
   BOOST_TEST(!(after == before));
   snapshot.log_probs(rollouts, all, now);
   BOOST_TEST((now == before));
-  snapshot.synchronise(copy);
+  snapshot.synchronize(copy);
   snapshot.log_probs(rollouts, all, now);
   BOOST_TEST((now == after));
 }

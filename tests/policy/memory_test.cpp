@@ -18,7 +18,7 @@ BOOST_AUTO_TEST_CASE(a_training_step_at_a_large_vocabulary_stays_small) {
   constexpr std::size_t vocabulary = 151936;
   const ByteTokenizer tokenizer({.vocabulary = vocabulary});
   ModelWeights<float> weights(qwen3_config(vocabulary, 16, 1, 2, 1, 8, 32));
-  weights.initialise(1);
+  weights.initialize(1);
   TransformerPolicy<float, NativeBackend, ByteTokenizer> policy(std::move(weights), tokenizer);
   policy.zero_gradients();
   const std::vector<Demonstration> pairs(4, {"What is said?", std::string(149, 'x')});

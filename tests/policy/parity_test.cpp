@@ -30,7 +30,7 @@ void check_greedy(const std::string& name) {
   const auto continuations = rows_of("continuations");
   Rollouts rollouts;
   rollouts.prompts.resize(prompts.size());
-  rollouts.groups = Groups::even(prompts.size(), 3);
+  rollouts.groups = Groups::uniform(prompts.size(), 3);
   for (const auto& prompt : prompts) rollouts.prompt_tokens.push_row(prompt);
   Sampling greedy;
   greedy.max_completion_length = continuations[0].size();

@@ -37,7 +37,7 @@ ModelWeights<float> make_weights(std::size_t hidden, std::size_t vocabulary, Que
   config.query_key_norm = norm;
   config.max_positions = 700;
   ModelWeights<float> weights(config);
-  weights.initialise(5);
+  weights.initialize(5);
   std::uint32_t tensor = 0;
   weights.visit([&](auto p) {
     const RandomStream stream({.seed = 78, .purpose = Purpose::user, .row = tensor++});

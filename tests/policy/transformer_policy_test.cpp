@@ -41,7 +41,7 @@ ModelWeights<T> small_model(Architecture architecture = Architecture::qwen3) {
     config.head = HeadWeights::separate;
   }
   ModelWeights<T> weights(config);
-  weights.initialise(3);
+  weights.initialize(3);
   std::uint32_t tensor = 0;
   weights.visit([&](auto p) {
     const RandomStream stream({.seed = 77, .purpose = Purpose::user, .row = tensor++});
@@ -246,7 +246,7 @@ BOOST_AUTO_TEST_CASE(supervised_steps_learn_a_text) {
   Small<float> policy = small_policy<float>();
   Rollouts r;
   r.prompts = texts({"ab"});
-  r.groups = Groups::even(1, 1);
+  r.groups = Groups::uniform(1, 1);
   r.prompt_tokens.push_row(policy.encode_prompt("ab"));
   const std::vector<std::int32_t> response{1, 2, 3, 39};
   r.tokens.push_row(response);

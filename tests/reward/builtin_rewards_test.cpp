@@ -44,11 +44,11 @@ struct Given {
   }
 };
 struct TextLength {
-  int synchronised = 0;
+  int synchronized = 0;
   void score(const Rollouts& rollouts, std::span<float> out) const {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(rollouts.texts[i].size());
   }
-  void before_step(const int&, std::uint32_t) { ++synchronised; }
+  void before_step(const int&, std::uint32_t) { ++synchronized; }
 };
 /// Counts every byte as a token.
 struct GivenWithTokens : Given {
@@ -269,7 +269,7 @@ BOOST_AUTO_TEST_CASE(preference_passes_score_and_hook_through) {
   RewardSet rewards{Preference{TextLength{}}};
   int policy = 1;
   rewards.before_step(policy, 0u);
-  BOOST_TEST(rewards.get<0>().scorer().synchronised == 1);
+  BOOST_TEST(rewards.get<0>().scorer().synchronized == 1);
   check_close(score(rewards.get<0>(), rollouts), {1, 2, 0});
 }
 

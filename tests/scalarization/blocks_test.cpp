@@ -60,15 +60,15 @@ struct Batch {
 
 void for_every_scalarization(const std::function<void(const std::string&, const AnyScalarization&)>& check) {
   for (const auto name : scalarization_names) {
-    for (const auto kind : {Normalisation::none, Normalisation::z_score, Normalisation::rank}) {
-      const std::string label = std::string(name) + "/" + std::string(normalisation_names[std::size_t(kind)]);
+    for (const auto kind : {NormalizerKind::none, NormalizerKind::z_score, NormalizerKind::rank}) {
+      const std::string label = std::string(name) + "/" + std::string(normalizer_names[std::size_t(kind)]);
       BOOST_TEST_CONTEXT(label) { check(label, AnyScalarization(name, {.kind = kind})); }
     }
   }
 }
 
 struct Spread {
-  double n = 0, mean = 0, deviation = 0;
+  double n = 0, mean = 0, std_dev = 0;
 };
 
 Spread spread_of(const std::vector<double>& values) {
@@ -78,9 +78,9 @@ Spread spread_of(const std::vector<double>& values) {
   }
   if (s.n > 0) s.mean /= s.n;
   for (const double v : values) {
-    if (!std::isnan(v)) s.deviation += (v - s.mean) * (v - s.mean);
+    if (!std::isnan(v)) s.std_dev += (v - s.mean) * (v - s.mean);
   }
-  s.deviation = s.n > 1 ? std::sqrt(s.deviation / (s.n - 1)) : 0.0;
+  s.std_dev = s.n > 1 ? std::sqrt(s.std_dev / (s.n - 1)) : 0.0;
   return s;
 }
 
@@ -95,7 +95,7 @@ std::vector<double> column(const Batch& batch, std::size_t k, bool z_scored) {
   for (std::size_t g = 0; g < batch.groups.count() && z_scored; ++g) {
     const Spread s = spread_of(slice(values, batch.groups, g));
     for (std::size_t i = batch.groups.begin(g); i < batch.groups.end(g); ++i) {
-      values[i] = (values[i] - s.mean) / (s.deviation + 1e-4);
+      values[i] = (values[i] - s.mean) / (s.std_dev + 1e-4);
     }
   }
   return values;
@@ -119,18 +119,18 @@ std::vector<double> by_hand(const std::string& name, const Batch& batch) {
     const Spread own = spread_of(slice(scalars, batch.groups, g));
     for (std::size_t i = batch.groups.begin(g); i < batch.groups.end(g); ++i) {
       if (std::isnan(scalars[i])) continue;
-      const double centred = scalars[i] - own.mean;
-      if (name == "group") advantages[i] = centred / (own.deviation + 1e-4);
-      if (name == "batch") advantages[i] = centred / (all.deviation + 1e-4);
-      if (name == "none" || name == "dr_grpo") advantages[i] = centred;
-      if (name == "rloo") advantages[i] = own.n > 1 ? own.n / (own.n - 1) * centred : 0.0;
-      if (name == "gdpo") advantages[i] = (scalars[i] - all.mean) / (all.deviation + 1e-4);
+      const double centered = scalars[i] - own.mean;
+      if (name == "group") advantages[i] = centered / (own.std_dev + 1e-4);
+      if (name == "batch") advantages[i] = centered / (all.std_dev + 1e-4);
+      if (name == "none" || name == "dr_grpo") advantages[i] = centered;
+      if (name == "rloo") advantages[i] = own.n > 1 ? own.n / (own.n - 1) * centered : 0.0;
+      if (name == "gdpo") advantages[i] = (scalars[i] - all.mean) / (all.std_dev + 1e-4);
     }
   }
   return advantages;
 }
 
-/// Own-weight advantages, centred.
+/// Own-weight advantages, centered.
 std::vector<double> own_weight_by_hand(const Batch& batch) {
   std::vector<double> advantages(batch.rewards.rows(), 0.0);
   for (std::size_t g = 0; g < batch.groups.count(); ++g) {
@@ -233,9 +233,9 @@ BOOST_AUTO_TEST_CASE(counterfactuals_in_blocks_equal_recomputation) {
   });
 }
 
-BOOST_AUTO_TEST_CASE(a_group_does_not_notice_its_neighbours) {
+BOOST_AUTO_TEST_CASE(a_group_does_not_notice_its_neighbors) {
   // Not a bit changes for a missing reward, or another size of group, beside it.
-  const Batch full(Groups::even(64, 8), 0.0);
+  const Batch full(Groups::uniform(64, 8), 0.0);
   Batch with_gap = full;
   for (std::size_t k = 0; k < count; ++k) with_gap.rewards(3, k) = test::missing;
   with_gap.rewards(100, 2) = test::missing;
@@ -375,7 +375,7 @@ BOOST_AUTO_TEST_CASE(any_number_of_rewards) {
       }
     }
     for (const auto name : scalarization_names) {
-      const auto result = test::run(AnyScalarization(name), r, decision, Groups::even(6, 8));
+      const auto result = test::run(AnyScalarization(name), r, decision, Groups::uniform(6, 8));
       for (std::size_t i = 0; i < 48 && name != "gdpo"; ++i) {
         if (rewards == 0) {
           BOOST_TEST(std::isnan(result.scalars[i]));
@@ -404,15 +404,15 @@ BOOST_AUTO_TEST_CASE(moments_in_lanes_have_the_bits_of_moments) {
       side.resize(width);
       const auto value = [&](std::size_t j) { return values.data() + j * width; };
       side.find_means(size, skip, value);
-      side.find_deviations(1, size, skip, value);
+      side.find_std_devs(1, size, skip, value);
       for (std::size_t q = 0; q < width; ++q) {
         const Moments moments = moments_of(size, [&](std::size_t j) { return values[j * width + q]; });
         BOOST_TEST(side.counts()[q] == double(moments.count));
         BOOST_TEST(side.means()[q] == moments.mean);
-        BOOST_TEST(side.deviations()[q] == moments.deviation(1));
+        BOOST_TEST(side.std_devs()[q] == moments.std_dev(1));
       }
       BOOST_TEST(side.means()[4] == 0.1);
-      BOOST_TEST(side.deviations()[4] == 0.0);
+      BOOST_TEST(side.std_devs()[4] == 0.0);
     }
   }
 }
@@ -435,7 +435,7 @@ BOOST_AUTO_TEST_CASE(batch_moments_skip_gaps_in_any_block) {
     if (threads == 1) first = moments;
     BOOST_TEST(double(moments.count) == expected.n);
     BOOST_TEST(std::abs(moments.mean / expected.mean - 1) < 1e-13);
-    BOOST_TEST(std::abs(moments.deviation(1) / expected.deviation - 1) < 1e-13);
+    BOOST_TEST(std::abs(moments.std_dev(1) / expected.std_dev - 1) < 1e-13);
     BOOST_TEST(moments.mean == first.mean);
     BOOST_TEST(moments.squares == first.squares);
   }

@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(expected_weights_are_those_of_the_draw) {
 
 BOOST_AUTO_TEST_CASE(absent_where_no_weights_are_drawn) {
   const Matrix<float> rewards = constant_rewards(8);
-  const Groups groups = Groups::even(2, 4);
+  const Groups groups = Groups::uniform(2, 4);
   BOOST_TEST(!share(GroupRelative{}, rewards, test::shared_weights(8, {0.2f, 0.3f, 0.5f}), groups).has_value());
   Draws soft(even(8), 0.25f, 0.0f);  // an action is drawn, and moves nothing
   BOOST_TEST(!share(GroupRelative{}, rewards, soft.next(), groups).has_value());
@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(absent_where_no_weights_are_drawn) {
 
 BOOST_AUTO_TEST_CASE(constant_rewards_are_all_noise_for_the_paper_and_none_by_default) {
   const Matrix<float> rewards = constant_rewards(32);
-  const Groups groups = Groups::even(4, 8);
+  const Groups groups = Groups::uniform(4, 8);
   for (const float emphasis : {1.0f, 0.5f}) {
     Draws draws(even(32), (1.0f - emphasis) / 3.0f, emphasis);
     const Decision& decision = draws.next();
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(no_noise_where_the_draw_changes_nothing) {
     for (std::size_t k = 0; k < actions; ++k) rewards(i, k) = value;
   }
   Draws draws(even(16), 0.0f, 1.0f);
-  BOOST_TEST(share(GroupRelative{}, rewards, draws.next(), Groups::even(2, 8)).value() < 1e-6);
+  BOOST_TEST(share(GroupRelative{}, rewards, draws.next(), Groups::uniform(2, 8)).value() < 1e-6);
 }
 
 namespace {
@@ -173,7 +173,7 @@ Shares over_many_draws(const S& scalarization, const Matrix<float>& rewards, con
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(follows_the_variance_over_all_draws) {
-  const Groups groups = Groups::even(32, 8);
+  const Groups groups = Groups::uniform(32, 8);
   Matrix<float> rewards(256, actions);
   Matrix<float> q = even(256);
   const RandomStream stream({.seed = 5});

@@ -10,7 +10,7 @@ using namespace maestro;
 namespace {
 
 const Matrix<float> rewards = test::matrix({{1, 0.2f}, {0, 0.8f}, {1, 0.5f}, {0, 0.1f}});
-const Groups one_group = Groups::even(1, 4);
+const Groups one_group = Groups::uniform(1, 4);
 
 void check_close(const std::vector<float>& got, const std::vector<double>& expected, double tolerance = 2e-6) {
   BOOST_REQUIRE(got.size() == expected.size());
@@ -42,9 +42,9 @@ BOOST_AUTO_TEST_CASE(estimators) {
 BOOST_AUTO_TEST_CASE(own_weight_baseline) {
   const Decision decision = test::acted({0, 1, 0, 1}, Matrix<float>(4, 2, 0.0f), 1.0f);
   const std::vector<double> raw{0.8660254, 1.2649111, 0.8660254, -0.9486833};
-  check_close(
-      test::run(OwnWeightBaseline({.epsilon = 0.0, .centre = Centring::none}), rewards, decision, one_group).advantages,
-      raw);
+  check_close(test::run(OwnWeightBaseline({.epsilon = 0.0, .center = Centering::none}), rewards, decision, one_group)
+                  .advantages,
+              raw);
   const double mean = (raw[0] + raw[1] + raw[2] + raw[3]) / 4;
   check_close(test::run(OwnWeightBaseline{}, rewards, decision, one_group).advantages,
               {raw[0] - mean, raw[1] - mean, raw[2] - mean, raw[3] - mean});
@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(missing_reward) {
 BOOST_AUTO_TEST_CASE(penalty_is_subtracted) {
   const std::vector<float> penalty{0.5f, 0, 0, 0.25f};
   for (const auto name : scalarization_names) {
-    // A penalty is one more reward of weight -1, except to GDPO, which would standardise that reward.
+    // A penalty is one more reward of weight -1, except to GDPO, which would standardize that reward.
     if (name == "gdpo") continue;
     const AnyScalarization scalarization(name);
     const auto with =
@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(trl_trainer) {
     }
     const AnyScalarization scalarization(aggregation == "normalize_then_sum" ? "gdpo" : scale);
     const auto result = test::run(scalarization, r, test::shared_weights(rows.size(), weights),
-                                  Groups::even(rows.size() / group, group));
+                                  Groups::uniform(rows.size() / group, group));
     BOOST_TEST_CONTEXT(name) {
       // The trainer works in float: a few ulp of the largest summand, over a deviation of about 1.
       for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -6,7 +6,7 @@
 
 #include "scalarization/support.hpp"
 
-// One set of laws, run over every scalarization and normaliser.
+// One set of laws, run over every scalarization and normalizer.
 
 using namespace maestro;
 
@@ -14,13 +14,13 @@ namespace {
 
 void for_every_scalarization(const std::function<void(const std::string&, const AnyScalarization&)>& law) {
   for (const auto name : scalarization_names) {
-    for (const auto kind : {Normalisation::none, Normalisation::z_score, Normalisation::rank}) {
-      const std::string label = std::string(name) + "/" + std::string(normalisation_names[std::size_t(kind)]);
+    for (const auto kind : {NormalizerKind::none, NormalizerKind::z_score, NormalizerKind::rank}) {
+      const std::string label = std::string(name) + "/" + std::string(normalizer_names[std::size_t(kind)]);
       BOOST_TEST_CONTEXT(label) { law(label, AnyScalarization(name, {.kind = kind})); }
     }
   }
-  const std::string label = "own_weight, not centred";
-  BOOST_TEST_CONTEXT(label) { law(label, AnyScalarization(OwnWeightBaseline({.centre = Centring::none}))); }
+  const std::string label = "own_weight, not centered";
+  BOOST_TEST_CONTEXT(label) { law(label, AnyScalarization(OwnWeightBaseline({.center = Centering::none}))); }
 }
 
 bool starts_with(const std::string& text, const char* start) { return text.rfind(start, 0) == 0; }
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(equal_rewards_give_exactly_zero) {
   const Matrix<float> rewards(7, 3, 0.1f);
   const Decision decision = test::shared_weights(7, {1.0f / 3, 0.7f, -0.13f});
   for_every_scalarization([&](const std::string&, const AnyScalarization& scalarization) {
-    const auto result = test::run(scalarization, rewards, decision, Groups::even(1, 7), test::Want::counterfactuals);
+    const auto result = test::run(scalarization, rewards, decision, Groups::uniform(1, 7), test::Want::counterfactuals);
     for (std::size_t i = 0; i < 7; ++i) {
       BOOST_TEST(result.advantages[i] == 0.0f);
       for (std::size_t k = 0; k < 3; ++k) BOOST_TEST(result.counterfactuals(i, k) == 0.0f);
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(lone_and_missing_rows_get_zero) {
     BOOST_TEST(std::isnan(result.scalars[9]));
     for (std::size_t k = 0; k < 3; ++k) BOOST_TEST(result.counterfactuals(9, k) == 0.0f);
     for (const float advantage : result.advantages) BOOST_TEST(std::isfinite(advantage));
-    // Row 5 is a group of one; GDPO's last step centres over the batch.
+    // Row 5 is a group of one; GDPO's last step centers over the batch.
     if (!starts_with(name, "gdpo")) BOOST_TEST(result.advantages[5] == 0.0f);
   });
 }
@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(a_constant_added_to_a_reward_changes_nothing) {
 BOOST_AUTO_TEST_CASE(advantages_of_a_group_add_up_to_zero) {
   const test::Scene scene(3);
   for_every_scalarization([&](const std::string& name, const AnyScalarization& scalarization) {
-    if (starts_with(name, "gdpo") || name == "own_weight, not centred") return;
+    if (starts_with(name, "gdpo") || name == "own_weight, not centered") return;
     const auto result = test::run(scalarization, scene.rewards, scene.decision, scene.groups);
     for (std::size_t g = 0; g < scene.groups.count(); ++g) {
       double sum = 0;
@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(threads_do_not_change_the_bits) {
 BOOST_AUTO_TEST_CASE(an_empty_batch_is_no_work) {
   for_every_scalarization([&](const std::string&, const AnyScalarization& scalarization) {
     const auto result = test::run(scalarization, Matrix<float>(0, 3), test::shared_weights(0, {1, 1, 1}),
-                                  Groups::even(0, 4), test::Want::counterfactuals);
+                                  Groups::uniform(0, 4), test::Want::counterfactuals);
     BOOST_TEST(result.advantages.empty());
   });
 }

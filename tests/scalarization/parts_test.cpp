@@ -133,12 +133,12 @@ BOOST_AUTO_TEST_CASE(replacing_a_value_updates_the_moments) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(normalisers) {
+BOOST_AUTO_TEST_CASE(normalizers) {
   const auto rewards = test::matrix({{1, 5}, {3, 5}, {3, test::missing}, {test::missing, 5}, {2, 5}, {9, 7}});
   const std::vector<std::size_t> sizes{5, 0, 1};
   const Groups groups = Groups::from_sizes(sizes);
   Matrix<double> out(6, 2, -9.0);
-  normalise({.kind = Normalisation::rank}, rewards.view(), groups, out.view());
+  normalize({.kind = NormalizerKind::rank}, rewards.view(), groups, out.view());
   BOOST_TEST(out(0, 0) == 0.0);
   BOOST_TEST(out(4, 0) == 1.0 / 3);
   BOOST_TEST(out(1, 0) == 2.5 / 3);
@@ -147,19 +147,19 @@ BOOST_AUTO_TEST_CASE(normalisers) {
   BOOST_TEST(std::isnan(out(2, 1)));
   BOOST_TEST(out(0, 1) == 0.5);
   BOOST_TEST(out(5, 0) == 0.5);
-  normalise({.kind = Normalisation::z_score, .ddof = 0, .epsilon = 0.0}, rewards.view(), groups, out.view());
+  normalize({.kind = NormalizerKind::z_score, .ddof = 0, .epsilon = 0.0}, rewards.view(), groups, out.view());
   BOOST_TEST(std::abs(out(0, 0) + 1.25 / std::sqrt(0.6875)) < 1e-14);
   BOOST_TEST(std::isnan(out(3, 0)));
   BOOST_TEST(out(0, 1) == 0.0);
   BOOST_TEST(out(5, 0) == 0.0);
-  normalise({.kind = Normalisation::none}, rewards.view(), groups, out.view());
+  normalize({.kind = NormalizerKind::none}, rewards.view(), groups, out.view());
   BOOST_TEST(out(5, 1) == 7.0);
 }
 
 BOOST_AUTO_TEST_CASE(bad_values_name_their_place) {
   auto rewards = test::matrix({{1, 2}, {3, 4}, {5, 6}});
   Decision decision = test::shared_weights(3, {1, 1});
-  const Groups groups = Groups::even(1, 3);
+  const Groups groups = Groups::uniform(1, 3);
   for (const auto name : scalarization_names) {
     const AnyScalarization scalarization(name);
     rewards(2, 1) = std::numeric_limits<float>::infinity();
@@ -181,9 +181,9 @@ BOOST_AUTO_TEST_CASE(bad_values_name_their_place) {
 BOOST_AUTO_TEST_CASE(shapes_are_checked) {
   const auto rewards = test::matrix({{1, 2}, {3, 4}, {5, 6}});
   const GroupRelative scalarization;
-  const Groups groups = Groups::even(1, 3);
+  const Groups groups = Groups::uniform(1, 3);
   BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1}), groups), BadArgument);
-  BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1, 1}), Groups::even(1, 2)),
+  BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1, 1}), Groups::uniform(1, 2)),
                     BadArgument);
   Decision no_base = test::shared_weights(3, {1, 1});
   no_base.base.resize(0, 0);
@@ -199,7 +199,7 @@ BOOST_AUTO_TEST_CASE(options_out_of_domain_are_refused) {
   BOOST_CHECK_THROW(GroupRelative({.ddof = 2}), BadArgument);
   BOOST_CHECK_THROW(Gdpo({.batch_epsilon = -1.0}), BadArgument);
   BOOST_CHECK_THROW(OwnWeightBaseline({.ddof = -1}), BadArgument);
-  BOOST_CHECK_THROW(Rloo({.normaliser = {.epsilon = -1.0}}), BadArgument);
+  BOOST_CHECK_THROW(Rloo({.normalizer = {.epsilon = -1.0}}), BadArgument);
   const auto message = message_of<BadArgument>([] { AnyScalarization("grpoo"); });
   BOOST_TEST(contains(message, "'grpoo'"), message);
   BOOST_TEST(contains(message, "group, batch, none, gdpo, dr_grpo, rloo, own_weight"), message);

@@ -41,10 +41,10 @@ struct Stage {
     const Tokenizer tokenizer;
     const auto config = maestro::qwen3_config(tokenizer.vocabulary_size(), 16, 1, 2, 1, 8, 32);
     maestro::ModelWeights<float> weights(config);
-    weights.initialise(5);
+    weights.initialize(5);
     maestro::save_model((root / "base").string(), weights, tokenizer);
     maestro::examples::Preferences preferences(config, tokenizer);
-    preferences.initialise(6);
+    preferences.initialize(6);
     maestro::examples::save_reward_model((root / "reward").string(), preferences);
     std::ofstream prompts(root / "prompts.jsonl");
     for (int i = 0; i < 7; ++i) {

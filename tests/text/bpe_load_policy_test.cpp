@@ -19,7 +19,7 @@ BOOST_AUTO_TEST_CASE(a_folder_with_byte_level_bpe_is_a_policy) {
   const std::string text = read_file(MAESTRO_TEST_FIXTURES "/text/qwen2.json");
   ModelConfig config = qwen3_config(4096, 8, 1, 2, 1, 4, 12);
   ModelWeights<float> weights(config);
-  weights.initialise(7);
+  weights.initialize(7);
   save_model(folder, weights, ByteTokenizer());
   write_file(folder + "/tokenizer.json", text);
   write_file(folder + "/tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");

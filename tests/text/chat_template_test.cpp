@@ -25,7 +25,7 @@ std::string with_system(const std::string& sentence) {
 }
 
 std::string name_of_template(const std::string& text) {
-  const std::optional<ChatFormat> format = recognise_chat_template(text);
+  const std::optional<ChatFormat> format = recognize_chat_template(text);
   return format ? std::string(name_of(format->kind)) : "unknown";
 }
 
@@ -44,7 +44,7 @@ BOOST_AUTO_TEST_CASE(chatml_is_told_by_its_marks_and_its_system_sentence) {
              "qwen2.5");
   BOOST_TEST(name_of_template(with_system("You are a helpful AI assistant named SmolLM, trained by Hugging Face")) ==
              "smollm2");
-  const std::optional<ChatFormat> own = recognise_chat_template(with_system("You are a pirate."));
+  const std::optional<ChatFormat> own = recognize_chat_template(with_system("You are a pirate."));
   BOOST_REQUIRE(own.has_value());
   BOOST_TEST((own->kind == ChatKind::chatml));
   BOOST_TEST(own->default_system.value() == "You are a pirate.");
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(llama_is_told_by_its_marks) {
 }
 
 // The hashes are those of real templates, which do not lie here: MAESTRO_CHAT_TEMPLATES names a folder of them as
-// make_chats.py takes it. Their sizes and hashes are in chats.json, so that what is rendered and what is recognised are
+// make_chats.py takes it. Their sizes and hashes are in chats.json, so that what is rendered and what is recognized are
 // the same texts.
 BOOST_AUTO_TEST_CASE(known_hashes_are_those_of_the_rendered_templates) {
   const std::string path = std::string(MAESTRO_TEST_FIXTURES) + "/text/chats.json";

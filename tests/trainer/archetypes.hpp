@@ -60,7 +60,7 @@ enum class Without {
   actions,
   cache,
   default_constructor,
-  initialise,
+  initialize,
   input_size,
 };
 
@@ -100,7 +100,7 @@ class Policy : public ScalarType<without != Without::scalar_type, T> {
                     const std::same_as<DrawKey> auto&) requires(without != Without::generate) {
     Rollouts rollouts;
     rollouts.prompts.assign(prompts.begin(), prompts.end());
-    rollouts.groups = Groups::even(prompts.size(), sampling.num_generations);
+    rollouts.groups = Groups::uniform(prompts.size(), sampling.num_generations);
     const std::size_t responses = rollouts.groups.rows();
     const std::int32_t start = 0;
     for (std::size_t n = 0; n < prompts.size(); ++n) rollouts.prompt_tokens.push_row({&start, 1});
@@ -295,7 +295,7 @@ class Network : public ScalarType<without != Without::scalar_type, T>, public Ac
   Network() requires(without != Without::default_constructor) = default;
   explicit Network(int) {}
 
-  void initialise(std::size_t inputs, const NetworkInit&) requires(without != Without::initialise) { inputs_ = inputs; }
+  void initialize(std::size_t inputs, const NetworkInit&) requires(without != Without::initialize) { inputs_ = inputs; }
   std::size_t input_size() const requires(without != Without::input_size) { return inputs_; }
   void forward(std::same_as<MatrixView<const float>> auto hidden, std::same_as<MatrixView<T>> auto logits, Cache&) const
       requires(without != Without::forward) {

@@ -15,7 +15,7 @@ struct Folder {
   std::filesystem::path path =
       std::filesystem::temp_directory_path() / ("maestro_checkpoints_" + std::to_string(::getpid()));
   ~Folder() { std::filesystem::remove_all(path); }
-  maestro::CheckpointSettings settings(std::string fingerprint) const {
+  maestro::CheckpointOptions options(std::string fingerprint) const {
     return {.folder = path.string(), .fingerprint = std::move(fingerprint)};
   }
 };
@@ -30,7 +30,7 @@ BOOST_AUTO_TEST_CASE(a_saved_run_goes_on_where_it_was) {
   const auto prompts = tiny::prompts(6);
   saved.step(prompts);
   saved.step(prompts);
-  maestro::Checkpoints checkpoints(folder.settings("a"));
+  maestro::Checkpoints checkpoints(folder.options("a"));
   BOOST_TEST(!checkpoints.newest().has_value());
   checkpoints.save(saved);
   auto resumed = tiny::trainer();
@@ -54,22 +54,22 @@ struct FailingOnce : tiny::Policy {
 
 BOOST_AUTO_TEST_CASE(a_trainer_whose_step_failed_goes_on_from_a_checkpoint) {
   const Folder folder;
-  auto settings = tiny::settings();
-  settings.num_minibatches = 2;
+  auto options = tiny::options();
+  options.num_minibatches = 2;
   maestro::Trainer trainer(FailingOnce{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
-                           maestro::GroupRelative{}, settings);
+                           maestro::GroupRelative{}, options);
   const auto prompts = tiny::prompts(6);
   trainer.step(prompts);
-  maestro::Checkpoints checkpoints(folder.settings("a"));
+  maestro::Checkpoints checkpoints(folder.options("a"));
   checkpoints.save(trainer);
   BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadData);
   BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadArgument);
   BOOST_TEST(checkpoints.resume(trainer));
   BOOST_TEST(trainer.step(prompts).step == 2u);
-  // What a failed step leaves is recognised after saving and loading, too.
-  auto failed = tiny::trainer(settings);
+  // What a failed step leaves is recognized after saving and loading, too.
+  auto failed = tiny::trainer(options);
   maestro::Trainer broken(FailingOnce{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
-                          maestro::GroupRelative{}, settings);
+                          maestro::GroupRelative{}, options);
   broken.step(prompts);
   BOOST_CHECK_THROW(broken.step(prompts), maestro::BadData);
   checkpoints.save(broken);
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(looking_for_a_checkpoint_changes_nothing) {
   BOOST_TEST(!std::filesystem::exists(folder.path));
   auto trainer = tiny::trainer();
   trainer.step(tiny::prompts(6));
-  maestro::Checkpoints checkpoints(folder.settings("a"));
+  maestro::Checkpoints checkpoints(folder.options("a"));
   checkpoints.save(trainer);
   const auto half_written = folder.path / "step-00000002.tmp-1-0";
   std::filesystem::create_directory(half_written);
@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(looking_for_a_checkpoint_changes_nothing) {
 BOOST_AUTO_TEST_CASE(a_refusal_names_what_differs) {
   const Folder folder;
   auto trainer = tiny::trainer();
-  maestro::Checkpoints checkpoints(folder.settings(R"({"seed": 3, "steps": [1, 2], "old": "x"})"));
+  maestro::Checkpoints checkpoints(folder.options(R"({"seed": 3, "steps": [1, 2], "old": "x"})"));
   checkpoints.save(trainer);
   const auto refusal = [&](const std::string& fingerprint) {
     try {

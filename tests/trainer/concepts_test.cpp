@@ -63,7 +63,7 @@ template <Without... without>
 inline constexpr bool no_network = (!ConductorNetwork<archetype::Network<float, without>> && ...);
 static_assert(ConductorNetwork<archetype::Network<float>> && ConductorNetwork<archetype::Network<double>>);
 static_assert(no_network<Without::scalar_type, Without::actions, Without::cache, Without::default_constructor,
-                         Without::copy, Without::initialise, Without::input_size, Without::forward, Without::backward,
+                         Without::copy, Without::initialize, Without::input_size, Without::forward, Without::backward,
                          Without::zero_gradients, Without::visit, Without::state>);
 
 template <Without... without>
@@ -87,8 +87,8 @@ struct ChecksTexts : TabularPolicy<float> {
 static_assert(Policy<TabularPolicy<float>> && !Policy<ChecksTexts>);
 
 /// Every road of a step: reference, reward-side and loss-side sums, several updates, state, evaluation.
-TrainerSettings settings() {
-  TrainerSettings s;
+TrainerOptions options() {
+  TrainerOptions s;
   s.seed = 3;
   s.prompts_per_step = 4;
   s.sampling.num_generations = 4;
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(the_least_of_each_concept_makes_a_trainer) {
                   archetype::Rewards<>{},
                   archetype::Conductor<>{},
                   archetype::Scalarization<>{},
-                  settings(),
+                  options(),
                   std::move(communicator)};
   run(trainer);
   BOOST_TEST(trainer.policy().logit() > 0.0f);  // token 1 has the advantage
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(the_least_of_each_concept_makes_a_trainer) {
 
 BOOST_AUTO_TEST_CASE(and_with_parameters_in_double) {
   Trainer trainer{archetype::Policy<double>(0.0), archetype::Rewards<>{}, archetype::StatefulConductor{},
-                  GroupRelative{}, settings()};
+                  GroupRelative{}, options()};
   run(trainer);
   BOOST_TEST(trainer.policy().logit() > 0.0);
 }
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(and_with_parameters_in_double) {
 BOOST_AUTO_TEST_CASE(the_least_rewards_make_a_set) {
   Trainer trainer{archetype::Policy<float>(0.0f),
                   RewardSet{archetype::CompletionReward<>{}, Named<"other", archetype::BatchReward<>>{}},
-                  EqualWeights<2>{}, GroupRelative{}, settings()};
+                  EqualWeights<2>{}, GroupRelative{}, options()};
   run(trainer);
   BOOST_TEST(trainer.report().rewards[0].mean == 0.5);
   BOOST_TEST(trainer.report().rewards[1].mean == 0.5);
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(the_least_network_and_scorers_learn) {
       {.estimator = Estimator::counterfactual, .period = 1, .learning_rate = 0.1});
   Trainer trainer{archetype::Policy<float>(0.0f),
                   RewardSet{Perplexity{archetype::Scorer<>{}}, Preference{archetype::Scorer<>{}}}, std::move(conductor),
-                  GroupRelative{}, settings()};
+                  GroupRelative{}, options()};
   run(trainer);
   BOOST_REQUIRE(trainer.report().conductor.has_value());
   BOOST_TEST(trainer.report().conductor->samples == 16u);

@@ -34,10 +34,10 @@ struct Seven {
 
 template <class C, class S>
 auto constant_trainer(C conductor, S scalarization) {
-  auto settings = tiny::settings();
-  settings.sampling.num_generations = 7;
+  auto options = tiny::options();
+  options.sampling.num_generations = 7;
   return Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), RewardSet<Tenth, Seven>{Tenth{}, Seven{}},
-                 std::move(conductor), scalarization, settings);
+                 std::move(conductor), scalarization, options);
 }
 
 std::map<std::string, double> metrics_of(const StepReport& report) {
@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(no_share_of_a_draw_without_a_draw) {
 }
 
 BOOST_AUTO_TEST_CASE(rewards_that_vary_have_some_of_each) {
-  auto trainer = tiny::trainer(tiny::settings(), {}, DefaultScalarization());
+  auto trainer = tiny::trainer(tiny::options(), {}, DefaultScalarization());
   const StepReport& report = trainer.step(tiny::prompts(6));
   BOOST_TEST(report.grad_norm > 0.0);
   BOOST_TEST(report.draw_noise_share.value() > 0.01);
@@ -103,11 +103,11 @@ BOOST_AUTO_TEST_CASE(rewards_that_vary_have_some_of_each) {
 }
 
 BOOST_AUTO_TEST_CASE(the_references_time_is_its_own) {
-  auto settings = tiny::settings();
-  auto without = tiny::trainer(settings);
+  auto options = tiny::options();
+  auto without = tiny::trainer(options);
   BOOST_TEST(metrics_of(without.step(tiny::prompts(6))).at("time/reference") < 1e-3);
-  settings.objective.beta = 0.1;
-  auto with = tiny::trainer(settings);
+  options.objective.beta = 0.1;
+  auto with = tiny::trainer(options);
   const StepReport& report = with.step(tiny::prompts(6));
   BOOST_TEST(report.seconds.reference > 0.0);
   const StepTimings& t = report.seconds;
@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(figures_of_rewards_are_those_of_each_column) {
     const RewardFigures& figures = report.rewards[k];
     BOOST_TEST(figures.count == moments(scores).count);
     BOOST_TEST(figures.mean == moments(scores).mean);
-    BOOST_TEST(figures.deviation == moments(scores).deviation(1));
+    BOOST_TEST(figures.std_dev == moments(scores).std_dev(1));
     BOOST_TEST(figures.weight == moments(decision.weights).mean);
     BOOST_TEST(figures.probability == moments(decision.probabilities).mean);
     BOOST_TEST(figures.frac_group_varies == (k == 0 ? 1.0 / 3.0 : 0.0));
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(figures_of_no_rewards_at_all) {
   decision.weights.resize(4, 3);
   decision.probabilities.resize(0, 0);
   StepReport report;
-  describe_rewards(scores, decision, Groups::even(2, 2), report);
+  describe_rewards(scores, decision, Groups::uniform(2, 2), report);
   BOOST_TEST(std::isnan(report.rewards[0].mean));
   BOOST_TEST(report.rewards[0].probability == 0.0);
   BOOST_TEST(std::isnan(report.frac_reward_zero_std));
@@ -193,11 +193,11 @@ BOOST_AUTO_TEST_CASE(what_a_scalarization_leaves_out_is_refused) {
   const auto says = [](const std::string& words) {
     return [words](const Error& error) { return std::string(error.what()).find(words) != std::string::npos; };
   };
-  auto nothing = tiny::trainer(tiny::settings(), {}, WritesNothing{});
+  auto nothing = tiny::trainer(tiny::options(), {}, WritesNothing{});
   BOOST_CHECK_EXCEPTION(nothing.step(tiny::prompts(6)), BadData, says("the advantage of response 0"));
-  auto plain = tiny::trainer(tiny::settings(), {}, Plain{});
+  auto plain = tiny::trainer(tiny::options(), {}, Plain{});
   BOOST_CHECK_EXCEPTION(plain.step(tiny::prompts(6)), Unsupported, says("Estimator::sampled"));
-  auto sampled = tiny::trainer(tiny::settings(), {.estimator = Estimator::sampled}, Plain{});
+  auto sampled = tiny::trainer(tiny::options(), {.estimator = Estimator::sampled}, Plain{});
   BOOST_CHECK_NO_THROW(sampled.step(tiny::prompts(6)));
 }
 

@@ -57,23 +57,23 @@ std::vector<Prompt> contexts() {
   return prompts;
 }
 
-TrainerSettings settings_of(std::uint64_t seed) {
-  TrainerSettings settings;
-  settings.seed = seed;
-  settings.prompts_per_step = 3;
-  settings.sampling.num_generations = 32;
-  settings.learning_rate = 0.01;
-  return settings;
+TrainerOptions options_of(std::uint64_t seed) {
+  TrainerOptions options;
+  options.seed = seed;
+  options.prompts_per_step = 3;
+  options.sampling.num_generations = 32;
+  options.learning_rate = 0.01;
+  return options;
 }
 
-auto trainer_of(const TrainerSettings& settings) {
+auto trainer_of(const TrainerOptions& options) {
   return Trainer{
       GaussianPolicy<float>(
-          {.features = 3, .width = 16, .dimensions = 2, .steps = steps_of_plan, .std_dev = 0.5, .seed = settings.seed}),
+          {.features = 3, .width = 16, .dimensions = 2, .steps = steps_of_plan, .std_dev = 0.5, .seed = options.seed}),
       RewardSet{Distance{"quick", 0, 1, 0, false}, Distance{"quiet", 1, 0, 1}, Distance{"frugal", 2, 0, 0}},
       LinearConductor<3>(
           {.emphasis = Emphasis::blended_uniform, .estimator = Estimator::counterfactual, .learning_rate = 0.02}),
-      OwnWeightBaseline({.normaliser = {.kind = Normalisation::z_score}}), settings};
+      OwnWeightBaseline({.normalizer = {.kind = NormalizerKind::z_score}}), options};
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_SUITE(float_actions)
 BOOST_AUTO_TEST_CASE(policy_and_conductor_learn) {
   const std::vector<Prompt> prompts = contexts();
   for (const std::uint64_t seed : {1u, 2u, 3u}) {
-    auto trainer = trainer_of(settings_of(seed));
+    auto trainer = trainer_of(options_of(seed));
     const auto total = [](const StepReport& report) {
       return report.rewards[0].mean + report.rewards[1].mean + report.rewards[2].mean;
     };
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(policy_and_conductor_learn) {
 }
 
 BOOST_AUTO_TEST_CASE(figures_count_steps) {
-  auto trainer = trainer_of(settings_of(1));
+  auto trainer = trainer_of(options_of(1));
   const StepReport& report = trainer.step(contexts());
   BOOST_TEST(report.response_tokens == 3u * 32u * steps_of_plan);
   BOOST_TEST(report.prompt_tokens == 0u);
@@ -117,15 +117,15 @@ BOOST_AUTO_TEST_CASE(figures_count_steps) {
 }
 
 BOOST_AUTO_TEST_CASE(parts_of_a_batch_train_as_the_whole_under_every_term_of_the_loss) {
-  TrainerSettings settings = settings_of(4);
-  settings.objective.beta = 0.1;
-  settings.objective.entropy_bonus = 0.01;
-  settings.num_iterations = 2;
-  settings.num_minibatches = 2;
-  settings.sampling.temperature = 1.3;
-  auto whole = trainer_of(settings);
-  settings.micro_batch_tokens = 1;
-  auto parts = trainer_of(settings);
+  TrainerOptions options = options_of(4);
+  options.objective.beta = 0.1;
+  options.objective.entropy_bonus = 0.01;
+  options.num_iterations = 2;
+  options.num_minibatches = 2;
+  options.sampling.temperature = 1.3;
+  auto whole = trainer_of(options);
+  options.micro_batch_tokens = 1;
+  auto parts = trainer_of(options);
   for (int step = 0; step < 3; ++step) {
     whole.step(contexts());
     parts.step(contexts());
@@ -137,11 +137,11 @@ BOOST_AUTO_TEST_CASE(parts_of_a_batch_train_as_the_whole_under_every_term_of_the
 BOOST_AUTO_TEST_CASE(a_resumed_run_goes_on_with_the_same_bits) {
   const maestro_test::Scratch folder;
   Checkpoints checkpoints({.folder = folder.path("checkpoints")});
-  auto saved = trainer_of(settings_of(5));
+  auto saved = trainer_of(options_of(5));
   saved.step(contexts());
   checkpoints.save(saved);
-  auto resumed = trainer_of(settings_of(6));
-  auto same = trainer_of(settings_of(5));
+  auto resumed = trainer_of(options_of(6));
+  auto same = trainer_of(options_of(5));
   BOOST_TEST(checkpoints.resume(same));
   saved.step(contexts());
   same.step(contexts());
@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_run_goes_on_with_the_same_bits) {
 
 BOOST_AUTO_TEST_CASE(samples_hold_the_actions_in_place_of_a_text) {
   const maestro_test::Scratch folder;
-  auto trainer = trainer_of(settings_of(1));
+  auto trainer = trainer_of(options_of(1));
   {
     SampleLog log(folder.path("samples.jsonl"), {.every = 1, .prompts = 1});
     const StepReport& report = trainer.step(contexts());
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(samples_hold_the_actions_in_place_of_a_text) {
 BOOST_AUTO_TEST_CASE(a_text_reward_refuses_and_the_step_changes_nothing) {
   Trainer trainer{GaussianPolicy<float>({.features = 3, .dimensions = 2}),
                   RewardSet{Distance{"quick", 0, 2, 0}, Format{}}, LinearConductor<2>({.learning_rate = 0.02}),
-                  OwnWeightBaseline{}, settings_of(1)};
+                  OwnWeightBaseline{}, options_of(1)};
   const Matrix<float> before = trainer.policy().means(contexts());
   BOOST_CHECK_EXCEPTION(trainer.step(contexts()), BadData, [](const BadData& e) {
     const std::string message = e.what();

@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(width_is_that_of_the_normal_approximation) {
   for (std::uint32_t i = 0; i < 400; ++i) values.push_back(1.0 + 2.0 * stream.normal(i));
   const auto interval = maestro::bootstrap_mean(values);
   const auto moments = maestro::moments_of(values.data(), values.size());
-  const double half = 1.96 * moments.deviation(1) / 20.0;
+  const double half = 1.96 * moments.std_dev(1) / 20.0;
   BOOST_TEST(interval.mean == moments.mean);
   BOOST_TEST(std::abs(interval.high - interval.mean - half) < 0.1 * half);
   BOOST_TEST(std::abs(interval.mean - interval.low - half) < 0.1 * half);

@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE(the_page_and_the_files_have_the_same_names) {
   for (maestro::Prompt& prompt : prompts) prompt.task = "riddle";
   maestro::LearnedConductorOptions conductor;
   conductor.period = 1;
-  auto trainer = tiny::trainer(tiny::settings(), conductor);
+  auto trainer = tiny::trainer(tiny::options(), conductor);
   maestro::MetricsLog metrics(folder.path("metrics.jsonl"));
   maestro::SampleLog samples(folder.path("samples.jsonl"), {.every = 1});
   maestro::run_loop(trainer, std::span<const maestro::Prompt>(prompts), {.steps = 2}, metrics, samples);

@@ -40,7 +40,7 @@ void leave(Decision&) {}
 template <class C, class S = GroupRelative>
 std::string refusal(C conductor, S scalarization = S{}) {
   Trainer trainer{tiny::Policy({.contexts = 3, .actions = 5}), tiny::Rewards{tiny::Match{}, tiny::Small{}},
-                  std::move(conductor), std::move(scalarization), tiny::settings()};
+                  std::move(conductor), std::move(scalarization), tiny::options()};
   try {
     trainer.step(tiny::prompts(6));
   } catch (const Error& error) {
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(a_response_that_no_reward_judges_is_no_mistake) {
   };
   Trainer trainer{tiny::Policy({.contexts = 3, .actions = 5}), RewardSet{Silent{"a"}, Silent{"b"}},
                   LinearConductor<2>({.estimator = Estimator::counterfactual, .period = 1}), GroupRelative{},
-                  tiny::settings()};
+                  tiny::options()};
   BOOST_CHECK_NO_THROW(trainer.step(tiny::prompts(6)));
   BOOST_TEST(trainer.report().rewards[0].count == 42u);
 }

@@ -28,7 +28,7 @@ std::string content(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-maestro::RunSettings settings(std::uint32_t steps) {
+maestro::RunOptions options(std::uint32_t steps) {
   return {.steps = steps, .timings = maestro::LogTimings::omit, .samples = {.every = 2, .prompts = 1}};
 }
 
@@ -64,17 +64,17 @@ BOOST_AUTO_TEST_CASE(a_stopped_run_ends_in_the_bytes_of_an_undisturbed_one) {
   const Folder folder;
   const auto prompts = tiny::prompts();
   auto whole = tiny::trainer();
-  BOOST_TEST((maestro::Run(folder.at("whole"), settings(7))(whole, prompts) == maestro::LoopEnd::finished));
+  BOOST_TEST((maestro::Run(folder.at("whole"), options(7))(whole, prompts) == maestro::LoopEnd::finished));
 
   auto stopped = tiny::trainer();
-  maestro::RunSettings until_three = settings(7);
+  maestro::RunOptions until_three = options(7);
   until_three.should_stop = [&] { return stopped.steps_done() == 3; };
   BOOST_TEST((maestro::Run(folder.at("parts"), until_three)(stopped, prompts) == maestro::LoopEnd::stopped));
   // What a run logged after its last checkpoint is taken back.
   std::ofstream(folder.at("parts/metrics.jsonl"), std::ios::app) << "{\"step\": 4}\n{\"step\": 5, \"re";
   auto resumed = tiny::trainer();
   std::ostringstream shown;
-  maestro::RunSettings rest = settings(7);
+  maestro::RunOptions rest = options(7);
   rest.progress = &shown;
   Counter counter;
   maestro::Run(folder.at("parts"), rest)(resumed, prompts, counter);
@@ -108,12 +108,12 @@ BOOST_AUTO_TEST_CASE(two_runs_cannot_write_one_folder) {
 BOOST_AUTO_TEST_CASE(other_settings_and_other_prompts_are_refused_by_name) {
   const Folder folder;
   auto first = tiny::trainer();
-  maestro::Run(folder.at("run"), settings(2))(first, tiny::prompts());
-  const auto refused = [&](const maestro::TrainerSettings& changed, const std::vector<maestro::Prompt>& prompts) {
+  maestro::Run(folder.at("run"), options(2))(first, tiny::prompts());
+  const auto refused = [&](const maestro::TrainerOptions& changed, const std::vector<maestro::Prompt>& prompts) {
     auto trainer = tiny::trainer(changed);
-    return refusal([&] { maestro::Run(folder.at("run"), settings(3))(trainer, prompts); });
+    return refusal([&] { maestro::Run(folder.at("run"), options(3))(trainer, prompts); });
   };
-  auto changed = tiny::settings();
+  auto changed = tiny::options();
   changed.learning_rate = 0.25;
   changed.objective.entropy_bonus = 0.5;
   const std::string message = refused(changed, tiny::prompts());
@@ -121,10 +121,10 @@ BOOST_AUTO_TEST_CASE(other_settings_and_other_prompts_are_refused_by_name) {
   BOOST_TEST(message.find("entropy_bonus: saved nothing, now 0.5") != std::string::npos, message);
   auto prompts = tiny::prompts();
   prompts[3].text = "another";
-  BOOST_TEST(refused(tiny::settings(), prompts).find("content of the prompts") != std::string::npos);
-  BOOST_TEST(refused(tiny::settings(), tiny::prompts()) == "nothing was thrown");
+  BOOST_TEST(refused(tiny::options(), prompts).find("content of the prompts") != std::string::npos);
+  BOOST_TEST(refused(tiny::options(), tiny::prompts()) == "nothing was thrown");
   auto trainer = tiny::trainer();
-  maestro::RunSettings afresh = settings(4);
+  maestro::RunOptions afresh = options(4);
   afresh.resume = maestro::Resume::never;
   const std::string never = refusal([&] { maestro::Run(folder.at("run"), afresh)(trainer, tiny::prompts()); });
   BOOST_TEST(never.find("Resume::automatic continues it") != std::string::npos, never);
@@ -133,14 +133,14 @@ BOOST_AUTO_TEST_CASE(other_settings_and_other_prompts_are_refused_by_name) {
 
 BOOST_AUTO_TEST_CASE(a_policy_that_can_be_saved_is_saved_at_the_end_only) {
   const Folder folder;
-  maestro::Trainer trainer{Saved{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(), tiny::settings()};
-  maestro::RunSettings until_one = settings(2);
+  maestro::Trainer trainer{Saved{}, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(), tiny::options()};
+  maestro::RunOptions until_one = options(2);
   until_one.should_stop = [&] { return trainer.steps_done() == 1; };
   maestro::Run(folder.at("run"), until_one)(trainer, tiny::prompts());
   BOOST_TEST(!fs::exists(folder.path / "run/model"));
   maestro::PromptFile file;
   file.prompts = tiny::prompts();
-  maestro::Run(folder.at("run"), settings(2))(trainer, file);
+  maestro::Run(folder.at("run"), options(2))(trainer, file);
   BOOST_TEST(content(folder.path / "run/model/policy.txt") == "saved");
 }
 

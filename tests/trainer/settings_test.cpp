@@ -10,17 +10,17 @@
 
 #include "maestro/conductor/learned_options.hpp"
 #include "maestro/trainer/fingerprint.hpp"
-#include "maestro/trainer/settings.hpp"
+#include "maestro/trainer/options.hpp"
 #include "member_count.hpp"
 
 namespace {
 
 using maestro::OrderedJson;
-using maestro::TrainerSettings;
+using maestro::TrainerOptions;
 
-std::string fingerprint(const TrainerSettings& settings) {
+std::string fingerprint(const TrainerOptions& options) {
   OrderedJson json;
-  add_settings(json, settings);
+  add_options(json, options);
   return json.dump();
 }
 
@@ -29,30 +29,30 @@ struct Forgetful {
   int listed = 0;
   int forgotten = 0;
 };
-template <maestro::SettingsOf<Forgetful> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+template <maestro::OptionsOf<Forgetful> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   f({.name = "listed"}, s.listed);
 }
 
 std::size_t visits_of_forgetful() {
   std::size_t visits = 0;
-  Forgetful settings;
-  visit_settings(settings, [&](const maestro::SettingInfo&, const int&) { ++visits; });
+  Forgetful options;
+  visit_options(options, [&](const maestro::OptionInfo&, const int&) { ++visits; });
   return visits;
 }
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(settings)
+BOOST_AUTO_TEST_SUITE(options)
 
 BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<maestro::Sampling>();
-  member_count::check_list<maestro::AdamWSettings>();
-  member_count::check_list<maestro::SgdSettings>();
-  member_count::check_list<maestro::OptimizerSettings>();
-  member_count::check_list<maestro::ScheduleSettings>();
-  member_count::check_list<maestro::ObjectiveSettings>();
-  member_count::check_list<TrainerSettings>();
+  member_count::check_list<maestro::AdamWOptions>();
+  member_count::check_list<maestro::SgdOptions>();
+  member_count::check_list<maestro::OptimizerOptions>();
+  member_count::check_list<maestro::ScheduleOptions>();
+  member_count::check_list<maestro::ObjectiveOptions>();
+  member_count::check_list<TrainerOptions>();
   member_count::check_list<maestro::NetworkInit>();
   member_count::check_list<maestro::LearnedConductorOptions>();
 }
@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_is_that_of_earlier_checkpoints) {
 }
 
 BOOST_AUTO_TEST_CASE(settings_that_few_runs_touch_are_named_where_they_are_not_the_default) {
-  TrainerSettings t;
+  TrainerOptions t;
   t.sampling.decoding = maestro::Decoding::greedy;
   t.sampling.stop_tokens = {3, 4};
   t.optimizer.adamw.beta2 = 0.95;
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(settings_that_few_runs_touch_are_named_where_they_are_not_t
 }
 
 BOOST_AUTO_TEST_CASE(what_has_an_effect_is_named) {
-  TrainerSettings t;
+  TrainerOptions t;
   t.optimizer.kind = maestro::OptimizerKind::sgd;
   t.schedule = {.kind = maestro::ScheduleKind::cosine, .warmup_steps = 2, .total_steps = 9};
   t.objective.reduction = maestro::Reduction::dr_grpo;
@@ -107,17 +107,17 @@ BOOST_AUTO_TEST_CASE(what_has_an_effect_is_named) {
 
 BOOST_AUTO_TEST_CASE(every_trainer_setting_changes_the_fingerprint) {
   // Of settings under which each has an effect.
-  TrainerSettings base;
+  TrainerOptions base;
   base.optimizer.kind = maestro::OptimizerKind::sgd;
   base.schedule.kind = maestro::ScheduleKind::cosine;
   base.objective.reduction = maestro::Reduction::dr_grpo;
   std::size_t values = 0;
-  visit_values(base, [&](const maestro::SettingInfo&, const auto&) { ++values; });
+  visit_values(base, [&](const maestro::OptionInfo&, const auto&) { ++values; });
   for (std::size_t changed = 0; changed < values; ++changed) {
-    TrainerSettings t = base;
+    TrainerOptions t = base;
     std::size_t place = 0;
     std::string name;
-    visit_values(t, [&]<class T>(const maestro::SettingInfo& info, T& value) {
+    visit_values(t, [&]<class T>(const maestro::OptionInfo& info, T& value) {
       if (place++ != changed) return;
       name = info.name;
       if constexpr (std::is_enum_v<T>) {

@@ -43,8 +43,8 @@ inline std::vector<maestro::Prompt> prompts(std::size_t count = 12) {
   return result;
 }
 
-inline maestro::TrainerSettings settings() {
-  maestro::TrainerSettings s;
+inline maestro::TrainerOptions options() {
+  maestro::TrainerOptions s;
   s.seed = 11;
   s.prompts_per_step = 6;
   s.sampling.num_generations = 8;
@@ -54,7 +54,7 @@ inline maestro::TrainerSettings settings() {
 }
 
 template <class Scalarization = maestro::GroupRelative>
-auto trainer(const maestro::TrainerSettings& s = settings(), maestro::LearnedConductorOptions conductor = {},
+auto trainer(const maestro::TrainerOptions& s = options(), maestro::LearnedConductorOptions conductor = {},
              Scalarization scalarization = Scalarization{}) {
   conductor.learning_rate = 0.05;
   return maestro::Trainer(Policy({.contexts = 3, .actions = 5, .length = 2}), Rewards{Match{}, Small{}},

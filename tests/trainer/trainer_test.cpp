@@ -42,31 +42,31 @@ BOOST_AUTO_TEST_CASE(first_ratio_is_exactly_one) {
 }
 
 BOOST_AUTO_TEST_CASE(later_visits_have_other_ratios) {
-  auto settings = tiny::settings();
-  settings.num_iterations = 2;
-  auto repeated = tiny::trainer(settings);
+  auto options = tiny::options();
+  options.num_iterations = 2;
+  auto repeated = tiny::trainer(options);
   const auto prompts = tiny::prompts(6);
   BOOST_TEST(repeated.step(prompts).loss.ratio_max > 1.0);
-  settings.num_iterations = 1;
-  settings.num_minibatches = 3;
-  auto split = tiny::trainer(settings);
+  options.num_iterations = 1;
+  options.num_minibatches = 3;
+  auto split = tiny::trainer(options);
   BOOST_TEST(split.step(prompts).loss.ratio_max > 1.0);
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_with_fewer_groups_than_mini_batches_runs) {
-  auto settings = tiny::settings();
-  settings.num_minibatches = 2;
-  auto trainer = tiny::trainer(settings);
+  auto options = tiny::options();
+  options.num_minibatches = 2;
+  auto trainer = tiny::trainer(options);
   BOOST_TEST(trainer.step(tiny::prompts(2)).loss.ratio_max >= 1.0);
   BOOST_TEST(trainer.step(tiny::prompts(1)).loss.ratio_max == 1.0);
   BOOST_TEST(trainer.step(tiny::prompts(6)).loss.ratio_max >= 1.0);
 }
 
 BOOST_AUTO_TEST_CASE(micro_batches_change_nothing_but_rounding) {
-  auto settings = tiny::settings();
-  auto whole = tiny::trainer(settings);
-  settings.micro_batch_tokens = 1;
-  auto split = tiny::trainer(settings);
+  auto options = tiny::options();
+  auto whole = tiny::trainer(options);
+  options.micro_batch_tokens = 1;
+  auto split = tiny::trainer(options);
   const auto prompts = tiny::prompts(6);
   const double norm = whole.step(prompts).grad_norm;
   BOOST_TEST(norm > 0.0);
@@ -80,9 +80,9 @@ BOOST_AUTO_TEST_CASE(same_seed_same_bits) {
   maestro::run_loop(a, prompts, {.steps = 7});
   maestro::run_loop(b, prompts, {.steps = 7});
   BOOST_TEST((tiny::state_of(a) == tiny::state_of(b)));
-  auto settings = tiny::settings();
-  settings.seed = 12;
-  auto c = tiny::trainer(settings);
+  auto options = tiny::options();
+  options.seed = 12;
+  auto c = tiny::trainer(options);
   maestro::run_loop(c, prompts, {.steps = 7});
   BOOST_TEST((tiny::state_of(a) != tiny::state_of(c)));
 }
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(a_batch_over_the_end_of_an_epoch_has_no_twins) {
 }
 
 BOOST_AUTO_TEST_CASE(conductor_updates_every_period) {
-  auto trainer = tiny::trainer(tiny::settings(), {.period = 3});
+  auto trainer = tiny::trainer(tiny::options(), {.period = 3});
   const auto prompts = tiny::prompts(6);
   for (int i = 1; i <= 9; ++i) BOOST_TEST(trainer.step(prompts).conductor.has_value() == (i % 3 == 0));
 }
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(rewards_and_a_conductor_chosen_at_run_time_train_the_same_b
   const maestro::AnyRewardSet<tiny::Policy> rewards(std::move(chosen));
   const auto build = [&](const maestro::AnyConductor& conductor) {
     return maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5, .length = 2}), rewards, conductor,
-                            maestro::GroupRelative{}, tiny::settings());
+                            maestro::GroupRelative{}, tiny::options());
   };
   auto named = build(maestro::AnyConductor("linear", 2, {.learned = {.learning_rate = 0.05}}));
   maestro::run_loop(typed, prompts, {.steps = 10});
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(rewards_and_a_conductor_chosen_at_run_time_train_the_same_b
 }
 
 BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {
-  auto trainer = tiny::trainer(tiny::settings(), {.estimator = maestro::Estimator::counterfactual, .period = 1});
+  auto trainer = tiny::trainer(tiny::options(), {.estimator = maestro::Estimator::counterfactual, .period = 1});
   const auto& report = trainer.step(tiny::prompts(6));
   BOOST_REQUIRE(report.conductor.has_value());
   BOOST_TEST(report.conductor->gradient_norm > 0.0);
@@ -147,10 +147,10 @@ BOOST_AUTO_TEST_CASE(counterfactuals_reach_a_conductor_that_asks) {
 
 BOOST_AUTO_TEST_CASE(training_raises_the_reward) {
   const auto prompts = tiny::prompts();
-  auto settings = tiny::settings();
+  auto options = tiny::options();
   auto trainer =
       maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), maestro::RewardSet<tiny::Match>{tiny::Match{}},
-                       maestro::EqualWeights<1>{}, maestro::GroupRelative{}, settings);
+                       maestro::EqualWeights<1>{}, maestro::GroupRelative{}, options);
   const double before = trainer.step(prompts).rewards[0].mean;
   maestro::run_loop(trainer, prompts, {.steps = 100});
   BOOST_TEST(before < 0.6);
@@ -160,11 +160,11 @@ BOOST_AUTO_TEST_CASE(training_raises_the_reward) {
 BOOST_AUTO_TEST_CASE(kl_to_the_reference_holds_the_policy_back) {
   const auto prompts = tiny::prompts();
   const auto moved = [&](double beta, maestro::KlPlacement placement) {
-    auto settings = tiny::settings();
-    settings.objective.beta = beta;
-    settings.objective.kl_placement = placement;
-    if (placement == maestro::KlPlacement::reward) settings.objective.kl_estimator = maestro::KlEstimator::k1;
-    auto trainer = tiny::trainer(settings);
+    auto options = tiny::options();
+    options.objective.beta = beta;
+    options.objective.kl_placement = placement;
+    if (placement == maestro::KlPlacement::reward) options.objective.kl_estimator = maestro::KlEstimator::k1;
+    auto trainer = tiny::trainer(options);
     maestro::run_loop(trainer, prompts, {.steps = 60});
     double square = 0.0;
     for (std::size_t c = 0; c < 3; ++c) {
@@ -179,13 +179,13 @@ BOOST_AUTO_TEST_CASE(kl_to_the_reference_holds_the_policy_back) {
 
 BOOST_AUTO_TEST_CASE(tokens_whose_kl_is_clamped_are_counted_and_logged) {
   for (const auto placement : {maestro::KlPlacement::loss, maestro::KlPlacement::reward}) {
-    auto settings = tiny::settings();
-    settings.objective.beta = 1e-6;
-    settings.objective.kl_placement = placement;
+    auto options = tiny::options();
+    options.objective.beta = 1e-6;
+    options.objective.kl_placement = placement;
     tiny::Policy policy({.contexts = 3, .actions = 5, .length = 2});
     policy.logits()(0, 0) = 50.0f;  // the reference hardly ever takes another action in context 0
     maestro::Trainer trainer(policy, tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor(),
-                             maestro::GroupRelative{}, settings);
+                             maestro::GroupRelative{}, options);
     trainer.policy().logits()(0, 0) = 0.0f;
     const auto& report = trainer.step(tiny::prompts(6));
     const auto& rollouts = trainer.trace().rollouts;
@@ -204,10 +204,10 @@ BOOST_AUTO_TEST_CASE(tokens_whose_kl_is_clamped_are_counted_and_logged) {
 }
 
 BOOST_AUTO_TEST_CASE(groups_of_one_and_one_reward_run) {
-  auto settings = tiny::settings();
-  settings.sampling.num_generations = 1;
-  settings.prompts_per_step = 1;
-  auto trainer = tiny::trainer(settings);
+  auto options = tiny::options();
+  options.sampling.num_generations = 1;
+  options.prompts_per_step = 1;
+  auto trainer = tiny::trainer(options);
   const auto& report = trainer.step(tiny::prompts(1));
   BOOST_TEST(report.loss.policy_loss == 0.0);
   for (const float advantage : trainer.trace().advantages) BOOST_TEST(advantage == 0.0f);
@@ -222,7 +222,7 @@ struct Broken {
 
 BOOST_AUTO_TEST_CASE(a_bad_reward_stops_the_step_and_names_its_place) {
   auto trainer = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), maestro::RewardSet<Broken>{Broken{}},
-                                  maestro::EqualWeights<1>{}, maestro::GroupRelative{}, tiny::settings());
+                                  maestro::EqualWeights<1>{}, maestro::GroupRelative{}, tiny::options());
   const auto before = tiny::state_of(trainer);
   BOOST_CHECK_EXCEPTION(trainer.step(tiny::prompts(2)), maestro::BadData, [](const maestro::BadData& error) {
     return std::string(error.what()).find("broken") != std::string::npos;
@@ -242,9 +242,9 @@ struct Fragile : tiny::Policy {
   int call = 0;
 };
 
-auto fragile(std::vector<int> calls, const maestro::TrainerSettings& settings) {
+auto fragile(std::vector<int> calls, const maestro::TrainerOptions& options) {
   return maestro::Trainer(Fragile(std::move(calls)), tiny::Rewards{tiny::Match{}, tiny::Small{}},
-                          tiny::Conductor({.period = 1, .learning_rate = 0.05}), maestro::GroupRelative{}, settings);
+                          tiny::Conductor({.period = 1, .learning_rate = 0.05}), maestro::GroupRelative{}, options);
 }
 
 /// Fails in its first update.
@@ -255,8 +255,8 @@ struct FragileConductor : maestro::EqualWeights<2> {
 
 BOOST_AUTO_TEST_CASE(a_step_that_fails_before_its_first_update_may_be_tried_again) {
   const auto prompts = tiny::prompts(6);
-  auto undisturbed = fragile({}, tiny::settings());
-  auto disturbed = fragile({3}, tiny::settings());
+  auto undisturbed = fragile({}, tiny::options());
+  auto disturbed = fragile({3}, tiny::options());
   for (int i = 0; i < 2; ++i) {
     undisturbed.step(prompts);
     disturbed.step(prompts);
@@ -270,9 +270,9 @@ BOOST_AUTO_TEST_CASE(a_step_that_fails_before_its_first_update_may_be_tried_agai
 
 BOOST_AUTO_TEST_CASE(after_a_step_that_failed_between_its_updates_there_is_no_other) {
   const auto prompts = tiny::prompts(6);
-  auto settings = tiny::settings();
-  settings.num_minibatches = 2;
-  auto trainer = fragile({4}, settings);
+  auto options = tiny::options();
+  options.num_minibatches = 2;
+  auto trainer = fragile({4}, options);
   trainer.step(prompts);
   const auto conductor = tiny::state_of(trainer.conductor());
   BOOST_CHECK_THROW(trainer.step(prompts), maestro::BadData);
@@ -283,24 +283,24 @@ BOOST_AUTO_TEST_CASE(after_a_step_that_failed_between_its_updates_there_is_no_ot
   BOOST_TEST(trainer.steps_done() == 1u);
 
   auto late = maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), tiny::Rewards{tiny::Match{}, tiny::Small{}},
-                               FragileConductor{}, maestro::GroupRelative{}, tiny::settings());
+                               FragileConductor{}, maestro::GroupRelative{}, tiny::options());
   BOOST_CHECK_THROW(late.step(prompts), maestro::BadData);
   BOOST_CHECK_THROW(late.step(prompts), maestro::BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
-  auto settings = tiny::settings();
-  settings.num_minibatches = 7;
-  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
-  settings = tiny::settings();
-  settings.learning_rate = -1.0;
-  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
-  settings = tiny::settings();
-  settings.sampling.temperature = 0.0;
-  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
-  settings = tiny::settings();
-  settings.sampling.top_p = 1.5;
-  BOOST_CHECK_THROW(tiny::trainer(settings), maestro::BadArgument);
+  auto options = tiny::options();
+  options.num_minibatches = 7;
+  BOOST_CHECK_THROW(tiny::trainer(options), maestro::BadArgument);
+  options = tiny::options();
+  options.learning_rate = -1.0;
+  BOOST_CHECK_THROW(tiny::trainer(options), maestro::BadArgument);
+  options = tiny::options();
+  options.sampling.temperature = 0.0;
+  BOOST_CHECK_THROW(tiny::trainer(options), maestro::BadArgument);
+  options = tiny::options();
+  options.sampling.top_p = 1.5;
+  BOOST_CHECK_THROW(tiny::trainer(options), maestro::BadArgument);
 }
 
 namespace {
@@ -324,7 +324,7 @@ struct PickyPolicy : tiny::Policy {
 
 BOOST_AUTO_TEST_CASE(a_run_refuses_data_before_its_first_step) {
   auto trainer = maestro::Trainer(PickyPolicy{}, maestro::RewardSet<tiny::Small, Picky>{tiny::Small{}, Picky{}},
-                                  maestro::EqualWeights<2>{}, maestro::GroupRelative{}, tiny::settings());
+                                  maestro::EqualWeights<2>{}, maestro::GroupRelative{}, tiny::options());
   BOOST_CHECK_THROW(maestro::run_loop(trainer, tiny::prompts(12), {.steps = 1}), maestro::BadArgument);
   BOOST_TEST(trainer.steps_done() == 0u);
   BOOST_CHECK_NO_THROW(maestro::run_loop(trainer, tiny::prompts(11), {.steps = 1}));
@@ -344,10 +344,10 @@ BOOST_AUTO_TEST_CASE(the_loop_saves_and_stops_between_steps) {
   const auto prompts = tiny::prompts();
   Recorder recorder;
   std::vector<std::uint32_t> saved;
-  maestro::LoopSettings loop{.steps = 10,
-                             .save_every = 3,
-                             .should_stop = [&] { return trainer.steps_done() == 7; },
-                             .save = [&] { saved.push_back(trainer.steps_done()); }};
+  maestro::LoopOptions loop{.steps = 10,
+                            .save_every = 3,
+                            .should_stop = [&] { return trainer.steps_done() == 7; },
+                            .save = [&] { saved.push_back(trainer.steps_done()); }};
   BOOST_TEST((maestro::run_loop(trainer, prompts, loop, recorder) == maestro::LoopEnd::stopped));
   BOOST_TEST(saved == (std::vector<std::uint32_t>{3, 6, 7}), boost::test_tools::per_element());
   loop.should_stop = {};
@@ -373,11 +373,11 @@ struct Adapted : Counted {
 
 template <class Policy>
 int copies(double beta) {
-  auto settings = tiny::settings();
-  settings.objective.beta = beta;
+  auto options = tiny::options();
+  options.objective.beta = beta;
   Counted::copies = 0;
   maestro::Trainer trainer{Policy{}, maestro::RewardSet{tiny::Match{}, tiny::Small{}},
-                           maestro::LinearConductor<2>{{.learning_rate = 1e-2}}, settings};
+                           maestro::LinearConductor<2>{{.learning_rate = 1e-2}}, options};
   trainer.step(tiny::prompts(6));
   return Counted::copies;
 }
@@ -392,11 +392,11 @@ BOOST_AUTO_TEST_CASE(parameters_are_copied_for_the_reference_alone) {
 BOOST_AUTO_TEST_CASE(the_scalarization_may_be_left_out) {
   maestro::Trainer trainer{tiny::Policy({.contexts = 3, .actions = 5, .length = 2}),
                            tiny::Rewards{tiny::Match{}, tiny::Small{}}, tiny::Conductor({.learning_rate = 0.05}),
-                           tiny::settings()};
+                           tiny::options()};
   static_assert(
       std::is_same_v<decltype(trainer),
                      maestro::Trainer<tiny::Policy, tiny::Rewards, tiny::Conductor, maestro::DefaultScalarization>>);
-  auto named = tiny::trainer(tiny::settings(), {}, maestro::DefaultScalarization{});
+  auto named = tiny::trainer(tiny::options(), {}, maestro::DefaultScalarization{});
   trainer.step(tiny::prompts(6));
   named.step(tiny::prompts(6));
   BOOST_TEST((tiny::state_of(trainer) == tiny::state_of(named)));

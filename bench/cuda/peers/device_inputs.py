@@ -45,14 +45,14 @@ def uniform(purpose, count, device, first=0):
     return values
 
 
-def centred(purpose, count, device, first=0):
+def centered(purpose, count, device, first=0):
     """In [-1, 1)."""
     return uniform(purpose, count, device, first).mul_(2.0).sub_(1.0)
 
 
 def hidden_states(options):
     """(B x d)"""
-    values = centred(Purpose.HIDDEN, options.rows * options.inputs, options.device)
+    values = centered(Purpose.HIDDEN, options.rows * options.inputs, options.device)
     return values.view(options.rows, options.inputs).to(hidden_type(options))
 
 
@@ -70,7 +70,7 @@ def layers(inputs, outputs, device):
     at = 0
     for out in outputs:
         scale = torch.tensor(3.0, dtype=torch.float32) / torch.tensor(float(inputs), dtype=torch.float32).sqrt()
-        values = scale.item() * centred(Purpose.PARAMETERS, (inputs + 1) * out, device, at)
+        values = scale.item() * centered(Purpose.PARAMETERS, (inputs + 1) * out, device, at)
         found += [values[: inputs * out].view(out, inputs).clone(), values[inputs * out :].clone()]
         at += (inputs + 1) * out
         inputs = out

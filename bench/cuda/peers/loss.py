@@ -2,7 +2,7 @@
 
 import torch
 
-from device_inputs import Purpose, centred, scrambled, uniform
+from device_inputs import Purpose, centered, scrambled, uniform
 from serving import begin_call, compiled, keep_addresses
 
 BETA = 0.04
@@ -31,10 +31,10 @@ def make(options, reference):
     device = options.device
     lengths = 384 + scrambled(Purpose.LENGTHS, 0, options.rows, device) % 257
     tokens = int(lengths.sum())
-    advantages = centred(Purpose.ADVANTAGES, options.rows, device)
+    advantages = centered(Purpose.ADVANTAGES, options.rows, device)
     log_probs = -3.0 * uniform(Purpose.LOG_PROBS, tokens, device)
-    old = log_probs + 0.4 * centred(Purpose.OLD_LOG_PROBS, tokens, device)
-    of_reference = log_probs + 0.8 * centred(Purpose.REFERENCE_LOG_PROBS, tokens, device)
+    old = log_probs + 0.4 * centered(Purpose.OLD_LOG_PROBS, tokens, device)
+    of_reference = log_probs + 0.8 * centered(Purpose.REFERENCE_LOG_PROBS, tokens, device)
     rows = torch.repeat_interleave(torch.arange(options.rows, device=device), lengths)
     if options.form == "packed":
         weights = 1.0 / (lengths.float() * options.rows)

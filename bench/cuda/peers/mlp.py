@@ -2,7 +2,7 @@
 
 import torch
 
-from device_inputs import NUM_ACTIONS, Purpose, centred, head_outputs, hidden_states, layers
+from device_inputs import NUM_ACTIONS, Purpose, centered, head_outputs, hidden_states, layers
 from serving import begin_call, compiled, keep_addresses
 
 
@@ -35,7 +35,7 @@ def make(options, reference):
     for parameter in parameters:
         parameter.requires_grad_()
     shape = (options.rows, NUM_ACTIONS)
-    by_logits = centred(Purpose.LOGIT_GRADIENTS, options.rows * NUM_ACTIONS, options.device).view(shape)
+    by_logits = centered(Purpose.LOGIT_GRADIENTS, options.rows * NUM_ACTIONS, options.device).view(shape)
     keep_addresses(options, hidden, *parameters)
     function = compiled(forward, options)
 

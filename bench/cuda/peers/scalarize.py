@@ -1,4 +1,4 @@
-"""Rewards and weights of many responses to advantages: bench/cuda/scalarize.cu in PyTorch, vectorised over groups."""
+"""Rewards and weights of many responses to advantages: bench/cuda/scalarize.cu in PyTorch, vectorized over groups."""
 
 import itertools
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from device_inputs import LOG_TEMPERATURE, NUM_ACTIONS, Purpose, actions, centred, head_outputs, hidden_states, layers
+from device_inputs import LOG_TEMPERATURE, NUM_ACTIONS, Purpose, actions, centered, head_outputs, hidden_states, layers
 from device_inputs import uniform
 from mlp import check_gradients, forward, gradient_tolerance
 from serving import begin_call, compiled, keep_addresses
@@ -36,7 +36,7 @@ def fixed_entries(options):
         hidden_states(options),
         actions(rows, NUM_ACTIONS, device).unsqueeze(1),
         propensities / propensities.sum(dim=1, keepdim=True),
-        centred(Purpose.META, rows, device),
+        centered(Purpose.META, rows, device),
     )
     return tuple(tuple(part.clone() for part in values.chunk(STEPS)) for values in whole)
 

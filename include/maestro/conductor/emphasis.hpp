@@ -48,7 +48,7 @@ inline double policy_share(Emphasis emphasis, double strength) {
 }
 
 /// What every weight starts from, whatever the action and pi: (1 - c) / K for blended_uniform, else 0.
-inline float even_share(Emphasis emphasis, double strength, std::size_t rewards) {
+inline float uniform_share(Emphasis emphasis, double strength, std::size_t rewards) {
   if (emphasis != Emphasis::blended_uniform) return 0.0f;
   return static_cast<float>((1.0 - strength) / static_cast<double>(std::max<std::size_t>(rewards, 1)));
 }
@@ -62,7 +62,7 @@ inline void apply_emphasis(Emphasis emphasis, double strength, Decision& decisio
   decision.base.resize(rows, rewards);
   decision.weights.resize(rows, rewards);
   const auto pi = static_cast<float>(policy_share(emphasis, strength));
-  const float even = even_share(emphasis, strength, rewards);
+  const float even = uniform_share(emphasis, strength, rewards);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t k = 0; k < rewards; ++k) {
       decision.base(i, k) = even + pi * decision.probabilities(i, k);

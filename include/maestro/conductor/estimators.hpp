@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The surrogates whose gradient moves a Conductor, one response at a time. The mean of group-centred advantages is
+/// The surrogates whose gradient moves a Conductor, one response at a time. The mean of group-centered advantages is
 /// identically 0, so each estimator is defined as the derivative of a stated function in which the meta-reward m is
 /// held constant. Neutral but for the refusals.
 

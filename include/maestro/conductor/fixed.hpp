@@ -82,7 +82,7 @@ class FixedWeights {
 };
 
 /// 1/K for every reward, so that rows lie on the simplex as those of every Conductor do. TRL's equal weights are 1
-/// each: the same advantages up to the epsilon of a normaliser, K times larger ones if nothing normalises.
+/// each: the same advantages up to the epsilon of a normalizer, K times larger ones if nothing normalizes.
 template <std::size_t K>
 class EqualWeights : public FixedWeights<K> {
  public:
@@ -157,7 +157,7 @@ class RandomWeights {
   }
 
  private:
-  /// Normalised exponential draws are uniform on the simplex.
+  /// Normalized exponential draws are uniform on the simplex.
   static void draw_simplex(const RandomStream& stream, std::span<float> out) {
     std::array<double, K> draws;
     double sum = 0.0;

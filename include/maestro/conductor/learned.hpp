@@ -53,7 +53,7 @@ class LearnedConductor {
       : options_(options), optimizer_(options.adamw) {
     check(options_, actions);
     log_tau_ = static_cast<scalar_type>(std::log(options_.temperature));
-    if (options_.hidden_size > 0) network_.initialise(options_.hidden_size, options_.init);
+    if (options_.hidden_size > 0) network_.initialize(options_.hidden_size, options_.init);
   }
   const LearnedConductorOptions& options() const { return options_; }
   double temperature() const { return std::exp(static_cast<double>(log_tau_)); }
@@ -65,7 +65,7 @@ class LearnedConductor {
   Decision decide(const StepView& view) {
     detail::check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
-    if (rows > 0 && network_.input_size() == 0) network_.initialise(view.hidden.cols(), options_.init);
+    if (rows > 0 && network_.input_size() == 0) network_.initialize(view.hidden.cols(), options_.init);
     decided_.forget();
     detail::check_hidden(view.hidden, rows, network_.input_size());
     logits_.resize(rows, actions);

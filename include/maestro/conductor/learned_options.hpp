@@ -16,7 +16,7 @@
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/optimizer/adamw.hpp"
 
 namespace maestro {
@@ -36,7 +36,7 @@ enum class HiddenScaling : std::uint8_t {
 /// MetaBaseline says what is subtracted from the sampled meta-rewards.
 enum class MetaBaseline : std::uint8_t {
   none,
-  centred,  ///< their mean over the buffer
+  centered,  ///< their mean over the buffer
 };
 
 /// ActionSharing says whose action a response takes.
@@ -52,9 +52,9 @@ enum class AfterUpdate : std::uint8_t {
 };
 
 /// The names of the floors stand in the enum's order.
-inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalise"};
+inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalize"};
 inline constexpr std::array<std::string_view, 2> hidden_scaling_names{"none", "unit_rms"};
-inline constexpr std::array<std::string_view, 2> meta_baseline_names{"none", "centred"};
+inline constexpr std::array<std::string_view, 2> meta_baseline_names{"none", "centered"};
 
 /// Finds the floor called `name`.
 /// @throws BadArgument listing the known names.
@@ -68,13 +68,13 @@ inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
 struct LearnedConductorOptions {
   Emphasis emphasis = Emphasis::blended_uniform;    ///< [ours] the paper does not give the map
   double strength = 0.5;                            ///< c of the blended maps, in (0, 1]
-  ProbabilityFloor floor = ProbabilityFloor::mix;   ///< [ours] paper: clamp_renormalise
+  ProbabilityFloor floor = ProbabilityFloor::mix;   ///< [ours] paper: clamp_renormalize
   double epsilon = 1e-4;                            ///< [P] the floor, in [0, 1/K)
   Estimator estimator = Estimator::counterfactual;  ///< [ours] paper: sampled
   double entropy_bonus = 1e-3;                      ///< [P] lambda, at least 0
   std::uint32_t period = 3;                         ///< [P] M, observed steps between updates, at least 1
   double learning_rate = 5e-5;                      ///< [P] at least 0
-  AdamWSettings adamw{};                            ///< [ours] HF defaults; decay never touches biases and log tau
+  AdamWOptions adamw{};                             ///< [ours] HF defaults; decay never touches biases and log tau
   double gradient_clip = 1.0;                       ///< [ours] largest global norm, above 0; infinity for none
   double temperature = 1.0;                         ///< [P] tau, or its start; above 0
   TemperatureMode temperature_mode = TemperatureMode::learned;  ///< [P]
@@ -89,9 +89,9 @@ struct LearnedConductorOptions {
   NetworkInit init{};           ///< [ours] a zero head: every action equally likely
 };
 
-/// The list of the Conductor's options: see Settings. The names have the command line's prefix.
-template <SettingsOf<LearnedConductorOptions> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the Conductor's options: see OptionList. The names have the command line's prefix.
+template <OptionsOf<LearnedConductorOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   constexpr Recorded rarely = Recorded::unless_default;
   f({.name = "conductor_learning_rate", .help = "AdamW's learning rate of the Conductor"}, s.learning_rate);
   f({.name = "conductor_period", .help = "Policy steps per Conductor update (M)"}, s.period);
@@ -136,12 +136,12 @@ constexpr void visit_settings(S& s, const F& f) {
 }
 
 /// The paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5, tau
-/// learned from 1, AdamW; a zero head, since the paper gives no initialisation. The paper's advantage is
+/// learned from 1, AdamW; a zero head, since the paper gives no initialization. The paper's advantage is
 /// GroupRelative{}. Together they train on the draws themselves: responses of equal rewards get other advantages when
 /// they drew other weights. The step's `conductor/draw_noise_share` says how much of the advantages that is.
 inline LearnedConductorOptions paper_preset() {
   return {.emphasis = Emphasis::one_hot,
-          .floor = ProbabilityFloor::clamp_renormalise,
+          .floor = ProbabilityFloor::clamp_renormalize,
           .epsilon = 1e-4,
           .estimator = Estimator::sampled,
           .entropy_bonus = 1e-3,
@@ -177,9 +177,9 @@ inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   in_domain(o.temperature > 0.0, "temperature", o.temperature, "above 0");
   in_domain(o.importance_cap >= 1.0, "importance_cap", o.importance_cap, "at least 1");
   in_domain(o.capacity >= 1, "capacity", static_cast<double>(o.capacity), "at least 1");
-  in_domain(o.init.deviation > 0.0, "init.deviation", o.init.deviation, "above 0");
+  in_domain(o.init.std_dev > 0.0, "init.deviation", o.init.std_dev, "above 0");
   check_estimator(o.emphasis, o.strength, o.estimator);
-  if (o.baseline == MetaBaseline::centred && o.estimator != Estimator::sampled) {
+  if (o.baseline == MetaBaseline::centered && o.estimator != Estimator::sampled) {
     throw BadArgument(
         "conductor: a baseline changes only the sampled estimator; leave it at none with the others, whose gradient "
         "is the same under any constant");

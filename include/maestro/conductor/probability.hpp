@@ -22,7 +22,7 @@ namespace maestro {
 /// How the probability of every action is kept away from 0.
 enum class ProbabilityFloor : std::uint8_t {
   mix,                ///< u = eps + (1 - K eps) p: every action keeps a gradient
-  clamp_renormalise,  ///< u = max(p, eps), the paper's words: an action under the floor is nearly dead
+  clamp_renormalize,  ///< u = max(p, eps), the paper's words: an action under the floor is nearly dead
 };
 
 /// One row of the distribution with what its derivatives need. p and its entropy speak of all K actions, q of the

@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// Allocates on 64-byte boundaries, so that vectorised sums do not depend on where a buffer happens to lie.
+/// Allocates on 64-byte boundaries, so that vectorized sums do not depend on where a buffer happens to lie.
 template <class T>
 struct AlignedAllocator {
   using value_type = T;

@@ -39,7 +39,7 @@ class IoError : public Error {
   using Error::Error;
 };
 
-/// Recognised, but not implemented here; refused rather than ignored.
+/// Recognized, but not implemented here; refused rather than ignored.
 class Unsupported : public Error {
  public:
   using Error::Error;

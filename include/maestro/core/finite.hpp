@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Tests of many floats at once for infinity and NaN, by their bits: such loops vectorise. Neutral.
+/// Tests of many floats at once for infinity and NaN, by their bits: such loops vectorize. Neutral.
 
 #include <bit>
 #include <cstddef>

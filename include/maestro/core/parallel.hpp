@@ -91,7 +91,7 @@ void run_on_threads(std::size_t threads, Work& work) {
 }  // namespace detail
 
 /// Calls body(i) for i in [0, count), each once, in parallel with a static schedule: thread t's share, a stretch of
-/// neighbours, depends only on count and the number of threads. All iterations run; then the exception of the lowest
+/// neighbors, depends only on count and the number of threads. All iterations run; then the exception of the lowest
 /// index, if any, is rethrown. Iterations must not wait for each other: if the threads are late or at work for other
 /// callers, this one runs their shares.
 template <class F>

@@ -39,7 +39,7 @@ enum class Purpose : std::uint8_t {
   conductor_action = 2,
   random_weights = 3,
   shuffle = 4,
-  initialisation = 5,
+  initialization = 5,
   bootstrap = 6,
   data_generation = 7,
   user = 255,
@@ -88,7 +88,7 @@ class RandomStream {
   StreamKey key_;
 };
 
-/// Index drawn from unnormalised non-negative weights by inversion: the first k with u * sum < w_0 + ... + w_k.
+/// Index drawn from unnormalized non-negative weights by inversion: the first k with u * sum < w_0 + ... + w_k.
 /// An index of zero weight is never returned while any weight is positive. Sums in double, in index order.
 template <class T>
 MAESTRO_HD constexpr std::size_t sample_index(const T* weights, std::size_t count, double uniform) {

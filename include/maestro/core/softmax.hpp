@@ -19,7 +19,7 @@ namespace detail {
 /// Below this exponent exp counts as 0.
 template <class T>
 inline constexpr T exp_floor = sizeof(T) == sizeof(float) ? T(-87) : T(-708);
-/// Values a vectorised sum takes before it is added to a double.
+/// Values a vectorized sum takes before it is added to a double.
 inline constexpr std::size_t sum_block = 32 * sum_lanes;
 
 }  // namespace detail

@@ -32,7 +32,7 @@ struct Moments {
     const auto degrees = static_cast<double>(count) - ddof;
     return degrees > 0.0 ? squares / degrees : 0.0;
   }
-  MAESTRO_HD double deviation(int ddof) const { return std::sqrt(variance(ddof)); }
+  MAESTRO_HD double std_dev(int ddof) const { return std::sqrt(variance(ddof)); }
 };
 
 /// The moments of two sets together, of which `a` comes first. Equal values keep exactly 0 as squares.
@@ -65,8 +65,8 @@ MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   if (result.count == 0) return result;
   result.mean = first + sum / static_cast<double>(result.count);
   for (std::size_t i = 0; i < count; ++i) {
-    const double deviation = static_cast<double>(get(i)) - result.mean;
-    if (deviation == deviation) result.squares = multiply_add(deviation, deviation, result.squares);
+    const double std_dev = static_cast<double>(get(i)) - result.mean;
+    if (std_dev == std_dev) result.squares = multiply_add(std_dev, std_dev, result.squares);
   }
   return result;
 }

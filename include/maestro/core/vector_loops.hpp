@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Loops over contiguous values that the layers share: sums in a fixed order that the compiler can vectorise, and the
+/// Loops over contiguous values that the layers share: sums in a fixed order that the compiler can vectorize, and the
 /// exponential.
 
 #include <bit>
@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// Lanes of the sums below. Lane l adds elements l, l + 16, ...; then neighbouring lanes are added pairwise. The order
+/// Lanes of the sums below. Lane l adds elements l, l + 16, ...; then neighboring lanes are added pairwise. The order
 /// depends on the count alone, never on addresses or vector width.
 inline constexpr std::size_t sum_lanes = 16;
 
@@ -64,7 +64,7 @@ inline T largest(const T* a, std::size_t count) {
   return lane[0];
 }
 
-/// exp(x) for float without a call, so that loops over it vectorise: within 2 units in the last place of the exact
+/// exp(x) for float without a call, so that loops over it vectorize: within 2 units in the last place of the exact
 /// value for x in [-87.3, 88.3]; arguments outside are clamped to that range (exp(-1000) gives 1.2e-38, not 0).
 /// NaN stays NaN. Source of the polynomial: Cephes, expf.
 inline float fast_exp(float x) {

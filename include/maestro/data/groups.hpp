@@ -34,7 +34,7 @@ class Groups {
   Groups() = default;
 
   /// N groups of `size` rows each.
-  static Groups even(std::size_t count, std::size_t size) {
+  static Groups uniform(std::size_t count, std::size_t size) {
     Groups groups;
     groups.offsets_.reserve(count + 1);
     for (std::size_t g = 1; g <= count; ++g) groups.offsets_.push_back(g * size);
@@ -47,7 +47,7 @@ class Groups {
     for (const std::size_t size : sizes) groups.offsets_.push_back(groups.offsets_.back() + size);
     return groups;
   }
-  /// Row i belongs to the group named ids[i]; equal ids must be neighbours.
+  /// Row i belongs to the group named ids[i]; equal ids must be neighbors.
   /// @throws BadArgument naming the row where an id returns after another one.
   static Groups from_ids(std::span<const std::int64_t> ids) {
     Groups groups;

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 
 namespace maestro {
 
@@ -31,9 +31,9 @@ struct Sampling {
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
 };
 
-/// The list of the sampling settings: see Settings.
-template <SettingsOf<Sampling> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the sampling settings: see OptionList.
+template <OptionsOf<Sampling> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   f({.name = "num_generations", .help = "Responses per prompt (G)"}, s.num_generations);
   f({.name = "max_completion_length", .help = "Tokens of a response at most"}, s.max_completion_length);
   f({.name = "temperature", .help = "Sampling temperature, > 0"}, s.temperature);

@@ -3,7 +3,7 @@
 /// @file
 /// The innermost loops of the native matrix product, one set per instruction set: a tile of C in registers, summed over
 /// a stretch of k in order. Every element of C is one chain of fused multiply-adds, whatever the tile it falls into, so
-/// a row's result depends on neither its neighbours nor the number of threads.
+/// a row's result depends on neither its neighbors nor the number of threads.
 
 #include <array>
 #include <cstddef>
@@ -36,9 +36,9 @@ template <class T>
 inline constexpr std::size_t kernel_depth = 1536 / sizeof(T);
 
 /// Most rows of a tile, over all instruction sets.
-inline constexpr std::size_t most_tile_rows = 12;
+inline constexpr std::size_t max_tile_rows = 12;
 /// Most panels of a tile.
-inline constexpr std::size_t most_tile_panels = 4;
+inline constexpr std::size_t max_tile_panels = 4;
 
 /// A block of A for a kernel: row i, column p at a[i * row_stride + p * col_stride]. The strides are constants, and the
 /// row stride an odd number of cache lines, so that the rows never compete for the same places of the first cache.
@@ -51,11 +51,11 @@ struct ARows {
 template <class T>
 struct AColumns {
   static constexpr std::size_t row_stride = 1;
-  static constexpr std::size_t col_stride = most_tile_rows;
+  static constexpr std::size_t col_stride = max_tile_rows;
 };
 /// Elements that either block needs.
 template <class T>
-inline constexpr std::size_t a_block_size = most_tile_rows* ARows<T>::row_stride;
+inline constexpr std::size_t a_block_size = max_tile_rows* ARows<T>::row_stride;
 
 /// What becomes of the tile of C.
 enum class TileStore : unsigned char { overwrite, accumulate };
@@ -243,10 +243,10 @@ template <class T, class S = T>
 struct KernelSet {
   using Kernel = void (*)(const TileArguments<T, S>&);
 
-  std::size_t rows = 0;                                                                ///< of a full tile
-  std::array<std::size_t, most_tile_rows + 1> panels{};                                ///< most panels by rows
-  std::array<std::array<Kernel, most_tile_panels + 1>, most_tile_rows + 1> by_rows{};  ///< [rows][panels] for ARows
-  std::array<Kernel, most_tile_panels + 1> columns{};  ///< [panels], full tiles of AColumns; only for S = T
+  std::size_t rows = 0;                                                              ///< of a full tile
+  std::array<std::size_t, max_tile_rows + 1> panels{};                               ///< most panels by rows
+  std::array<std::array<Kernel, max_tile_panels + 1>, max_tile_rows + 1> by_rows{};  ///< [rows][panels] for ARows
+  std::array<Kernel, max_tile_panels + 1> columns{};  ///< [panels], full tiles of AColumns; only for S = T
 };
 
 // The widest tiles that the registers hold: 32 of 64 bytes, 16 of 32 bytes, 16 of 16 bytes.

@@ -22,7 +22,7 @@ template <class T>
 struct GemmScratch {
   AlignedVector<T> panels = AlignedVector<T>(task_panels * panel_cols<T> * kernel_depth<T>);
   AlignedVector<T> block = AlignedVector<T>(a_block_size<T>);
-  AlignedVector<T> tile = AlignedVector<T>(most_tile_rows * most_tile_panels * panel_cols<T>);
+  AlignedVector<T> tile = AlignedVector<T>(max_tile_rows * max_tile_panels * panel_cols<T>);
 };
 template <class T>
 GemmScratch<T>& gemm_scratch() {

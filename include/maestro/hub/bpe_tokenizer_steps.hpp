@@ -121,9 +121,9 @@ struct PreTokenizerReader {
     } else {
       part.unsupported("type", "only Split, Digits, ByteLevel and Sequence are implemented");
     }
-    if (steps.size() > PreTokenizer::most_steps) {
+    if (steps.size() > PreTokenizer::max_steps) {
       throw Unsupported(part.file() + ": field 'pre_tokenizer' has more than " +
-                        std::to_string(PreTokenizer::most_steps) + " steps");
+                        std::to_string(PreTokenizer::max_steps) + " steps");
     }
   }
 };

@@ -58,7 +58,7 @@ inline void check_begin_token(const JsonFields* fields, const std::string& file,
 }  // namespace detail
 
 /// The chat format of a model folder: of the template in chat_template.jinja, else of the field `chat_template` of
-/// tokenizer_config.json; ChatKind::none if there is neither. The template is recognised (recognise_chat_template),
+/// tokenizer_config.json; ChatKind::none if there is neither. The template is recognized (recognize_chat_template),
 /// never run. Llama 3.2's template writes the day of the run: here it is ChatFormat::date.
 /// @throws IoError, BadFile for a file that is malformed, Unsupported naming the file for a template that is not known,
 /// with the names that chat_format_from_name takes instead.
@@ -81,7 +81,7 @@ inline ChatFormat detect_chat_format(const std::string& folder) {
   }
   if (!text) return {};
   if (text->size() > detail::largest_template) throw BadFile(file + ": the chat template is longer than 1 MiB");
-  const std::optional<ChatFormat> format = recognise_chat_template(*text);
+  const std::optional<ChatFormat> format = recognize_chat_template(*text);
   if (!format) {
     throw Unsupported(file +
                       ": the chat template is not one of those that are implemented; choose a chat format by "

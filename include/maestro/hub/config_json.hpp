@@ -64,7 +64,7 @@ inline void refuse_unimplemented(const JsonFields& fields, Architecture family, 
     must_be_off("attention_bias", "which adds a bias to the output projection too; that is not implemented");
   }
   must_be_off("mlp_bias", "biases in the MLP are not implemented");
-  must_be_off("rope_interleaved", "RoPE over neighbouring elements is not implemented");
+  must_be_off("rope_interleaved", "RoPE over neighboring elements is not implemented");
   must_be_off("use_sliding_window", "sliding windows are not implemented");
   if (family == Architecture::llama && fields.has("sliding_window")) {
     fields.unsupported("sliding_window", "sliding windows are not implemented");
@@ -222,7 +222,7 @@ inline std::int32_t read_pad_token(const JsonFields& fields) {
 /// validate, as an error of the file.
 inline void validate_file(const ModelConfig& config, const std::string& file) {
   try {
-    validate(config);
+    check(config);
   } catch (const BadArgument& error) {
     throw BadFile(file + ": " + error.what());
   }
@@ -302,7 +302,7 @@ inline ModelConfig load_model_config(const std::string& folder) {
 /// as.
 /// @throws Unsupported when the family's config.json cannot say what `config` says.
 inline std::string config_text(const ModelConfig& config, std::string_view dtype = "float32") {
-  validate(config);
+  check(config);
   const bool llama = config.architecture == Architecture::llama;
   const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool qwen3 = config.architecture == Architecture::qwen3;

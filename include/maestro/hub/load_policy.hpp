@@ -97,7 +97,7 @@ TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folde
 template <class T = float, class S = T>
 TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
                                                                                const LoraPolicyOptions& options) {
-  validate(options.lora);
+  check(options.lora);
   FolderPolicyParts parts = load_policy_parts(folder, options.policy);
   return {LoraModel<T, S>(load_frozen<T, S>(folder), options.lora, options.seed), std::move(parts.tokenizer),
           parts.options};

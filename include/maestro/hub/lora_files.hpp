@@ -100,7 +100,7 @@ inline LoraOptions parse_adapter_config(std::string_view text, const std::string
   LoraOptions options;
   options.rank = fields.positive("r", 65536);
   options.alpha = fields.positive_number("lora_alpha");
-  options.scaling = fields.boolean_or("use_rslora", false) ? LoraScaling::rank_stabilised : LoraScaling::standard;
+  options.scaling = fields.boolean_or("use_rslora", false) ? LoraScaling::rank_stabilized : LoraScaling::standard;
   options.targets = detail::lora_targets(fields);
   return options;
 }
@@ -114,7 +114,7 @@ inline LoraOptions load_adapter_config(const std::string& folder) {
 /// The text of an adapter_config.json that PEFT and parse_adapter_config read.
 /// @param base  folder or name of the model that the adapters belong to.
 inline std::string adapter_config_text(const LoraOptions& options, const std::string& base) {
-  validate(options);
+  check(options);
   std::vector<std::string> targets;
   for (std::size_t t = 0; t < lora_target_names.size(); ++t) {
     if (options.has(static_cast<LoraTarget>(t))) targets.emplace_back(lora_target_names[t]);
@@ -127,7 +127,7 @@ inline std::string adapter_config_text(const LoraOptions& options, const std::st
   json["r"] = options.rank;
   json["lora_alpha"] = options.alpha;
   json["lora_dropout"] = 0.0;
-  json["use_rslora"] = options.scaling == LoraScaling::rank_stabilised;
+  json["use_rslora"] = options.scaling == LoraScaling::rank_stabilized;
   json["target_modules"] = targets;
   json["bias"] = "none";
   json["fan_in_fan_out"] = false;

@@ -25,7 +25,7 @@ using Json = nlohmann::json;
 /// Keeps the order in which members were added; for files that a person reads.
 using OrderedJson = nlohmann::ordered_json;
 
-/// Serialises without ever throwing on text: bytes that are not UTF-8 become U+FFFD.
+/// Serializes without ever throwing on text: bytes that are not UTF-8 become U+FFFD.
 template <class AnyJson>
 std::string dump_json(const AnyJson& value, int indent = -1) {
   return value.dump(indent, ' ', false, AnyJson::error_handler_t::replace);
@@ -196,7 +196,7 @@ class JsonFields {
   [[noreturn]] void fail(const std::string& key, const std::string& wanted) const {
     throw BadFile(file_ + ": field '" + prefix_ + key + "' must be " + wanted + ", found " + detail::shown(at(key)));
   }
-  /// Throws Unsupported: field `key` holds a value that is recognised or unknown, but not implemented.
+  /// Throws Unsupported: field `key` holds a value that is recognized or unknown, but not implemented.
   [[noreturn]] void unsupported(const std::string& key, const std::string& remedy) const {
     throw Unsupported(file_ + ": field '" + prefix_ + key + "' is " + detail::shown(at(key)) + ", " + remedy);
   }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -49,18 +49,18 @@ struct PromptFileOptions {
   PromptColumns columns{};
 };
 
-/// The list of the columns: see Settings.
-template <SettingsOf<PromptColumns> S, class F>
-constexpr void visit_settings(S& c, const F& f) {
+/// The list of the columns: see OptionList.
+template <OptionsOf<PromptColumns> S, class F>
+constexpr void visit_options(S& c, const F& f) {
   f({.name = "prompt_column", .help = "Key of the prompt in a line of --prompts"}, c.prompt);
   f({.name = "messages_column", .help = "Key of a conversation there"}, c.messages);
   f({.name = "reference_column", .help = "Key of the reference answer there"}, c.reference);
   f({.name = "task_column", .help = "Key of the task's name there"}, c.task);
 }
 
-/// The list of a prompt file's options: see Settings.
-template <SettingsOf<PromptFileOptions> S, class F>
-constexpr void visit_settings(S& o, const F& f) {
+/// The list of a prompt file's options: see OptionList.
+template <OptionsOf<PromptFileOptions> S, class F>
+constexpr void visit_options(S& o, const F& f) {
   f({.name = "on_bad_line", .help = "What a bad line of --prompts does: {}", .values = on_bad_line_names},
     o.on_bad_line);
   f({.name = "columns"}, o.columns);

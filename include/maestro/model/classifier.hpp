@@ -64,7 +64,7 @@ class RewardModel {
  public:
   using scalar_type = T;
 
-  /// All weights zero: `initialise` before use. An untied head in `config` is dropped: there is no LM head.
+  /// All weights zero: `initialize` before use. An untied head in `config` is dropped: there is no LM head.
   /// @throws BadArgument when the configuration is not valid or smaller than the tokenizer's vocabulary.
   RewardModel(ModelConfig config, Tok tokenizer, RewardModelOptions options = {})
       : RewardModel(ModelWeights<T>(without_head(config)), AlignedVector<T>(config.hidden), std::move(tokenizer),
@@ -87,13 +87,13 @@ class RewardModel {
     check_chat_format(tokenizer_, options_.chat);
   }
 
-  /// Random weights: those of ModelWeights::initialise, and a head of deviation 1/sqrt(d).
-  void initialise(std::uint64_t seed) {
-    weights_.initialise(seed);
-    const RandomStream stream({.seed = seed, .purpose = Purpose::initialisation, .row = 0xFFFFFFFFu});
-    const double deviation = 1.0 / std::sqrt(static_cast<double>(score_.size()));
+  /// Random weights: those of ModelWeights::initialize, and a head of deviation 1/sqrt(d).
+  void initialize(std::uint64_t seed) {
+    weights_.initialize(seed);
+    const RandomStream stream({.seed = seed, .purpose = Purpose::initialization, .row = 0xFFFFFFFFu});
+    const double std_dev = 1.0 / std::sqrt(static_cast<double>(score_.size()));
     for (std::size_t i = 0; i < score_.size(); ++i) {
-      score_[i] = static_cast<T>(deviation * stream.normal(static_cast<std::uint32_t>(i)));
+      score_[i] = static_cast<T>(std_dev * stream.normal(static_cast<std::uint32_t>(i)));
     }
   }
 

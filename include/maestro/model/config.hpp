@@ -18,7 +18,7 @@ namespace maestro {
 enum class Architecture : std::uint8_t { llama, qwen2, qwen3 };
 /// Whether the query, key and value projections add a bias (the output projection never does).
 enum class QkvBias : std::uint8_t { absent, present };
-/// Whether each query and key head is RMS-normalised before RoPE.
+/// Whether each query and key head is RMS-normalized before RoPE.
 enum class QueryKeyNorm : std::uint8_t { absent, present };
 /// Whether the LM head is the embedding matrix.
 enum class HeadWeights : std::uint8_t { separate, tied };
@@ -42,12 +42,12 @@ struct RopeScaling {
 };
 
 /// All that the angles of RoPE depend on.
-struct RopeSettings {
+struct RopeOptions {
   std::size_t head_dim = 0;
   double theta = 10000.0;
   RopeScaling scaling = {};
 
-  friend bool operator==(const RopeSettings&, const RopeSettings&) = default;
+  friend bool operator==(const RopeOptions&, const RopeOptions&) = default;
 };
 
 /// Sizes and switches of a model. Hugging Face names in brackets if they differ.
@@ -71,7 +71,7 @@ struct ModelConfig {
   std::vector<std::int32_t> end_tokens;      ///< (eos_token_id, one or several)
   std::int32_t pad_token = -1;               ///< for other programs, nothing here pads; -1 if there is none
 
-  RopeSettings rope() const { return {.head_dim = head_dim, .theta = rope_theta, .scaling = rope_scaling}; }
+  RopeOptions rope() const { return {.head_dim = head_dim, .theta = rope_theta, .scaling = rope_scaling}; }
   /// Columns of the query projection's result.
   std::size_t query_size() const { return heads * head_dim; }
   /// Columns of the key projection's result, and of the value projection's.
@@ -120,7 +120,7 @@ inline void validate_rope_scaling(const RopeScaling& s) {
 
 /// Refuses what no model can have.
 /// @throws BadArgument naming the field.
-inline void validate(const ModelConfig& c) {
+inline void check(const ModelConfig& c) {
   using detail::require_config;
   // Far above any model, and low enough that products of three sizes fit into 64 bits.
   constexpr std::size_t limit = std::size_t{1} << 20;

@@ -128,7 +128,7 @@ class Decoder {
     require(responses.size() == tokens.size(), "decoder: one token per response is needed");
     work_.clear();
     positions_.clear();
-    std::size_t most_keys = 0;
+    std::size_t max_keys = 0;
     std::size_t longest = 0;
     for (std::size_t r = 0; r < responses.size(); ++r) {
       const std::size_t response = responses[r];
@@ -145,7 +145,7 @@ class Decoder {
       tails_.extend(response);
       positions_.push_back(static_cast<std::int32_t>(position));
       longest = std::max(longest, position + 1);
-      most_keys = std::max(most_keys, prompts_->padded(group) + tails_.padded(response));
+      max_keys = std::max(max_keys, prompts_->padded(group) + tails_.padded(response));
       if (work_.empty() || work_.back().group != group || work_.back().rows == rows_per_item) {
         work_.push_back({.first = r, .rows = 0, .group = group});
       }
@@ -159,9 +159,9 @@ class Decoder {
       s.queries.resize(lines * c.head_dim);
       s.outputs.resize(lines * padded_cols<T>(c.head_dim));
       s.sums.resize(lines);
-      if (s.scores.size() < lines * most_keys) s.scores.resize(lines * most_keys * 2);
+      if (s.scores.size() < lines * max_keys) s.scores.resize(lines * max_keys * 2);
     }
-    item_cost_ = lines * most_keys * c.head_dim / 4;
+    item_cost_ = lines * max_keys * c.head_dim / 4;
   }
 
   void attend(const ModelConfig& c, std::size_t layer, std::span<const std::size_t> responses) {

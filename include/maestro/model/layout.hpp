@@ -165,14 +165,14 @@ struct TensorSpec {
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
-/// The tensors of a model in the order in which they are visited, initialised and written. Depends on the configuration
+/// The tensors of a model in the order in which they are visited, initialized and written. Depends on the configuration
 /// alone.
 class ModelLayout {
  public:
   ModelLayout() = default;
   /// @throws BadArgument if the configuration is not valid.
   explicit ModelLayout(const ModelConfig& config) {
-    validate(config);
+    check(config);
     add(config, TensorKind::embedding, {}, 0);
     for (std::size_t l = 0; l < config.layers; ++l) {
       const std::string prefix = "model.layers." + std::to_string(l) + ".";

@@ -17,9 +17,9 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
-#include "maestro/core/setting.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/model/adapter.hpp"
 #include "maestro/model/config.hpp"
@@ -60,9 +60,9 @@ inline constexpr std::array<std::string_view, lora_target_count> lora_target_nam
 /// LoraScaling says what s, the factor of an adapter's product, is made from.
 enum class LoraScaling : std::uint8_t {
   standard,         ///< alpha / r
-  rank_stabilised,  ///< alpha / sqrt(r). Source: Kalajdzievski 2023, https://arxiv.org/abs/2312.03732
+  rank_stabilized,  ///< alpha / sqrt(r). Source: Kalajdzievski 2023, https://arxiv.org/abs/2312.03732
 };
-inline constexpr std::array<std::string_view, 2> lora_scaling_names{"standard", "rank_stabilised"};
+inline constexpr std::array<std::string_view, 2> lora_scaling_names{"standard", "rank_stabilized"};
 
 /// The adapters of a model are made from these options.
 struct LoraOptions {
@@ -82,13 +82,14 @@ struct LoraOptions {
   friend bool operator==(const LoraOptions&, const LoraOptions&) = default;
 };
 
-/// The list of the adapters' options: see Settings. Without a help for the rank, whose 0 is no LoRA on a command line.
-template <SettingsOf<LoraOptions> S, class F>
-constexpr void visit_settings(S& o, const F& f) {
+/// The list of the adapters' options: see OptionList. Without a help for the rank, whose 0 is no LoRA on a command
+/// line.
+template <OptionsOf<LoraOptions> S, class F>
+constexpr void visit_options(S& o, const F& f) {
   f({.name = "lora_r", .list = "lora"}, o.rank);
   f({.name = "lora_alpha", .help = "LoRA's alpha: the adapters' product counts alpha / rank", .list = "lora"}, o.alpha);
   f({.name = "lora_scaling",
-     .help = "standard: alpha / rank; rank_stabilised: alpha / sqrt(rank)",
+     .help = "standard: alpha / rank; rank_stabilized: alpha / sqrt(rank)",
      .values = lora_scaling_names,
      .list = "lora",
      .enum_as = EnumAs::number},
@@ -99,7 +100,7 @@ constexpr void visit_settings(S& o, const F& f) {
 
 /// Refuses options outside their domains.
 /// @throws BadArgument naming the option, its domain and the remedy.
-inline void validate(const LoraOptions& options) {
+inline void check(const LoraOptions& options) {
   require(options.rank > 0 && options.rank <= 65536, "LoRA: the rank must lie in 1 .. 65536");
   require(std::isfinite(options.alpha) && options.alpha > 0.0, "LoRA: alpha must be positive and finite");
   require(!options.targets.empty(), "LoRA: at least one projection must have an adapter");
@@ -115,7 +116,7 @@ class LoraFactors {
   explicit LoraFactors(const ModelConfig& config) : config_(config) { options_.targets.clear(); }
   /// Zeros. @throws BadArgument for options outside their domains and for a configuration that is not valid.
   LoraFactors(const ModelConfig& config, const LoraOptions& options) : config_(config), options_(options) {
-    validate(options);
+    check(options);
     const ModelLayout layout(config);
     for (const TensorSpec& tensor : layout.tensors()) {
       const std::optional<LoraTarget> target = lora_target_of(tensor.kind);
@@ -144,7 +145,7 @@ class LoraFactors {
 
   /// A uniform in (-1, 1) / sqrt(in), as PEFT starts it; B zero, so that the model is the base's at first. Depends on
   /// the seed and the shapes alone.
-  void initialise(std::uint64_t seed) {
+  void initialize(std::uint64_t seed) {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Entry& e = entries_[i];
       const std::span<T> values(values_.data() + e.offset, e.rows * e.cols);
@@ -153,7 +154,7 @@ class LoraFactors {
         continue;
       }
       const RandomStream stream(
-          {.seed = seed, .purpose = Purpose::initialisation, .row = static_cast<std::uint32_t>(i)});
+          {.seed = seed, .purpose = Purpose::initialization, .row = static_cast<std::uint32_t>(i)});
       const double bound = 1.0 / std::sqrt(static_cast<double>(e.cols));
       for (std::size_t k = 0; k < values.size(); ++k) {
         values[k] = static_cast<T>(bound * (2.0 * stream.uniform(static_cast<std::uint32_t>(k)) - 1.0));

@@ -75,7 +75,7 @@ class LoraModel {
   /// Fresh adapters.
   LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, const LoraOptions& options, std::uint64_t seed)
       : base_(std::move(base)), factors_(base_->config(), options) {
-    factors_.initialise(seed);
+    factors_.initialize(seed);
   }
 
   const ModelConfig& config() const { return base_->config(); }

@@ -91,7 +91,7 @@ class PackedBatch {
       close_group();
     }
   }
-  /// Adds one sequence whose row t predicts token t + 1: plain language modelling. `clear` comes before the first.
+  /// Adds one sequence whose row t predicts token t + 1: plain language modeling. `clear` comes before the first.
   /// @throws BadArgument when the sequence is empty.
   void push_sequence(std::span<const std::int32_t> sequence) {
     require(!sequence.empty(), "packed batch: a sequence has no tokens");

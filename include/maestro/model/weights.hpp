@@ -127,11 +127,11 @@ class ModelWeights {
 
   /// Random weights: normal with deviation 0.02, output and down projections divided by sqrt(2 layers), norms 1,
   /// biases 0. Depends on the seed and the configuration alone.
-  void initialise(std::uint64_t seed) {
+  void initialize(std::uint64_t seed) {
     for (std::size_t i = 0; i < layout_.size(); ++i) {
       const RandomStream stream(
-          {.seed = seed, .purpose = Purpose::initialisation, .row = static_cast<std::uint32_t>(i)});
-      initialise(layout_[i], stream, values(i));
+          {.seed = seed, .purpose = Purpose::initialization, .row = static_cast<std::uint32_t>(i)});
+      initialize(layout_[i], stream, values(i));
     }
   }
 
@@ -143,16 +143,16 @@ class ModelWeights {
     std::size_t cols = 0;
   };
 
-  void initialise(const TensorSpec& tensor, const RandomStream& stream, std::span<T> values) const {
+  void initialize(const TensorSpec& tensor, const RandomStream& stream, std::span<T> values) const {
     if (tensor.init == TensorInit::ones || tensor.init == TensorInit::zeros) {
       std::fill(values.begin(), values.end(), tensor.init == TensorInit::ones ? T(1) : T(0));
       return;
     }
     const double residual = 0.02 / std::sqrt(2.0 * static_cast<double>(config_.layers));
-    const double deviation = tensor.init == TensorInit::residual ? residual : 0.02;
+    const double std_dev = tensor.init == TensorInit::residual ? residual : 0.02;
     parallel_for(tensor.rows, [&](std::size_t r) {
       for (std::size_t k = r * tensor.cols; k < (r + 1) * tensor.cols; ++k) {
-        values[k] = static_cast<T>(deviation * stream.normal(static_cast<std::uint32_t>(k)));
+        values[k] = static_cast<T>(std_dev * stream.normal(static_cast<std::uint32_t>(k)));
       }
     });
   }

@@ -38,7 +38,7 @@ struct LossGradient {
   std::span<T> d_entropies{};  ///< (t) d loss / d entropies; may be empty if entropy_bonus is 0
 };
 
-/// Clipped policy-gradient loss with KL term and entropy bonus, per ObjectiveSettings:
+/// Clipped policy-gradient loss with KL term and entropy bonus, per ObjectiveOptions:
 ///
 ///     loss = sum over responses i, tokens t of c_i (s(rho, A_i) + beta k(d_it)) - entropy_bonus * mean entropy
 ///
@@ -52,8 +52,8 @@ struct LossGradient {
 class Objective {
  public:
   /// @throws BadArgument naming a setting out of domain.
-  explicit Objective(const ObjectiveSettings& settings = {}) : settings_(settings), rule_(loss_rule(settings)) {
-    check(settings);
+  explicit Objective(const ObjectiveOptions& options = {}) : options_(options), rule_(loss_rule(options)) {
+    check(options);
   }
 
   /// @throws BadArgument if sizes do not fit or something needed is empty; BadData naming row and token for a
@@ -76,7 +76,7 @@ class Objective {
     return report;
   }
 
-  const ObjectiveSettings& settings() const { return settings_; }
+  const ObjectiveOptions& options() const { return options_; }
 
  private:
   template <class T>
@@ -173,7 +173,7 @@ class Objective {
     throw BadData("objective: row " + std::to_string(in.first_row + row) + ": the advantage is not finite");
   }
 
-  ObjectiveSettings settings_;
+  ObjectiveOptions options_;
   LossRule rule_;
 };
 

@@ -11,7 +11,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 
 namespace maestro {
 
@@ -84,7 +84,7 @@ inline KlCorrection kl_correction_from_name(std::string_view name) {
 }
 
 /// Settings of the policy loss; the defaults are TRL's, but for kl_correction.
-struct ObjectiveSettings {
+struct ObjectiveOptions {
   Reduction reduction = Reduction::dapo;
   RatioLevel ratio_level = RatioLevel::token;
   double epsilon_low = 0.2;           ///< the ratio is clipped at 1 - epsilon_low; in [0, 1]
@@ -98,9 +98,9 @@ struct ObjectiveSettings {
   std::size_t max_completion_length = 0;  ///< tokens; needed by dr_grpo
 };
 
-/// The list of the objective's settings: see Settings.
-template <SettingsOf<ObjectiveSettings> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the objective's settings: see OptionList.
+template <OptionsOf<ObjectiveOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   f({.name = "loss_type", .help = "Reduction of the tokens' losses: {}", .values = reduction_names}, s.reduction);
   f({.name = "importance_sampling_level", .help = "One ratio for each: {}", .values = ratio_level_names},
     s.ratio_level);
@@ -121,26 +121,26 @@ constexpr void visit_settings(S& s, const F& f) {
      .list = "kl"},
     s.kl_correction);
   f({.name = "entropy_bonus", .recorded = Recorded::unless_default}, s.entropy_bonus);
-  // Usually that of the sampling, which this struct does not know: add_settings records it.
+  // Usually that of the sampling, which this struct does not know: add_options records it.
   f({.name = "dr_grpo_length", .recorded = Recorded::never}, s.max_completion_length);
 }
 
 /// Refuses settings outside their domains.
 /// @throws BadArgument naming the setting that is out of domain, or why settings do not go together.
-inline void check(const ObjectiveSettings& settings) {
+inline void check(const ObjectiveOptions& options) {
   const auto at_least_0 = [](double value) { return std::isfinite(value) && value >= 0.0; };
-  require(at_least_0(settings.epsilon_low) && settings.epsilon_low <= 1.0,
+  require(at_least_0(options.epsilon_low) && options.epsilon_low <= 1.0,
           "objective: epsilon_low must be in [0, 1]: the ratio is clipped at 1 - epsilon_low");
-  require(at_least_0(settings.epsilon_high), "objective: epsilon_high must be finite and at least 0");
-  require(!settings.ratio_cap || (std::isfinite(*settings.ratio_cap) && *settings.ratio_cap > 0.0),
+  require(at_least_0(options.epsilon_high), "objective: epsilon_high must be finite and at least 0");
+  require(!options.ratio_cap || (std::isfinite(*options.ratio_cap) && *options.ratio_cap > 0.0),
           "objective: ratio_cap must be finite and above 0; leave it out for no cap");
-  require(at_least_0(settings.beta), "objective: beta must be finite and at least 0");
-  require(at_least_0(settings.entropy_bonus), "objective: entropy_bonus must be finite and at least 0");
-  require(settings.reduction != Reduction::dr_grpo || settings.max_completion_length > 0,
+  require(at_least_0(options.beta), "objective: beta must be finite and at least 0");
+  require(at_least_0(options.entropy_bonus), "objective: entropy_bonus must be finite and at least 0");
+  require(options.reduction != Reduction::dr_grpo || options.max_completion_length > 0,
           "objective: dr_grpo divides by max_completion_length; set it");
   require(
-      settings.beta == 0.0 || settings.kl_estimator != KlEstimator::k1 || settings.kl_placement != KlPlacement::loss ||
-          settings.kl_correction == KlCorrection::ratio,
+      options.beta == 0.0 || options.kl_estimator != KlEstimator::k1 || options.kl_placement != KlPlacement::loss ||
+          options.kl_correction == KlCorrection::ratio,
       "objective: k1 as a loss term has zero expected gradient; use k2 or k3, or kl_correction ratio, or place the KL "
       "in the reward");
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a loss reports, and the counts that normalise it. Neutral.
+/// What a loss reports, and the counts that normalize it. Neutral.
 
 #include <cstddef>
 #include <span>
@@ -30,7 +30,7 @@ BatchCounts count_batch(std::span<const std::size_t> offsets, Comm& comm) {
 
 /// Loss and metrics of some responses. Sums in double: adding the reports of micro-batches gives the batch's.
 struct LossReport {
-  double loss = 0.0;         ///< what is minimised, entropy bonus included
+  double loss = 0.0;         ///< what is minimized, entropy bonus included
   double policy_loss = 0.0;  ///< without the entropy bonus, KL term included (TRL's policy_loss)
   double tokens = 0.0;
   double responses = 0.0;

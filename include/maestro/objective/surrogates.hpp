@@ -28,10 +28,10 @@ struct ClipBounds {
 };
 
 /// Gives the bounds that the settings ask for.
-inline ClipBounds clip_bounds(const ObjectiveSettings& settings) {
-  return {.low = 1.0 - settings.epsilon_low,
-          .high = 1.0 + settings.epsilon_high,
-          .cap = settings.ratio_cap.value_or(HUGE_VAL)};
+inline ClipBounds clip_bounds(const ObjectiveOptions& options) {
+  return {.low = 1.0 - options.epsilon_low,
+          .high = 1.0 + options.epsilon_high,
+          .cap = options.ratio_cap.value_or(HUGE_VAL)};
 }
 
 /// The clipped surrogate at a log ratio. A log ratio of 0 gives a ratio of exactly 1.

@@ -15,7 +15,7 @@
 
 namespace maestro {
 
-/// ObjectiveSettings as the formulas read them: plain values, which a kernel can be given.
+/// ObjectiveOptions as the formulas read them: plain values, which a kernel can be given.
 struct LossRule {
   Reduction reduction = Reduction::dapo;
   RatioLevel ratio_level = RatioLevel::token;
@@ -28,16 +28,16 @@ struct LossRule {
 };
 
 /// Gives the rule that the settings ask for.
-inline LossRule loss_rule(const ObjectiveSettings& settings) {
-  const bool in_loss = settings.kl_placement == KlPlacement::loss;
-  return {.reduction = settings.reduction,
-          .ratio_level = settings.ratio_level,
-          .kl_estimator = settings.kl_estimator,
-          .kl_by_ratio = in_loss && settings.kl_correction == KlCorrection::ratio,
-          .bounds = clip_bounds(settings),
-          .beta = in_loss ? settings.beta : 0.0,
-          .entropy_bonus = settings.entropy_bonus,
-          .max_completion_length = static_cast<double>(settings.max_completion_length)};
+inline LossRule loss_rule(const ObjectiveOptions& options) {
+  const bool in_loss = options.kl_placement == KlPlacement::loss;
+  return {.reduction = options.reduction,
+          .ratio_level = options.ratio_level,
+          .kl_estimator = options.kl_estimator,
+          .kl_by_ratio = in_loss && options.kl_correction == KlCorrection::ratio,
+          .bounds = clip_bounds(options),
+          .beta = in_loss ? options.beta : 0.0,
+          .entropy_bonus = options.entropy_bonus,
+          .max_completion_length = static_cast<double>(options.max_completion_length)};
 }
 
 /// The sizes that a loss is divided by.

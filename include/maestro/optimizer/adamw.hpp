@@ -9,24 +9,24 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/core/parameter.hpp"
-#include "maestro/core/setting.hpp"
 #include "maestro/optimizer/element_steps.hpp"
 #include "maestro/optimizer/layout.hpp"
 
 namespace maestro {
 
 /// The defaults are those of Hugging Face's trainers.
-struct AdamWSettings {
+struct AdamWOptions {
   double beta1 = 0.9;         ///< in [0, 1)
   double beta2 = 0.999;       ///< in [0, 1)
   double epsilon = 1e-8;      ///< above 0
   double weight_decay = 0.0;  ///< decoupled, at least 0; parameters marked WeightDecay::skip are spared
 };
 
-/// The list of AdamW's settings: see Settings.
-template <SettingsOf<AdamWSettings> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of AdamW's settings: see OptionList.
+template <OptionsOf<AdamWOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   constexpr Recorded rarely = Recorded::unless_default;
   f({.name = "adam_beta1", .list = "adamw", .recorded = rarely}, s.beta1);
   f({.name = "adam_beta2", .list = "adamw", .recorded = rarely}, s.beta2);
@@ -36,15 +36,15 @@ constexpr void visit_settings(S& s, const F& f) {
 
 /// The scalars of step `step`, counted from 1, of a parameter that decays.
 template <class T>
-AdamWStep<T> adamw_step(const AdamWSettings& settings, double learning_rate, std::uint64_t step) {
+AdamWStep<T> adamw_step(const AdamWOptions& options, double learning_rate, std::uint64_t step) {
   const auto steps = static_cast<double>(step);
-  return {.first_share = static_cast<T>(1.0 - settings.beta1),
-          .beta2 = static_cast<T>(settings.beta2),
-          .second_share = static_cast<T>(1.0 - settings.beta2),
-          .keep = static_cast<T>(1.0 - learning_rate * settings.weight_decay),
-          .step_size = static_cast<T>(learning_rate / (1.0 - std::pow(settings.beta1, steps))),
-          .second_root = static_cast<T>(std::sqrt(1.0 - std::pow(settings.beta2, steps))),
-          .epsilon = static_cast<T>(settings.epsilon)};
+  return {.first_share = static_cast<T>(1.0 - options.beta1),
+          .beta2 = static_cast<T>(options.beta2),
+          .second_share = static_cast<T>(1.0 - options.beta2),
+          .keep = static_cast<T>(1.0 - learning_rate * options.weight_decay),
+          .step_size = static_cast<T>(learning_rate / (1.0 - std::pow(options.beta1, steps))),
+          .second_root = static_cast<T>(std::sqrt(1.0 - std::pow(options.beta2, steps))),
+          .epsilon = static_cast<T>(options.epsilon)};
 }
 
 /// AdamW with bias correction and decoupled decay: torch.optim.AdamW's formulas, moments of type T.
@@ -57,11 +57,11 @@ class AdamW {
   using scalar_type = T;
 
   /// @throws BadArgument naming the setting out of domain.
-  explicit AdamW(const AdamWSettings& settings = {}) : settings_(settings) {
-    require(settings.beta1 >= 0.0 && settings.beta1 < 1.0, "AdamW: beta1 must be in [0, 1)");
-    require(settings.beta2 >= 0.0 && settings.beta2 < 1.0, "AdamW: beta2 must be in [0, 1)");
-    require(std::isfinite(settings.epsilon) && settings.epsilon > 0.0, "AdamW: epsilon must be above 0");
-    require(std::isfinite(settings.weight_decay) && settings.weight_decay >= 0.0,
+  explicit AdamW(const AdamWOptions& options = {}) : options_(options) {
+    require(options.beta1 >= 0.0 && options.beta1 < 1.0, "AdamW: beta1 must be in [0, 1)");
+    require(options.beta2 >= 0.0 && options.beta2 < 1.0, "AdamW: beta2 must be in [0, 1)");
+    require(std::isfinite(options.epsilon) && options.epsilon > 0.0, "AdamW: epsilon must be above 0");
+    require(std::isfinite(options.weight_decay) && options.weight_decay >= 0.0,
             "AdamW: weight_decay must be at least 0");
   }
 
@@ -73,7 +73,7 @@ class AdamW {
     require(std::isfinite(learning_rate) && learning_rate >= 0.0, "AdamW: the learning rate must be at least 0");
     prepare(layout_of(part));
     ++step_;
-    AdamWStep<T> s = adamw_step<T>(settings_, learning_rate, step_);
+    AdamWStep<T> s = adamw_step<T>(options_, learning_rate, step_);
     const T decayed = s.keep;
     std::size_t offset = 0;
     visit_trainable(part, [&](const ParameterView<T>& view) {
@@ -98,7 +98,7 @@ class AdamW {
   }
 
   std::uint64_t steps() const { return step_; }
-  const AdamWSettings& settings() const { return settings_; }
+  const AdamWOptions& options() const { return options_; }
 
  private:
   void prepare(const ParameterLayout& layout) {
@@ -111,7 +111,7 @@ class AdamW {
             "AdamW: the trainable parameters are not those that the moments belong to; use a fresh optimizer");
   }
 
-  AdamWSettings settings_;
+  AdamWOptions options_;
   std::uint64_t step_ = 0;
   std::uint64_t layout_ = 0;
   AlignedVector<T> first_;  ///< of all trainable parameters, in visiting order

@@ -8,7 +8,7 @@
 #include <variant>
 
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/optimizer/adamw.hpp"
 #include "maestro/optimizer/sgd.hpp"
 
@@ -27,15 +27,15 @@ inline OptimizerKind optimizer_from_name(std::string_view name) {
 }
 
 /// An Optimizer is made from these settings; it reads those of its own kind.
-struct OptimizerSettings {
+struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adamw;
-  AdamWSettings adamw{};
-  SgdSettings sgd{};
+  AdamWOptions adamw{};
+  SgdOptions sgd{};
 };
 
-/// The list of the optimizer's settings: see Settings. That SGD was chosen is told by its settings.
-template <SettingsOf<OptimizerSettings> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the optimizer's settings: see OptionList. That SGD was chosen is told by its settings.
+template <OptionsOf<OptimizerOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   const Recorded sgd = s.kind == OptimizerKind::sgd ? Recorded::always : Recorded::never;
   f({.name = "optimizer", .values = optimizer_names, .recorded = Recorded::never}, s.kind);
   f({.name = "adamw"}, s.adamw);
@@ -49,7 +49,7 @@ class Optimizer {
   using scalar_type = T;
 
   /// @throws BadArgument if the chosen optimizer's settings are out of domain.
-  explicit Optimizer(const OptimizerSettings& settings = {}) : optimizer_(make(settings)) {}
+  explicit Optimizer(const OptimizerOptions& options = {}) : optimizer_(make(options)) {}
 
   template <Visitable P>
   void step(P& part, double learning_rate) {
@@ -64,9 +64,9 @@ class Optimizer {
  private:
   using Variant = std::variant<AdamW<T>, Sgd<T>>;
 
-  static Variant make(const OptimizerSettings& settings) {
-    if (settings.kind == OptimizerKind::sgd) return Sgd<T>(settings.sgd);
-    return AdamW<T>(settings.adamw);
+  static Variant make(const OptimizerOptions& options) {
+    if (options.kind == OptimizerKind::sgd) return Sgd<T>(options.sgd);
+    return AdamW<T>(options.adamw);
   }
 
   Variant optimizer_;

@@ -10,7 +10,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 
 namespace maestro {
 
@@ -31,15 +31,15 @@ inline ScheduleKind schedule_from_name(std::string_view name) {
 }
 
 /// A learning-rate schedule is described by these settings.
-struct ScheduleSettings {
+struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::linear;  ///< TRL's default
   std::size_t warmup_steps = 0;              ///< the factor climbs from 0 in equal steps
   std::size_t total_steps = 0;               ///< warmup included; not needed by constant
 };
 
-/// The list of the schedule's settings: see Settings.
-template <SettingsOf<ScheduleSettings> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the schedule's settings: see OptionList.
+template <OptionsOf<ScheduleOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   const Recorded end = s.kind == ScheduleKind::constant ? Recorded::never : Recorded::always;
   f({.name = "lr_scheduler_type",
      .help = "The learning rate after the warm-up: {}",
@@ -52,23 +52,23 @@ constexpr void visit_settings(S& s, const F& f) {
 
 /// Refuses settings that do not go together.
 /// @throws BadArgument if a decaying schedule has no end, or the warmup passes it.
-inline void check(const ScheduleSettings& settings) {
-  if (settings.kind == ScheduleKind::constant) return;
-  require(settings.total_steps > 0, "schedule: total_steps must be above 0 for linear and cosine");
-  require(settings.warmup_steps <= settings.total_steps, "schedule: warmup_steps must not pass total_steps");
+inline void check(const ScheduleOptions& options) {
+  if (options.kind == ScheduleKind::constant) return;
+  require(options.total_steps > 0, "schedule: total_steps must be above 0 for linear and cosine");
+  require(options.warmup_steps <= options.total_steps, "schedule: warmup_steps must not pass total_steps");
 }
 
 /// What the learning rate of optimizer step `step` (from 0) is multiplied by, in [0, 1]; 0 at and after the end.
 /// warmup: step / warmup_steps; linear: (total - step)/(total - warmup); cosine: (1 + cos(pi progress))/2.
 /// Source: transformers get_{constant,linear,cosine}_schedule_with_warmup.
-inline double learning_rate_factor(const ScheduleSettings& settings, std::size_t step) {
-  check(settings);
-  if (step < settings.warmup_steps) return static_cast<double>(step) / static_cast<double>(settings.warmup_steps);
-  if (settings.kind == ScheduleKind::constant) return 1.0;
-  if (step >= settings.total_steps) return 0.0;
-  const auto span = static_cast<double>(settings.total_steps - settings.warmup_steps);
-  const double progress = static_cast<double>(step - settings.warmup_steps) / span;
-  if (settings.kind == ScheduleKind::linear) return 1.0 - progress;
+inline double learning_rate_factor(const ScheduleOptions& options, std::size_t step) {
+  check(options);
+  if (step < options.warmup_steps) return static_cast<double>(step) / static_cast<double>(options.warmup_steps);
+  if (options.kind == ScheduleKind::constant) return 1.0;
+  if (step >= options.total_steps) return 0.0;
+  const auto span = static_cast<double>(options.total_steps - options.warmup_steps);
+  const double progress = static_cast<double>(step - options.warmup_steps) / span;
+  if (options.kind == ScheduleKind::linear) return 1.0 - progress;
   return 0.5 * (1.0 + std::cos(3.14159265358979323846 * progress));
 }
 

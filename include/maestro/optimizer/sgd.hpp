@@ -9,22 +9,22 @@
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/core/parameter.hpp"
-#include "maestro/core/setting.hpp"
 #include "maestro/optimizer/element_steps.hpp"
 #include "maestro/optimizer/layout.hpp"
 
 namespace maestro {
 
 /// Sgd is made from these settings.
-struct SgdSettings {
+struct SgdOptions {
   double momentum = 0.0;      ///< in [0, 1)
   double weight_decay = 0.0;  ///< added to the gradient, at least 0; parameters marked WeightDecay::skip are spared
 };
 
-/// The list of SGD's settings: see Settings.
-template <SettingsOf<SgdSettings> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of SGD's settings: see OptionList.
+template <OptionsOf<SgdOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   f({.name = "momentum"}, s.momentum);
   f({.name = "weight_decay"}, s.weight_decay);
 }
@@ -37,10 +37,9 @@ class Sgd {
   using scalar_type = T;
 
   /// @throws BadArgument naming the setting out of domain.
-  explicit Sgd(const SgdSettings& settings = {}) : settings_(settings) {
-    require(settings.momentum >= 0.0 && settings.momentum < 1.0, "SGD: momentum must be in [0, 1)");
-    require(std::isfinite(settings.weight_decay) && settings.weight_decay >= 0.0,
-            "SGD: weight_decay must be at least 0");
+  explicit Sgd(const SgdOptions& options = {}) : options_(options) {
+    require(options.momentum >= 0.0 && options.momentum < 1.0, "SGD: momentum must be in [0, 1)");
+    require(std::isfinite(options.weight_decay) && options.weight_decay >= 0.0, "SGD: weight_decay must be at least 0");
   }
 
   /// One step on every trainable parameter.
@@ -49,19 +48,19 @@ class Sgd {
   template <Visitable P>
   void step(P& part, double learning_rate) {
     require(std::isfinite(learning_rate) && learning_rate >= 0.0, "SGD: the learning rate must be at least 0");
-    const bool with_momentum = settings_.momentum > 0.0;
+    const bool with_momentum = options_.momentum > 0.0;
     if (with_momentum) prepare(layout_of(part));
     const bool first = step_ == 0 || !with_momentum;
     ++step_;
     std::size_t offset = 0;
     visit_trainable(part, [&](const ParameterView<T>& view) {
-      const T decay = view.decay == WeightDecay::apply ? static_cast<T>(settings_.weight_decay) : T(0);
+      const T decay = view.decay == WeightDecay::apply ? static_cast<T>(options_.weight_decay) : T(0);
       T* buffer = with_momentum ? buffer_.data() + offset : nullptr;
       parallel_blocks(view.values.size(), [&](std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) {
           T none = T(0);
           sgd_element(view.values[i], view.gradients[i], buffer ? buffer[i] : none, first,
-                      static_cast<T>(settings_.momentum), decay, static_cast<T>(learning_rate));
+                      static_cast<T>(options_.momentum), decay, static_cast<T>(learning_rate));
         }
       });
       offset += view.values.size();
@@ -76,7 +75,7 @@ class Sgd {
   }
 
   std::uint64_t steps() const { return step_; }
-  const SgdSettings& settings() const { return settings_; }
+  const SgdOptions& options() const { return options_; }
 
  private:
   void prepare(const ParameterLayout& layout) {
@@ -88,7 +87,7 @@ class Sgd {
             "SGD: the trainable parameters are not those that the momentum belongs to; use a fresh optimizer");
   }
 
-  SgdSettings settings_;
+  SgdOptions options_;
   std::uint64_t step_ = 0;
   std::uint64_t layout_ = 0;
   AlignedVector<T> buffer_;  ///< of all trainable parameters, in visiting order; empty without momentum

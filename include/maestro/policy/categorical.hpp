@@ -32,7 +32,7 @@ class Categorical {
     Sampler<T> sampler(sampling);
     Rollouts result;
     result.prompts.assign(prompts.begin(), prompts.end());
-    result.groups = Groups::even(prompts.size(), sampling.num_generations);
+    result.groups = Groups::uniform(prompts.size(), sampling.num_generations);
     result.temperature = sampling.temperature;
     std::vector<std::int32_t> response;
     for (std::size_t n = 0; n < prompts.size(); ++n) {

@@ -29,7 +29,7 @@ template <Tokenizer Tok>
 Rollouts demonstrations(std::span<const Demonstration> pairs, const Tok& tokenizer,
                         std::size_t max_completion_length = std::numeric_limits<std::size_t>::max()) {
   Rollouts result;
-  result.groups = Groups::even(pairs.size(), 1);
+  result.groups = Groups::uniform(pairs.size(), 1);
   result.prompts.reserve(pairs.size());
   for (std::size_t n = 0; n < pairs.size(); ++n) {
     Prompt prompt;

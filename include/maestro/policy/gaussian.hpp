@@ -39,7 +39,7 @@ struct GaussianPolicyOptions {
 /// log sigma (D) is learned and does not depend on the prompt. The weights start as those of MlpPolicy.
 ///
 /// log p of a step is sum_d log N(a_d; mu_d, sigma_d^2), its entropy sum_d (1/2 + 1/2 log 2 pi + log sigma_d) in nats.
-/// A temperature tau makes that p^(1/tau), normalised: sigma is multiplied by sqrt(tau). Greedy decoding gives the
+/// A temperature tau makes that p^(1/tau), normalized: sigma is multiplied by sqrt(tau). Greedy decoding gives the
 /// means. max_completion_length cuts a plan; there are neither prompt tokens nor texts. A draw is keyed by seed, step,
 /// data row, response and its place t D + d.
 /// Hidden state (H + D): tanh(W1 x + b1) ++ mean over the response's steps of (a - mu) / sigma. So it has read the
@@ -83,7 +83,7 @@ class GaussianPolicy {
     network_.forward(prompts, name, pass);
     Rollouts result;
     result.prompts.assign(prompts.begin(), prompts.end());
-    result.groups = Groups::even(prompts.size(), sampling.num_generations);
+    result.groups = Groups::uniform(prompts.size(), sampling.num_generations);
     result.temperature = sampling.temperature;
     for (std::size_t n = 0; n < prompts.size(); ++n) result.prompt_tokens.push_row({});
     const std::size_t length = std::min(options_.steps, sampling.max_completion_length);
@@ -98,7 +98,7 @@ class GaussianPolicy {
     const GroupRange all{0, prompts.size()};
     Kept kept;
     fill<float>(result, all, pass.outputs, result.log_probs, result.entropies, kept);
-    fill_hidden(pass.hidden, kept.deviations, result);
+    fill_hidden(pass.hidden, kept.std_devs, result);
     return result;
   }
 
@@ -144,11 +144,11 @@ class GaussianPolicy {
   /// What the distributions of all steps have in common.
   struct Spread {
     std::vector<double> inverse_std_dev;  ///< (D) at the temperature of the rollouts
-    double log_normaliser = 0.0;          ///< sum_d (log sigma_d + 1/2 log 2 pi)
+    double log_normalizer = 0.0;          ///< sum_d (log sigma_d + 1/2 log 2 pi)
   };
   /// What backward needs of a forward beside the network's pass.
   struct Kept {
-    Matrix<T> deviations;            ///< (steps x D) z = (a - mu) / sigma
+    Matrix<T> std_devs;              ///< (steps x D) z = (a - mu) / sigma
     std::vector<std::size_t> means;  ///< (steps) where the means of a step begin in the pass's outputs
     Spread spread;
     bool ready = false;
@@ -181,7 +181,7 @@ class GaussianPolicy {
     Spread result;
     for (std::size_t d = 0; d < options_.dimensions; ++d) {
       result.inverse_std_dev.push_back(1.0 / std_dev(d, temperature));
-      result.log_normaliser +=
+      result.log_normalizer +=
           static_cast<double>(log_std_dev_[d]) + 0.5 * std::log(2.0 * std::numbers::pi * temperature);
     }
     return result;
@@ -203,15 +203,15 @@ class GaussianPolicy {
       }
     }
   }
-  static void fill_hidden(MatrixView<const T> units, MatrixView<const T> deviations, Rollouts& rollouts) {
-    rollouts.hidden.assign(rollouts.size(), units.cols() + deviations.cols(), 0.0f);
+  static void fill_hidden(MatrixView<const T> units, MatrixView<const T> std_devs, Rollouts& rollouts) {
+    rollouts.hidden.assign(rollouts.size(), units.cols() + std_devs.cols(), 0.0f);
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
       const std::span<float> row = rollouts.hidden.row(i);
       const std::span<const T> unit = units.row(rollouts.groups.group_of(i));
       std::ranges::transform(unit, row.begin(), [](T value) { return static_cast<float>(value); });
       const std::size_t length = rollouts.tokens.length(i);
       for (std::size_t t = 0; t < length; ++t) {
-        const std::span<const T> z = deviations.row(rollouts.tokens.offset(i) + t);
+        const std::span<const T> z = std_devs.row(rollouts.tokens.offset(i) + t);
         for (std::size_t d = 0; d < z.size(); ++d) {
           row[unit.size() + d] += static_cast<float>(z[d]) / static_cast<float>(length);
         }
@@ -242,7 +242,7 @@ class GaussianPolicy {
       throw BadArgument(std::string(name) + ": log_probs and entropies need one value per step of the responses");
     }
     kept.spread = spread(rollouts.temperature);
-    kept.deviations.resize(count, options_.dimensions);
+    kept.std_devs.resize(count, options_.dimensions);
     kept.means.resize(count);
     for (std::size_t g = range.first; g < range.last; ++g) {
       for (std::size_t i = rollouts.groups.begin(g); i < rollouts.groups.end(g); ++i) {
@@ -251,25 +251,24 @@ class GaussianPolicy {
           const std::size_t step = rollouts.tokens.offset(i) - first + t;
           kept.means[step] = (g - range.first) * means.cols() + t * options_.dimensions;
           const double log_prob = log_density(rollouts.actions.row(first + step), means.data() + kept.means[step],
-                                              kept.spread, kept.deviations.row(step));
+                                              kept.spread, kept.std_devs.row(step));
           if (!std::isfinite(log_prob)) refuse(rollouts, i);
           log_probs[step] = static_cast<U>(log_prob);
         }
       }
     }
-    const double entropy = kept.spread.log_normaliser + 0.5 * static_cast<double>(options_.dimensions);
+    const double entropy = kept.spread.log_normalizer + 0.5 * static_cast<double>(options_.dimensions);
     std::ranges::fill(entropies, static_cast<U>(entropy));
   }
   /// log p of one action (D); overwrites deviations (D) with z.
-  static double log_density(std::span<const float> action, const T* mean, const Spread& spread,
-                            std::span<T> deviations) {
+  static double log_density(std::span<const float> action, const T* mean, const Spread& spread, std::span<T> std_devs) {
     double squares = 0.0;
     for (std::size_t d = 0; d < action.size(); ++d) {
       const double z = (static_cast<double>(action[d]) - static_cast<double>(mean[d])) * spread.inverse_std_dev[d];
       squares += z * z;
-      deviations[d] = static_cast<T>(z);
+      std_devs[d] = static_cast<T>(z);
     }
-    return -0.5 * squares - spread.log_normaliser;
+    return -0.5 * squares - spread.log_normalizer;
   }
   void check_length(const Rollouts& rollouts, std::size_t i) const {
     if (rollouts.tokens.length(i) <= options_.steps) return;
@@ -311,7 +310,7 @@ class GaussianPolicy {
       const auto by_log_prob = static_cast<double>(d_log_probs[s]);
       const double by_entropy = d_entropies.empty() ? 0.0 : static_cast<double>(d_entropies[s]);
       for (std::size_t d = 0; d < options_.dimensions; ++d) {
-        const auto z = static_cast<double>(kept_.deviations(s, d));
+        const auto z = static_cast<double>(kept_.std_devs(s, d));
         d_means[kept_.means[s] + d] += static_cast<T>(by_log_prob * z * kept_.spread.inverse_std_dev[d]);
         log_std_dev_gradient_[d] += static_cast<T>(by_log_prob * (z * z - 1.0) + by_entropy);
       }

@@ -100,7 +100,7 @@ class GenerationLane {
  private:
   enum class State : std::uint8_t { running, finished };
 
-  // Draws tokens_[r] for active_[r] from hidden row source_[r]; equal sources are neighbours and share their logits.
+  // Draws tokens_[r] for active_[r] from hidden row source_[r]; equal sources are neighbors and share their logits.
   void sample(const Request& request, MatrixView<const T> hidden, std::uint32_t position) {
     const std::size_t vocabulary = request.weights.config().vocabulary;
     const std::size_t fit = request.logits_bytes / (sizeof(T) * vocabulary);

@@ -16,7 +16,7 @@
 
 namespace maestro {
 
-/// Parameters of a policy as they were at the last `synchronise`. Owns its copy; the source may change or go away.
+/// Parameters of a policy as they were at the last `synchronize`. Owns its copy; the source may change or go away.
 template <Policy P>
 class Snapshot {
  public:
@@ -24,7 +24,7 @@ class Snapshot {
 
   /// Overwrites the values with those of `policy`. Allocates a list of views, no parameters.
   /// @throws BadArgument naming the parameter that differs in name or shape; nothing is copied then.
-  void synchronise(P& policy) {
+  void synchronize(P& policy) {
     std::vector<std::pair<const void*, std::size_t>> sources;
     std::vector<std::string> names;
     policy.visit([&](auto parameter) {

@@ -40,10 +40,10 @@ class TanhNetwork {
     values_.assign(parameter_count(), T(0));
     gradients_.assign(parameter_count(), T(0));
     const auto fill = [&](std::size_t offset, std::size_t count, std::size_t inputs, std::uint32_t tensor) {
-      const RandomStream stream({.seed = seed, .purpose = Purpose::initialisation, .row = tensor});
-      const double deviation = 1.0 / std::sqrt(static_cast<double>(inputs));
+      const RandomStream stream({.seed = seed, .purpose = Purpose::initialization, .row = tensor});
+      const double std_dev = 1.0 / std::sqrt(static_cast<double>(inputs));
       for (std::size_t i = 0; i < count; ++i) {
-        values_[offset + i] = static_cast<T>(deviation * stream.normal(static_cast<std::uint32_t>(i)));
+        values_[offset + i] = static_cast<T>(std_dev * stream.normal(static_cast<std::uint32_t>(i)));
       }
     };
     fill(0, shape.width * shape.features, shape.features, 0);

@@ -180,7 +180,7 @@ class TransformerPolicy {
     check(sampling);
     Rollouts rollouts;
     rollouts.prompts.assign(prompts.begin(), prompts.end());
-    rollouts.groups = Groups::even(prompts.size(), sampling.num_generations);
+    rollouts.groups = Groups::uniform(prompts.size(), sampling.num_generations);
     rollouts.temperature = sampling.temperature;
     for (const Prompt& prompt : prompts) {
       const std::vector<std::int32_t> tokens = encode_prompt(prompt);

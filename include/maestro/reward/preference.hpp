@@ -16,7 +16,7 @@
 
 namespace maestro {
 
-/// The raw score of a PreferenceScorer for prompt and response; any finite scale (standardise in the scalarization).
+/// The raw score of a PreferenceScorer for prompt and response; any finite scale (standardize in the scalarization).
 /// Source: MAESTRO's preference reward (a sequence-classification reward model).
 template <PreferenceScorer S>
 class Preference {

@@ -103,7 +103,7 @@ class ProxyScorer {
   void before_step(Q& policy, std::uint32_t step) {
     static_assert(std::same_as<std::remove_const_t<Q>, P>,
                   "maestro: ProxyScorer<P> can only follow a policy of type P; build it from the policy that trains");
-    if (options_.sync_steps > 0 && step > 0 && step % options_.sync_steps == 0) proxy_.synchronise(policy);
+    if (options_.sync_steps > 0 && step > 0 && step % options_.sync_steps == 0) proxy_.synchronize(policy);
   }
   template <class Visitor>
   void visit_state(Visitor& v) {

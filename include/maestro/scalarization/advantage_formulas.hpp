@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// A reward as it enters a weighted sum: 0 if it is missing (TRL; the weights are not renormalised).
+/// A reward as it enters a weighted sum: 0 if it is missing (TRL; the weights are not renormalized).
 template <class Reward>
 MAESTRO_HD Reward present_or_zero(Reward reward) {
   return reward == reward ? reward : Reward{0};
@@ -51,69 +51,69 @@ MAESTRO_HD inline Moments replace_one(const Moments& moments, double before, dou
 }
 
 /// MomentUse says what a formula reads of the moments of the row's group, or of the batch.
-enum class MomentUse { none, mean, deviation };
+enum class MomentUse { none, mean, std_dev };
 
 /// Figures are what a formula may read of the group, and of the batch.
 struct Figures {
   double count = 0.0;
   double mean = 0.0;
-  double deviation = 0.0;  ///< with the ddof that the formula asks for
+  double std_dev = 0.0;  ///< with the ddof that the formula asks for
 };
 
 /// Gives the figures of the moments, the deviation with `ddof`.
 MAESTRO_HD inline Figures figures_of(const Moments& moments, int ddof) {
-  return {static_cast<double>(moments.count), moments.mean, moments.deviation(ddof)};
+  return {static_cast<double>(moments.count), moments.mean, moments.std_dev(ddof)};
 }
 
-/// An advantage (or z-score) as a function of the value that it judges: factor (value - centre) / divisor.
+/// An advantage (or z-score) as a function of the value that it judges: factor (value - center) / divisor.
 struct AdvantageLine {
-  double centre = 0.0;
+  double center = 0.0;
   double factor = 1.0;
   double divisor = 1.0;
-  MAESTRO_HD double operator()(double value) const { return factor * (value - centre) / divisor; }
+  MAESTRO_HD double operator()(double value) const { return factor * (value - center) / divisor; }
 };
 
 /// (value - mean) / (deviation + epsilon); 0 if the denominator is 0, since then all values are equal.
-MAESTRO_HD inline AdvantageLine standardised(double mean, double deviation, double epsilon) {
-  const double denominator = deviation + epsilon;
+MAESTRO_HD inline AdvantageLine standardized(double mean, double std_dev, double epsilon) {
+  const double denominator = std_dev + epsilon;
   return {mean, denominator > 0.0 ? 1.0 : 0.0, denominator > 0.0 ? denominator : 1.0};
 }
 
 /// (R - group mean) / (group deviation + epsilon).
-struct GroupStandardise {
-  static constexpr MomentUse group = MomentUse::deviation;
+struct GroupStandardize {
+  static constexpr MomentUse group = MomentUse::std_dev;
   static constexpr MomentUse batch = MomentUse::none;
   int ddof = 1;
   double epsilon = 0.0;
   MAESTRO_HD AdvantageLine operator()(const Figures& own, const Figures&) const {
-    return standardised(own.mean, own.deviation, epsilon);
+    return standardized(own.mean, own.std_dev, epsilon);
   }
 };
 
 /// (R - group mean) / (batch deviation + epsilon).
 struct BatchScale {
   static constexpr MomentUse group = MomentUse::mean;
-  static constexpr MomentUse batch = MomentUse::deviation;
+  static constexpr MomentUse batch = MomentUse::std_dev;
   int ddof = 1;
   double epsilon = 0.0;
   MAESTRO_HD AdvantageLine operator()(const Figures& own, const Figures& all) const {
-    return standardised(own.mean, all.deviation, epsilon);
+    return standardized(own.mean, all.std_dev, epsilon);
   }
 };
 
 /// (R - batch mean) / (batch deviation + epsilon).
-struct BatchStandardise {
+struct BatchStandardize {
   static constexpr MomentUse group = MomentUse::none;
-  static constexpr MomentUse batch = MomentUse::deviation;
+  static constexpr MomentUse batch = MomentUse::std_dev;
   int ddof = 1;
   double epsilon = 0.0;
   MAESTRO_HD AdvantageLine operator()(const Figures&, const Figures& all) const {
-    return standardised(all.mean, all.deviation, epsilon);
+    return standardized(all.mean, all.std_dev, epsilon);
   }
 };
 
 /// R - group mean.
-struct GroupCentre {
+struct GroupCenter {
   static constexpr MomentUse group = MomentUse::mean;
   static constexpr MomentUse batch = MomentUse::none;
   static constexpr int ddof = 1;  // not read

@@ -28,10 +28,10 @@ class AnyScalarization {
 
   AnyScalarization() = default;
   AnyScalarization(Variant scalarization) : scalarization_(std::move(scalarization)) {}
-  /// The scalarization called `name` with its default options and the given reward normaliser.
-  /// @throws BadArgument listing scalarization_names for any other name, or if the normaliser is out of domain.
-  explicit AnyScalarization(std::string_view name, const Normaliser& normaliser = {})
-      : scalarization_(make(name, normaliser)) {}
+  /// The scalarization called `name` with its default options and the given reward normalizer.
+  /// @throws BadArgument listing scalarization_names for any other name, or if the normalizer is out of domain.
+  explicit AnyScalarization(std::string_view name, const Normalizer& normalizer = {})
+      : scalarization_(make(name, normalizer)) {}
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
@@ -41,22 +41,22 @@ class AnyScalarization {
   const Variant& get() const { return scalarization_; }
 
  private:
-  static Variant make(std::string_view name, const Normaliser& normaliser) {
+  static Variant make(std::string_view name, const Normalizer& normalizer) {
     switch (index_of_name("scalarization", name, scalarization_names)) {
       case 0:
-        return GroupRelative({.scale = AdvantageScale::group, .normaliser = normaliser});
+        return GroupRelative({.scale = AdvantageScale::group, .normalizer = normalizer});
       case 1:
-        return GroupRelative({.scale = AdvantageScale::batch, .normaliser = normaliser});
+        return GroupRelative({.scale = AdvantageScale::batch, .normalizer = normalizer});
       case 2:
-        return GroupRelative({.scale = AdvantageScale::none, .normaliser = normaliser});
+        return GroupRelative({.scale = AdvantageScale::none, .normalizer = normalizer});
       case 3:
-        return Gdpo({.normaliser = normaliser});
+        return Gdpo({.normalizer = normalizer});
       case 4:
-        return DrGrpo({.normaliser = normaliser});
+        return DrGrpo({.normalizer = normalizer});
       case 5:
-        return Rloo({.normaliser = normaliser});
+        return Rloo({.normalizer = normalizer});
       default:
-        return OwnWeightBaseline({.normaliser = normaliser});
+        return OwnWeightBaseline({.normalizer = normalizer});
     }
   }
 

@@ -89,8 +89,8 @@ Moments batch_moments(std::size_t count, const Get& get, Comm& comm) {
   result.mean = anchor + sums[0] / sums[1];
 
   const auto square = [&](std::size_t i) {
-    const double deviation = get(i) - result.mean;
-    return deviation * deviation;
+    const double std_dev = get(i) - result.mean;
+    return std_dev * std_dev;
   };
   double squares = detail::batch_sum(count, square).sum;
   comm.all_reduce_sum(std::span<double>(&squares, 1));

@@ -18,7 +18,7 @@
 #include "maestro/scalarization/checks.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
 #include "maestro/scalarization/lanes.hpp"
-#include "maestro/scalarization/normalise.hpp"
+#include "maestro/scalarization/normalize.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/scalarization/weighed_block.hpp"
 
@@ -30,12 +30,12 @@ namespace detail {
 template <class Formula>
 class MomentWorker {
  public:
-  MomentWorker(const Formula& formula, std::span<const Normaliser> normalisers, const ScalarizationInput& in,
+  MomentWorker(const Formula& formula, std::span<const Normalizer> normalizers, const ScalarizationInput& in,
                const ScalarizationOutput& out)
       : formula_(formula),
         out_(out),
-        raw_(normalisers.empty() && out.counterfactuals.empty()),
-        weighed_(in, normalisers, out.counterfactuals.empty() ? Actions::own : Actions::all) {}
+        raw_(normalizers.empty() && out.counterfactuals.empty()),
+        weighed_(in, normalizers, out.counterfactuals.empty() ? Actions::own : Actions::all) {}
 
   /// Computes the scalar rewards of a block. False for a value not admissible.
   bool weigh(const GroupBlock& block) {
@@ -84,7 +84,7 @@ class MomentWorker {
   template <class Value>
   void find_figures(std::size_t size, LaneMoments& moments, const Value& value) const {
     if constexpr (Formula::group != MomentUse::none) moments.find_means(size, gaps_, value);
-    if constexpr (Formula::group == MomentUse::deviation) moments.find_deviations(formula_.ddof, size, gaps_, value);
+    if constexpr (Formula::group == MomentUse::std_dev) moments.find_std_devs(formula_.ddof, size, gaps_, value);
   }
 
   void find_counterfactuals(const GroupBlock& block, const Moments& batch) {
@@ -160,10 +160,10 @@ class MomentWorker {
 /// action taken equals the advantage.
 /// One pass over the rewards, two if counterfactuals need the batch. Parallel over groups, deterministic. O(B K),
 /// counterfactuals O(B K (G + K)).
-/// @param normalisers  applied in turn to every reward before it is weighed
+/// @param normalizers  applied in turn to every reward before it is weighed
 /// @throws BadArgument and BadData as checks.hpp says.
 template <class Formula, class Comm>
-void scalarize_by_moments(std::span<const Normaliser> normalisers, const ScalarizationInput& in,
+void scalarize_by_moments(std::span<const Normalizer> normalizers, const ScalarizationInput& in,
                           const ScalarizationOutput& out, Comm& comm, const Formula& formula) {
   check_shapes(in, out);
   const Groups& groups = in.groups;
@@ -171,7 +171,7 @@ void scalarize_by_moments(std::span<const Normaliser> normalisers, const Scalari
   const bool with_others = !out.counterfactuals.empty();
   const std::size_t group_size = groups.rows() / std::max<std::size_t>(groups.count(), 1);
   const std::size_t cost = count * (with_others ? 2 * group_size + count : 2) + 4;
-  const auto make_worker = [&] { return detail::MomentWorker<Formula>(formula, without_none(normalisers), in, out); };
+  const auto make_worker = [&] { return detail::MomentWorker<Formula>(formula, without_none(normalizers), in, out); };
   using Worker = detail::MomentWorker<Formula>;
   std::atomic<bool> admissible = std::isfinite(in.decision.emphasis);
   const auto require_admissible = [&] {

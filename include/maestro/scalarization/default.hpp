@@ -3,20 +3,20 @@
 /// @file
 /// The scalarization that the library takes if none is named. Neutral.
 
-#include "maestro/scalarization/normalise.hpp"
+#include "maestro/scalarization/normalize.hpp"
 #include "maestro/scalarization/own_weight.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
 
-/// The own-weight baseline on rewards that are standardised in their group (z_score): every response is compared with
+/// The own-weight baseline on rewards that are standardized in their group (z_score): every response is compared with
 /// its whole group under its own weights, so that weights that differ between the responses of a group teach the policy
 /// nothing by themselves. Groups in which no reward varies get advantages of exactly 0, whatever the weights.
 /// It costs what OwnWeightBaseline costs, and throws what that throws.
 /// Source: ours; see OwnWeightBaseline.
 class DefaultScalarization : public OwnWeightBaseline {
  public:
-  DefaultScalarization() : OwnWeightBaseline({.normaliser = {.kind = Normalisation::z_score}}) {}
+  DefaultScalarization() : OwnWeightBaseline({.normalizer = {.kind = NormalizerKind::z_score}}) {}
 };
 
 static_assert(Scalarization<DefaultScalarization>);

@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// Some consecutive groups. Loops over a block run over its groups innermost, so that they vectorise whatever a group's
+/// Some consecutive groups. Loops over a block run over its groups innermost, so that they vectorize whatever a group's
 /// size, and the sums of each group keep their order: an array "in lanes" has member j of group g at [j * groups + g].
 /// A group that is smaller than the block's largest leaves places empty.
 struct GroupBlock {
@@ -29,7 +29,7 @@ struct GroupBlock {
   /// Entries of an array in lanes.
   std::size_t places() const { return groups() * size; }
   /// Whether no place is empty.
-  bool even() const { return places() == rows(); }
+  bool uniform() const { return places() == rows(); }
 };
 
 namespace detail {
@@ -38,7 +38,7 @@ namespace detail {
 /// some hundreds of rewards, if they are of one size; at most half of the places empty, if they are not.
 inline std::size_t count_block_groups(std::span<const std::size_t> offsets, std::size_t cols) {
   constexpr std::size_t lanes = 8;
-  constexpr std::size_t most_places = 8192;
+  constexpr std::size_t max_places = 8192;
   std::size_t size = std::max<std::size_t>(offsets[1] - offsets[0], 1);
   const std::size_t places = std::clamp<std::size_t>(640 / std::max<std::size_t>(cols, 1), 64, 512);
   const std::size_t groups = std::max<std::size_t>(places / size / lanes, 1) * lanes;
@@ -47,7 +47,7 @@ inline std::size_t count_block_groups(std::span<const std::size_t> offsets, std:
   for (; count < most; ++count) {
     size = std::max(size, offsets[count + 1] - offsets[count]);
     const std::size_t taken = (count + 1) * size;
-    if (taken > 2 * (offsets[count + 1] - offsets[0]) || taken > (count < lanes ? most_places : 2 * places)) break;
+    if (taken > 2 * (offsets[count + 1] - offsets[0]) || taken > (count < lanes ? max_places : 2 * places)) break;
   }
   return count;
 }
@@ -85,8 +85,8 @@ void for_each_block(const Groups& groups, std::size_t cols, std::size_t cost, co
   const std::size_t strip_rows =
       std::clamp<std::size_t>(parallel_threshold / std::max<std::size_t>(cost, 1), 512, 4096);
   const std::size_t strips = (groups.rows() + strip_rows - 1) / strip_rows;
-  const std::size_t most_threads = std::min(strips, groups.rows() * cost / parallel_threshold + 1);
-  const std::size_t threads = std::min(most_threads, static_cast<std::size_t>(max_threads()));
+  const std::size_t thread_limit = std::min(strips, groups.rows() * cost / parallel_threshold + 1);
+  const std::size_t threads = std::min(thread_limit, static_cast<std::size_t>(max_threads()));
   const auto work = [&](std::size_t t) {
     auto worker = make_worker();
     for (std::size_t s = t * strips / threads; s < (t + 1) * strips / threads; ++s) {

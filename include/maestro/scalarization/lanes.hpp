@@ -51,7 +51,7 @@ void with_count(std::size_t count, F&& f) {
 template <class T>
 void to_lanes(const GroupBlock& block, MatrixView<const T> rows, double empty, AlignedVector<double>& lanes) {
   lanes.resize(block.places() * rows.cols());
-  if (!block.even()) std::fill(lanes.begin(), lanes.end(), empty);
+  if (!block.uniform()) std::fill(lanes.begin(), lanes.end(), empty);
   const std::size_t groups = block.groups();
   with_count(rows.cols(), [&](auto count) {
     for (std::size_t g = 0; g < groups; ++g) {
@@ -95,7 +95,7 @@ inline bool any_missing(const double* values, std::size_t count) {
   return missing != 0;
 }
 
-/// values[i] = sqrt(values[i]) >= 0. By hand, because a compiler that minds errno does not vectorise std::sqrt.
+/// values[i] = sqrt(values[i]) >= 0. By hand, because a compiler that minds errno does not vectorize std::sqrt.
 inline void square_roots(double* values, std::size_t count) {
   std::size_t i = 0;
 #if defined(__AVX__) && !defined(__CUDACC__)
@@ -112,7 +112,7 @@ class LaneMoments {
     counts_.resize(width);
     means_.resize(width);
     squares_.resize(width);
-    deviations_.resize(width);
+    std_devs_.resize(width);
   }
   std::size_t width() const { return means_.size(); }
 
@@ -138,7 +138,7 @@ class LaneMoments {
 
   /// deviations() of the same values, after find_means.
   template <class Value>
-  void find_deviations(int ddof, std::size_t size, bool gaps, const Value& value) {
+  void find_std_devs(int ddof, std::size_t size, bool gaps, const Value& value) {
     const std::size_t width = this->width();
     const double* mean = means_.data();
     double* squares = squares_.data();
@@ -147,8 +147,8 @@ class LaneMoments {
       const double* v = value(j);
       if (gaps) {
         for (std::size_t q = 0; q < width; ++q) {
-          const double deviation = present_or_zero(v[q] - mean[q]);
-          squares[q] = multiply_add(deviation, deviation, squares[q]);
+          const double std_dev = present_or_zero(v[q] - mean[q]);
+          squares[q] = multiply_add(std_dev, std_dev, squares[q]);
         }
       } else {
         for (std::size_t q = 0; q < width; ++q) {
@@ -156,7 +156,7 @@ class LaneMoments {
         }
       }
     }
-    finish_deviations(ddof);
+    finish_std_devs(ddof);
   }
 
   /// Moments of `count` values each that come from elsewhere: moments(q) for every lane.
@@ -168,14 +168,14 @@ class LaneMoments {
       squares_[q] = lane.squares;
     }
     std::fill_n(counts_.data(), width(), static_cast<double>(count));
-    finish_deviations(ddof);
+    finish_std_devs(ddof);
   }
 
   const double* counts() const { return counts_.data(); }
   const double* means() const { return means_.data(); }
   /// sqrt(squares / (count - ddof)), 0 if there are not more than ddof values.
-  const double* deviations() const { return deviations_.data(); }
-  Figures figures(std::size_t lane) const { return {counts_[lane], means_[lane], deviations_[lane]}; }
+  const double* std_devs() const { return std_devs_.data(); }
+  Figures figures(std::size_t lane) const { return {counts_[lane], means_[lane], std_devs_[lane]}; }
 
  private:
   template <class Value>
@@ -200,11 +200,11 @@ class LaneMoments {
     }
   }
 
-  void finish_deviations(int ddof) {
+  void finish_std_devs(int ddof) {
     const auto less = static_cast<double>(ddof);
     const double* count = counts_.data();
     const double* squares = squares_.data();
-    double* to = deviations_.data();
+    double* to = std_devs_.data();
     for (std::size_t q = 0; q < width(); ++q) {
       const double degrees = count[q] - less;
       to[q] = (degrees > 0.0 ? squares[q] : 0.0) / (degrees > 0.0 ? degrees : 1.0);
@@ -215,7 +215,7 @@ class LaneMoments {
   AlignedVector<double> counts_;
   AlignedVector<double> means_;
   AlignedVector<double> squares_;
-  AlignedVector<double> deviations_;
+  AlignedVector<double> std_devs_;
   AlignedVector<double> firsts_;
 };
 

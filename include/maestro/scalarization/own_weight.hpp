@@ -15,14 +15,14 @@
 #include "maestro/scalarization/advantage_formulas.hpp"
 #include "maestro/scalarization/checks.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
-#include "maestro/scalarization/normalise.hpp"
+#include "maestro/scalarization/normalize.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/scalarization/weighed_block.hpp"
 
 namespace maestro {
 
-/// Centring says whether the group's mean advantage is subtracted at the end.
-enum class Centring {
+/// Centering says whether the group's mean advantage is subtracted at the end.
+enum class Centering {
   group_mean,  ///< A minus the group's mean A
   none,        ///< A as it is
 };
@@ -31,8 +31,8 @@ enum class Centring {
 struct OwnWeightOptions {
   double epsilon = 1e-8;  ///< added to the variance, under the root; at least 0
   int ddof = 1;           ///< of the covariance, 0 or 1
-  Centring centre = Centring::group_mean;
-  Normaliser normaliser{};
+  Centering center = Centering::group_mean;
+  Normalizer normalizer{};
 };
 
 namespace detail {
@@ -45,7 +45,7 @@ class OwnWeightWorker {
       : options_(options),
         out_(out),
         columns_(in.rewards.cols() + (in.penalty.empty() ? 0 : 1)),
-        weighed_(in, without_none({&options.normaliser, 1}),
+        weighed_(in, without_none({&options.normalizer, 1}),
                  out.counterfactuals.empty() ? Actions::own : Actions::all) {}
 
   /// Advantages, and counterfactuals if asked for, of one block. False for a value not admissible.
@@ -54,7 +54,7 @@ class OwnWeightWorker {
     weighed_.make_lanes();
     size_ = block.size;
     groups_ = block.groups();
-    fill_deviations();
+    fill_std_devs();
     weighed_.zero_missing();
     weighed_.scalars(scalars_);
     if (!out_.scalar_rewards.empty()) to_rows(block, scalars_.data(), out_.scalar_rewards.data() + block.begin());
@@ -67,11 +67,11 @@ class OwnWeightWorker {
 
  private:
   /// Reward minus the group's mean, 0 if missing or left out.
-  void fill_deviations() {
+  void fill_std_devs() {
     const std::size_t width = columns_ * groups_;
-    deviations_.resize(size_ * width);
+    std_devs_.resize(size_ * width);
     for (std::size_t j = 0; j < size_; ++j) {
-      double* d = deviations_.data() + j * width;
+      double* d = std_devs_.data() + j * width;
       d = std::copy_n(weighed_.reward(j, 0), weighed_.count() * groups_, d);
       if (columns_ == weighed_.count()) continue;
       for (std::size_t g = 0; g < groups_; ++g) {
@@ -79,10 +79,10 @@ class OwnWeightWorker {
       }
     }
     moments_.resize(width);
-    moments_.find_means(size_, weighed_.gaps(), [&](std::size_t j) { return deviations_.data() + j * width; });
+    moments_.find_means(size_, weighed_.gaps(), [&](std::size_t j) { return std_devs_.data() + j * width; });
     const double* mean = moments_.means();
     for (std::size_t j = 0; j < size_; ++j) {
-      double* d = deviations_.data() + j * width;
+      double* d = std_devs_.data() + j * width;
       for (std::size_t q = 0; q < width; ++q) d[q] = present_or_zero(d[q] - mean[q]);
     }
   }
@@ -102,8 +102,8 @@ class OwnWeightWorker {
   void fill_covariance(std::size_t k, std::size_t l) {
     double* sum = covariances_.data() + (k * columns_ + l) * groups_;
     for (std::size_t j = 0; j < size_; ++j) {
-      const double* a = deviation(j, k);
-      const double* b = deviation(j, l);
+      const double* a = std_dev(j, k);
+      const double* b = std_dev(j, l);
       for (std::size_t g = 0; g < groups_; ++g) sum[g] = multiply_add(a[g], b[g], sum[g]);
     }
     for (std::size_t g = 0; g < groups_; ++g) {
@@ -112,9 +112,7 @@ class OwnWeightWorker {
     std::copy_n(sum, groups_, covariances_.data() + (l * columns_ + k) * groups_);
   }
 
-  const double* deviation(std::size_t j, std::size_t k) const {
-    return deviations_.data() + (j * columns_ + k) * groups_;
-  }
+  const double* std_dev(std::size_t j, std::size_t k) const { return std_devs_.data() + (j * columns_ + k) * groups_; }
   const double* covariance(std::size_t k, std::size_t l) const {
     return covariances_.data() + (k * columns_ + l) * groups_;
   }
@@ -134,7 +132,7 @@ class OwnWeightWorker {
         for (std::size_t g = 0; g < groups_; ++g) spread[g] = multiply_add(c[g], w[g], spread[g]);
       }
       const double* w = weights(k);
-      const double* d = deviation(j, k);
+      const double* d = std_dev(j, k);
       for (std::size_t g = 0; g < groups_; ++g) {
         projections_[g] = multiply_add(w[g], d[g], projections_[g]);
         variances_[g] = multiply_add(w[g], spread[g], variances_[g]);
@@ -162,15 +160,15 @@ class OwnWeightWorker {
       const double* scalar = scalars_.data() + j * groups_;
       for (std::size_t g = 0; g < groups_; ++g) advantage[g] = scalar[g] == scalar[g] ? advantage[g] : scalar[g];
     }
-    centre_.resize(groups_);
-    if (options_.centre == Centring::group_mean) {
+    center_.resize(groups_);
+    if (options_.center == Centering::group_mean) {
       const auto advantage = [&](std::size_t j) { return advantages_.data() + j * groups_; };
-      centre_.find_means(size_, weighed_.gaps(), advantage);
+      center_.find_means(size_, weighed_.gaps(), advantage);
     } else {
-      centre_.assign(1, 0, [](std::size_t) { return Moments{}; });
+      center_.assign(1, 0, [](std::size_t) { return Moments{}; });
     }
     results_.resize(size_ * groups_);
-    const double* mean = centre_.means();
+    const double* mean = center_.means();
     for (std::size_t j = 0; j < size_; ++j) {
       const double* advantage = advantages_.data() + j * groups_;
       float* to = results_.data() + j * groups_;
@@ -188,7 +186,7 @@ class OwnWeightWorker {
     for (std::size_t j = 0; j < size_; ++j) {
       project(j, [&](std::size_t k) { return k < weighed_.count() ? weighed_.base(j, k) : minus_one_.data(); });
       for (std::size_t a = 0; a < weighed_.count(); ++a) {
-        const double* d = deviation(j, a);
+        const double* d = std_dev(j, a);
         const double* spread = spreads_.data() + a * groups_;
         const double* own = covariance(a, a);
         for (std::size_t g = 0; g < groups_; ++g) {
@@ -198,15 +196,15 @@ class OwnWeightWorker {
         }
       }
       evaluate(width, other_projections_.data(), other_variances_.data(), others_.data());
-      for (std::size_t a = 0; a < weighed_.count(); ++a) centre_others(j, others_.data() + a * groups_);
+      for (std::size_t a = 0; a < weighed_.count(); ++a) center_others(j, others_.data() + a * groups_);
       write_counterfactuals(j);
     }
   }
 
   /// Subtracts from member j's other advantages (groups) the group's mean as it then would be.
-  void centre_others(std::size_t j, double* others) const {
-    const double* count = centre_.counts();
-    const double* mean = centre_.means();
+  void center_others(std::size_t j, double* others) const {
+    const double* count = center_.counts();
+    const double* mean = center_.means();
     const double* own = advantages_.data() + j * groups_;
     for (std::size_t g = 0; g < groups_; ++g) others[g] -= replace_one(count[g], mean[g], own[g], others[g]);
   }
@@ -226,20 +224,20 @@ class OwnWeightWorker {
   ScalarizationOutput out_;
   std::size_t columns_;
   WeighedBlock weighed_;
-  std::size_t size_ = 0;              // of the block's groups
-  std::size_t groups_ = 0;            // of the block
-  AlignedVector<double> deviations_;  // (size x columns x groups)
-  LaneMoments moments_;               // of the columns
-  AlignedVector<double> scalars_;     // (size x groups)
-  AlignedVector<double> degrees_;     // (groups)
+  std::size_t size_ = 0;            // of the block's groups
+  std::size_t groups_ = 0;          // of the block
+  AlignedVector<double> std_devs_;  // (size x columns x groups)
+  LaneMoments moments_;             // of the columns
+  AlignedVector<double> scalars_;   // (size x groups)
+  AlignedVector<double> degrees_;   // (groups)
   AlignedVector<double> covariances_;
   AlignedVector<double> projections_;
   AlignedVector<double> variances_;
   AlignedVector<double> spreads_;
   AlignedVector<double> minus_one_;
   AlignedVector<double> roots_;
-  AlignedVector<double> advantages_;  // (size x groups) before centring; NaN for the rows left out
-  LaneMoments centre_;                // (groups); of no values if nothing is centred
+  AlignedVector<double> advantages_;  // (size x groups) before centering; NaN for the rows left out
+  LaneMoments center_;                // (groups); of no values if nothing is centered
   AlignedVector<float> results_;
   AlignedVector<double> other_projections_;  // (K x groups), as are the next
   AlignedVector<double> other_variances_;
@@ -261,7 +259,7 @@ class OwnWeightWorker {
 class OwnWeightBaseline {
  public:
   explicit OwnWeightBaseline(const OwnWeightOptions& options = {}) : options_(options) {
-    check(options.normaliser);
+    check(options.normalizer);
     require(options.ddof == 0 || options.ddof == 1, "own-weight baseline: ddof must be 0 or 1");
     require(std::isfinite(options.epsilon) && options.epsilon >= 0.0,
             "own-weight baseline: epsilon must be finite and not negative");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What every scalarization starts from: the checked, normalised and weighed rewards of one block of groups. Neutral.
+/// What every scalarization starts from: the checked, normalized and weighed rewards of one block of groups. Neutral.
 
 #include <algorithm>
 #include <cstddef>
@@ -17,7 +17,7 @@
 #include "maestro/scalarization/checks.hpp"
 #include "maestro/scalarization/group_blocks.hpp"
 #include "maestro/scalarization/lanes.hpp"
-#include "maestro/scalarization/normalise.hpp"
+#include "maestro/scalarization/normalize.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
@@ -48,9 +48,9 @@ enum class Actions {
 /// largest block has been seen. Arrays are in lanes (group_blocks.hpp): (size x K x groups) or (size x groups).
 class WeighedBlock {
  public:
-  /// @param normalisers  applied in turn to each reward; must outlive this
-  WeighedBlock(const ScalarizationInput& in, std::span<const Normaliser> normalisers, Actions actions)
-      : in_(in), normalisers_(normalisers), actions_(actions) {}
+  /// @param normalizers  applied in turn to each reward; must outlive this
+  WeighedBlock(const ScalarizationInput& in, std::span<const Normalizer> normalizers, Actions actions)
+      : in_(in), normalizers_(normalizers), actions_(actions) {}
 
   /// Turns to the rows of `block`. False if a value is not admissible; throw_bad_value then says which.
   bool read(const GroupBlock& block) {
@@ -79,7 +79,7 @@ class WeighedBlock {
   /// K.
   std::size_t count() const { return in_.rewards.cols(); }
   /// Whether some reward is missing, or some place empty.
-  bool gaps() const { return missing_ || !block_.even(); }
+  bool gaps() const { return missing_ || !block_.uniform(); }
   double emphasis() const { return static_cast<double>(in_.decision.emphasis); }
   /// Whether member j of group g is not there, or has no reward.
   bool left_out(std::size_t g, std::size_t j) const {
@@ -91,7 +91,7 @@ class WeighedBlock {
     return !actions.empty() && static_cast<std::size_t>(actions[block_.offsets[g] + j]) == action;
   }
 
-  /// Makes rewards(), weights() and, for Actions::all, base() ready: puts the block in lanes and normalises.
+  /// Makes rewards(), weights() and, for Actions::all, base() ready: puts the block in lanes and normalizes.
   void make_lanes() {
     const std::size_t rows = block_.rows();
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -100,8 +100,8 @@ class WeighedBlock {
     if (actions_ == Actions::all) {
       detail::to_lanes(block_, in_.decision.base.view().middle_rows(block_.begin(), rows), 0.0, base_lanes_);
     }
-    for (const Normaliser& normaliser : normalisers_) {
-      normalise_(normaliser, block_.size, count() * block_.groups(), gaps(), reward_lanes_.data());
+    for (const Normalizer& normalizer : normalizers_) {
+      normalize_(normalizer, block_.size, count() * block_.groups(), gaps(), reward_lanes_.data());
     }
     if (in_.penalty.empty()) {
       penalty_lanes_.assign(block_.places(), 0.0);
@@ -116,7 +116,7 @@ class WeighedBlock {
     for (double& value : reward_lanes_) value = present_or_zero(value);
   }
 
-  /// Member j's normalised reward k in every group (groups).
+  /// Member j's normalized reward k in every group (groups).
   const double* reward(std::size_t j, std::size_t k) const { return lane(reward_lanes_, j, k); }
   /// w_k of the action taken.
   const double* weight(std::size_t j, std::size_t k) const { return lane(weight_lanes_, j, k); }
@@ -172,7 +172,7 @@ class WeighedBlock {
   /// Whether R of every row of the block is finite; empty places are not asked.
   bool sums_are_finite(const AlignedVector<double>& scalars) const {
     std::uint64_t bad = 0;
-    if (block_.even()) {
+    if (block_.uniform()) {
       for (const double sum : scalars) bad |= sum - sum != 0.0 ? 1u : 0u;
       return bad == 0;
     }
@@ -217,7 +217,7 @@ class WeighedBlock {
     detail::with_count(count(), [&](auto constant) { weigh_rows(constant, scalars.data()); });
     if (gaps()) mark_left_out(scalars.data());
   }
-  /// weighted_sum of every row, the products first: over all rows at once they vectorise, and they are exact.
+  /// weighted_sum of every row, the products first: over all rows at once they vectorize, and they are exact.
   template <class Count>
   void weigh_rows(Count constant, double* scalars) {
     const float* weights = rows_of(in_.decision.weights);
@@ -264,7 +264,7 @@ class WeighedBlock {
   }
 
   ScalarizationInput in_;
-  std::span<const Normaliser> normalisers_;
+  std::span<const Normalizer> normalizers_;
   Actions actions_;
   GroupBlock block_;
   const float* rewards_ = nullptr;  // (rows x K)
@@ -277,7 +277,7 @@ class WeighedBlock {
   AlignedVector<double> weight_lanes_;
   AlignedVector<double> base_lanes_;
   AlignedVector<double> penalty_lanes_;
-  detail::LaneNormaliser normalise_;
+  detail::LaneNormalizer normalize_;
 };
 
 }  // namespace maestro

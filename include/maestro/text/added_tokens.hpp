@@ -33,19 +33,19 @@ struct AddedToken {
 };
 
 /// Whether text that spells a special token is that token.
-enum class SpecialTokens : std::uint8_t { recognised, as_text };
+enum class SpecialTokens : std::uint8_t { recognized, as_text };
 
 namespace detail {
 
 /// The longest of a set of texts at a place. Memory: some 40 bytes for each byte of the texts.
 class TextTrie {
  public:
-  static constexpr std::size_t most_bytes = std::size_t{1} << 22;  ///< of all texts together
+  static constexpr std::size_t max_bytes = std::size_t{1} << 22;  ///< of all texts together
 
   /// @throws BadArgument for an empty text or one added before, Unsupported for too many bytes.
   void add(std::string_view text, std::size_t value) {
     require(!text.empty(), "added tokens: one is empty");
-    if (nodes_.size() + text.size() > most_bytes) throw Unsupported("added tokens: more than 4194304 bytes in all");
+    if (nodes_.size() + text.size() > max_bytes) throw Unsupported("added tokens: more than 4194304 bytes in all");
     std::size_t node = 0;
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);

@@ -206,7 +206,7 @@ class BpeTables {
                    std::vector<std::int32_t>& tokens) const {
     if (parts_.whole_words == WholeWords::taken) {
       const std::optional<std::int32_t> id = find(word);
-      if (id && (specials == SpecialTokens::recognised || at(*id).kind != TokenKind::special)) {
+      if (id && (specials == SpecialTokens::recognized || at(*id).kind != TokenKind::special)) {
         tokens.push_back(*id);
         return;
       }
@@ -294,7 +294,7 @@ class BpeTokenizer {
   /// The tokens of text in which special tokens are spelled out, such as a rendered chat.
   /// As `tokenizers`' encode(text, add_special_tokens=False).
   std::vector<std::int32_t> encode_with_special(std::string_view text) const {
-    return encode_as(text, SpecialTokens::recognised);
+    return encode_as(text, SpecialTokens::recognized);
   }
 
   /// The bytes of the tokens, which need not be valid UTF-8; special tokens and ids without a token are left out.

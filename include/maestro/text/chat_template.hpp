@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Recognising a model's own chat template, without running it.
+/// Recognizing a model's own chat template, without running it.
 
 #include <array>
 #include <cstddef>
@@ -159,7 +159,7 @@ inline std::optional<ChatFormat> format_by_marks(std::string_view text) {
 /// - qwen3: as above with `enable_thinking`, the empty `<think>` block and the search for the last query.
 /// - llama3_1: <|start_header_id|> and <|eot_id|>, trimmed contents, "Cutting Knowledge Date" and "Today Date".
 /// - llama3: the same without dates and tools.
-inline std::optional<ChatFormat> recognise_chat_template(std::string_view text) {
+inline std::optional<ChatFormat> recognize_chat_template(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   const std::uint64_t hash = fnv1a(text);
   for (const detail::KnownTemplate& known : detail::known_templates) {

@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// Two neighbouring tokens that become one; the place in the list is the rank, and low ranks go first.
+/// Two neighboring tokens that become one; the place in the list is the rank, and low ranks go first.
 struct Merge {
   std::int32_t left = 0;
   std::int32_t right = 0;

@@ -34,7 +34,7 @@ inline bool surely_nfc(std::string_view text) {
 }
 
 /// Whether normalization has something to do with `c` and Unicode 9 does not know it: combining marks and compositions
-/// of Unicode 10 to 15. Each range may hold neighbours that stay as they are anyway.
+/// of Unicode 10 to 15. Each range may hold neighbors that stay as they are anyway.
 inline bool is_later_than_unicode_9(char32_t c) {
   static constexpr std::array<std::pair<char32_t, char32_t>, 37> ranges{
       {{0x7fd, 0x7fd},     {0x898, 0x89f},     {0x8ca, 0x8d3},     {0x9fe, 0x9fe},     {0xc3c, 0xc3c},

@@ -87,7 +87,7 @@ inline std::vector<SplitPiece> joined_with_next(const std::vector<SplitPiece>& p
   return {joined.rbegin(), joined.rend()};
 }
 
-/// Neighbours of one kind become one. A first piece that is no delimiter joins nothing.
+/// Neighbors of one kind become one. A first piece that is no delimiter joins nothing.
 inline std::vector<SplitPiece> joined_alike(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool previous = false;
@@ -163,13 +163,13 @@ inline const SplitStep& gpt2_split() {
 /// Splits one after another, and at the end the byte-level step. Const use from several threads is safe.
 class PreTokenizer {
  public:
-  static constexpr std::size_t most_steps = 64;
+  static constexpr std::size_t max_steps = 64;
 
   PreTokenizer() = default;
-  /// @throws BadArgument for an empty text to search for, or more than `most_steps`.
+  /// @throws BadArgument for an empty text to search for, or more than `max_steps`.
   PreTokenizer(std::vector<PreTokenizerStep> steps, PrefixSpace prefix, WordPattern words)
       : steps_(std::move(steps)), prefix_(prefix), words_(words) {
-    require(steps_.size() <= most_steps, "pre-tokenizer: more than 64 steps");
+    require(steps_.size() <= max_steps, "pre-tokenizer: more than 64 steps");
     for (const PreTokenizerStep& step : steps_) {
       const auto* split = std::get_if<SplitStep>(&step);
       const auto* text = split == nullptr ? nullptr : std::get_if<std::string>(&split->pattern);

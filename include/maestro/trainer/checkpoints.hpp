@@ -21,7 +21,7 @@
 namespace maestro {
 
 /// These settings say where the checkpoints of a run lie, and which belong to it.
-struct CheckpointSettings {
+struct CheckpointOptions {
   std::string folder;    ///< holds step-00000012/ and so on; made if it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
   /// Whatever decides the run's results (options, data); a checkpoint with another is refused. If it is a JSON
@@ -71,18 +71,18 @@ inline std::string fingerprint_difference(const std::string& saved, const std::s
 class Checkpoints {
  public:
   /// Makes the folder and clears what a crash left half-written. @throws IoError
-  explicit Checkpoints(CheckpointSettings settings) : settings_(std::move(settings)) {
-    require(settings_.keep > 0, "checkpoints: keep must be at least 1");
-    detail::make_folder(settings_.folder);
-    for (const std::string& name : detail::names_in(settings_.folder)) {
+  explicit Checkpoints(CheckpointOptions options) : options_(std::move(options)) {
+    require(options_.keep > 0, "checkpoints: keep must be at least 1");
+    detail::make_folder(options_.folder);
+    for (const std::string& name : detail::names_in(options_.folder)) {
       if (name.find(".tmp-") != std::string::npos || name.find(".old-") != std::string::npos) {
-        recover_folder(settings_.folder + "/" + name.substr(0, name.find('.')));
+        recover_folder(options_.folder + "/" + name.substr(0, name.find('.')));
       }
     }
   }
 
   /// The newest checkpoint's folder.
-  std::optional<std::string> newest() const { return newest_in(settings_.folder); }
+  std::optional<std::string> newest() const { return newest_in(options_.folder); }
   /// Finds the newest checkpoint of a folder that a run may be writing: it only looks, and makes and clears nothing.
   static std::optional<std::string> newest_in(const std::string& folder) {
     const auto steps = saved_steps(folder);
@@ -108,13 +108,13 @@ class Checkpoints {
   /// @throws IoError; the checkpoints there were survive.
   template <class TrainerType>
   void save(TrainerType& trainer) {
-    AtomicFolder folder(path_of(settings_.folder, trainer.steps_done()));
-    Contents<TrainerType> contents{trainer, settings_.fingerprint};
+    AtomicFolder folder(path_of(options_.folder, trainer.steps_done()));
+    Contents<TrainerType> contents{trainer, options_.fingerprint};
     save_state(folder.path("state.safetensors"), contents);
     folder.commit();
-    const auto steps = saved_steps(settings_.folder);
-    for (std::size_t i = 0; i + settings_.keep < steps.size(); ++i)
-      detail::remove_tree(path_of(settings_.folder, steps[i]));
+    const auto steps = saved_steps(options_.folder);
+    for (std::size_t i = 0; i + options_.keep < steps.size(); ++i)
+      detail::remove_tree(path_of(options_.folder, steps[i]));
   }
 
   /// Loads the newest checkpoint, if there is one, and says whether there was.
@@ -123,7 +123,7 @@ class Checkpoints {
   bool resume(TrainerType& trainer) const {
     const auto folder = newest();
     if (!folder) return false;
-    check_fingerprint(*folder, settings_.fingerprint);
+    check_fingerprint(*folder, options_.fingerprint);
     std::string found;
     Contents<TrainerType> contents{trainer, found};
     load_state(*folder + "/state.safetensors", contents);
@@ -162,7 +162,7 @@ class Checkpoints {
     return steps;
   }
 
-  CheckpointSettings settings_;
+  CheckpointOptions options_;
 };
 
 }  // namespace maestro

@@ -20,11 +20,11 @@
 namespace maestro {
 
 /// These settings say how the responses of an evaluation are drawn, and its intervals.
-struct EvaluationSettings {
+struct EvaluationOptions {
   Sampling sampling{.num_generations = 4};
   std::uint64_t seed = 1234;
   std::size_t prompts_per_batch = 32;
-  BootstrapSettings bootstrap{};
+  BootstrapOptions bootstrap{};
 };
 
 /// Scores of one evaluation. `prompt_scores[i]` is the mean over the responses to prompt i.
@@ -41,19 +41,19 @@ struct Evaluation {
 /// draws are keyed apart from training's by step 2^32 - 1.
 /// @throws BadData when the judge returns a value that is not finite.
 template <Policy P, class Judge, class Visit>
-Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge, const EvaluationSettings& settings,
+Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge, const EvaluationOptions& options,
                     Visit&& on_rollouts) {
   require(!prompts.empty(), "evaluation: there are no prompts");
-  require(settings.prompts_per_batch > 0, "evaluation: prompts_per_batch must be at least 1");
+  require(options.prompts_per_batch > 0, "evaluation: prompts_per_batch must be at least 1");
   constexpr std::uint32_t evaluation_step = 0xFFFFFFFFu;
   Evaluation result;
   std::map<std::string, std::vector<double>> by_task;
   std::size_t tokens = 0;
   std::size_t responses = 0;
-  for (std::size_t first = 0; first < prompts.size(); first += settings.prompts_per_batch) {
-    const auto batch = prompts.subspan(first, std::min(settings.prompts_per_batch, prompts.size() - first));
+  for (std::size_t first = 0; first < prompts.size(); first += options.prompts_per_batch) {
+    const auto batch = prompts.subspan(first, std::min(options.prompts_per_batch, prompts.size() - first));
     const Rollouts rollouts =
-        policy.generate(batch, settings.sampling, DrawKey{.seed = settings.seed, .step = evaluation_step});
+        policy.generate(batch, options.sampling, DrawKey{.seed = options.seed, .step = evaluation_step});
     std::vector<double> scores(rollouts.size());
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
       scores[i] = static_cast<double>(judge(rollouts.completion(i)));
@@ -72,10 +72,10 @@ Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& jud
     on_rollouts(rollouts, std::span<const double>(scores));
   }
   for (const auto& [task, values] : by_task) {
-    result.per_task[task] = bootstrap_mean(values, settings.bootstrap);
+    result.per_task[task] = bootstrap_mean(values, options.bootstrap);
     result.task_counts[task] = values.size();
   }
-  result.overall = bootstrap_mean(result.prompt_scores, settings.bootstrap);
+  result.overall = bootstrap_mean(result.prompt_scores, options.bootstrap);
   result.mean_length = responses > 0 ? static_cast<double>(tokens) / static_cast<double>(responses) : 0.0;
   return result;
 }
@@ -83,8 +83,8 @@ Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& jud
 /// Does the same without looking at the batches.
 template <Policy P, class Judge>
 Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge,
-                    const EvaluationSettings& settings = {}) {
-  return evaluate(policy, prompts, judge, settings, [](const Rollouts&, std::span<const double>) {});
+                    const EvaluationOptions& options = {}) {
+  return evaluate(policy, prompts, judge, options, [](const Rollouts&, std::span<const double>) {});
 }
 
 }  // namespace maestro

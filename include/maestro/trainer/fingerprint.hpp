@@ -15,11 +15,11 @@
 #include <vector>
 
 #include "maestro/core/hash.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/objective/objective.hpp"
-#include "maestro/trainer/settings.hpp"
+#include "maestro/trainer/options.hpp"
 
 namespace maestro {
 
@@ -51,7 +51,7 @@ namespace detail {
 
 /// The value of a setting as a fingerprint has it.
 template <class T>
-OrderedJson recorded_value(const SettingInfo& info, const T& value) {
+OrderedJson recorded_value(const OptionInfo& info, const T& value) {
   if constexpr (std::is_enum_v<T>) {
     const auto place = static_cast<std::size_t>(value);
     if (info.enum_as == EnumAs::name && !info.values.empty()) return info.values[place];
@@ -61,21 +61,21 @@ OrderedJson recorded_value(const SettingInfo& info, const T& value) {
   }
 }
 template <class T>
-OrderedJson recorded_value(const SettingInfo&, const std::optional<T>& value) {
+OrderedJson recorded_value(const OptionInfo&, const std::optional<T>& value) {
   return value.value_or(T{});
 }
 template <class Enum>
-requires std::is_enum_v<Enum> OrderedJson recorded_value(const SettingInfo& info, const std::vector<Enum>& values) {
+requires std::is_enum_v<Enum> OrderedJson recorded_value(const OptionInfo& info, const std::vector<Enum>& values) {
   OrderedJson list = OrderedJson::array();
   for (const Enum value : values) list.push_back(recorded_value(info, value));
   return list;
 }
 
 /// The settings of this kind, each under its key or in its list.
-template <Settings S>
-OrderedJson recorded_settings(const S& settings, Recorded kind) {
+template <OptionList S>
+OrderedJson recorded_options(const S& options, Recorded kind) {
   OrderedJson json = OrderedJson::object();
-  visit_values(settings, [&](const SettingInfo& info, const auto& value) {
+  visit_values(options, [&](const OptionInfo& info, const auto& value) {
     if (info.recorded != kind) return;
     OrderedJson written = recorded_value(info, value);
     if (!info.list.empty()) {
@@ -89,22 +89,22 @@ OrderedJson recorded_settings(const S& settings, Recorded kind) {
 
 }  // namespace detail
 
-/// Adds the settings that decide a run's results as the struct's list (see Settings) names them; those that few runs
+/// Adds the settings that decide a run's results as the struct's list (see OptionList) names them; those that few runs
 /// touch only where they, or others of their list, are not the default.
-template <Settings S>
-void record_settings(OrderedJson& json, const S& settings) {
-  json.update(detail::recorded_settings(settings, Recorded::always));
+template <OptionList S>
+void record_options(OrderedJson& json, const S& options) {
+  json.update(detail::recorded_options(options, Recorded::always));
   const S defaults;
-  const OrderedJson usual = detail::recorded_settings(defaults, Recorded::unless_default);
-  const OrderedJson rare = detail::recorded_settings(settings, Recorded::unless_default);
+  const OrderedJson usual = detail::recorded_options(defaults, Recorded::unless_default);
+  const OrderedJson rare = detail::recorded_options(options, Recorded::unless_default);
   for (const auto& [key, value] : rare.items()) {
     if (!usual.contains(key) || usual.at(key) != value) json[key] = value;
   }
 }
 
 /// Adds every setting of the trainer that decides a run's results, under TRL's names where it has one.
-inline void add_settings(OrderedJson& json, const TrainerSettings& t) {
-  record_settings(json, t);
+inline void add_options(OrderedJson& json, const TrainerOptions& t) {
+  record_options(json, t);
   if (t.objective.reduction == Reduction::dr_grpo &&
       t.objective.max_completion_length != t.sampling.max_completion_length) {
     json["dr_grpo_length"] = t.objective.max_completion_length;
@@ -118,7 +118,7 @@ std::string run_fingerprint(const TrainerType& trainer, std::span<const Prompt> 
   OrderedJson json;
   json["content of the prompts"] = prompts_content(prompts);
   json["num_prompts"] = prompts.size();
-  add_settings(json, trainer.settings());
+  add_options(json, trainer.options());
   for (const std::string_view name : trainer.rewards().names()) json["rewards"].push_back(name);
   return dump_json(json);
 }

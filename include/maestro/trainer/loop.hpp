@@ -15,7 +15,7 @@
 namespace maestro {
 
 /// These settings say how long run_loop runs, and when it saves.
-struct LoopSettings {
+struct LoopOptions {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< call `save` after every so many steps; 0: only at the end
   std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving
@@ -26,27 +26,27 @@ struct LoopSettings {
 enum class LoopEnd { finished, stopped };
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves.
-/// Observers see every step in the order given. A stop request is honoured between steps, so nothing is lost.
+/// Observers see every step in the order given. A stop request is honored between steps, so nothing is lost.
 /// @throws BadArgument before the first step for data that a later one would refuse: see Trainer::check_prompts.
 template <class TrainerType, Observer... Observers>
-LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopSettings& settings,
+LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopOptions& options,
                  Observers&... observers) {
   trainer.check_prompts(data);
-  PromptOrder order(data, trainer.settings().prompts_per_step, trainer.settings().seed);
+  PromptOrder order(data, trainer.options().prompts_per_step, trainer.options().seed);
   std::uint32_t saved_at = trainer.steps_done();
   const auto save = [&] {
-    if (settings.save && saved_at != trainer.steps_done()) settings.save();
+    if (options.save && saved_at != trainer.steps_done()) options.save();
     saved_at = trainer.steps_done();
   };
-  while (trainer.steps_done() < settings.steps) {
+  while (trainer.steps_done() < options.steps) {
     StepReport report = trainer.step(order.batch(trainer.steps_done()));
     report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
     (observers.on_step(report, trace), ...);
-    if (settings.save_every > 0 && report.step % settings.save_every == 0) save();
-    if (settings.should_stop && settings.should_stop()) {
+    if (options.save_every > 0 && report.step % options.save_every == 0) save();
+    if (options.should_stop && options.should_stop()) {
       save();
-      return trainer.steps_done() < settings.steps ? LoopEnd::stopped : LoopEnd::finished;
+      return trainer.steps_done() < options.steps ? LoopEnd::stopped : LoopEnd::finished;
     }
   }
   save();

@@ -19,7 +19,7 @@ void for_each_metric(const StepReport& report, Write&& write) {
   write("loss", report.loss.loss);
   write("grad_norm", report.grad_norm);
   write("reward", report.reward_mean);
-  write("reward_std", report.reward_deviation);
+  write("reward_std", report.reward_std_dev);
   write("frac_reward_zero_std", report.frac_reward_zero_std);
   write("completions/mean_length", report.mean_length);
   write("completions/min_length", report.min_length);
@@ -38,7 +38,7 @@ void for_each_metric(const StepReport& report, Write&& write) {
   write("sampling/sampling_logp_difference/max", report.rollout_gap_max);
   for (const RewardFigures& reward : report.rewards) {
     write("rewards/" + reward.name + "/mean", reward.mean);
-    write("rewards/" + reward.name + "/std", reward.deviation);
+    write("rewards/" + reward.name + "/std", reward.std_dev);
     write("rewards/" + reward.name + "/frac_group_varies", reward.frac_group_varies);
     write("conductor/weight/" + reward.name, reward.weight);
     write("conductor/probability/" + reward.name, reward.probability);

@@ -70,20 +70,20 @@ class MetricsLog {
 class SampleLog {
  public:
   /// These settings say how often samples are written, and of how many prompts.
-  struct Settings {
+  struct Options {
     std::uint32_t every = 10;  ///< steps; at least 1
     std::size_t prompts = 3;   ///< of each such step
   };
 
-  SampleLog(const std::string& path, Settings settings, OpenMode mode = OpenMode::append)
-      : writer_(path, mode), settings_(settings) {
-    settings_.every = std::max<std::uint32_t>(settings_.every, 1);
+  SampleLog(const std::string& path, Options options, OpenMode mode = OpenMode::append)
+      : writer_(path, mode), options_(options) {
+    options_.every = std::max<std::uint32_t>(options_.every, 1);
   }
 
   void on_step(const StepReport& report, const StepTrace& trace) {
-    if (report.step % settings_.every != 0 && report.step != 1) return;
+    if (report.step % options_.every != 0 && report.step != 1) return;
     const Rollouts& rollouts = trace.rollouts;
-    for (std::size_t g = 0; g < std::min(settings_.prompts, rollouts.groups.count()); ++g) {
+    for (std::size_t g = 0; g < std::min(options_.prompts, rollouts.groups.count()); ++g) {
       if (rollouts.groups.size(g) == 0) continue;
       const std::size_t i = rollouts.groups.begin(g);
       OrderedJson record;
@@ -113,7 +113,7 @@ class SampleLog {
   }
 
   JsonlWriter writer_;
-  Settings settings_;
+  Options options_;
 };
 
 }  // namespace maestro

@@ -17,7 +17,7 @@
 #include "maestro/optimizer/clip.hpp"
 #include "maestro/optimizer/optimizer.hpp"
 #include "maestro/policy/policy.hpp"
-#include "maestro/trainer/settings.hpp"
+#include "maestro/trainer/options.hpp"
 
 namespace maestro {
 
@@ -39,8 +39,8 @@ class PolicyUpdate {
   using Scalar = typename P::scalar_type;
   static_assert(detail::compiles_visit<P>());
 
-  explicit PolicyUpdate(const TrainerSettings& settings)
-      : settings_(settings), objective_(settings.objective), optimizer_(settings.optimizer) {}
+  explicit PolicyUpdate(const TrainerOptions& options)
+      : options_(options), objective_(options.objective), optimizer_(options.optimizer) {}
 
   /// @param before_change  called before each optimizer step; what throws before the first has changed no parameter.
   template <Communicator Comm, class BeforeChange>
@@ -50,16 +50,16 @@ class PolicyUpdate {
     const std::size_t tokens = rollouts.tokens.size();
     log_probs_.resize(tokens);
     d_log_probs_.resize(tokens);
-    const bool uses_entropy = settings_.objective.entropy_bonus != 0.0;
+    const bool uses_entropy = options_.objective.entropy_bonus != 0.0;
     entropies_.resize(uses_entropy ? tokens : 0);
     d_entropies_.resize(uses_entropy ? tokens : 0);
-    const std::size_t minibatches = std::min(settings_.num_minibatches, rollouts.groups.count());
-    off_policy_ = settings_.num_iterations * minibatches > 1;
+    const std::size_t minibatches = std::min(options_.num_minibatches, rollouts.groups.count());
+    off_policy_ = options_.num_iterations * minibatches > 1;
     old_log_probs_.clear();
     if (off_policy_) remember_old_log_probs(policy, rollouts, rollouts.groups.count() / minibatches);
 
     UpdateReport report;
-    for (std::size_t iteration = 0; iteration < settings_.num_iterations; ++iteration) {
+    for (std::size_t iteration = 0; iteration < options_.num_iterations; ++iteration) {
       for (std::size_t m = 0; m < minibatches; ++m) {
         const GroupRange range{m * rollouts.groups.count() / minibatches,
                                (m + 1) * rollouts.groups.count() / minibatches};
@@ -71,14 +71,14 @@ class PolicyUpdate {
           policy.visit([&](auto parameter) { communicator.all_reduce_sum(parameter.gradients); });
         }
         report.grad_norm =
-            settings_.max_grad_norm > 0.0 ? clip_global_norm(policy, settings_.max_grad_norm) : global_norm(policy);
+            options_.max_grad_norm > 0.0 ? clip_global_norm(policy, options_.max_grad_norm) : global_norm(policy);
         before_change();
         optimizer_.step(policy, learning_rate);
       }
     }
     report.loss.all_reduce(communicator);
     // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
-    const auto updates = static_cast<double>(settings_.num_iterations * minibatches);
+    const auto updates = static_cast<double>(options_.num_iterations * minibatches);
     report.loss.loss /= updates;
     report.loss.policy_loss /= updates;
     return report;
@@ -95,7 +95,7 @@ class PolicyUpdate {
   void remember_old_log_probs(const P& policy, const Rollouts& rollouts, std::size_t first_group) {
     old_log_probs_.resize(rollouts.tokens.size());
     for_each_micro_batch(
-        rollouts, {first_group, rollouts.groups.count()}, settings_.micro_batch_tokens, [&](GroupRange micro) {
+        rollouts, {first_group, rollouts.groups.count()}, options_.micro_batch_tokens, [&](GroupRange micro) {
           policy.log_probs(rollouts, micro, tokens_of(rollouts, micro, std::span<float>(old_log_probs_)));
         });
   }
@@ -107,7 +107,7 @@ class PolicyUpdate {
     const std::size_t batch_row = rollouts.groups.offsets()[range.first];
     const std::size_t batch_rows = rollouts.groups.offsets()[range.last] - batch_row;
     const BatchCounts counts = count_batch(rollouts.tokens.offsets().subspan(batch_row, batch_rows + 1), communicator);
-    for_each_micro_batch(rollouts, range, settings_.micro_batch_tokens, [&](GroupRange micro) {
+    for_each_micro_batch(rollouts, range, options_.micro_batch_tokens, [&](GroupRange micro) {
       const auto log_probs = tokens_of(rollouts, micro, std::span<float>(log_probs_));
       const auto entropies = tokens_of(rollouts, micro, std::span<float>(entropies_));
       const auto d_log_probs = tokens_of(rollouts, micro, std::span<float>(d_log_probs_));
@@ -142,7 +142,7 @@ class PolicyUpdate {
     if (!trained.empty()) report.rollout_gap_mean = sum / static_cast<double>(trained.size());
   }
 
-  TrainerSettings settings_;
+  TrainerOptions options_;
   Objective objective_;
   Optimizer<Scalar> optimizer_;
   bool off_policy_ = false;

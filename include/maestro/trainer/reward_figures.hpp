@@ -40,9 +40,9 @@ class ColumnMoments {
   }
   /// Second walk.
   void add_square(std::size_t column, double value) {
-    const double deviation = value - moments_[column].mean;
-    if (deviation == deviation) {
-      moments_[column].squares = multiply_add(deviation, deviation, moments_[column].squares);
+    const double std_dev = value - moments_[column].mean;
+    if (std_dev == std_dev) {
+      moments_[column].squares = multiply_add(std_dev, std_dev, moments_[column].squares);
     }
   }
   const Moments& operator[](std::size_t column) const { return moments_[column]; }
@@ -138,7 +138,7 @@ inline void describe_rewards(MatrixView<const float> scores, const Decision& dec
   for (std::size_t k = 0; k < count; ++k) {
     RewardFigures& figures = report.rewards[k];
     figures.mean = columns[k].count > 0 ? columns[k].mean : std::nan("");
-    figures.deviation = columns[k].deviation(1);
+    figures.std_dev = columns[k].std_dev(1);
     figures.count = columns[k].count;
     figures.weight = weights[k];
     if (!decision.probabilities.empty()) figures.probability = probabilities[k];

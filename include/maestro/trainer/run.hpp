@@ -33,7 +33,7 @@ enum class Resume : std::uint8_t {
 };
 
 /// These settings say how long a Run runs, what it keeps, and what it prints.
-struct RunSettings {
+struct RunOptions {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< steps between checkpoints; 0: only at the end and when stopped
   std::size_t keep = 2;                 ///< newest checkpoints kept; at least 1
@@ -44,7 +44,7 @@ struct RunSettings {
   std::string fingerprint{};
   Resume resume = Resume::automatic;
   LogTimings timings = LogTimings::record;
-  SampleLog::Settings samples{};
+  SampleLog::Options samples{};
   std::ostream* progress = nullptr;  ///< gets a line of progress now and then; none: no lines
   ProgressStyle style = ProgressStyle::lines;
 };
@@ -61,13 +61,13 @@ struct RunSettings {
 class Run {
  public:
   /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or for keep 0.
-  explicit Run(std::string folder, RunSettings settings = {})
-      : folder_(made(std::move(folder))), settings_(std::move(settings)), lock_(folder_) {
-    require(settings_.keep > 0, "run: keep must be at least 1");
+  explicit Run(std::string folder, RunOptions options = {})
+      : folder_(made(std::move(folder))), options_(std::move(options)), lock_(folder_) {
+    require(options_.keep > 0, "run: keep must be at least 1");
   }
 
   const std::string& folder() const { return folder_; }
-  const RunSettings& settings() const { return settings_; }
+  const RunOptions& options() const { return options_; }
   /// Gives the folder in which the checkpoints of a run in `folder` lie.
   static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
 
@@ -78,21 +78,21 @@ class Run {
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
     Checkpoints checkpoints(
         {.folder = checkpoints_in(folder_),
-         .keep = settings_.keep,
-         .fingerprint = settings_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : settings_.fingerprint});
-    if (settings_.resume == Resume::never && checkpoints.newest()) {
+         .keep = options_.keep,
+         .fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint});
+    if (options_.resume == Resume::never && checkpoints.newest()) {
       throw BadArgument(folder_ +
                         " holds the checkpoint of an earlier run; Resume::automatic continues it, another folder "
                         "starts afresh");
     }
     resume(trainer, checkpoints);
-    MetricsLog metrics(metrics_path(), settings_.timings);
-    SampleLog samples(samples_path(), settings_.samples);
-    ProgressObserver progress(settings_);
+    MetricsLog metrics(metrics_path(), options_.timings);
+    SampleLog samples(samples_path(), options_.samples);
+    ProgressObserver progress(options_);
     const LoopEnd end = run_loop(trainer, prompts,
-                                 {.steps = settings_.steps,
-                                  .save_every = settings_.save_every,
-                                  .should_stop = settings_.should_stop,
+                                 {.steps = options_.steps,
+                                  .save_every = options_.save_every,
+                                  .should_stop = options_.should_stop,
                                   .save = [&] { checkpoints.save(trainer); }},
                                  metrics, samples, progress, observers...);
     if (end == LoopEnd::finished) save_model_of(trainer);
@@ -107,12 +107,12 @@ class Run {
   /// Progress if there is a stream for it.
   class ProgressObserver {
    public:
-    explicit ProgressObserver(const RunSettings& settings) {
-      if (settings.progress == nullptr) return;
-      progress_.emplace(*settings.progress,
-                        ProgressSettings{.style = settings.style,
-                                         .total_steps = settings.steps,
-                                         .line_every = std::max<std::uint32_t>(settings.steps / 10, 1)});
+    explicit ProgressObserver(const RunOptions& options) {
+      if (options.progress == nullptr) return;
+      progress_.emplace(*options.progress,
+                        ProgressOptions{.style = options.style,
+                                        .total_steps = options.steps,
+                                        .line_every = std::max<std::uint32_t>(options.steps / 10, 1)});
     }
     void on_step(const StepReport& report, const StepTrace& trace) {
       if (progress_) progress_->on_step(report, trace);
@@ -132,8 +132,8 @@ class Run {
   /// Loads the newest checkpoint and takes back what was logged after it.
   template <class TrainerType>
   void resume(TrainerType& trainer, const Checkpoints& checkpoints) const {
-    if (checkpoints.resume(trainer) && settings_.progress != nullptr) {
-      *settings_.progress << "resumed after step " << trainer.steps_done() << '\n';
+    if (checkpoints.resume(trainer) && options_.progress != nullptr) {
+      *options_.progress << "resumed after step " << trainer.steps_done() << '\n';
     }
     truncate_after(metrics_path(), trainer.steps_done());
     truncate_after(samples_path(), trainer.steps_done());
@@ -147,7 +147,7 @@ class Run {
   }
 
   std::string folder_;
-  RunSettings settings_;
+  RunOptions options_;
   FolderLock lock_;
 };
 

@@ -22,7 +22,7 @@ namespace maestro {
 struct RewardFigures {
   std::string name;
   double mean = 0.0;
-  double deviation = 0.0;
+  double std_dev = 0.0;
   std::size_t count = 0;           ///< responses the reward applied to
   double weight = 0.0;             ///< mean weight that the Conductor gave it
   double probability = 0.0;        ///< mean propensity of its action
@@ -34,7 +34,7 @@ struct StepTimings {
   double rollout = 0.0;
   double rewards = 0.0;
   double reference = 0.0;  ///< the KL reference's log-probs, and the penalty if the KL sits in the reward
-  double conductor = 0.0;  ///< decide, scalarise, observe, update
+  double conductor = 0.0;  ///< decide, scalarize, observe, update
   double training = 0.0;
   double total = 0.0;
 };
@@ -49,7 +49,7 @@ struct StepReport {
                              ///< the penalty if the KL sits in the reward
   double grad_norm = 0.0;    ///< global norm before clipping, of the step's last optimizer update
   double reward_mean = 0.0;  ///< of the scalar rewards
-  double reward_deviation = 0.0;
+  double reward_std_dev = 0.0;
   double frac_reward_zero_std = 0.0;  ///< share of groups in which no reward varies, of those in which one has a value;
                                       ///< NaN if there are none
   double mean_length = 0.0;           ///< tokens of a response, the stop token included

@@ -30,10 +30,10 @@
 #include "maestro/scalarization/draw_noise.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/trainer/checks.hpp"
+#include "maestro/trainer/options.hpp"
 #include "maestro/trainer/policy_update.hpp"
 #include "maestro/trainer/requirements.hpp"
 #include "maestro/trainer/reward_figures.hpp"
-#include "maestro/trainer/settings.hpp"
 #include "maestro/trainer/step_report.hpp"
 
 namespace maestro {
@@ -76,37 +76,37 @@ class Trainer {
   [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
 
   /// @throws BadArgument for settings outside their domains.
-  Trainer(P policy, R rewards, C conductor, S scalarization, TrainerSettings settings, Comm communicator = {})
+  Trainer(P policy, R rewards, C conductor, S scalarization, TrainerOptions options, Comm communicator = {})
       : num_rewards(rewards),
-        settings_(std::move(settings)),
+        options_(std::move(options)),
         communicator_(std::move(communicator)),
         policy_(std::move(policy)),
         rewards_(std::move(rewards)),
         conductor_(std::move(conductor)),
         scalarization_(std::move(scalarization)),
-        update_(settings_) {
-    validate(settings_);
+        update_(options_) {
+    check(options_);
     detail::check_action_count(conductor_, num_rewards);
     if (wants_weight_gradients(conductor_)) {
       throw Unsupported(
           "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
           "scalarization gives yet; use the sampled or the counterfactual estimator");
     }
-    if (settings_.objective.beta > 0.0) make_reference();
+    if (options_.objective.beta > 0.0) make_reference();
     if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
   }
   /// Makes a trainer with DefaultScalarization.
-  Trainer(P policy, R rewards, C conductor, TrainerSettings settings) requires std::same_as<S, DefaultScalarization>
-      : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(settings)) {}
+  Trainer(P policy, R rewards, C conductor, TrainerOptions options) requires std::same_as<S, DefaultScalarization>
+      : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(options)) {}
 
   /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
   /// check_prompts); run_loop asks before its first step.
   void check_prompts(std::span<const Prompt> prompts) const {
-    if constexpr (requires { policy_.check_prompts(prompts, settings_.sampling); }) {
-      policy_.check_prompts(prompts, settings_.sampling);
+    if constexpr (requires { policy_.check_prompts(prompts, options_.sampling); }) {
+      policy_.check_prompts(prompts, options_.sampling);
     }
-    if constexpr (requires { rewards_.check_prompts(prompts, settings_.sampling); }) {
-      rewards_.check_prompts(prompts, settings_.sampling);
+    if constexpr (requires { rewards_.check_prompts(prompts, options_.sampling); }) {
+      rewards_.check_prompts(prompts, options_.sampling);
     }
   }
 
@@ -126,7 +126,7 @@ class Trainer {
     const auto start = Clock::now();
     report_ = StepReport{};
     follow_policy();
-    rollouts_ = policy_.generate(prompts, settings_.sampling, DrawKey{.seed = settings_.seed, .step = step_});
+    rollouts_ = policy_.generate(prompts, options_.sampling, DrawKey{.seed = options_.seed, .step = step_});
     report_.seconds.rollout = seconds_since(start);
 
     const auto rewards_start = Clock::now();
@@ -169,7 +169,7 @@ class Trainer {
   const R& rewards() const { return rewards_; }
   C& conductor() { return conductor_; }
   const C& conductor() const { return conductor_; }
-  const TrainerSettings& settings() const { return settings_; }
+  const TrainerOptions& options() const { return options_; }
 
   /// Everything the next step depends on: see core/state.hpp.
   template <class Visitor>
@@ -206,8 +206,8 @@ class Trainer {
   /// Lets proxies and the KL reference catch up with the policy if their period says so.
   void follow_policy() {
     if constexpr (requires { rewards_.before_step(policy_, step_); }) rewards_.before_step(policy_, step_);
-    const bool due = settings_.reference_sync_steps > 0 && step_ > 0 && step_ % settings_.reference_sync_steps == 0;
-    if (reference_ && due) reference_->synchronise(policy_);
+    const bool due = options_.reference_sync_steps > 0 && step_ > 0 && step_ % options_.reference_sync_steps == 0;
+    if (reference_ && due) reference_->synchronize(policy_);
   }
 
   void score_rollouts() {
@@ -221,12 +221,12 @@ class Trainer {
     penalty_.clear();
     if (!reference_) return;
     reference_log_probs_.resize(rollouts_.tokens.size());
-    for_each_micro_batch(rollouts_, {0, rollouts_.groups.count()}, settings_.micro_batch_tokens, [&](GroupRange range) {
+    for_each_micro_batch(rollouts_, {0, rollouts_.groups.count()}, options_.micro_batch_tokens, [&](GroupRange range) {
       reference_->log_probs(rollouts_, range, tokens_of(rollouts_, range, std::span<float>(reference_log_probs_)));
     });
-    if (settings_.objective.kl_placement != KlPlacement::reward) return;
+    if (options_.objective.kl_placement != KlPlacement::reward) return;
     penalty_.resize(rollouts_.size());
-    penalty_clamped_ = kl_penalty(settings_.objective.beta, settings_.objective.kl_estimator, rollouts_.log_probs,
+    penalty_clamped_ = kl_penalty(options_.objective.beta, options_.objective.kl_estimator, rollouts_.log_probs,
                                   reference_log_probs_, rollouts_.tokens.offsets(), penalty_);
   }
 
@@ -238,7 +238,7 @@ class Trainer {
                                            .rewards = scores_,
                                            .groups = rollouts_.groups,
                                            .rows = rows_,
-                                           .seed = settings_.seed,
+                                           .seed = options_.seed,
                                            .step = step_});
     detail::check_decision<C>(decision_, scores_);
     advantages_.assign(responses, detail::unwritten);
@@ -265,7 +265,7 @@ class Trainer {
   }
 
   void train_policy() {
-    report_.learning_rate = settings_.learning_rate * learning_rate_factor(settings_.schedule, step_);
+    report_.learning_rate = options_.learning_rate * learning_rate_factor(options_.schedule, step_);
     const UpdateReport done = update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate,
                                           communicator_, [this] { condition_ = Condition::torn; });
     report_.loss = done.loss;
@@ -283,7 +283,7 @@ class Trainer {
     describe_lengths();
     const Moments scalar = moments_of(scalar_rewards_.data(), scalar_rewards_.size());
     report_.reward_mean = scalar.mean;
-    report_.reward_deviation = scalar.deviation(1);
+    report_.reward_std_dev = scalar.std_dev(1);
     describe_rewards(scores_, decision_, rollouts_.groups, report_);
     const auto names = rewards_.names();
     for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards[k].name = std::string(names[k]);
@@ -307,7 +307,7 @@ class Trainer {
     report_.clipped_fraction = static_cast<double>(cut) / count;
   }
 
-  TrainerSettings settings_;
+  TrainerOptions options_;
   Comm communicator_;
   P policy_;
   R rewards_;
@@ -335,15 +335,15 @@ class Trainer {
 
 /// A trainer without a scalarization gets DefaultScalarization.
 template <class P, class R, class C>
-Trainer(P, R, C, TrainerSettings) -> Trainer<P, R, C, DefaultScalarization>;
+Trainer(P, R, C, TrainerOptions) -> Trainer<P, R, C, DefaultScalarization>;
 
 /// Parts that do not fit get one error, which says what is missing: see requirements.hpp.
 template <class P, class R, class C, class S, detail::UnfitFor<P, R, C, S> Comm = SingleProcess>
-Trainer(P, R, C, S, TrainerSettings, Comm = {})
+Trainer(P, R, C, S, TrainerOptions, Comm = {})
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, S, Comm>())::type, detail::RefusedPart,
                detail::RefusedPart, detail::RefusedPart>;
 template <class P, class R, class C, detail::UnfitFor<P, R, C, DefaultScalarization> Comm = SingleProcess>
-Trainer(P, R, C, TrainerSettings)
+Trainer(P, R, C, TrainerOptions)
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, DefaultScalarization, Comm>())::type,
                detail::RefusedPart, detail::RefusedPart, DefaultScalarization>;
 

@@ -126,12 +126,12 @@ void use();
 void use() {
 #if defined(OTHER_COUNT)
   RewardSet rewards{Constant{}, Named<"other", Constant>{}, Named<"third", Constant>{}};
-  Trainer trainer{TabularPolicy<float>({.actions = 3}), rewards, EqualWeights<2>{}, GroupRelative{}, TrainerSettings{}};
+  Trainer trainer{TabularPolicy<float>({.actions = 3}), rewards, EqualWeights<2>{}, GroupRelative{}, TrainerOptions{}};
 #elif defined(REWARDS_NOT_A_SET)
-  Trainer trainer{Coin{}, Constant{}, Halves{}, FirstReward{}, TrainerSettings{}, Alone{}};
+  Trainer trainer{Coin{}, Constant{}, Halves{}, FirstReward{}, TrainerOptions{}, Alone{}};
 #else
   RewardSet rewards{Constant{}, Named<"other", Constant>{}};
-  Trainer trainer{Coin{}, rewards, Halves{}, FirstReward{}, TrainerSettings{}, Alone{}};
+  Trainer trainer{Coin{}, rewards, Halves{}, FirstReward{}, TrainerOptions{}, Alone{}};
 #endif
   const std::vector<Prompt> prompts(1);
   trainer.step(prompts);

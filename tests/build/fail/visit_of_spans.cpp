@@ -15,4 +15,4 @@ struct Spans : maestro::TabularPolicy<float> {
   }
 };
 
-maestro::PolicyUpdate<Spans> update{maestro::TrainerSettings{}};
+maestro::PolicyUpdate<Spans> update{maestro::TrainerOptions{}};

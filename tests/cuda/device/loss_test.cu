@@ -12,10 +12,10 @@ BOOST_AUTO_TEST_SUITE(device_loss)
 
 BOOST_AUTO_TEST_CASE(every_setting_as_on_the_host) {
   gpu::OwnStreamExecutor executor;
-  for (const ObjectiveSettings& settings : all_settings()) {
+  for (const ObjectiveOptions& options : all_options()) {
     for (const LossCase<float>& c : small_cases<float>()) {
-      const LossOutcome<float> want = loss_by_cpu(settings, c);
-      const LossOutcome<float> got = loss_on(executor, settings, c);
+      const LossOutcome<float> want = loss_by_cpu(options, c);
+      const LossOutcome<float> got = loss_on(executor, options, c);
       float largest = 0.0f;
       for (const float value : want.d_log_probs) largest = std::max(largest, std::abs(value));
       for (std::size_t t = 0; t < want.d_log_probs.size(); ++t) {

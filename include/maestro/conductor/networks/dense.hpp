@@ -19,7 +19,7 @@
 
 namespace maestro::detail {
 
-/// Dot product in the precision of `w`, summed in 16 lanes and then in lane order: vectorises without reordering.
+/// Dot product in the precision of `w`, summed in 16 lanes and then in lane order: vectorizes without reordering.
 template <class X, class T>
 T lane_dot(const X* x, const T* w, std::size_t count) {
   constexpr std::size_t lanes = 16;
@@ -39,19 +39,19 @@ template <class T>
 class DenseLayer {
  public:
   /// Biases 0, weights 0 or normal with this deviation; draws keyed by (seed, layer, weight).
-  void initialise(std::size_t inputs, std::size_t outputs, double deviation, std::uint64_t seed, std::uint32_t layer) {
+  void initialize(std::size_t inputs, std::size_t outputs, double std_dev, std::uint64_t seed, std::uint32_t layer) {
     weight_.assign(outputs, inputs, T(0));
     bias_.assign(outputs, T(0));
     allocate_gradients();
-    if (deviation == 0.0) return;
+    if (std_dev == 0.0) return;
     for (std::size_t o = 0; o < outputs; ++o) {
       const RandomStream stream({.seed = seed,
-                                 .purpose = Purpose::initialisation,
+                                 .purpose = Purpose::initialization,
                                  .step = layer,
                                  .row = static_cast<std::uint32_t>(o),
                                  .response = 0xC0DDu});
       for (std::size_t j = 0; j < inputs; ++j) {
-        weight_(o, j) = static_cast<T>(deviation * stream.normal(static_cast<std::uint32_t>(j)));
+        weight_(o, j) = static_cast<T>(std_dev * stream.normal(static_cast<std::uint32_t>(j)));
       }
     }
   }

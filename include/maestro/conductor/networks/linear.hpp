@@ -23,8 +23,8 @@ class BasicLinearNetwork {
   /// The backward pass needs nothing of the forward pass.
   struct Cache {};
 
-  void initialise(std::size_t inputs, const NetworkInit& init) {
-    layer_.initialise(inputs, K, init.head == Initialisation::zero ? 0.0 : init.deviation, init.seed, 0);
+  void initialize(std::size_t inputs, const NetworkInit& init) {
+    layer_.initialize(inputs, K, init.head == Initialization::zero ? 0.0 : init.std_dev, init.seed, 0);
   }
   std::size_t input_size() const { return layer_.inputs(); }
   void forward(MatrixView<const float> hidden, MatrixView<T> logits, Cache&) const { layer_.forward(hidden, logits); }

@@ -35,11 +35,11 @@ class BasicMlpNetwork {
     std::array<Matrix<T>, depth> gradients;
   };
 
-  void initialise(std::size_t inputs, const NetworkInit& init) {
+  void initialize(std::size_t inputs, const NetworkInit& init) {
     for (std::size_t l = 0; l <= depth; ++l) {
       const double narrow = 1.0 / std::sqrt(static_cast<double>(inputs > 0 ? inputs : 1));
-      const double head = init.head == Initialisation::zero ? 0.0 : init.deviation;
-      layers_[l].initialise(inputs, outputs[l], l < depth ? narrow : head, init.seed, static_cast<std::uint32_t>(l));
+      const double head = init.head == Initialization::zero ? 0.0 : init.std_dev;
+      layers_[l].initialize(inputs, outputs[l], l < depth ? narrow : head, init.seed, static_cast<std::uint32_t>(l));
       inputs = outputs[l];
     }
   }

@@ -8,38 +8,38 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "maestro/core/option.hpp"
 #include "maestro/core/parameter.hpp"
-#include "maestro/core/setting.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/views.hpp"
 
 namespace maestro {
 
-/// Initialisation says how the last layer starts. Hidden layers, if there are any, always start normal with deviation
+/// Initialization says how the last layer starts. Hidden layers, if there are any, always start normal with deviation
 /// 1/sqrt(inputs): zeros would never leave zero.
-enum class Initialisation : std::uint8_t {
+enum class Initialization : std::uint8_t {
   zero,    ///< every action equally likely for every h
   normal,  ///< weights normal with the given deviation, biases 0
 };
 
 /// A head is started as these options say.
 struct NetworkInit {
-  Initialisation head = Initialisation::zero;
-  double deviation = 0.02;  ///< of the normal start of the head, above 0
+  Initialization head = Initialization::zero;
+  double std_dev = 0.02;  ///< of the normal start of the head, above 0
   std::uint64_t seed = 0;
 };
 
-/// The list of the start's settings: see Settings.
-template <SettingsOf<NetworkInit> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the start's settings: see OptionList.
+template <OptionsOf<NetworkInit> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   f({.name = "head"}, s.head);
-  f({.name = "deviation"}, s.deviation);
+  f({.name = "deviation"}, s.std_dev);
   f({.name = "seed"}, s.seed);
 }
 
-/// A head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialise`; K is `actions`.
+/// A head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialize`; K is `actions`.
 /// - `scalar_type`: float or double, of the parameters and the logits; `Cache`: what backward needs of forward.
-/// - `initialise(d, init)`: sets d and the start of the parameters; `input_size()`: d, 0 before.
+/// - `initialize(d, init)`: sets d and the start of the parameters; `input_size()`: d, 0 before.
 /// - `forward(hidden, logits, cache)`: const; overwrites the logits; each row depends on its own hidden state alone, to
 ///   the bit.
 /// - `backward(hidden, logit_gradients, cache)`: adds to the parameter gradients; `cache` is that of the forward pass.
@@ -50,7 +50,7 @@ concept ConductorNetwork = std::default_initializable<N> && std::copyable<N> && 
     requires(N& network, const N& fixed, MatrixView<const float> hidden, MatrixView<typename N::scalar_type> logits,
              MatrixView<const typename N::scalar_type> gradients, typename N::Cache& cache, const NetworkInit& init) {
   typename std::integral_constant<std::size_t, N::actions>;
-  network.initialise(std::size_t{}, init);
+  network.initialize(std::size_t{}, init);
   { fixed.input_size() } -> std::same_as<std::size_t>;
   fixed.forward(hidden, logits, cache);
   network.backward(hidden, gradients, cache);

@@ -14,7 +14,7 @@
 
 namespace maestro::gpu {
 
-/// Four neighbours, loaded at once.
+/// Four neighbors, loaded at once.
 template <class S>
 struct alignas(4 * sizeof(S)) Four {
   S value[4];

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "maestro/conductor/learned_options.hpp"
-#include "maestro/cuda/conductor/host_conductor.hpp"
+#include "maestro/cuda/conductor/device_conductor.hpp"
 #include "maestro/cuda/core/stream_executor.cuh"
 
 namespace maestro::gpu {
@@ -18,14 +18,14 @@ namespace maestro::gpu {
 /// A learned Conductor on the current device, with a stream of its own. Call it from a function in a .cu file that the
 /// rest of the program, compiled without nvcc, sees as a declaration:
 ///
-///     gpu::HostConductor<LinearNetwork<5>> on_device(const LearnedConductorOptions& options) {
+///     gpu::DeviceConductor<LinearNetwork<5>> on_device(const LearnedConductorOptions& options) {
 ///       return gpu::make_conductor<LinearNetwork<5>>(options);
 ///     }
 ///
 /// @throws CudaError where there is no device; BadArgument naming an option outside its domain.
 template <class Network, class S = float>
-HostConductor<Network> make_conductor(const LearnedConductorOptions& options = {}) {
-  return HostConductor<Network>(std::make_unique<ConductorOn<OwnStreamExecutor, Network, S>>(options));
+DeviceConductor<Network> make_conductor(const LearnedConductorOptions& options = {}) {
+  return DeviceConductor<Network>(std::make_unique<ConductorOn<OwnStreamExecutor, Network, S>>(options));
 }
 
 }  // namespace maestro::gpu

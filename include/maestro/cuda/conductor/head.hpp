@@ -153,10 +153,10 @@ class Head {
     executor_->launch(1, FinishNorm{square_sums_.data(), gradients_.data(), trained, segments_, figures, record});
   }
   /// One AdamW step.
-  void step(bool with_log_tau, double most_norm, const UpdateFigures* figures, const StepScalars* scalars) {
+  void step(bool with_log_tau, double max_norm, const UpdateFigures* figures, const StepScalars* scalars) {
     launch_elements(*executor_, count() - (with_log_tau ? 0 : 1),
                     StepParameters<S>{values_.data(), gradients_.data(), first_.data(), second_.data(),
-                                      rounds ? rounded_.data() : nullptr, segments_, most_norm, figures, scalars});
+                                      rounds ? rounded_.data() : nullptr, segments_, max_norm, figures, scalars});
   }
 
  private:

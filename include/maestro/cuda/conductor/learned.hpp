@@ -60,16 +60,16 @@ class LearnedConductor {
     check(options_, actions);
     scalars_.reserve(1);
     figures_.reserve(1);
-    if (options_.hidden_size > 0) initialise(options_.hidden_size);
+    if (options_.hidden_size > 0) initialize(options_.hidden_size);
   }
   const LearnedConductorOptions& options() const { return options_; }
   /// d; 0 while it is not known.
   std::size_t hidden_size() const { return head_.inputs(); }
 
   /// Starts the head for hidden states of size d, as the host's does: the same seed gives the same parameters.
-  void initialise(std::size_t hidden_size) {
+  void initialize(std::size_t hidden_size) {
     LearnedState<Network> state;
-    state.network.initialise(hidden_size, options_.init);
+    state.network.initialize(hidden_size, options_.init);
     state.log_tau = static_cast<float>(std::log(options_.temperature));
     load(state);
   }
@@ -192,7 +192,7 @@ class LearnedConductor {
       state.log_tau = static_cast<float>(std::log(options_.temperature));
       return state;
     }
-    state.network.initialise(head_.inputs(), options_.init);
+    state.network.initialize(head_.inputs(), options_.init);
     std::vector<float> values(head_.count());
     executor_->download(head_.values(), values.data(), values.size());
     const std::size_t trained = values.size() - (learns_temperature() ? 0 : 1);
@@ -299,7 +299,7 @@ class LearnedConductor {
                                    options_.floor,
                                    options_.epsilon,
                                    static_cast<float>(policy_share(options_.emphasis, options_.strength)),
-                                   even_share(options_.emphasis, options_.strength, actions),
+                                   uniform_share(options_.emphasis, options_.strength, actions),
                                    out,
                                    record};
     if (options_.sharing == ActionSharing::per_response) return head_.forward(hidden, rows, draw, record);
@@ -387,7 +387,8 @@ class LearnedConductor {
   }
   void launch_gradients(FaultWord* record) {
     const std::size_t count = entries();
-    executor_->launch(1, StartUpdate{meta_.data(), count, options_.baseline == MetaBaseline::centred, figures_.data()});
+    executor_->launch(1,
+                      StartUpdate{meta_.data(), count, options_.baseline == MetaBaseline::centered, figures_.data()});
     const DifferentiateEntry<actions> differentiate{entry_rule(options_),
                                                     head_.log_tau(),
                                                     actions_.data(),

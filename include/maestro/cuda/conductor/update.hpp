@@ -48,25 +48,25 @@ struct DifferentiateEntry {
   }
 };
 
-/// figures = {}, but for the baseline: the mean of the meta-rewards (n) where `centred`. One team.
+/// figures = {}, but for the baseline: the mean of the meta-rewards (n) where `centered`. One team.
 struct StartUpdate {
   static constexpr unsigned threads = 256;
   const float* meta = nullptr;
   std::size_t count = 0;
-  bool centred = false;
+  bool centered = false;
   UpdateFigures* figures = nullptr;
 
   std::size_t shared_bytes() const { return 0; }
   template <Team T>
   MAESTRO_HD void operator()(const T& team, std::size_t) const {
     double sum = 0.0;
-    if (centred) {
+    if (centered) {
       for (std::size_t i = team.rank(); i < count; i += team.size()) sum += static_cast<double>(meta[i]);
     }
     sum = team.reduce(sum, Add{});
     if (team.rank() != 0) return;
     *figures = UpdateFigures{};
-    if (centred) figures->baseline = sum / static_cast<double>(count);
+    if (centered) figures->baseline = sum / static_cast<double>(count);
   }
 };
 
@@ -169,7 +169,7 @@ struct StepParameters {
   float* second = nullptr;
   S* rounded = nullptr;  ///< null where S is float
   ParameterSegments segments;
-  double most_norm = 1.0;
+  double max_norm = 1.0;
   const UpdateFigures* figures = nullptr;
   const StepScalars* scalars = nullptr;
 
@@ -178,7 +178,7 @@ struct StepParameters {
     if (!(norm - norm == 0.0)) return;
     AdamWStep<float> step = scalars->adamw;
     if (!segments.decays(segments.of(at))) step.keep = 1.0f;
-    const double clip = most_norm / (norm + 1e-6);
+    const double clip = max_norm / (norm + 1e-6);
     float gradient = gradients[at];
     if (clip < 1.0) gradient *= static_cast<float>(clip);
     adamw_element(values[at], gradient, first[at], second[at], step);

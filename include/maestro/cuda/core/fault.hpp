@@ -2,7 +2,7 @@
 
 /// @file
 /// The device record: the first value that no formula admits, found by kernels and thrown where the caller
-/// synchronises. Neutral.
+/// synchronizes. Neutral.
 
 #include <array>
 #include <cstddef>
@@ -46,10 +46,10 @@ inline constexpr FaultWord no_fault = ~FaultWord{0};
 
 /// Rows are counted up to 2^32 - 1 and columns up to 2^24 - 1; what lies beyond is named as that.
 MAESTRO_HD constexpr FaultWord fault_word(Fault kind, std::size_t row, std::size_t column) {
-  constexpr std::size_t most_row = 0xFFFFFFFFu;
-  constexpr std::size_t most_column = 0xFFFFFFu;
-  return (static_cast<FaultWord>(kind) << 56) | (static_cast<FaultWord>(row < most_row ? row : most_row) << 24) |
-         static_cast<FaultWord>(column < most_column ? column : most_column);
+  constexpr std::size_t max_row = 0xFFFFFFFFu;
+  constexpr std::size_t max_column = 0xFFFFFFu;
+  return (static_cast<FaultWord>(kind) << 56) | (static_cast<FaultWord>(row < max_row ? row : max_row) << 24) |
+         static_cast<FaultWord>(column < max_column ? column : max_column);
 }
 
 /// Keeps the least word in *record. Safe from any number of threads; the result does not depend on their order.
@@ -115,7 +115,7 @@ inline void throw_fault(FaultWord word) {
     case Fault::ratio_overflow:
       throw BadData(token + "ratio to the old policy overflows; old_log_probs are not those of these tokens");
   }
-  throw Error("the device record holds a word that no kernel writes; was it initialised?");
+  throw Error("the device record holds a word that no kernel writes; was it initialized?");
 }
 
 /// A record on an executor. Bad data found by the launches that were given `data()` is thrown by `check()`.

@@ -19,7 +19,7 @@ struct GroupLayout {
   std::size_t largest = 0;                ///< rows of the largest group, or a bound on it
 
   /// `count` groups of `size` rows each.
-  static GroupLayout even(std::size_t count, std::size_t size) { return {nullptr, count, count * size, size}; }
+  static GroupLayout uniform(std::size_t count, std::size_t size) { return {nullptr, count, count * size, size}; }
   /// @param largest  rows of the largest group, or a bound: sets how much scratch is kept. A group that is larger is
   ///                 refused as Fault::group_too_large.
   static GroupLayout ragged(const std::int64_t* offsets, std::size_t count, std::size_t rows, std::size_t largest) {

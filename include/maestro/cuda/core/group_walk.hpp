@@ -26,16 +26,16 @@ struct GroupRun {
   MAESTRO_HD std::size_t rows() const { return end - begin; }
 };
 
-/// The longest run from group `first` on, before `last`, of at most `most_rows` rows and `most_groups` groups; a group
-/// of more rows is a run of its own. O(log most_groups).
+/// The longest run from group `first` on, before `last`, of at most `max_rows` rows and `max_groups` groups; a group
+/// of more rows is a run of its own. O(log max_groups).
 MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first, std::size_t last,
-                                    std::size_t most_rows, std::size_t most_groups) {
+                                    std::size_t max_rows, std::size_t max_groups) {
   const std::size_t begin = layout.begin(first);
   std::size_t fits = first + 1;
-  std::size_t high = last - first < most_groups ? last : first + most_groups;
+  std::size_t high = last - first < max_groups ? last : first + max_groups;
   while (fits < high) {
     const std::size_t middle = high - (high - fits) / 2;
-    if (layout.begin(middle) - begin <= most_rows) {
+    if (layout.begin(middle) - begin <= max_rows) {
       fits = middle;
     } else {
       high = middle - 1;
@@ -47,10 +47,10 @@ MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first
 /// Cuts the groups [first, last) into runs (see run_from) and calls f(run) for one after another. Every member of a
 /// team meets the same runs, so f may hold barriers.
 template <class F>
-MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::size_t last, std::size_t most_rows,
-                             std::size_t most_groups, const F& f) {
+MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::size_t last, std::size_t max_rows,
+                             std::size_t max_groups, const F& f) {
   while (first < last) {
-    const GroupRun run = run_from(layout, first, last, most_rows, most_groups);
+    const GroupRun run = run_from(layout, first, last, max_rows, max_groups);
     f(run);
     first = run.last;
   }
@@ -75,10 +75,10 @@ MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const Grou
 }
 
 /// How many consecutive groups to give a team, so that it has about `rows` rows if groups are of average size: at least
-/// 1, at most `most_groups`. For the host: it knows B and N, but not the offsets.
-inline std::size_t groups_per_team(const GroupLayout& layout, std::size_t rows, std::size_t most_groups) {
-  if (layout.rows == 0) return most_groups;
-  return std::clamp<std::size_t>(rows * layout.groups / layout.rows, 1, most_groups);
+/// 1, at most `max_groups`. For the host: it knows B and N, but not the offsets.
+inline std::size_t groups_per_team(const GroupLayout& layout, std::size_t rows, std::size_t max_groups) {
+  if (layout.rows == 0) return max_groups;
+  return std::clamp<std::size_t>(rows * layout.groups / layout.rows, 1, max_groups);
 }
 
 /// Teams needed for all groups, `per_team` each.

@@ -65,7 +65,7 @@ class Matmul {
 
  private:
   static constexpr std::uint32_t alignment = 16;  // of pointers and rows: what cuBLASLt's fast kernels load at once
-  static constexpr std::size_t most_plans = 64;
+  static constexpr std::size_t max_plans = 64;
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
   /// cuBLAS is column-major: a row-major matrix is its own transpose there.
@@ -101,7 +101,7 @@ class Matmul {
       }
     }
     workspace_.reserve(workspace_bytes);
-    if (plans_.size() == most_plans) {  // batches that are never the same size
+    if (plans_.size() == max_plans) {  // batches that are never the same size
       plans_.front().destroy();
       plans_.erase(plans_.begin());
     }

@@ -32,7 +32,7 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-/// Device memory for values of T that only ever grows; contents are lost when it does. Not initialised.
+/// Device memory for values of T that only ever grows; contents are lost when it does. Not initialized.
 template <class T>
 class DeviceBuffer {
  public:

@@ -194,9 +194,9 @@ class PolicyLoss {
  public:
   /// @param executor  must outlive the loss.
   /// @throws BadArgument naming a setting out of domain.
-  explicit PolicyLoss(E& executor, const ObjectiveSettings& settings = {})
-      : executor_(&executor), settings_(settings), rule_(loss_rule(settings)) {
-    check(settings);
+  explicit PolicyLoss(E& executor, const ObjectiveOptions& options = {})
+      : executor_(&executor), options_(options), rule_(loss_rule(options)) {
+    check(options);
     report_.reserve(1);
     executor_->clear(report_.data(), 1);
   }
@@ -233,7 +233,7 @@ class PolicyLoss {
     return report;
   }
 
-  const ObjectiveSettings& settings() const { return settings_; }
+  const ObjectiveOptions& options() const { return options_; }
 
  private:
   template <class T>
@@ -248,7 +248,7 @@ class PolicyLoss {
   }
 
   E* executor_;
-  ObjectiveSettings settings_;
+  ObjectiveOptions options_;
   LossRule rule_;
   typename E::template Buffer<LossReport> reports_;  // of the rows
   typename E::template Buffer<LossReport> report_;   // of the micro-batch

@@ -22,7 +22,7 @@ enum class MomentPart {
   finish,  ///< advantages from both, once `batch` is known
 };
 
-/// normalise -> weigh -> moments of the group -> advantage -> counterfactuals, each team on its own groups.
+/// normalize -> weigh -> moments of the group -> advantage -> counterfactuals, each team on its own groups.
 /// The formulas are those of scalarization/advantage_formulas.hpp, sums in the same order as on the host where groups
 /// have up to 64 rows.
 template <std::size_t K, class Formula, MomentPart Part>
@@ -32,7 +32,7 @@ struct ScalarizeByMoments {
   RewardBatch<K> in;
   AdvantageBatch out;
   Formula formula;
-  Normalisers normalisers;
+  Normalizers normalizers;
   GroupTiling tiling;
   FaultWord* record = nullptr;
   double* workspace = nullptr;     ///< for groups that do not fit into the scratch: (B per_row + N per_group)
@@ -40,13 +40,13 @@ struct ScalarizeByMoments {
   Moments* partial = nullptr;      ///< (teams)
   const Moments* batch = nullptr;  ///< (1)
 
-  /// Doubles of scratch a row: the scalar reward, and the normalised rewards where there are any.
-  static std::size_t per_row(const Normalisers& normalisers) { return 1 + (normalisers.any() ? K : 0); }
+  /// Doubles of scratch a row: the scalar reward, and the normalized rewards where there are any.
+  static std::size_t per_row(const Normalizers& normalizers) { return 1 + (normalizers.any() ? K : 0); }
   /// And a group, at most: its moments, and what z-scores need.
-  static constexpr std::size_t most_per_group = sizeof(Moments) / sizeof(double) + 2 * K;
+  static constexpr std::size_t max_per_group = sizeof(Moments) / sizeof(double) + 2 * K;
   std::size_t shared_bytes() const {
-    const std::size_t per_group = doubles_of_moments + (normalisers.standardise() ? 2 * K : 0);
-    return sizeof(double) * (tiling.most_rows * per_row(normalisers) + tiling.groups_per_team * per_group);
+    const std::size_t per_group = doubles_of_moments + (normalizers.standardize() ? 2 * K : 0);
+    return sizeof(double) * (tiling.max_rows * per_row(normalizers) + tiling.groups_per_team * per_group);
   }
 
   template <Team T>
@@ -56,7 +56,7 @@ struct ScalarizeByMoments {
       const Scratch scratch = scratch_of(team, run);
       const bool with_others = Part != MomentPart::weigh && out.counterfactuals != nullptr;
       if (scratch.values != nullptr && (Part != MomentPart::finish || with_others)) {
-        detail::stage_values(team, in, normalisers, run, scratch.values, scratch.figures);
+        detail::stage_values(team, in, normalizers, run, scratch.values, scratch.figures);
       }
       for_each(team, run.rows(), [&](std::size_t i) { scratch.scalars[i] = scalar(scratch, run, i); });
       team.sync();
@@ -72,25 +72,25 @@ struct ScalarizeByMoments {
  private:
   static constexpr std::size_t doubles_of_moments = sizeof(Moments) / sizeof(double);
   static_assert(sizeof(Moments) % sizeof(double) == 0);
-  static constexpr std::size_t most_recomputed = 1024;
+  static constexpr std::size_t max_recomputed = 1024;
 
   struct Scratch {
     double* scalars;   // (rows)
-    double* values;    // (rows x K) normalised rewards; null where the rewards are used as they are
+    double* values;    // (rows x K) normalized rewards; null where the rewards are used as they are
     Moments* moments;  // (groups)
     double* figures;   // (groups x K x 2)
   };
 
   template <Team T>
   MAESTRO_HD Scratch scratch_of(const T& team, const GroupRun& run) const {
-    const std::size_t of_row = 1 + (normalisers.any() ? K : 0);
-    double* memory = run.rows() <= tiling.most_rows ? reinterpret_cast<double*>(team.shared())
-                                                    : workspace + run.begin * of_row + run.first * most_per_group;
+    const std::size_t of_row = 1 + (normalizers.any() ? K : 0);
+    double* memory = run.rows() <= tiling.max_rows ? reinterpret_cast<double*>(team.shared())
+                                                   : workspace + run.begin * of_row + run.first * max_per_group;
     Scratch scratch{};
     scratch.scalars = memory;
     memory += run.rows();
-    scratch.values = normalisers.any() ? memory : nullptr;
-    memory += normalisers.any() ? run.rows() * K : 0;
+    scratch.values = normalizers.any() ? memory : nullptr;
+    memory += normalizers.any() ? run.rows() * K : 0;
     scratch.moments = reinterpret_cast<Moments*>(memory);
     scratch.figures = memory + run.groups() * doubles_of_moments;
     return scratch;
@@ -171,7 +171,7 @@ struct ScalarizeByMoments {
       const std::size_t g = group_in_run(in.groups, run, i);
       const std::size_t first = in.groups.begin(run.first + g) - run.begin;
       const std::size_t size = in.groups.size(run.first + g);
-      if (size <= most_recomputed) {
+      if (size <= max_recomputed) {
         own = moments_of(size, [&](std::size_t j) { return first + j == i ? after : scratch.scalars[first + j]; });
       } else {
         own = replace_one(scratch.moments[g], before, after);

@@ -19,7 +19,7 @@ namespace maestro::gpu {
 struct GroupTiling {
   GroupLayout layout;
   std::size_t groups_per_team = 1;
-  std::size_t most_rows = 0;  ///< rows of a run; a group of more is a run of its own
+  std::size_t max_rows = 0;  ///< rows of a run; a group of more is a run of its own
 
   std::size_t teams() const { return teams_for(layout, groups_per_team); }
 };
@@ -31,12 +31,12 @@ inline GroupTiling tile_groups(const GroupLayout& layout, std::size_t per_row, s
                                std::size_t limit) {
   constexpr std::size_t usual = 256;
   constexpr std::size_t most = 1024;
-  const std::size_t most_groups = std::clamp<std::size_t>(limit / 4 / (sizeof(double) * per_group), 1, usual);
-  GroupTiling tiling{layout, groups_per_team(layout, usual, most_groups), 0};
+  const std::size_t max_groups = std::clamp<std::size_t>(limit / 4 / (sizeof(double) * per_group), 1, usual);
+  GroupTiling tiling{layout, groups_per_team(layout, usual, max_groups), 0};
   const std::size_t for_groups = sizeof(double) * per_group * tiling.groups_per_team;
   const std::size_t for_rows = limit > for_groups ? limit - for_groups : 0;
   const std::size_t wanted = std::clamp(layout.largest, usual, most);
-  tiling.most_rows = std::min(wanted, for_rows / (sizeof(double) * std::max<std::size_t>(per_row, 1)));
+  tiling.max_rows = std::min(wanted, for_rows / (sizeof(double) * std::max<std::size_t>(per_row, 1)));
   return tiling;
 }
 
@@ -49,11 +49,11 @@ MAESTRO_HD void for_each_run_of(const T& team, const GroupTiling& tiling, std::s
   const std::size_t first = index * tiling.groups_per_team;
   const std::size_t end = first + tiling.groups_per_team;
   const std::size_t last = end < layout.groups ? end : layout.groups;
-  for_each_run(layout, first, last, tiling.most_rows, tiling.groups_per_team, [&](const GroupRun& run) {
+  for_each_run(layout, first, last, tiling.max_rows, tiling.groups_per_team, [&](const GroupRun& run) {
     for_each(team, run.groups(), [&](std::size_t g) {
       if (layout.size(run.first + g) > layout.largest) report_fault(record, Fault::group_too_large, run.first + g);
     });
-    if (run.rows() > tiling.most_rows && run.rows() > layout.largest) return;
+    if (run.rows() > tiling.max_rows && run.rows() > layout.largest) return;
     if (run.rows() > 0) f(run);
     team.sync();
   });

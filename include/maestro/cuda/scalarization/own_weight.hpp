@@ -15,7 +15,7 @@
 
 namespace maestro::gpu {
 
-/// A_i = w_i'(r_i - mean r) / sqrt(w_i' C w_i + epsilon), minus the group's mean A where `centred`: what
+/// A_i = w_i'(r_i - mean r) / sqrt(w_i' C w_i + epsilon), minus the group's mean A where `centered`: what
 /// scalarization/own_weight.hpp computes, in one pass. Column k < K is a reward, column K the penalty, where there is
 /// one: a reward of weight -1.
 template <std::size_t K>
@@ -26,25 +26,25 @@ struct ScalarizeByOwnWeight {
   AdvantageBatch out;
   double epsilon = 1e-8;
   int ddof = 1;
-  bool centred = true;
-  Normalisers normalisers;
+  bool centered = true;
+  Normalizers normalizers;
   GroupTiling tiling;
   FaultWord* record = nullptr;
   double* workspace = nullptr;  ///< for groups that do not fit into the scratch: (B per_row + N per_group)
 
-  /// Doubles of scratch a row: deviations of all columns, scalar reward, advantage before centring.
+  /// Doubles of scratch a row: deviations of all columns, scalar reward, advantage before centering.
   static constexpr std::size_t per_row = K + 3;
-  /// And a group: covariances, means of the columns, count and mean of the advantages, figures of the normalisers.
+  /// And a group: covariances, means of the columns, count and mean of the advantages, figures of the normalizers.
   static constexpr std::size_t per_group = (K + 1) * (K + 2) / 2 + (K + 1) + 2 + 2 * K;
   std::size_t shared_bytes() const {
-    return sizeof(double) * (tiling.most_rows * per_row + tiling.groups_per_team * per_group);
+    return sizeof(double) * (tiling.max_rows * per_row + tiling.groups_per_team * per_group);
   }
 
   template <Team T>
   MAESTRO_HD void operator()(const T& team, std::size_t index) const {
     for_each_run_of(team, tiling, index, record, [&](const GroupRun& run) {
       const Scratch scratch = scratch_of(team, run);
-      fill_deviations(team, run, scratch);
+      fill_std_devs(team, run, scratch);
       fill_covariances(team, run, scratch);
       find_advantages(team, run, scratch);
       if (out.counterfactuals != nullptr) {
@@ -54,55 +54,55 @@ struct ScalarizeByOwnWeight {
   }
 
  private:
-  static constexpr std::size_t most_columns = K + 1;
+  static constexpr std::size_t max_columns = K + 1;
 
   struct Scratch {
-    double* deviations;   // (rows x K) values, then their deviations
+    double* std_devs;     // (rows x K) values, then their deviations
     double* penalties;    // (rows) deviations of the penalty
     double* scalars;      // (rows)
     double* advantages;   // (rows) NaN where a row is left out
     double* covariances;  // (groups x pairs)
     double* means;        // (groups x columns)
-    double* centres;      // (groups x 2) count and mean of the advantages
+    double* centers;      // (groups x 2) count and mean of the advantages
     double* figures;      // (groups x K x 2)
   };
   /// What a row's weights make of its group.
   struct Projection {
-    double along = 0.0;                // w.d
-    double variance = 0.0;             // w' C w
-    double spread[most_columns] = {};  // C w
+    double along = 0.0;               // w.d
+    double variance = 0.0;            // w' C w
+    double spread[max_columns] = {};  // C w
   };
 
-  static constexpr std::size_t pairs = most_columns * (most_columns + 1) / 2;
+  static constexpr std::size_t pairs = max_columns * (max_columns + 1) / 2;
   /// Place of the pair (k, l), k <= l.
   MAESTRO_HD static constexpr std::size_t pair(std::size_t k, std::size_t l) {
-    return k <= l ? k * most_columns - k * (k + 1) / 2 + l : pair(l, k);
+    return k <= l ? k * max_columns - k * (k + 1) / 2 + l : pair(l, k);
   }
   MAESTRO_HD std::size_t columns() const { return in.penalty == nullptr ? K : K + 1; }
 
   template <Team T>
   MAESTRO_HD Scratch scratch_of(const T& team, const GroupRun& run) const {
-    double* memory = run.rows() <= tiling.most_rows ? reinterpret_cast<double*>(team.shared())
-                                                    : workspace + run.begin * per_row + run.first * per_group;
+    double* memory = run.rows() <= tiling.max_rows ? reinterpret_cast<double*>(team.shared())
+                                                   : workspace + run.begin * per_row + run.first * per_group;
     const auto take = [&](std::size_t count) {
       double* const taken = memory;
       memory += count;
       return taken;
     };
     Scratch scratch{};
-    scratch.deviations = take(run.rows() * K);
+    scratch.std_devs = take(run.rows() * K);
     scratch.penalties = take(run.rows());
     scratch.scalars = take(run.rows());
     scratch.advantages = take(run.rows());
     scratch.covariances = take(run.groups() * pairs);
-    scratch.means = take(run.groups() * most_columns);
-    scratch.centres = take(run.groups() * 2);
+    scratch.means = take(run.groups() * max_columns);
+    scratch.centers = take(run.groups() * 2);
     scratch.figures = take(run.groups() * K * 2);
     return scratch;
   }
 
-  MAESTRO_HD static double& deviation(const Scratch& scratch, std::size_t i, std::size_t column) {
-    return column < K ? scratch.deviations[i * K + column] : scratch.penalties[i];
+  MAESTRO_HD static double& std_dev(const Scratch& scratch, std::size_t i, std::size_t column) {
+    return column < K ? scratch.std_devs[i * K + column] : scratch.penalties[i];
   }
   MAESTRO_HD double weight(const float* weights, std::size_t row, std::size_t column) const {
     return column < K ? detail::to_double(weights[row * K + column]) : -1.0;
@@ -111,13 +111,13 @@ struct ScalarizeByOwnWeight {
 
   /// Scalar rewards; then every value minus its group's mean, 0 where it is missing or its row left out.
   template <Team T>
-  MAESTRO_HD void fill_deviations(const T& team, const GroupRun& run, const Scratch& scratch) const {
-    detail::stage_values(team, in, normalisers, run, scratch.deviations, scratch.figures);
+  MAESTRO_HD void fill_std_devs(const T& team, const GroupRun& run, const Scratch& scratch) const {
+    detail::stage_values(team, in, normalizers, run, scratch.std_devs, scratch.figures);
     for_each(team, run.rows(), [&](std::size_t i) {
       const std::size_t row = run.begin + i;
       detail::check_row(in, out.counterfactuals != nullptr, row, record);
       const double sum = weighted_sum(
-          K, [&](std::size_t k) { return scratch.deviations[i * K + k]; },
+          K, [&](std::size_t k) { return scratch.std_devs[i * K + k]; },
           [&](std::size_t k) { return in.weights[row * K + k]; }, detail::penalty_of(in, row));
       scratch.scalars[i] = sum;
       scratch.penalties[i] = sum == sum ? detail::penalty_of(in, row) : sum;
@@ -125,16 +125,16 @@ struct ScalarizeByOwnWeight {
     });
     team.sync();
     group_moments(
-        team, in.groups, run, columns(), [&](std::size_t i, std::size_t c) { return deviation(scratch, i, c); },
+        team, in.groups, run, columns(), [&](std::size_t i, std::size_t c) { return std_dev(scratch, i, c); },
         [&](std::size_t g, std::size_t c, const Moments& moments) {
-          scratch.means[g * most_columns + c] = moments.mean;
+          scratch.means[g * max_columns + c] = moments.mean;
         });
     team.sync();
     for_each(team, run.rows() * columns(), [&](std::size_t e) {
       const std::size_t i = e / columns();
       const std::size_t c = e % columns();
-      double& value = deviation(scratch, i, c);
-      value = present_or_zero(value - scratch.means[group_of(run, i) * most_columns + c]);
+      double& value = std_dev(scratch, i, c);
+      value = present_or_zero(value - scratch.means[group_of(run, i) * max_columns + c]);
     });
     team.sync();
   }
@@ -146,7 +146,7 @@ struct ScalarizeByOwnWeight {
       const std::size_t first = in.groups.begin(g) - run.begin;
       double sum = 0.0;
       for (std::size_t j = from; j < in.groups.size(g); j += step) {
-        sum = multiply_add(deviation(scratch, first + j, k), deviation(scratch, first + j, l), sum);
+        sum = multiply_add(std_dev(scratch, first + j, k), std_dev(scratch, first + j, l), sum);
       }
       return sum;
     };
@@ -196,7 +196,7 @@ struct ScalarizeByOwnWeight {
       }
       result.spread[k] = spread;
       const double own = weight(weights, row, k);
-      result.along = multiply_add(own, deviation(scratch, i, k), result.along);
+      result.along = multiply_add(own, std_dev(scratch, i, k), result.along);
       result.variance = multiply_add(own, spread, result.variance);
     }
     return result;
@@ -213,20 +213,20 @@ struct ScalarizeByOwnWeight {
       scratch.advantages[i] = scalar == scalar ? evaluate(own.along, own.variance) : scalar;
     });
     team.sync();
-    if (centred) {
+    if (centered) {
       group_moments(
           team, in.groups, run, 1, [&](std::size_t i, std::size_t) { return scratch.advantages[i]; },
           [&](std::size_t g, std::size_t, const Moments& moments) {
-            double* to = scratch.centres + g * 2;
+            double* to = scratch.centers + g * 2;
             to[0] = static_cast<double>(moments.count);
             to[1] = moments.mean;
           });
     } else {
-      for_each(team, run.groups() * 2, [&](std::size_t e) { scratch.centres[e] = 0.0; });
+      for_each(team, run.groups() * 2, [&](std::size_t e) { scratch.centers[e] = 0.0; });
     }
     team.sync();
     for_each(team, run.rows(), [&](std::size_t i) {
-      const double mean = scratch.centres[group_of(run, i) * 2 + 1];
+      const double mean = scratch.centers[group_of(run, i) * 2 + 1];
       out.advantages[run.begin + i] = present_or_zero(static_cast<float>(scratch.advantages[i] - mean));
     });
   }
@@ -236,16 +236,16 @@ struct ScalarizeByOwnWeight {
     const std::size_t row = run.begin + i;
     const std::size_t g = group_of(run, i);
     const double before = scratch.advantages[i];
-    const double* centre = scratch.centres + g * 2;
-    const float taken = present_or_zero(static_cast<float>(before - centre[1]));
+    const double* center = scratch.centers + g * 2;
+    const float taken = present_or_zero(static_cast<float>(before - center[1]));
     const Projection base = project(run, scratch, in.base, i);
     const double e = detail::to_double(in.emphasis);
     for (std::size_t a = 0; a < K; ++a) {
-      const double along = multiply_add(e, deviation(scratch, i, a), base.along);
+      const double along = multiply_add(e, std_dev(scratch, i, a), base.along);
       const double own = scratch.covariances[g * pairs + pair(a, a)];
       const double variance = multiply_add(e * e, own, multiply_add(2.0 * e, base.spread[a], base.variance));
       double after = evaluate(along, variance);
-      after -= replace_one(centre[0], centre[1], before, after);
+      after -= replace_one(center[0], center[1], before, after);
       const bool same = before != before || detail::drew(in, row, a);
       out.counterfactuals[row * K + a] = same ? taken : static_cast<float>(after);
     }

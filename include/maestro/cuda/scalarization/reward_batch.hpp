@@ -12,7 +12,7 @@
 #include "maestro/cuda/core/group_layout.hpp"
 #include "maestro/cuda/scalarization/group_tiling.hpp"
 #include "maestro/scalarization/advantage_formulas.hpp"
-#include "maestro/scalarization/normalise.hpp"
+#include "maestro/scalarization/normalize.hpp"
 
 namespace maestro::gpu {
 
@@ -26,7 +26,7 @@ struct RewardBatch {
   const float* base = nullptr;            ///< (B x K) for counterfactuals: w_i(a) = base_i + emphasis e_a
   float emphasis = 0.0f;                  ///< for counterfactuals
   const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null where none was drawn
-  const double* ranks = nullptr;          ///< (B x K) unit ranks (sorted_ranks), for the rank normaliser in groups so
+  const double* ranks = nullptr;          ///< (B x K) unit ranks (sorted_ranks), for the rank normalizer in groups so
                                           ///< large that O(G) a value is slow; null: they are counted
 };
 
@@ -37,16 +37,16 @@ struct AdvantageBatch {
   float* counterfactuals = nullptr;  ///< (B x K) advantage of row i had it drawn action k while the others keep theirs
 };
 
-/// Normalisers in turn; the second is z_score or none.
-struct Normalisers {
-  Normaliser first{};
-  Normaliser second{.kind = Normalisation::none};
+/// Normalizers in turn; the second is z_score or none.
+struct Normalizers {
+  Normalizer first{};
+  Normalizer second{.kind = NormalizerKind::none};
 
   /// Whether values differ from the rewards.
-  MAESTRO_HD bool any() const { return first.kind != Normalisation::none || second.kind != Normalisation::none; }
+  MAESTRO_HD bool any() const { return first.kind != NormalizerKind::none || second.kind != NormalizerKind::none; }
   /// Whether one of them is a z-score.
-  MAESTRO_HD bool standardise() const {
-    return first.kind == Normalisation::z_score || second.kind == Normalisation::z_score;
+  MAESTRO_HD bool standardize() const {
+    return first.kind == NormalizerKind::z_score || second.kind == NormalizerKind::z_score;
   }
 };
 
@@ -82,33 +82,33 @@ MAESTRO_HD bool drew(const RewardBatch<K>& in, std::size_t row, std::size_t acti
 
 /// One z-score of the values of a run, in place. figures: (groups x K x 2).
 template <std::size_t K, Team T>
-MAESTRO_HD void standardise(const T& team, const Normaliser& normaliser, const GroupLayout& layout, const GroupRun& run,
+MAESTRO_HD void standardize(const T& team, const Normalizer& normalizer, const GroupLayout& layout, const GroupRun& run,
                             double* values, double* figures) {
   group_moments(
       team, layout, run, K, [&](std::size_t i, std::size_t k) { return values[i * K + k]; },
       [&](std::size_t g, std::size_t k, const Moments& moments) {
         double* to = figures + (g * K + k) * 2;
         to[0] = moments.mean;
-        to[1] = moments.deviation(normaliser.ddof);
+        to[1] = moments.std_dev(normalizer.ddof);
       });
   team.sync();
   for_each(team, run.rows() * K, [&](std::size_t e) {
     const std::size_t g = group_in_run(layout, run, e / K);
     const double* of = figures + (g * K + e % K) * 2;
-    values[e] = standardised(of[0], of[1], normaliser.epsilon)(values[e]);
+    values[e] = standardized(of[0], of[1], normalizer.epsilon)(values[e]);
   });
   team.sync();
 }
 
-/// values (rows x K) = the run's normalised rewards, NaN where missing. Ends with a barrier.
+/// values (rows x K) = the run's normalized rewards, NaN where missing. Ends with a barrier.
 template <std::size_t K, Team T>
-MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalisers& normalisers,
+MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalizers& normalizers,
                              const GroupRun& run, double* values, double* figures) {
   const float* rewards = in.rewards + run.begin * K;
   for_each(team, run.rows() * K, [&](std::size_t e) {
     const float own = rewards[e];
     values[e] = to_double(own);
-    if (normalisers.first.kind != Normalisation::rank || own != own) return;
+    if (normalizers.first.kind != NormalizerKind::rank || own != own) return;
     if (in.ranks != nullptr) {
       values[e] = in.ranks[run.begin * K + e];
       return;
@@ -121,11 +121,11 @@ MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Norm
     values[e] = unit_rank(mid_rank(in.groups.size(g), e / K - first, other), valid);
   });
   team.sync();
-  if (normalisers.first.kind == Normalisation::z_score) {
-    standardise<K>(team, normalisers.first, in.groups, run, values, figures);
+  if (normalizers.first.kind == NormalizerKind::z_score) {
+    standardize<K>(team, normalizers.first, in.groups, run, values, figures);
   }
-  if (normalisers.second.kind == Normalisation::z_score) {
-    standardise<K>(team, normalisers.second, in.groups, run, values, figures);
+  if (normalizers.second.kind == NormalizerKind::z_score) {
+    standardize<K>(team, normalizers.second, in.groups, run, values, figures);
   }
 }
 

@@ -28,7 +28,7 @@ namespace maestro::gpu {
 /// the same formulas, as on the host.
 ///
 ///     gpu::Scalarizer<gpu::StreamExecutor, 5> scalarize(executor);
-///     scalarize(DefaultScalarization{}, {.rewards = r, .weights = w, .groups = gpu::GroupLayout::even(n, 8)},
+///     scalarize(DefaultScalarization{}, {.rewards = r, .weights = w, .groups = gpu::GroupLayout::uniform(n, 8)},
 ///               {.advantages = a}, record.data());
 ///
 /// One launch for formulas of the group, three for those of the batch (Gdpo, scale `batch`). It enqueues and returns;
@@ -45,24 +45,24 @@ class Scalarizer {
   void operator()(const GroupRelative& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out,
                   FaultWord* record) {
     const GroupRelativeOptions& o = scalarization.options();
-    const Normalisers normalisers{o.normaliser};
+    const Normalizers normalizers{o.normalizer};
     if (o.scale == AdvantageScale::group) {
-      return by_moments(GroupStandardise{o.ddof, o.epsilon}, normalisers, in, out, record);
+      return by_moments(GroupStandardize{o.ddof, o.epsilon}, normalizers, in, out, record);
     }
     if (o.scale == AdvantageScale::batch) {
-      return by_moments(BatchScale{o.ddof, o.epsilon}, normalisers, in, out, record);
+      return by_moments(BatchScale{o.ddof, o.epsilon}, normalizers, in, out, record);
     }
-    by_moments(GroupCentre{}, normalisers, in, out, record);
+    by_moments(GroupCenter{}, normalizers, in, out, record);
   }
   void operator()(const DrGrpo& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out, FaultWord* record) {
-    by_moments(GroupCentre{}, {scalarization.options().normaliser}, in, out, record);
+    by_moments(GroupCenter{}, {scalarization.options().normalizer}, in, out, record);
   }
   void operator()(const Rloo& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out, FaultWord* record) {
-    by_moments(LeaveOneOut{}, {scalarization.options().normaliser}, in, out, record);
+    by_moments(LeaveOneOut{}, {scalarization.options().normalizer}, in, out, record);
   }
   void operator()(const Gdpo& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out, FaultWord* record) {
     const GdpoOptions& o = scalarization.options();
-    by_moments(BatchStandardise{1, o.batch_epsilon}, {o.normaliser, Gdpo::own_normaliser(o)}, in, out, record);
+    by_moments(BatchStandardize{1, o.batch_epsilon}, {o.normalizer, Gdpo::own_normalizer(o)}, in, out, record);
   }
   void operator()(const OwnWeightBaseline& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out,
                   FaultWord* record) {
@@ -70,7 +70,7 @@ class Scalarizer {
     if (in.groups.rows == 0) return;
     const OwnWeightOptions& o = scalarization.options();
     using Body = ScalarizeByOwnWeight<K>;
-    Body body{in, out, o.epsilon, o.ddof, o.centre == Centring::group_mean, {o.normaliser}, {}, record, nullptr};
+    Body body{in, out, o.epsilon, o.ddof, o.center == Centering::group_mean, {o.normalizer}, {}, record, nullptr};
     body.tiling = tile(in.groups, Body::per_row, Body::per_group);
     body.workspace = workspace_for(body.tiling, Body::per_row, Body::per_group);
     executor_->launch(body.tiling.teams(), body);
@@ -95,23 +95,23 @@ class Scalarizer {
     return tile_groups(layout, per_row, per_group, executor_->shared_limit());
   }
   double* workspace_for(const GroupTiling& tiling, std::size_t per_row, std::size_t per_group) {
-    if (tiling.layout.largest <= tiling.most_rows) return nullptr;
+    if (tiling.layout.largest <= tiling.max_rows) return nullptr;
     workspace_.reserve(tiling.layout.rows * per_row + tiling.layout.groups * per_group);
     return workspace_.data();
   }
 
   template <class Formula>
-  void by_moments(const Formula& formula, const Normalisers& normalisers, const RewardBatch<K>& in,
+  void by_moments(const Formula& formula, const Normalizers& normalizers, const RewardBatch<K>& in,
                   const AdvantageBatch& out, FaultWord* record) {
     check(in, out);
     if (in.groups.rows == 0) return;
     if constexpr (Formula::batch == MomentUse::none) {
-      launch_part(body_of<MomentPart::whole>(formula, normalisers, in, out, record));
+      launch_part(body_of<MomentPart::whole>(formula, normalizers, in, out, record));
     } else {
-      const auto weigh = body_of<MomentPart::weigh>(formula, normalisers, in, out, record);
+      const auto weigh = body_of<MomentPart::weigh>(formula, normalizers, in, out, record);
       launch_part(weigh);
       executor_->launch(1, MergeMoments{partial_.data(), weigh.tiling.teams(), batch_.data()});
-      launch_part(body_of<MomentPart::finish>(formula, normalisers, in, out, record));
+      launch_part(body_of<MomentPart::finish>(formula, normalizers, in, out, record));
     }
   }
   template <class Body>
@@ -120,13 +120,13 @@ class Scalarizer {
   }
 
   template <MomentPart Part, class Formula>
-  auto body_of(const Formula& formula, const Normalisers& normalisers, const RewardBatch<K>& in,
+  auto body_of(const Formula& formula, const Normalizers& normalizers, const RewardBatch<K>& in,
                const AdvantageBatch& out, FaultWord* record) {
     using Body = ScalarizeByMoments<K, Formula, Part>;
-    Body body{in, out, formula, normalisers, {}, record};
-    const std::size_t per_row = Body::per_row(normalisers);
-    body.tiling = tile(in.groups, per_row, Body::most_per_group);
-    body.workspace = workspace_for(body.tiling, per_row, Body::most_per_group);
+    Body body{in, out, formula, normalizers, {}, record};
+    const std::size_t per_row = Body::per_row(normalizers);
+    body.tiling = tile(in.groups, per_row, Body::max_per_group);
+    body.workspace = workspace_for(body.tiling, per_row, Body::max_per_group);
     if constexpr (Part != MomentPart::whole) {
       scalars_.reserve(in.groups.rows);
       partial_.reserve(body.tiling.teams());

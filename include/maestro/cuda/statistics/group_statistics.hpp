@@ -24,7 +24,7 @@ namespace maestro::gpu {
 struct GroupStatistics {
   std::int32_t* count = nullptr;  ///< (N x K) rewards that are not missing
   float* mean = nullptr;          ///< (N x K) NaN where all are missing
-  float* deviation = nullptr;     ///< (N x K) 0 where there are not more than ddof
+  float* std_dev = nullptr;       ///< (N x K) 0 where there are not more than ddof
   float* least = nullptr;         ///< (N x K) NaN where all are missing
   float* largest = nullptr;       ///< (N x K) NaN where all are missing
   float* covariance = nullptr;    ///< (N x K x K) symmetric
@@ -32,7 +32,7 @@ struct GroupStatistics {
 };
 
 /// Ranks cost O(G) per reward here; of larger groups sorted_ranks() makes them.
-inline constexpr std::size_t most_ranked_rows = 4096;
+inline constexpr std::size_t max_ranked_rows = 4096;
 
 namespace detail {
 
@@ -181,7 +181,7 @@ struct GroupStatisticsBody {
     scratch.counts[q] = static_cast<std::int32_t>(moments.count);
     if (out.count != nullptr) out.count[to] = scratch.counts[q];
     if (out.mean != nullptr) out.mean[to] = none ? NAN : static_cast<float>(moments.mean);
-    if (out.deviation != nullptr) out.deviation[to] = static_cast<float>(moments.deviation(ddof));
+    if (out.std_dev != nullptr) out.std_dev[to] = static_cast<float>(moments.std_dev(ddof));
     if (out.least != nullptr) out.least[to] = none ? NAN : least;
     if (out.largest != nullptr) out.largest[to] = none ? NAN : largest;
   }
@@ -196,7 +196,7 @@ struct GroupStatisticsBody {
       scratch.degrees[q] = present - ddof;
     });
     team.sync();  // means and degrees are there
-    // Every pair once, k with its right-hand neighbours around the circle; of an even K the opposite ones come twice.
+    // Every pair once, k with its right-hand neighbors around the circle; of an even K the opposite ones come twice.
     constexpr std::size_t pairs = K * (K / 2 + 1);
     for_each(team, run.groups() * pairs, [&](std::size_t q) {
       const std::size_t g = run.first + q / pairs;
@@ -298,13 +298,13 @@ void launch_statistics(E& executor, const float* rewards, const GroupLayout& gro
 /// Reads the rewards once; O(B K), and O(B K^2) for covariances, O(B K G) for ranks. Groups of more than 512 rows (of
 /// 256 where K > 8) do not fit into a team's scratch and are read again from the cache, by one team each: a batch of
 /// few such groups leaves a device mostly idle. One launch; nothing is waited for or allocated.
-/// @throws BadArgument for another ddof, and for ranks of groups that may have more than most_ranked_rows rows.
+/// @throws BadArgument for another ddof, and for ranks of groups that may have more than max_ranked_rows rows.
 template <std::size_t K, Executor E>
 void group_statistics(E& executor, const float* rewards, const GroupLayout& groups, int ddof,
                       const GroupStatistics& out, FaultWord* record) {
   static_assert(K >= 1 && K <= 256, "maestro: 1 to 256 rewards");
   require(ddof == 0 || ddof == 1, "group statistics: ddof must be 0 or 1");
-  require(out.ranks == nullptr || groups.largest <= most_ranked_rows,
+  require(out.ranks == nullptr || groups.largest <= max_ranked_rows,
           "group statistics: a group may have more than 4096 rows; use sorted_ranks() for the ranks");
   if (out.covariance != nullptr) {
     detail::launch_statistics<K, true>(executor, rewards, groups, ddof, out, record);

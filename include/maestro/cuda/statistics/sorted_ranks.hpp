@@ -196,7 +196,7 @@ void sorted_ranks(const Policy& policy, const float* rewards, const GroupLayout&
                                        workspace.lasts(), last, ranks});
 }
 
-/// The partition in which row i belongs to the group named ids[i]; equal ids must be neighbours.
+/// The partition in which row i belongs to the group named ids[i]; equal ids must be neighbors.
 /// @param policy     Thrust's, where `ids` and the workspace lie.
 /// @param ids        (B) any numbers.
 /// @param workspace  grows to 16 bytes per row.

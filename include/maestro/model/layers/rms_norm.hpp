@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// RMS normalisation, y = w x / sqrt(mean(x^2) + eps). Source: Zhang and Sennrich 2019.
+/// RMS normalization, y = w x / sqrt(mean(x^2) + eps). Source: Zhang and Sennrich 2019.
 
 #include <cmath>
 #include <cstddef>

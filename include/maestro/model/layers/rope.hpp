@@ -22,7 +22,7 @@ namespace maestro {
 ///
 /// @param i  in [0, D / 2).
 /// Source: Su et al. 2021; the scaling of Llama 3.1 as in transformers' rope type "llama3".
-inline double rope_frequency(const RopeSettings& rope, std::size_t i) {
+inline double rope_frequency(const RopeOptions& rope, std::size_t i) {
   const double f = std::pow(rope.theta, -2.0 * static_cast<double>(i) / static_cast<double>(rope.head_dim));
   const RopeScaling& s = rope.scaling;
   if (s.type == RopeType::unscaled) return f;
@@ -38,7 +38,7 @@ template <class T>
 class RopeTable {
  public:
   /// Holds positions [0, positions) afterwards; grows by doubling, so that a decoder's calls settle.
-  void ensure(const RopeSettings& rope, std::size_t positions) {
+  void ensure(const RopeOptions& rope, std::size_t positions) {
     if (rope == rope_ && positions <= cos_.rows()) return;
     const std::size_t half = rope.head_dim / 2;
     std::size_t rows = 64;
@@ -82,7 +82,7 @@ class RopeTable {
 
   Matrix<T> cos_;
   Matrix<T> sin_;
-  RopeSettings rope_;
+  RopeOptions rope_;
 };
 
 }  // namespace maestro

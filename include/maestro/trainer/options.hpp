@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/setting.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/optimizer/optimizer.hpp"
@@ -17,14 +17,14 @@
 namespace maestro {
 
 /// Settings of Trainer. Everything that a type need not know.
-struct TrainerSettings {
+struct TrainerOptions {
   std::uint64_t seed = 42;
   std::size_t prompts_per_step = 8;  ///< N; the loop draws that many prompts for each step
   Sampling sampling{};
-  ObjectiveSettings objective{};
-  OptimizerSettings optimizer{};  ///< of the policy
-  double learning_rate = 1e-6;    ///< times the schedule's factor of the step
-  ScheduleSettings schedule{.kind = ScheduleKind::constant};
+  ObjectiveOptions objective{};
+  OptimizerOptions optimizer{};  ///< of the policy
+  double learning_rate = 1e-6;   ///< times the schedule's factor of the step
+  ScheduleOptions schedule{.kind = ScheduleKind::constant};
   double max_grad_norm = 1.0;             ///< global-norm clipping; 0: none
   std::size_t num_iterations = 1;         ///< passes over each batch (mu)
   std::size_t num_minibatches = 1;        ///< optimizer updates per pass, over consecutive groups
@@ -32,9 +32,9 @@ struct TrainerSettings {
   std::size_t reference_sync_steps = 0;   ///< copy the policy into the KL reference every so many steps; 0: never
 };
 
-/// The list of the trainer's settings: see Settings.
-template <SettingsOf<TrainerSettings> S, class F>
-constexpr void visit_settings(S& s, const F& f) {
+/// The list of the trainer's settings: see OptionList.
+template <OptionsOf<TrainerOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
   constexpr std::string_view policy = "Policy";
   f({.name = "seed", .help = "Seed of every random draw", .group = "Run"}, s.seed);
   f({.name = "prompts_per_step", .help = "Prompts of a step (N)", .group = policy}, s.prompts_per_step);
@@ -55,18 +55,18 @@ constexpr void visit_settings(S& s, const F& f) {
 
 /// Refuses settings outside their domains.
 /// @throws BadArgument naming the setting, its value's domain and the remedy.
-inline void validate(const TrainerSettings& settings) {
-  require(settings.prompts_per_step > 0, "trainer: prompts_per_step must be at least 1");
-  check(settings.sampling);
-  require(settings.num_iterations > 0, "trainer: num_iterations must be at least 1");
-  require(settings.num_minibatches > 0, "trainer: num_minibatches must be at least 1");
-  require(settings.num_minibatches <= settings.prompts_per_step,
+inline void check(const TrainerOptions& options) {
+  require(options.prompts_per_step > 0, "trainer: prompts_per_step must be at least 1");
+  check(options.sampling);
+  require(options.num_iterations > 0, "trainer: num_iterations must be at least 1");
+  require(options.num_minibatches > 0, "trainer: num_minibatches must be at least 1");
+  require(options.num_minibatches <= options.prompts_per_step,
           "trainer: num_minibatches is larger than prompts_per_step; a mini-batch holds at least one whole group");
-  require(settings.micro_batch_tokens > 0, "trainer: micro_batch_tokens must be at least 1");
-  require(settings.learning_rate >= 0.0, "trainer: learning_rate must not be negative");
-  check(settings.objective);
-  check(settings.schedule);
-  require(settings.max_grad_norm >= 0.0, "trainer: max_grad_norm must not be negative; 0 switches clipping off");
+  require(options.micro_batch_tokens > 0, "trainer: micro_batch_tokens must be at least 1");
+  require(options.learning_rate >= 0.0, "trainer: learning_rate must not be negative");
+  check(options.objective);
+  check(options.schedule);
+  require(options.max_grad_norm >= 0.0, "trainer: max_grad_norm must not be negative; 0 switches clipping off");
 }
 
 }  // namespace maestro

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reward normalisers: what happens to each reward inside its group before the rewards are weighed. Neutral.
+/// Reward normalizers: what happens to each reward inside its group before the rewards are weighed. Neutral.
 
 #include <array>
 #include <cmath>
@@ -23,65 +23,65 @@
 
 namespace maestro {
 
-/// Normalisation says what a reward becomes in its group before it is weighed.
-enum class Normalisation {
+/// NormalizerKind says what a reward becomes in its group before it is weighed.
+enum class NormalizerKind {
   none,     ///< rewards as they are
   z_score,  ///< (r - mean) / (deviation + epsilon) over the group
   rank,     ///< mid-rank / (n - 1) in [0, 1] over the group, 1 the best
 };
 
 /// The names of the normalizations stand in the enum's order.
-inline constexpr std::array<std::string_view, 3> normalisation_names{"none", "z_score", "rank"};
+inline constexpr std::array<std::string_view, 3> normalizer_names{"none", "z_score", "rank"};
 
 /// Finds the normalization called `name`.
 /// @throws BadArgument listing the known names.
-inline Normalisation normalisation_from_name(std::string_view name) {
-  return static_cast<Normalisation>(index_of_name("normaliser", name, normalisation_names));
+inline NormalizerKind normalizer_from_name(std::string_view name) {
+  return static_cast<NormalizerKind>(index_of_name("normalizer", name, normalizer_names));
 }
 
-/// How rewards are normalised before they are weighed.
-struct Normaliser {
-  Normalisation kind = Normalisation::none;
+/// How rewards are normalized before they are weighed.
+struct Normalizer {
+  NormalizerKind kind = NormalizerKind::none;
   int ddof = 1;           ///< z_score: 0 or 1
   double epsilon = 1e-4;  ///< z_score: added to the deviation, at least 0
 };
 
 /// Refuses options outside their domains.
 /// @throws BadArgument unless ddof is 0 or 1 and epsilon finite and not negative.
-inline void check(const Normaliser& normaliser) {
-  require(normaliser.ddof == 0 || normaliser.ddof == 1, "normaliser: ddof must be 0 or 1");
-  require(std::isfinite(normaliser.epsilon) && normaliser.epsilon >= 0.0,
-          "normaliser: epsilon must be finite and not negative");
+inline void check(const Normalizer& normalizer) {
+  require(normalizer.ddof == 0 || normalizer.ddof == 1, "normalizer: ddof must be 0 or 1");
+  require(std::isfinite(normalizer.epsilon) && normalizer.epsilon >= 0.0,
+          "normalizer: epsilon must be finite and not negative");
 }
 
-/// `normalisers` from the first one that does something.
-inline std::span<const Normaliser> without_none(std::span<const Normaliser> normalisers) {
-  while (!normalisers.empty() && normalisers.front().kind == Normalisation::none) normalisers = normalisers.subspan(1);
-  return normalisers;
+/// `normalizers` from the first one that does something.
+inline std::span<const Normalizer> without_none(std::span<const Normalizer> normalizers) {
+  while (!normalizers.empty() && normalizers.front().kind == NormalizerKind::none) normalizers = normalizers.subspan(1);
+  return normalizers;
 }
 
 namespace detail {
 
-/// Normalises rewards in lanes inside their groups. Scratch that one thread reuses.
-class LaneNormaliser {
+/// Normalizes rewards in lanes inside their groups. Scratch that one thread reuses.
+class LaneNormalizer {
  public:
   /// @param values  (size x width) every lane one reward of one group; overwritten; NaN stays
-  void operator()(const Normaliser& normaliser, std::size_t size, std::size_t width, bool gaps, double* values) {
-    if (normaliser.kind == Normalisation::z_score) standardise(normaliser, size, width, gaps, values);
-    if (normaliser.kind == Normalisation::rank) rank(size, width, values);
+  void operator()(const Normalizer& normalizer, std::size_t size, std::size_t width, bool gaps, double* values) {
+    if (normalizer.kind == NormalizerKind::z_score) standardize(normalizer, size, width, gaps, values);
+    if (normalizer.kind == NormalizerKind::rank) rank(size, width, values);
   }
 
  private:
-  void standardise(const Normaliser& normaliser, std::size_t size, std::size_t width, bool gaps, double* values) {
+  void standardize(const Normalizer& normalizer, std::size_t size, std::size_t width, bool gaps, double* values) {
     moments_.resize(width);
     const auto value = [&](std::size_t j) { return values + j * width; };
     moments_.find_means(size, gaps, value);
-    moments_.find_deviations(normaliser.ddof, size, gaps, value);
+    moments_.find_std_devs(normalizer.ddof, size, gaps, value);
     const double* mean = moments_.means();
-    const double* deviation = moments_.deviations();
+    const double* std_dev = moments_.std_devs();
     for (std::size_t j = 0; j < size; ++j) {
       double* v = values + j * width;
-      for (std::size_t q = 0; q < width; ++q) v[q] = standardised(mean[q], deviation[q], normaliser.epsilon)(v[q]);
+      for (std::size_t q = 0; q < width; ++q) v[q] = standardized(mean[q], std_dev[q], normalizer.epsilon)(v[q]);
     }
   }
 
@@ -122,30 +122,30 @@ void convert(MatrixView<const T> from, MatrixView<double> to) {
 
 }  // namespace detail
 
-/// Normalises every reward inside its group.
+/// Normalizes every reward inside its group.
 /// @param rewards  (B x K) any finite scale; NaN (missing) stays NaN and is left out of the group's figures.
 /// @param groups   partition of the B rows.
 /// @param out      (B x K) overwritten; may alias rewards.
 /// A constant reward gives exactly 0 as z-score and 0.5 as rank. Two passes, deterministic; O(B K), ranks O(B G K).
 /// @throws BadData naming the row and the reward index when a reward is infinite.
 template <class T>
-void normalise(const Normaliser& normaliser, MatrixView<T> rewards, const Groups& groups, MatrixView<double> out) {
-  check(normaliser);
-  require(rewards.rows() == groups.rows(), "normalise: rewards must have one row per row of the groups");
-  require(out.rows() == rewards.rows() && out.cols() == rewards.cols(), "normalise: out must have the rewards' shape");
+void normalize(const Normalizer& normalizer, MatrixView<T> rewards, const Groups& groups, MatrixView<double> out) {
+  check(normalizer);
+  require(rewards.rows() == groups.rows(), "normalize: rewards must have one row per row of the groups");
+  require(out.rows() == rewards.rows() && out.cols() == rewards.cols(), "normalize: out must have the rewards' shape");
   struct Worker {
     AlignedVector<double> lanes;
-    detail::LaneNormaliser normalise;
+    detail::LaneNormalizer normalize;
   };
   const std::size_t count = rewards.cols();
   const auto work = [&](Worker& worker, const GroupBlock& block) {
     const MatrixView<const T> rows = rewards.middle_rows(block.begin(), block.rows());
     const MatrixView<double> to = out.middle_rows(block.begin(), block.rows());
     throw_infinite_reward(rows, block.begin());
-    if (normaliser.kind == Normalisation::none) return detail::convert(rows, to);
+    if (normalizer.kind == NormalizerKind::none) return detail::convert(rows, to);
     detail::to_lanes(block, rows, std::numeric_limits<double>::quiet_NaN(), worker.lanes);
     const bool gaps = detail::any_missing(worker.lanes.data(), worker.lanes.size());
-    worker.normalise(normaliser, block.size, count * block.groups(), gaps, worker.lanes.data());
+    worker.normalize(normalizer, block.size, count * block.groups(), gaps, worker.lanes.data());
     detail::to_rows(block, worker.lanes.data(), to);
   };
   for_each_block(

@@ -48,7 +48,7 @@ class ConductorOn final : public ConductorBackend<Network> {
   Decision decide(const StepView& view) override {
     maestro::detail::check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
-    if (rows > 0 && conductor_.hidden_size() == 0) conductor_.initialise(view.hidden.cols());
+    if (rows > 0 && conductor_.hidden_size() == 0) conductor_.initialize(view.hidden.cols());
     decided_.forget();
     maestro::detail::check_hidden(view.hidden, rows, conductor_.hidden_size());
     Decision decision;
@@ -187,11 +187,11 @@ class ConductorOn final : public ConductorBackend<Network> {
 /// errors are conductor/learned.hpp's, and each reads the other's checkpoints. A C++ file needs this header only; the
 /// backend is made where nvcc compiles (make_conductor of cuda/conductor/device.cuh).
 template <class Network>
-class HostConductor {
+class DeviceConductor {
  public:
   static constexpr std::size_t actions = Network::actions;
 
-  explicit HostConductor(std::unique_ptr<ConductorBackend<Network>> backend) : backend_(std::move(backend)) {}
+  explicit DeviceConductor(std::unique_ptr<ConductorBackend<Network>> backend) : backend_(std::move(backend)) {}
 
   const LearnedConductorOptions& options() const { return backend_->options(); }
   Decision decide(const StepView& view) { return backend_->decide(view); }

@@ -23,7 +23,7 @@ enum class Recorded : std::uint8_t {
 enum class EnumAs : std::uint8_t { name, number };
 
 /// What the list of a settings struct says of one member.
-struct SettingInfo {
+struct OptionInfo {
   std::string_view name;  ///< TRL's where it has one, words joined by '_'; of the members inside, where it is a struct
   std::string_view help{};                     ///< for --help, "{}" stands for `values`; empty: set by programs only
   std::string_view group{};                    ///< the heading of --help that it stands under
@@ -36,19 +36,19 @@ struct SettingInfo {
 
 /// S is T or const T: what a list of T's members takes.
 template <class S, class T>
-concept SettingsOf = std::same_as<std::remove_const_t<S>, T>;
+concept OptionsOf = std::same_as<std::remove_const_t<S>, T>;
 
 namespace detail {
 
 /// What a list can be asked with; no lambda, which nvcc does not take in a constraint.
 struct AnyMember {
   template <class Member>
-  constexpr void operator()(const SettingInfo&, Member&) const {}
+  constexpr void operator()(const OptionInfo&, Member&) const {}
 };
 
 /// What holds for a member of a struct that is a member itself: the outer group where it has none, and the outer list,
 /// which only programs set.
-constexpr SettingInfo within(const SettingInfo& outer, SettingInfo inner) {
+constexpr OptionInfo within(const OptionInfo& outer, OptionInfo inner) {
   if (inner.group.empty()) inner.group = outer.group;
   if (inner.recorded < outer.recorded) inner.recorded = outer.recorded;
   if (!outer.list.empty()) {
@@ -60,19 +60,19 @@ constexpr SettingInfo within(const SettingInfo& outer, SettingInfo inner) {
 
 }  // namespace detail
 
-/// A struct with a list of its members: visit_settings(settings, f) calls f(info, member) once for each member, in the
+/// A struct with a list of its members: visit_options(settings, f) calls f(info, member) once for each member, in the
 /// order of a fingerprint; a member may be such a struct itself.
 template <class S>
-concept Settings = requires(S& settings) {
-  visit_settings(settings, detail::AnyMember{});
+concept OptionList = requires(S& options) {
+  visit_options(options, detail::AnyMember{});
 };
 
 /// Calls f(info, value) for each member that is no settings struct, those of the structs inside included.
-template <Settings S, class F>
-constexpr void visit_values(S& settings, const F& f, const SettingInfo& outer = {}) {
-  visit_settings(settings, [&]<class Member>(const SettingInfo& info, Member& member) {
-    const SettingInfo whole = detail::within(outer, info);
-    if constexpr (Settings<Member>) {
+template <OptionList S, class F>
+constexpr void visit_values(S& options, const F& f, const OptionInfo& outer = {}) {
+  visit_options(options, [&]<class Member>(const OptionInfo& info, Member& member) {
+    const OptionInfo whole = detail::within(outer, info);
+    if constexpr (OptionList<Member>) {
       visit_values(member, f, whole);
     } else {
       f(whole, member);
