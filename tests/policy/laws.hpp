@@ -165,7 +165,7 @@ void copies_and_gradients(P policy, std::span<const maestro::Prompt> prompts, co
   P copy = policy;
   maestro::Snapshot<P> snapshot(policy);
   copy.visit([](auto p) {
-    for (auto& value : p.values) value *= 2;
+    for (auto& value : p.values) value = 2 * value + decltype(+value)(0.5);  // zeros change too
   });
   std::vector<float> now(rollouts.tokens.size());
   policy.log_probs(rollouts, all, now);

@@ -164,7 +164,10 @@ inline EntryRule entry_rule(const LearnedConductorOptions& o) {
 inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   const auto in_domain = [](bool holds, const char* name, double value, const std::string& domain) {
     if (!holds || !std::isfinite(value)) {
-      throw BadArgument(std::string("conductor: ") + name + " is " + std::to_string(value) + ", expected " + domain);
+      std::string shown = std::to_string(value);
+      if (shown.find('.') != std::string::npos) shown.erase(shown.find_last_not_of('0') + 1);
+      if (shown.ends_with('.')) shown.pop_back();
+      throw BadArgument(std::string("conductor: ") + name + " is " + shown + ", expected " + domain);
     }
   };
   in_domain(o.strength > 0.0 && o.strength <= 1.0, "strength", o.strength, "(0, 1]");

@@ -90,7 +90,7 @@ inline void check_reward_names(const char* set, std::span<const std::string_view
     const auto before = names.first(k);
     if (std::find(before.begin(), before.end(), names[k]) != before.end()) {
       throw BadArgument(std::string(set) + ": two rewards are named '" + std::string(names[k]) +
-                        "'; wrap one of them in maestro::Named<\"another\", ...>");
+                        "'; give one of them another name: maestro::named<\"another\">(...)");
     }
   }
 }

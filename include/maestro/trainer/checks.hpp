@@ -50,7 +50,8 @@ void check_decision_shape(const Decision& decision, std::size_t rows, std::size_
     if ((!needed && matrix.empty()) || (matrix.rows() == rows && matrix.cols() == cols)) return;
     throw BadArgument(part_name<C>("the Conductor") + " decided " + what + " of shape " +
                       std::to_string(matrix.rows()) + " x " + std::to_string(matrix.cols()) + ", expected " +
-                      std::to_string(rows) + " x " + std::to_string(cols) + " (responses x rewards)");
+                      std::to_string(rows) + " x " + std::to_string(cols) +
+                      " (responses x rewards): size it by view.rewards.rows() and view.rewards.cols()");
   };
   fits("weights", decision.weights, true);
   fits("probabilities", decision.probabilities, !decision.actions.empty());

@@ -28,9 +28,10 @@ enum class LoopEnd { finished, stopped };
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves.
 /// Observers see every step in the order given. A stop request is honored between steps, so nothing is lost.
 /// @throws BadArgument before the first step for data that a later one would refuse: see Trainer::check_prompts.
-template <class TrainerType, Observer... Observers>
+template <class TrainerType, class... Observers>
 LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopOptions& options,
                  Observers&... observers) {
+  (detail::require_observer<Observers>(), ...);
   trainer.check_prompts(data);
   PromptOrder order(data, trainer.options().prompts_per_step, trainer.options().seed);
   std::uint32_t saved_at = trainer.steps_done();
@@ -42,7 +43,7 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
     StepReport report = trainer.step(order.batch(trainer.steps_done()));
     report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
-    (observers.on_step(report, trace), ...);
+    if constexpr ((Observer<Observers> && ...)) (observers.on_step(report, trace), ...);
     if (options.save_every > 0 && report.step % options.save_every == 0) save();
     if (options.should_stop && options.should_stop()) {
       save();

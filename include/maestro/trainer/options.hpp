@@ -3,6 +3,7 @@
 /// @file
 /// Run-time settings of a training run, with TRL's defaults.
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -63,7 +64,8 @@ inline void check(const TrainerOptions& options) {
   require(options.num_minibatches <= options.prompts_per_step,
           "trainer: num_minibatches is larger than prompts_per_step; a mini-batch holds at least one whole group");
   require(options.micro_batch_tokens > 0, "trainer: micro_batch_tokens must be at least 1");
-  require(options.learning_rate >= 0.0, "trainer: learning_rate must not be negative");
+  require(options.learning_rate >= 0.0 && std::isfinite(options.learning_rate),
+          "trainer: learning_rate must be finite and at least 0");
   check(options.objective);
   check(options.schedule);
   require(options.max_grad_norm >= 0.0, "trainer: max_grad_norm must not be negative; 0 switches clipping off");

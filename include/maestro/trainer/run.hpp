@@ -60,10 +60,11 @@ struct RunOptions {
 /// can take the folder. It changes no signal handler.
 class Run {
  public:
-  /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or for keep 0.
+  /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or for keep 0 or steps 0.
   explicit Run(std::string folder, RunOptions options = {})
       : folder_(made(std::move(folder))), options_(std::move(options)), lock_(folder_) {
     require(options_.keep > 0, "run: keep must be at least 1");
+    require(options_.steps > 0, "run: steps must be at least 1");
   }
 
   const std::string& folder() const { return folder_; }
@@ -74,7 +75,7 @@ class Run {
   /// Runs the steps that are left, and tells each to the observers too.
   /// @throws BadFile if the newest checkpoint is damaged or of a run with another fingerprint; BadArgument if
   /// there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
-  template <class TrainerType, Observer... Observers>
+  template <class TrainerType, class... Observers>
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
     Checkpoints checkpoints(
         {.folder = checkpoints_in(folder_),
@@ -98,7 +99,7 @@ class Run {
     if (end == LoopEnd::finished) save_model_of(trainer);
     return end;
   }
-  template <class TrainerType, Observer... Observers>
+  template <class TrainerType, class... Observers>
   LoopEnd operator()(TrainerType& trainer, const PromptFile& file, Observers&... observers) const {
     return (*this)(trainer, std::span<const Prompt>(file.prompts), observers...);
   }
@@ -133,7 +134,12 @@ class Run {
   template <class TrainerType>
   void resume(TrainerType& trainer, const Checkpoints& checkpoints) const {
     if (checkpoints.resume(trainer) && options_.progress != nullptr) {
-      *options_.progress << "resumed after step " << trainer.steps_done() << '\n';
+      *options_.progress << "resumed after step " << trainer.steps_done();
+      if (trainer.steps_done() >= options_.steps) {
+        *options_.progress << "; all " << options_.steps
+                           << " steps are done, nothing is left to train: raise the steps, or take another folder";
+      }
+      *options_.progress << '\n';
     }
     truncate_after(metrics_path(), trainer.steps_done());
     truncate_after(samples_path(), trainer.steps_done());

@@ -86,4 +86,15 @@ concept Observer = requires(O& observer, const StepReport& report, const StepTra
   observer.on_step(report, trace);
 };
 
+namespace detail {
+
+/// One error for a type that is handed to a run as an observer and is none.
+template <class O>
+constexpr void require_observer() {
+  static_assert(Observer<O>,
+                "maestro: an observer needs void on_step(const maestro::StepReport&, const maestro::StepTrace&)");
+}
+
+}  // namespace detail
+
 }  // namespace maestro
