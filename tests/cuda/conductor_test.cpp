@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(hidden_states_go_up_once) {
 }
 
 BOOST_AUTO_TEST_CASE(draws_the_actions_of_the_host_over_many_steps) {
-  const LearnedConductorOptions options{.period = 2, .learning_rate = 0.01};
+  const LearnedConductorOptions options{.estimator = Estimator::sampled, .period = 2, .learning_rate = 0.01};
   check_equal_actions(LinearConductor<3>(options), serial<LinearNetwork<3>>(options), 16, 40, 1e-5);
   check_equal_actions(MlpConductor<3, 8>(options), serial<MlpNetwork<3, 8>>(options), 16, 20, 1e-4);
 }

@@ -17,7 +17,7 @@ BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
 }
 
 BOOST_AUTO_TEST_CASE(draws_the_actions_of_the_host_over_many_steps) {
-  const LearnedConductorOptions options{.period = 2, .learning_rate = 0.01};
+  const LearnedConductorOptions options{.estimator = Estimator::sampled, .period = 2, .learning_rate = 0.01};
   check_equal_actions(LinearConductor<3>(options), gpu::make_conductor<LinearNetwork<3>>(options), 64, 200, 1e-4);
   check_equal_actions(MlpConductor<3, 64, 32>(options), gpu::make_conductor<MlpNetwork<3, 64, 32>>(options), 64, 100,
                       1e-3);
