@@ -54,7 +54,7 @@ inline double unexplained_share(std::span<const float> a, std::span<const float>
   }
   if (!(aa > 0.0)) return 0.0;
   if (!(ee > 0.0)) return 1.0;
-  return std::clamp(1.0 - ae / aa * (ae / ee), 0.0, 1.0);
+  return std::clamp(1.0 - (ae * ae) / (aa * ee), 0.0, 1.0);  // exact for a multiple of small integers
 }
 
 /// Estimates sum_i Var(A_i) / sum_i E[A_i^2], variance and mean over the draw of the weights, rewards held fixed (the
