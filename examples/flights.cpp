@@ -13,7 +13,7 @@
 #include "maestro/conductor/learned.hpp"
 #include "maestro/policy/gaussian.hpp"
 #include "maestro/reward/reward_set.hpp"
-#include "maestro/scalarization/own_weight.hpp"
+#include "maestro/scalarization/default.hpp"
 #include "maestro/trainer/trainer.hpp"
 
 namespace {
@@ -61,7 +61,7 @@ int main() {
   maestro::LinearConductor<3> conductor({.emphasis = maestro::Emphasis::blended_uniform,
                                          .estimator = maestro::Estimator::counterfactual,
                                          .learning_rate = 0.02});
-  const maestro::OwnWeightBaseline scalarization({.normalizer = {.kind = maestro::NormalizerKind::z_score}});
+  const maestro::DefaultScalarization scalarization;
   maestro::TrainerOptions options{
       .prompts_per_step = routes.size(), .sampling = {.num_generations = 32}, .learning_rate = 0.01};
   maestro::Trainer trainer{policy, rewards, conductor, scalarization, options};

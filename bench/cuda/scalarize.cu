@@ -74,9 +74,9 @@ struct Scalarize {
 };
 
 AnyScalarization scalarization_of(const std::string& name) {
-  if (name == "group_relative") return AnyScalarization(GroupRelative{});
-  if (name == "gdpo") return AnyScalarization(Gdpo{});
-  if (name == "own_weight") return AnyScalarization(OwnWeightBaseline{});
+  if (name == "group_relative") return AnyScalarization(Advantages{GroupRelative{}});
+  if (name == "gdpo") return AnyScalarization(Advantages{Gdpo{}});
+  if (name == "own_weight") return AnyScalarization(Advantages{OwnWeightBaseline{}});
   throw BadArgument("scalarize: --variant is group_relative, gdpo or own_weight, or one of them with _counterfactual");
 }
 

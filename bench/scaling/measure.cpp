@@ -11,7 +11,7 @@
 #include "bench/scaling/point.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/reward/reward_set.hpp"
-#include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/estimators/group_relative.hpp"
 #include "maestro/trainer/trainer.hpp"
 
 namespace maestro::bench {

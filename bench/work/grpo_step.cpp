@@ -16,6 +16,7 @@
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/estimators/group_relative.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
 #include "maestro/trainer/trainer.hpp"
 
@@ -26,7 +27,7 @@ namespace {
 using Policy = TransformerPolicy<float, Backend, ByteTokenizer>;
 using Rewards = RewardSet<Tags, TokenTarget, Vowels, Digits, DistinctWords>;
 using StepConductor = LinearConductor<Rewards::size>;
-using StepTrainer = Trainer<Policy, Rewards, StepConductor, GroupRelative>;
+using StepTrainer = Trainer<Policy, Rewards, StepConductor, Advantages<GroupRelative>>;
 
 TrainerOptions options(const WorkOptions& o) {
   TrainerOptions s;

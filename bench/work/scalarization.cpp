@@ -10,7 +10,8 @@
 #include "maestro/core/error.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/scalarization/advantages.hpp"
-#include "maestro/scalarization/own_weight.hpp"
+#include "maestro/scalarization/estimators/group_relative.hpp"
+#include "maestro/scalarization/estimators/own_weight_baseline.hpp"
 
 namespace maestro::bench {
 
@@ -42,8 +43,8 @@ struct State {
   void run() {
     const ScalarizationInput in{rewards, decision, groups};
     const ScalarizationOutput out{advantages, scalar_rewards, counterfactuals};
-    if (variant == "own_weight") return OwnWeightBaseline()(in, out, communicator);
-    GroupRelative()(in, out, communicator);
+    if (variant == "own_weight") return Advantages{OwnWeightBaseline{}}(in, out, communicator);
+    Advantages{GroupRelative{}}(in, out, communicator);
   }
 
   /// Inputs and outputs once.

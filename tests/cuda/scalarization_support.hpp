@@ -88,7 +88,7 @@ void check_all(E& executor, const Matrix<float>& rewards, const Decision& decisi
   constexpr std::array kinds{NormalizerKind::none, NormalizerKind::z_score, NormalizerKind::rank};
   for (const std::string_view name : scalarization_names) {
     for (const NormalizerKind kind : kinds) {
-      const AnyScalarization scalarization(name, {.kind = kind});
+      const AnyScalarization scalarization(name, {.normalizer = {.kind = kind}});
       const auto expected = run(scalarization, rewards, decision, partition.groups, Want::counterfactuals, penalty);
       check_equal(on<K>(executor, scalarization, rewards, decision, partition, penalty), expected, tolerance,
                   what + ", " + std::string(name) + ", normalizer " +
@@ -158,7 +158,7 @@ template <class E>
 void check_a_hundred_thousand(E& executor) {
   const RewardedBatch batch(Partition::uniform(1, 100000), 3, 4, 0.05);
   for (const std::string_view name : {"group", "gdpo", "own_weight"}) {
-    const AnyScalarization scalarization(name, {.kind = NormalizerKind::z_score});
+    const AnyScalarization scalarization(name, {.normalizer = {.kind = NormalizerKind::z_score}});
     const Result expected = run(scalarization, batch.rewards, batch.decision, batch.partition.groups);
     const Outputs got = on<3>(executor, scalarization, batch.rewards, batch.decision, batch.partition, {});
     check_close(got.advantages.data(), expected.advantages, 1e-6, std::string(name));

@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(small_groups_have_the_bits_of_the_host) {
   const RewardedBatch batch(Partition::uniform(100, 8), 5, 3, 0.2);
   ThreadExecutor<5> threads;
   for (const std::string_view name : {"group", "none", "rloo", "own_weight"}) {
-    const AnyScalarization scalarization(name, {.kind = NormalizerKind::z_score});
+    const AnyScalarization scalarization(name, {.normalizer = {.kind = NormalizerKind::z_score}});
     const auto expected =
         run(scalarization, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals);
     const auto got = on<5>(threads, scalarization, batch.rewards, batch.decision, batch.partition, {});
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(one_default_everywhere) {
   };
   check(DefaultScalarization{});
   check(AnyScalarization{});
-  check(AnyScalarization("own_weight", {.kind = NormalizerKind::z_score}));
+  check(AnyScalarization("own_weight", {.normalizer = {.kind = NormalizerKind::z_score}}));
 }
 
 // The figures of many small groups of many rewards are what fills the scratch.

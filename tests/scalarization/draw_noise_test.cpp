@@ -101,13 +101,13 @@ BOOST_AUTO_TEST_CASE(expected_weights_are_those_of_the_draw) {
 BOOST_AUTO_TEST_CASE(absent_where_no_weights_are_drawn) {
   const Matrix<float> rewards = constant_rewards(8);
   const Groups groups = Groups::uniform(2, 4);
-  BOOST_TEST(!share(GroupRelative{}, rewards, test::shared_weights(8, {0.2f, 0.3f, 0.5f}), groups).has_value());
+  BOOST_TEST(!share(Advantages{GroupRelative{}}, rewards, test::shared_weights(8, {0.2f, 0.3f, 0.5f}), groups).has_value());
   Draws soft(even(8), 0.25f, 0.0f);  // an action is drawn, and moves nothing
-  BOOST_TEST(!share(GroupRelative{}, rewards, soft.next(), groups).has_value());
+  BOOST_TEST(!share(Advantages{GroupRelative{}}, rewards, soft.next(), groups).has_value());
   Draws unknown(even(8), 0.0f, 1.0f);
   unknown.next();
   unknown.decision().base.resize(0, 0);
-  BOOST_TEST(!share(GroupRelative{}, rewards, unknown.decision(), groups).has_value());
+  BOOST_TEST(!share(Advantages{GroupRelative{}}, rewards, unknown.decision(), groups).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(constant_rewards_are_all_noise_for_the_paper_and_none_by_default) {
@@ -116,8 +116,8 @@ BOOST_AUTO_TEST_CASE(constant_rewards_are_all_noise_for_the_paper_and_none_by_de
   for (const float emphasis : {1.0f, 0.5f}) {
     Draws draws(even(32), (1.0f - emphasis) / 3.0f, emphasis);
     const Decision& decision = draws.next();
-    for (const auto scale : {AdvantageScale::group, AdvantageScale::batch, AdvantageScale::none}) {
-      BOOST_TEST(share(GroupRelative({.scale = scale}), rewards, decision, groups).value() == 1.0);
+    for (const auto* name : {"group", "batch", "none"}) {
+      BOOST_TEST(share(AnyScalarization(name), rewards, decision, groups).value() == 1.0);
     }
     const auto by_default = test::run(DefaultScalarization{}, rewards, decision, groups).advantages;
     for (const float advantage : by_default) BOOST_TEST(advantage == 0.0f);
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(no_noise_where_the_draw_changes_nothing) {
     for (std::size_t k = 0; k < actions; ++k) rewards(i, k) = value;
   }
   Draws draws(even(16), 0.0f, 1.0f);
-  BOOST_TEST(share(GroupRelative{}, rewards, draws.next(), Groups::uniform(2, 8)).value() < 1e-6);
+  BOOST_TEST(share(Advantages{GroupRelative{}}, rewards, draws.next(), Groups::uniform(2, 8)).value() < 1e-6);
 }
 
 namespace {
@@ -194,9 +194,9 @@ BOOST_AUTO_TEST_CASE(follows_the_variance_over_all_draws) {
     BOOST_TEST(shares.true_share > low);
     BOOST_TEST(shares.true_share < high);
   };
-  check(GroupRelative{}, 1.0f, 0.6, 0.9);
-  check(GroupRelative{}, 0.5f, 0.4, 0.7);
-  check(Gdpo{}, 1.0f, 0.5, 0.8);
+  check(Advantages{GroupRelative{}}, 1.0f, 0.6, 0.9);
+  check(Advantages{GroupRelative{}}, 0.5f, 0.4, 0.7);
+  check(Advantages{Gdpo{}}, 1.0f, 0.5, 0.8);
   check(DefaultScalarization{}, 0.5f, 0.2, 0.45);
 }
 

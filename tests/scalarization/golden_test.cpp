@@ -17,9 +17,11 @@ void check_close(const std::vector<float>& got, const std::vector<double>& expec
   for (std::size_t i = 0; i < got.size(); ++i) BOOST_TEST(std::abs(double(got[i]) - expected[i]) < tolerance);
 }
 
-template <class S>
-std::vector<float> advantages(const S& scalarization, const Matrix<float>& r = rewards) {
-  return test::run(scalarization, r, test::shared_weights(4, {1, 1}), one_group).advantages;
+const std::vector<std::int32_t> lengths{10, 20, 30, 40};
+
+template <class E>
+std::vector<float> advantages(const E& estimator, const Matrix<float>& r = rewards) {
+  return test::run(Advantages{estimator}, r, test::shared_weights(4, {1, 1}), one_group, lengths).advantages;
 }
 
 }  // namespace
@@ -28,25 +30,92 @@ BOOST_AUTO_TEST_SUITE(golden)
 
 BOOST_AUTO_TEST_CASE(estimators) {
   check_close(advantages(GroupRelative{}), {0.4953519, -0.1651173, 0.9907038, -1.3209384});
-  check_close(advantages(GroupRelative({.epsilon = 1e-6})), {0.4954329, -0.1651443, 0.9908658, -1.3211543});
-  check_close(advantages(GroupRelative({.epsilon = 1e-9})), {0.4954337, -0.1651446, 0.9908674, -1.3211565});
-  check_close(advantages(GroupRelative({.epsilon = 1e-8, .ddof = 0})), {0.5720775, -0.1906925, 1.1441551, -1.5255401});
+  check_close(advantages(GroupRelative{.epsilon = 1e-6}), {0.4954329, -0.1651443, 0.9908658, -1.3211543});
+  check_close(advantages(GroupRelative{.epsilon = 1e-9}), {0.4954337, -0.1651446, 0.9908674, -1.3211565});
+  check_close(advantages(GroupRelative{.ddof = 0, .epsilon = 1e-8}), {0.5720775, -0.1906925, 1.1441551, -1.5255401});
+  check_close(advantages(LeaveOneOut{}), {0.5714278, -0.1808860, 1.4368398, -3.0372969});
   check_close(advantages(DrGrpo{}), {0.3, -0.1, 0.6, -0.8});
-  check_close(advantages(GroupRelative({.scale = AdvantageScale::none})), {0.3, -0.1, 0.6, -0.8});
   check_close(advantages(Rloo{}), {0.4, -0.1333333, 0.8, -1.0666667});
+  check_close(advantages(Opo{}), {0.43, 0.03, 0.73, -0.67});
+  check_close(advantages(BatchCentered{}), {0.3, -0.1, 0.6, -0.8});
+  check_close(advantages(PassAtK{}), {0, 0, 0.3, 0});
+  check_close(advantages(MaxRl{}), {0.3333333, -0.1111111, 0.6666667, -0.8888889});
   check_close(advantages(Gdpo{}), {0.1827439, 0.3118239, 0.9245955, -1.4191633});
-  check_close(test::run(GroupRelative{}, rewards, test::shared_weights(4, {1, 1}), one_group).scalars,
+  check_close(advantages(MoGrpo{.epsilon = 0.0}), {0.2335699, 0.3988857, 1.1822532, -1.8147087});
+  check_close(advantages(Dvao{.epsilon = 0.0}), {0.3357289, -0.1119096, 0.6714579, -0.8952772});
+  check_close(advantages(CorrGrpo{.epsilon = 0.0}), {0.2346292, -0.0782097, 0.4692584, -0.6256779});
+  check_close(advantages(SaMrpo{}), {0.1291699, 0.3871406, 0.9036357, -1.4199462});
+  check_close(test::run(Advantages{GroupRelative{}}, rewards, test::shared_weights(4, {1, 1}), one_group).scalars,
               {1.2, 0.8, 1.5, 0.1});
+}
+
+BOOST_AUTO_TEST_CASE(presets_of_other_frameworks) {
+  const auto by_name = [](std::string_view name) {
+    return test::run(AnyScalarization(name), rewards, test::shared_weights(4, {1, 1}), one_group, lengths).advantages;
+  };
+  const std::vector<double> trl{0.4953519, -0.1651173, 0.9907038, -1.3209384};
+  for (const auto* name : {"trl", "group", "paper", "ms_swift"}) check_close(by_name(name), trl);
+  check_close(by_name("verl"), {0.4954329, -0.1651443, 0.9908658, -1.3211543});
+  check_close(by_name("openrlhf"), {0.4954337, -0.1651446, 0.9908674, -1.3211565});
+  check_close(by_name("trl_async"), {0.5720775, -0.1906925, 1.1441551, -1.5255401});
+  check_close(by_name("nemo_rl"), {0.5714278, -0.1808860, 1.4368398, -3.0372969});
+  check_close(by_name("none"), {0.3, -0.1, 0.6, -0.8});
+  check_close(by_name("flash_reinforce"), {0.3, -0.1, 0.6, -0.8});
+  check_close(by_name("trl_gdpo"), {0.1827439, 0.3118239, 0.9245955, -1.4191633});
+  // The formula with both epsilons 1e-8.
+  check_close(by_name("ms_swift_gdpo"), {0.1826744, 0.3119674, 0.9246371, -1.4192789});
+}
+
+BOOST_AUTO_TEST_CASE(a_lone_response) {
+  const Matrix<float> one = test::matrix({{1, 0.2f}});
+  const auto alone = [&](std::string_view name) {
+    return test::run(AnyScalarization(name), one, test::shared_weights(1, {1, 1}), Groups::uniform(1, 1)).advantages[0];
+  };
+  BOOST_TEST(alone("group") == 0.0f);
+  BOOST_TEST(alone("verl") == 1.2f);
+}
+
+// With the first response's rewards all missing: left out, or a reward of 0 (ms-swift).
+BOOST_AUTO_TEST_CASE(a_response_without_rewards) {
+  Matrix<float> r = rewards;
+  r(0, 0) = r(0, 1) = test::missing;
+  const auto by_name = [&](std::string_view name) {
+    return test::run(AnyScalarization(name), r, test::shared_weights(4, {1, 1}), one_group).advantages;
+  };
+  check_close(by_name("trl"), {0, 0, 0.9998572, -0.9998572});
+  // R = 0, 0.8, 1.5, 0.1: mean 0.6, deviation (ddof 1) 0.6976150.
+  check_close(by_name("ms_swift"), {-0.8599500, 0.2866500, 1.2899250, -0.7166250});
+}
+
+BOOST_AUTO_TEST_CASE(dara_raises_rewards_that_seldom_vary) {
+  // Reward 0 varies in 4 groups of 4, reward 1 in one: factor sqrt(4) = 2; reward 2 nowhere.
+  Matrix<float> r(16, 3, 0.0f);
+  for (std::size_t i = 0; i < 16; ++i) r(i, 0) = i % 2 == 0 ? 1.0f : -1.0f;
+  for (std::size_t i = 0; i < 4; ++i) r(i, 1) = i < 2 ? 1.0f : -1.0f;
+  const auto a = [&](const Dara& dara) {
+    return test::run(Advantages{dara}, r, test::shared_weights(16, {1, 1, 1}), Groups::uniform(4, 4)).advantages;
+  };
+  const double z = 1.0 / std::sqrt(4.0 / 3.0);  // each of +1, -1, +1, -1 with ddof 1
+  const auto got = a(Dara{.scores = {.epsilon = 0.0}});
+  check_close({got[0], got[1], got[2], got[3], got[4], got[5]}, {3 * z, z, -z, -3 * z, z, -z});
+  const auto capped = a(Dara{.max_factor = 1.5, .scores = {.epsilon = 0.0}});
+  check_close({capped[0], capped[1]}, {2.5 * z, 0.5 * z});
+}
+
+BOOST_AUTO_TEST_CASE(gd2po_drops_contradictions) {
+  // Responses 0 and 1 are contradictory (z of equal size and other sign), 2 and 3 agree.
+  const auto r = test::matrix({{1, -1}, {-1, 1}, {1, 1}, {-1, -1}});
+  const double z = 1.0 / std::sqrt(4.0 / 3.0);
+  check_close(advantages(Gd2po{.scores = {.epsilon = 0.0}}, r), {0, 0, 2 * z * 0.5, -2 * z * 0.5});
+  check_close(advantages(Gd2po{.threshold = 0.0, .scores = {.epsilon = 0.0}}, r), {0, 0, 2 * z, -2 * z});
 }
 
 BOOST_AUTO_TEST_CASE(own_weight_baseline) {
   const Decision decision = test::acted({0, 1, 0, 1}, Matrix<float>(4, 2, 0.0f), 1.0f);
   const std::vector<double> raw{0.8660254, 1.2649111, 0.8660254, -0.9486833};
-  check_close(test::run(OwnWeightBaseline({.epsilon = 0.0, .center = Centering::none}), rewards, decision, one_group)
-                  .advantages,
-              raw);
+  check_close(test::run(Advantages{OwnWeight{.epsilon = 0.0}}, rewards, decision, one_group).advantages, raw);
   const double mean = (raw[0] + raw[1] + raw[2] + raw[3]) / 4;
-  check_close(test::run(OwnWeightBaseline{}, rewards, decision, one_group).advantages,
+  check_close(test::run(Advantages{OwnWeightBaseline{}}, rewards, decision, one_group).advantages,
               {raw[0] - mean, raw[1] - mean, raw[2] - mean, raw[3] - mean});
 }
 
@@ -57,11 +126,47 @@ BOOST_AUTO_TEST_CASE(missing_reward) {
   check_close(advantages(Gdpo{}, r), {0.6497761, 0.0622947, 0.7209831, -1.4330539});
 }
 
+BOOST_AUTO_TEST_CASE(scalarizers) {
+  const Decision decision = test::shared_weights(4, {0.25f, 0.75f});
+  const auto scalars = [&](const Scalarizer& scalarizer, const Matrix<float>& r = rewards) {
+    return test::run(Advantages{DrGrpo{}, {.scalarizer = scalarizer}}, r, decision, one_group).scalars;
+  };
+  check_close(scalars({.kind = ScalarizerKind::sum}), {0.4, 0.6, 0.625, 0.075});
+  check_close(scalars({.kind = ScalarizerKind::tchebycheff}), {-0.6, -0.25, -0.375, -0.675});
+  check_close(scalars({.kind = ScalarizerKind::augmented_tchebycheff}), {-0.63, -0.27, -0.39375, -0.72125});
+  check_close(scalars({.kind = ScalarizerKind::smooth_tchebycheff}), {-0.6002476, -0.2813262, -0.3773245, -0.6764163});
+  check_close(scalars({.kind = ScalarizerKind::tchebycheff, .ideal = {1.0, 0.5}}), {-0.225, -0.25, 0.0, -0.3});
+  // softmin with equal weights is the golden -tau log mean exp(-r/tau).
+  check_close(test::run(Advantages{DrGrpo{}, {.scalarizer = {.kind = ScalarizerKind::softmin}}}, rewards,
+                        test::shared_weights(4, {0.5f, 0.5f}), one_group)
+                  .scalars,
+              {0.2692812, 0.0692812, 0.5686432, 0.0379885});
+  const auto positive = test::matrix({{1, 0.2f}, {2, 0.8f}, {4, 0.5f}, {0.5f, 0.1f}});
+  check_close(scalars({.kind = ScalarizerKind::geometric}, positive),
+              {std::pow(0.2, 0.75), std::pow(2, 0.25) * std::pow(0.8, 0.75), std::pow(4, 0.25) * std::pow(0.5, 0.75),
+               std::pow(0.5, 0.25) * std::pow(0.1, 0.75)});
+  check_close(scalars({.kind = ScalarizerKind::gated, .gate = 0, .threshold = 0.5}), {0.4, 0.0, 0.625, 0.0});
+  check_close(scalars({.kind = ScalarizerKind::gated, .gate = 1, .threshold = 0.5}), {0.15, 0.6, 0.625, 0.075});
+}
+
+namespace {
+
+bool one_of_the_sums(std::string_view name) {
+  for (const std::string_view other : {"gdpo", "trl_gdpo", "ms_swift_gdpo", "mo_grpo", "sa_mrpo", "dara", "gd2po",
+                                       "dvao", "corr_grpo"}) {
+    if (name == other) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(penalty_is_subtracted) {
   const std::vector<float> penalty{0.5f, 0, 0, 0.25f};
   for (const auto name : scalarization_names) {
     // A penalty is one more reward of weight -1, except to GDPO, which would standardize that reward.
-    if (name == "gdpo") continue;
+    // The others take rewards and weights one by one.
+    if (!one_of_the_sums(name)) continue;
     const AnyScalarization scalarization(name);
     const auto with =
         test::run(scalarization, rewards, test::shared_weights(4, {1, 1}), one_group, test::Want::advantages, penalty);
@@ -71,7 +176,8 @@ BOOST_AUTO_TEST_CASE(penalty_is_subtracted) {
       extended(i, 1) = rewards(i, 1);
       extended(i, 2) = penalty[i];
     }
-    const auto as_reward = test::run(scalarization, extended, test::shared_weights(4, {1, 1, -1}), one_group);
+    const auto as_reward = test::run(scalarization, extended, test::shared_weights(4, {1, 1, -1}), one_group,
+                                     test::lengths_of(rewards));
     check_close(with.advantages, {as_reward.advantages.begin(), as_reward.advantages.end()}, 1e-6);
     BOOST_TEST(with.scalars[0] == 0.7f);
   }

@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(ranks_share_the_batch_figures) {
   // Rank 1 has the groups 3 to 5, rank 2 none at all.
   const std::size_t cut = scene.groups.begin(3);
   const std::vector<std::size_t> first_sizes{5, 1, 0}, second_sizes{7, 2, 8};
-  for (const auto name : {"batch", "gdpo", "group"}) {
+  for (const auto name : {"batch", "gdpo", "group", "batch_centered", "sa_mrpo", "dara"}) {
     const AnyScalarization scalarization(name);
     const auto whole =
         test::run(scalarization, scene.rewards, scene.decision, scene.groups, test::Want::counterfactuals);
@@ -106,18 +106,6 @@ BOOST_AUTO_TEST_CASE(ranks_share_the_batch_figures) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(batch_moments_of_equal_values_are_exact) {
-  SingleProcess comm;
-  const Moments moments = batch_moments(
-      7, [](std::size_t) { return 0.1; }, comm);
-  BOOST_TEST(moments.mean == 0.1);
-  BOOST_TEST(moments.squares == 0.0);
-  BOOST_TEST(moments.count == 7u);
-  const Moments none = batch_moments(
-      0, [](std::size_t) { return 0.1; }, comm);
-  BOOST_TEST(none.count == 0u);
-}
-
 BOOST_AUTO_TEST_CASE(replacing_a_value_updates_the_moments) {
   const std::vector<double> before{0.3, 1.1, -0.4, 0.3, 1e6};
   for (std::size_t which = 0; which < before.size(); ++which) {
@@ -133,27 +121,46 @@ BOOST_AUTO_TEST_CASE(replacing_a_value_updates_the_moments) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(replacing_in_a_group_that_becomes_equal_is_exact) {
+  // A missing digit would stand where nothing is left: 0.1 + 0.2 is not 0.3.
+  const auto rewards = test::matrix({{0.1f, 0.7f}, {0.1f, 0.1f}, {0.1f, 0.1f}});
+  const Decision decision = test::acted({1, 0, 0}, Matrix<float>(3, 2, 0.0f), 1.0f);
+  const auto result = test::run(Advantages{GroupRelative{.epsilon = 0.0}}, rewards, decision, Groups::uniform(1, 3),
+                                test::Want::counterfactuals);
+  BOOST_TEST(result.advantages[0] > 1.0f);
+  BOOST_TEST(result.counterfactuals(0, 0) == 0.0f);
+}
+
+// A reward of weight 1 is its own scalar reward: what the normalizer made of it.
 BOOST_AUTO_TEST_CASE(normalizers) {
   const auto rewards = test::matrix({{1, 5}, {3, 5}, {3, test::missing}, {test::missing, 5}, {2, 5}, {9, 7}});
   const std::vector<std::size_t> sizes{5, 0, 1};
-  const Groups groups = Groups::from_sizes(sizes);
-  Matrix<double> out(6, 2, -9.0);
-  normalize({.kind = NormalizerKind::rank}, rewards.view(), groups, out.view());
-  BOOST_TEST(out(0, 0) == 0.0);
-  BOOST_TEST(out(4, 0) == 1.0 / 3);
-  BOOST_TEST(out(1, 0) == 2.5 / 3);
-  BOOST_TEST(out(2, 0) == 2.5 / 3);
-  BOOST_TEST(std::isnan(out(3, 0)));
-  BOOST_TEST(std::isnan(out(2, 1)));
-  BOOST_TEST(out(0, 1) == 0.5);
-  BOOST_TEST(out(5, 0) == 0.5);
-  normalize({.kind = NormalizerKind::z_score, .ddof = 0, .epsilon = 0.0}, rewards.view(), groups, out.view());
-  BOOST_TEST(std::abs(out(0, 0) + 1.25 / std::sqrt(0.6875)) < 1e-14);
-  BOOST_TEST(std::isnan(out(3, 0)));
-  BOOST_TEST(out(0, 1) == 0.0);
-  BOOST_TEST(out(5, 0) == 0.0);
-  normalize({.kind = NormalizerKind::none}, rewards.view(), groups, out.view());
-  BOOST_TEST(out(5, 1) == 7.0);
+  const auto normalized = [&](const Normalizer& normalizer, std::size_t k) {
+    Matrix<float> one(6, 1);
+    for (std::size_t i = 0; i < 6; ++i) one(i, 0) = rewards(i, k);
+    return test::run(Advantages{DrGrpo{}, {.normalizer = normalizer}}, one, test::shared_weights(6, {1}),
+                     Groups::from_sizes(sizes))
+        .scalars;
+  };
+  auto out = normalized({.kind = NormalizerKind::rank}, 0);
+  BOOST_TEST(out[0] == 0.0f);
+  BOOST_TEST(out[4] == 1.0f / 3);
+  BOOST_TEST(out[1] == 2.5f / 3);
+  BOOST_TEST(out[2] == 2.5f / 3);
+  BOOST_TEST(std::isnan(out[3]));
+  BOOST_TEST(out[5] == 0.5f);
+  out = normalized({.kind = NormalizerKind::rank}, 1);
+  BOOST_TEST(std::isnan(out[2]));
+  BOOST_TEST(out[0] == 0.5f);
+  out = normalized({.kind = NormalizerKind::z_score, .ddof = 0, .epsilon = 0.0}, 0);
+  BOOST_TEST(std::abs(double(out[0]) + 1.25 / std::sqrt(0.6875)) < 1e-7);
+  BOOST_TEST(std::isnan(out[3]));
+  BOOST_TEST(out[5] == 0.0f);
+  out = normalized({.kind = NormalizerKind::z_score, .ddof = 0, .epsilon = 0.0}, 1);
+  BOOST_TEST(out[0] == 0.0f);
+  BOOST_TEST(std::isnan(out[2]));
+  out = normalized({.kind = NormalizerKind::none}, 1);
+  BOOST_TEST(out[5] == 7.0f);
 }
 
 BOOST_AUTO_TEST_CASE(bad_values_name_their_place) {
@@ -180,7 +187,7 @@ BOOST_AUTO_TEST_CASE(bad_values_name_their_place) {
 
 BOOST_AUTO_TEST_CASE(shapes_are_checked) {
   const auto rewards = test::matrix({{1, 2}, {3, 4}, {5, 6}});
-  const GroupRelative scalarization;
+  const Advantages<GroupRelative> scalarization;
   const Groups groups = Groups::uniform(1, 3);
   BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1}), groups), BadArgument);
   BOOST_CHECK_THROW(test::run(scalarization, rewards, test::shared_weights(3, {1, 1}), Groups::uniform(1, 2)),
@@ -194,15 +201,60 @@ BOOST_AUTO_TEST_CASE(shapes_are_checked) {
 }
 
 BOOST_AUTO_TEST_CASE(options_out_of_domain_are_refused) {
-  BOOST_CHECK_THROW(GroupRelative({.epsilon = -1.0}), BadArgument);
-  BOOST_CHECK_THROW(GroupRelative({.epsilon = std::nan("")}), BadArgument);
-  BOOST_CHECK_THROW(GroupRelative({.ddof = 2}), BadArgument);
-  BOOST_CHECK_THROW(Gdpo({.batch_epsilon = -1.0}), BadArgument);
-  BOOST_CHECK_THROW(OwnWeightBaseline({.ddof = -1}), BadArgument);
-  BOOST_CHECK_THROW(Rloo({.normalizer = {.epsilon = -1.0}}), BadArgument);
+  const auto refuses = [](const auto& estimator) { BOOST_CHECK_THROW(Advantages{estimator}, BadArgument); };
+  refuses(GroupRelative{.epsilon = -1.0});
+  refuses(GroupRelative{.epsilon = std::nan("")});
+  refuses(GroupRelative{.ddof = 2});
+  refuses(BatchScaled{.ddof = -1});
+  refuses(LeaveOneOut{.epsilon = -1.0});
+  refuses(Gdpo{{.epsilon = -1.0}});
+  refuses(Gdpo{{.inner = {.epsilon = -1.0}}});
+  refuses(OwnWeightBaseline{{.inner = {.ddof = -1}}});
+  refuses(Dvao{.epsilon = -1.0});
+  refuses(CorrGrpo{.floor = 0.0});
+  refuses(SaMrpo{{.inner = {.low = 1.0, .high = 1.0}}});
+  refuses(Dara{.max_factor = 0.5});
+  refuses(Gd2po{.threshold = 1.5});
+  BOOST_CHECK_THROW(Advantages(Rloo{}, {.normalizer = {.epsilon = -1.0}}), BadArgument);
+  BOOST_CHECK_THROW(Advantages(Rloo{}, {.scalarizer = {.tau = 0.0}}), BadArgument);
   const auto message = message_of<BadArgument>([] { AnyScalarization("grpoo"); });
   BOOST_TEST(contains(message, "'grpoo'"), message);
-  BOOST_TEST(contains(message, "group, batch, none, gdpo, dr_grpo, rloo, own_weight"), message);
+  for (const std::string_view name : scalarization_names) BOOST_TEST(contains(message, std::string(name)));
+}
+
+BOOST_AUTO_TEST_CASE(a_scalarizer_without_effect_is_refused) {
+  for (const std::string_view name : {"own_weight", "gdpo", "mo_grpo", "sa_mrpo", "dara", "gd2po"}) {
+    const auto message = message_of<BadArgument>(
+        [&] { AnyScalarization(name, {.scalarizer = {.kind = ScalarizerKind::tchebycheff}}); });
+    BOOST_TEST(contains(message, "'tchebycheff' would have no effect"), message);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rows_that_a_scalarizer_has_no_value_for_are_named) {
+  const Groups groups = Groups::uniform(1, 3);
+  const auto rewards = test::matrix({{1, 2}, {3, -4}, {5, 6}});
+  const auto refusal = [&](ScalarizerKind kind, const Decision& decision) {
+    return message_of<BadData>([&] {
+      test::run(Advantages{GroupRelative{}, {.scalarizer = {.kind = kind}}}, rewards, decision, groups);
+    });
+  };
+  const auto geometric = refusal(ScalarizerKind::geometric, test::shared_weights(3, {1, 1}));
+  BOOST_TEST(contains(geometric, "row 1, the scalarizer geometric"), geometric);
+  const auto softmin = refusal(ScalarizerKind::softmin, test::shared_weights(3, {1, -1}));
+  BOOST_TEST(contains(softmin, "row 0, the scalarizer softmin"), softmin);
+  const auto gate = message_of<BadArgument>([&] {
+    test::run(Advantages{GroupRelative{}, {.scalarizer = {.kind = ScalarizerKind::gated, .gate = 2}}}, rewards,
+              test::shared_weights(3, {1, 1}), groups);
+  });
+  BOOST_TEST(contains(gate, "gate 2 is none of the 2 rewards"), gate);
+  const auto lengths = message_of<BadArgument>([&] {
+    test::run(Advantages{Opo{}}, rewards, test::shared_weights(3, {1, 1}), groups, std::vector<std::int32_t>{});
+  });
+  BOOST_TEST(contains(lengths, "opo: needs ScalarizationInput::lengths"), lengths);
+  const auto many = message_of<BadArgument>([&] {
+    test::run(Advantages{Rloo{}}, Matrix<float>(3, 65), test::shared_weights(3, std::vector<float>(65, 1)), groups);
+  });
+  BOOST_TEST(contains(many, "rloo: takes up to 64 rewards, got 65"), many);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 #include "maestro/core/random.hpp"
@@ -53,6 +55,21 @@ inline maestro::Decision acted(const std::vector<std::size_t>& actions, maestro:
   return decision;
 }
 
+/// Some length of a response, made of its rewards, so that it goes where they go.
+inline std::int32_t length_of(const maestro::Matrix<float>& rewards, std::size_t i) {
+  std::int32_t length = 10;
+  for (const float reward : rewards.row(i)) {
+    if (reward == reward && std::abs(reward) < 1e6f) length += static_cast<std::int32_t>(std::abs(reward) * 100) % 20;
+  }
+  return length;
+}
+
+inline std::vector<std::int32_t> lengths_of(const maestro::Matrix<float>& rewards) {
+  std::vector<std::int32_t> lengths;
+  for (std::size_t i = 0; i < rewards.rows(); ++i) lengths.push_back(length_of(rewards, i));
+  return lengths;
+}
+
 struct Result {
   std::vector<float> advantages;
   std::vector<float> scalars;
@@ -69,8 +86,21 @@ Result run(const S& scalarization, const maestro::Matrix<float>& rewards, const 
   result.advantages.assign(rewards.rows(), -99.0f);
   result.scalars.assign(rewards.rows(), -99.0f);
   if (want == Want::counterfactuals) result.counterfactuals.assign(rewards.rows(), rewards.cols(), -99.0f);
-  scalarization(maestro::ScalarizationInput{rewards.view(), decision, groups, penalty},
+  const std::vector<std::int32_t> lengths = lengths_of(rewards);
+  scalarization(maestro::ScalarizationInput{rewards.view(), decision, groups, penalty, lengths},
                 maestro::ScalarizationOutput{result.advantages, result.scalars, result.counterfactuals.view()}, comm);
+  return result;
+}
+
+template <class S>
+Result run(const S& scalarization, const maestro::Matrix<float>& rewards, const maestro::Decision& decision,
+           const maestro::Groups& groups, const std::vector<std::int32_t>& lengths) {
+  Result result;
+  result.advantages.assign(rewards.rows(), -99.0f);
+  result.scalars.assign(rewards.rows(), -99.0f);
+  maestro::SingleProcess comm;
+  scalarization(maestro::ScalarizationInput{rewards.view(), decision, groups, {}, lengths},
+                maestro::ScalarizationOutput{result.advantages, result.scalars}, comm);
   return result;
 }
 
@@ -112,5 +142,38 @@ struct Scene {
   maestro::Decision decision;
   std::vector<float> penalty;
 };
+
+/// Which laws a scalarization keeps.
+struct Keeps {
+  bool own_group_only = true;   ///< a group does not notice the others
+  bool shift = true;            ///< a constant added to a reward changes nothing, under shared weights
+  bool sum_is_zero = false;     ///< the advantages of a group add up to 0, under any weights
+  bool lone_is_zero = true;     ///< a response alone in its group gets 0
+  bool leaves_out = true;       ///< a response whose rewards are all missing is as if it were not there
+  bool monotone = false;        ///< a larger reward never lowers the response's advantage, under shared weights
+  bool scale_is_nothing = true; ///< rewards times a constant give the same; if not, advantages times it
+};
+
+/// @param name  of scalarization_names, what follows a '/' or ',' not counting
+inline Keeps laws_of(std::string_view name) {
+  name = name.substr(0, name.find_first_of("/,"));
+  const auto one_of = [&](std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  Keeps keeps;
+  const bool gdpo = one_of({"gdpo", "trl_gdpo", "ms_swift_gdpo"});
+  const bool group = one_of({"group", "trl", "trl_async", "openrlhf", "paper", "ms_swift", "verl"});
+  const bool plain = one_of({"dr_grpo", "none", "rloo", "opo"});
+  const bool centered = one_of({"batch_centered", "flash_reinforce"});
+  keeps.own_group_only = !(gdpo || centered || one_of({"batch", "sa_mrpo", "dara"}));
+  keeps.shift = !one_of({"max_rl", "sa_mrpo", "verl"});
+  keeps.lone_is_zero = !(gdpo || centered || one_of({"sa_mrpo", "verl"}));
+  keeps.leaves_out = name != "ms_swift";
+  keeps.sum_is_zero = (group && keeps.lone_is_zero) || (plain && name != "opo") ||
+                      one_of({"own_weight", "batch", "corr_grpo", "max_rl"});
+  keeps.monotone = group || plain || centered || one_of({"batch", "leave_one_out", "nemo_rl", "pass_at_k", "mo_grpo"});
+  keeps.scale_is_nothing = !(plain || centered || one_of({"pass_at_k", "corr_grpo"}));
+  return keeps;
+}
 
 }  // namespace test

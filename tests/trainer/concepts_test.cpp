@@ -11,6 +11,7 @@
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/estimators/group_relative.hpp"
 #include "maestro/trainer/evaluation.hpp"
 #include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/trainer.hpp"

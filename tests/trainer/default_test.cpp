@@ -183,7 +183,7 @@ struct WritesNothing {
 struct Plain {
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    DrGrpo{}(in, {out.advantages, out.scalar_rewards, {}}, comm);
+    Advantages{DrGrpo{}}(in, {out.advantages, out.scalar_rewards, {}}, comm);
   }
 };
 

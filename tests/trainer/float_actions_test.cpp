@@ -14,7 +14,7 @@
 #include "maestro/policy/gaussian.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/reward/tag_format.hpp"
-#include "maestro/scalarization/own_weight.hpp"
+#include "maestro/scalarization/advantages.hpp"
 #include "maestro/trainer/checkpoints.hpp"
 #include "maestro/trainer/metrics_log.hpp"
 #include "maestro/trainer/trainer.hpp"
@@ -73,7 +73,7 @@ auto trainer_of(const TrainerOptions& options) {
       RewardSet{Distance{"quick", 0, 1, 0, false}, Distance{"quiet", 1, 0, 1}, Distance{"frugal", 2, 0, 0}},
       LinearConductor<3>(
           {.emphasis = Emphasis::blended_uniform, .estimator = Estimator::counterfactual, .learning_rate = 0.02}),
-      OwnWeightBaseline({.normalizer = {.kind = NormalizerKind::z_score}}), options};
+      Advantages{OwnWeightBaseline{}, {.normalizer = {.kind = NormalizerKind::z_score}}}, options};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "maestro/conductor/learned.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/estimators/group_relative.hpp"
 #include "maestro/trainer/trainer.hpp"
 #include "trainer/tiny.hpp"
 
@@ -63,7 +64,7 @@ struct Forgetful {
     std::vector<float> advantages(out.advantages.size());
     std::vector<float> scalar_rewards(out.scalar_rewards.size());
     Matrix<float> counterfactuals(out.counterfactuals.rows(), out.counterfactuals.cols());
-    GroupRelative{}(in,
+    Advantages{GroupRelative{}}(in,
                     {forgotten == 1 ? std::span<float>(advantages) : out.advantages,
                      forgotten == 2 ? std::span<float>(scalar_rewards) : out.scalar_rewards,
                      forgotten == 3 ? counterfactuals.view() : out.counterfactuals},

@@ -71,6 +71,22 @@ MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   return result;
 }
 
+/// The mean of get(0), ..., get(count - 1), that of moments_of() to the bit; NaN is skipped; 0 of none.
+template <class Get>
+MAESTRO_HD double mean_of(std::size_t count, const Get& get) {
+  double first = 0.0;
+  double sum = 0.0;
+  double present = 0.0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = static_cast<double>(get(i));
+    if (value != value) continue;
+    if (present == 0.0) first = value;
+    sum += value - first;
+    present += 1.0;
+  }
+  return present > 0.0 ? first + sum / present : 0.0;
+}
+
 /// Moments of a contiguous array.
 template <class T>
 MAESTRO_HD Moments moments_of(const T* values, std::size_t count) {

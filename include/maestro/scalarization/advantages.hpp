@@ -1,157 +1,228 @@
 #pragma once
 
 /// @file
-/// Advantages from a weighted sum of rewards: TRL's three scalings, GDPO, Dr.GRPO and RLOO. Neutral.
+/// Rewards and weights of a batch to advantages, by any advantage estimator: the driver on the host. Neutral.
 ///
-/// All of them: missing rewards (NaN) add 0 and the weights are not renormalized; a row whose rewards are all missing
-/// is left out of every figure and gets 0; a group of one gives 0; the penalty is subtracted from the scalar reward.
-/// Options out of domain throw BadArgument in the constructor.
-/// @throws BadData naming the row (and the reward) for an infinite reward, or a weight or penalty that is not finite.
+/// What holds for all estimators: missing rewards (NaN) add 0 and the weights are not renormalized; a row whose rewards
+/// are all missing is left out of every figure and gets 0; the penalty is subtracted from the scalar reward. Groups are
+/// worked on in parallel, each by one thread in index order, so that the bits do not depend on the threads.
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <span>
+#include <string>
+#include <vector>
 
+#include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
-#include "maestro/scalarization/advantage_formulas.hpp"
-#include "maestro/scalarization/by_moments.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/scalarization/checks.hpp"
+#include "maestro/scalarization/estimator.hpp"
+#include "maestro/scalarization/group.hpp"
+#include "maestro/scalarization/group_reader.hpp"
+#include "maestro/scalarization/merge_ranks.hpp"
 #include "maestro/scalarization/normalize.hpp"
+#include "maestro/scalarization/row.hpp"
 #include "maestro/scalarization/scalarization.hpp"
+#include "maestro/scalarization/scalarizers.hpp"
 
 namespace maestro {
 
-/// AdvantageScale says by what the centered scalar reward is divided.
-enum class AdvantageScale {
-  group,  ///< the group's deviation
-  batch,  ///< the batch's deviation
-  none,   ///< nothing
-};
+namespace detail {
 
-/// GroupRelative is made from these options.
-struct GroupRelativeOptions {
-  AdvantageScale scale = AdvantageScale::group;
-  double epsilon = 1e-4;  ///< added to the deviation, at least 0
-  int ddof = 1;           ///< 0 or 1
-  Normalizer normalizer{};
-};
-
-/// TRL's sum_then_normalize: A = (R - mean) / (deviation + epsilon), R = sum_k w_k r_k, mean over the group.
-/// A group of equal R gives exactly 0.
-/// Source: Shao et al. 2024 (GRPO), section 4.1.2; TRL 1.16 GRPOTrainer (epsilon after the root, batch scale).
-class GroupRelative {
+/// Writes the advantages of one group, and the counterfactuals if they are asked for.
+template <AdvantageEstimator E, std::size_t W>
+class GroupEstimate {
  public:
-  explicit GroupRelative(const GroupRelativeOptions& options = {}) : options_(options) {
-    check(options.normalizer);
-    require(options.ddof == 0 || options.ddof == 1, "group-relative advantage: ddof must be 0 or 1");
-    require(std::isfinite(options.epsilon) && options.epsilon >= 0.0,
-            "group-relative advantage: epsilon must be finite and not negative");
-  }
+  using Reader = GroupReader<W>;
+  using Rows = PaddedRows<W>;
 
-  template <class Comm>
-  void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const std::span normalizer(&options_.normalizer, 1);
-    const int ddof = options_.ddof;
-    const double epsilon = options_.epsilon;
-    switch (options_.scale) {
-      case AdvantageScale::group:
-        scalarize_by_moments(normalizer, in, out, comm, GroupStandardize{ddof, epsilon});
-        return;
-      case AdvantageScale::batch:
-        scalarize_by_moments(normalizer, in, out, comm, BatchScale{ddof, epsilon});
-        return;
-      case AdvantageScale::none:
-        scalarize_by_moments(normalizer, in, out, comm, GroupCenter{});
-        return;
+  GroupEstimate(const E& estimator, const BatchFigures<E>& batch, const ScalarizationInput& in,
+                const ScalarizationOutput& out)
+      : estimator_(estimator), batch_(batch), in_(in), out_(out) {}
+
+  /// @param begin  the group's first row in the batch
+  void operator()(const Rows& rows, const Reader& reader, std::size_t begin) const {
+    const SerialGroup<Rows> group(rows);
+    const auto statistics = statistics_of(estimator_, group, batch_);
+    for (std::size_t i = 0; i < rows.size; ++i) {
+      const Row<Rows> row(rows, i, rows.weights + i * rows.width(), rows.totals[i]);
+      const double advantage = row.present() ? advantage_of(estimator_, statistics, row) : 0.0;
+      out_.advantages[begin + i] = present_or_zero(static_cast<float>(advantage));
+      if (!out_.counterfactuals.empty()) find_counterfactuals(group, statistics, reader, row, begin + i);
     }
   }
 
-  const GroupRelativeOptions& options() const { return options_; }
-
  private:
-  GroupRelativeOptions options_;
-};
-
-/// DrGrpo is made from these options.
-struct DrGrpoOptions {
-  Normalizer normalizer{};
-};
-
-/// Dr.GRPO: A = R - mean, over the group. A group of equal R gives exactly 0.
-/// Source: Liu et al. 2025, "Understanding R1-Zero-like training".
-class DrGrpo {
- public:
-  explicit DrGrpo(const DrGrpoOptions& options = {}) : options_(options) { check(options.normalizer); }
-
-  template <class Comm>
-  void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const std::span normalizer(&options_.normalizer, 1);
-    scalarize_by_moments(normalizer, in, out, comm, GroupCenter{});
+  template <class S>
+  void find_counterfactuals(const SerialGroup<Rows>& group, const S& statistics, const Reader& reader,
+                            const Row<Rows>& own, std::size_t place) const {
+    const auto result = out_.counterfactuals.row(place);
+    std::fill(result.begin(), result.end(), out_.advantages[place]);
+    if (!own.present()) return;
+    const auto emphasis = static_cast<double>(in_.decision.emphasis);
+    const auto drawn = [&](std::size_t k) {
+      return !in_.decision.actions.empty() && static_cast<std::size_t>(in_.decision.actions[place]) == k;
+    };
+    if constexpr (requires { estimator_.probe(statistics, own, own); }) {
+      const auto probe = estimator_.probe(statistics, own, reader.base_row(own));
+      for (std::size_t k = 0; k < result.size(); ++k) {
+        if (drawn(k)) continue;
+        result[k] = static_cast<float>(estimator_.advantage_if(statistics, probe, own, k, emphasis));
+      }
+    } else {
+      for (std::size_t k = 0; k < result.size(); ++k) {
+        if (drawn(k)) continue;
+        const Row<Rows> other = reader.row_under(own, k, emphasis);
+        if constexpr (ignores_weights<E>() && !reads_batch<E>) {
+          result[k] = static_cast<float>(advantage_of(estimator_, statistics, other));
+        } else {
+          const auto changed = replaced_statistics(estimator_, group.with(other), statistics, own, other);
+          result[k] = static_cast<float>(advantage_of(estimator_, changed, other));
+        }
+      }
+    }
   }
 
-  const DrGrpoOptions& options() const { return options_; }
-
- private:
-  DrGrpoOptions options_;
+  const E& estimator_;
+  const BatchFigures<E>& batch_;
+  const ScalarizationInput& in_;
+  const ScalarizationOutput& out_;
 };
 
-/// Rloo is made from these options.
-struct RlooOptions {
-  Normalizer normalizer{};
-};
+/// Columns up to which rows have a width that the compiler knows.
+inline constexpr std::size_t usual_width = 8;
 
-/// RLOO: A = n/(n - 1) (R - mean), which is R minus the mean of the others; n counts the rows with a reward.
-/// Source: Ahmadian et al. 2024, "Back to basics".
-class Rloo {
+/// One scalarization of one batch.
+template <AdvantageEstimator E, std::size_t W>
+class BatchEstimate {
  public:
-  explicit Rloo(const RlooOptions& options = {}) : options_(options) { check(options.normalizer); }
+  BatchEstimate(const E& estimator, const AdvantagesOptions& options, const ScalarizationInput& in,
+                const ScalarizationOutput& out)
+      : estimator_(estimator), options_(options), in_(in), out_(out) {}
 
   template <class Comm>
-  void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const std::span normalizer(&options_.normalizer, 1);
-    scalarize_by_moments(normalizer, in, out, comm, LeaveOneOut{});
+  void run(Comm& comm) const {
+    BatchFigures<E> batch{};
+    if constexpr (reads_batch<E>) collect(batch, comm);
+    const GroupEstimate<E, W> estimate(estimator_, batch, in_, out_);
+    for_each_group([&](const PaddedRows<W>& rows, const GroupReader<W>& reader, std::size_t g) {
+      estimate(rows, reader, in_.groups.begin(g));
+    });
   }
 
-  const RlooOptions& options() const { return options_; }
-
  private:
-  RlooOptions options_;
+  /// Calls body(rows, reader, g) for every group that has rows.
+  template <class Body>
+  void for_each_group(const Body& body) const {
+    const bool with_others = !out_.counterfactuals.empty();
+    const Wants wants = ByLine<E> ? Wants::totals : Wants::rewards;
+    std::atomic<bool> admissible = true;
+    for_each_strip(in_.groups, in_.rewards.cols() * (with_others ? 8 : 2) + 8, [&](std::size_t first, std::size_t last) {
+      GroupReader<W> reader(options_, wants, in_, out_);
+      for (std::size_t g = first; g < last; ++g) {
+        if (in_.groups.size(g) == 0) continue;
+        const PaddedRows<W>* rows = reader.read(g);
+        if (rows == nullptr) {
+          admissible = false;
+          return;
+        }
+        body(*rows, reader, g);
+      }
+    });
+    if (!admissible) throw_bad_value(in_, with_others);
+  }
+
+  /// The figures of the batch: groups in order within strips of rows, strips in order, ranks in order.
+  template <class Comm>
+  void collect(BatchFigures<E>& batch, Comm& comm) const {
+    std::vector<BatchFigures<E>> parts;
+    for (int round = 0; round < batch_rounds<E>(); ++round) {
+      parts.assign(count_strips(in_.groups), BatchFigures<E>{});
+      for_each_group([&](const PaddedRows<W>& rows, const GroupReader<W>&, std::size_t g) {
+        BatchFigures<E>& part = parts[strip_of(in_.groups, g)];
+        part = merge_batches<E>(part, estimator_.collect(round, SerialGroup<PaddedRows<W>>(rows), batch));
+      });
+      BatchFigures<E> own{};
+      for (const BatchFigures<E>& part : parts) own = merge_batches<E>(own, part);
+      const auto merge = [](const BatchFigures<E>& a, const BatchFigures<E>& b) { return merge_batches<E>(a, b); };
+      batch = merge_batches<E>(batch, merge_ranks(own, merge, comm));
+    }
+  }
+
+  const E& estimator_;
+  const AdvantagesOptions& options_;
+  const ScalarizationInput& in_;
+  const ScalarizationOutput& out_;
 };
 
-/// Gdpo is made from these options.
-struct GdpoOptions {
-  double group_epsilon = 1e-4;  ///< added to a reward's deviation in its group, at least 0
-  double batch_epsilon = 1e-4;  ///< added to the batch's deviation of the sums, at least 0
-  Normalizer normalizer{};      ///< applied before GDPO's own z-scores
-};
+}  // namespace detail
 
-/// GDPO, TRL's normalize_then_sum: z_k = (r_k - mean_k)/(deviation_k + eps) in the group, S = sum_k w_k z_k (missing
-/// rewards add 0), A = (S - mean S)/(deviation S + eps) over the batch; ddof 1 throughout.
-/// A batch of equal rewards gives exactly 0. A group of equal rewards has S = 0; its A is minus the standardized batch
-/// mean, 0 up to rounding if all responses share their weights, not 0 in general.
-/// Counterfactuals: z stays, S_i changes, and the batch's mean and deviation follow it in O(1).
-/// Source: Liu et al. 2026 (arXiv 2601.05242); TRL 1.16.
-class Gdpo {
+/// A scalarization by an advantage estimator: normalizer -> scalarizer -> minus the penalty -> estimator.
+///
+///     Advantages scalarization{Dvao{.epsilon = 1e-6}, {.normalizer = {.kind = NormalizerKind::z_score}}};
+///
+/// Counterfactuals: row i alone changes its weights to base_i + emphasis e_k; the group's and the batch's figures follow
+/// it (estimator.hpp says how), and the entry of the action taken equals the advantage.
+/// Parallel over groups, deterministic. O(B K) for most estimators; counterfactuals without replace() O(B K n).
+/// @throws BadArgument in the constructor for options out of domain. BadData naming the row (and the reward) for an
+/// infinite reward, a weight or penalty that is not finite, and a row that the scalarizer has no value for.
+template <AdvantageEstimator E>
+class Advantages {
  public:
-  explicit Gdpo(const GdpoOptions& options = {}) : options_(options) {
+  Advantages(const E& estimator = {}, const AdvantagesOptions& options = {})
+      : estimator_(estimator), options_(options) {
     check(options.normalizer);
-    require(std::isfinite(options.group_epsilon) && options.group_epsilon >= 0.0 &&
-                std::isfinite(options.batch_epsilon) && options.batch_epsilon >= 0.0,
-            "gdpo: epsilons must be finite and not negative");
+    check(options.scalarizer);
+    if constexpr (requires { estimator.check(); }) estimator.check();
+    if (!reads_total<E>() && options.scalarizer.kind != ScalarizerKind::sum) {
+      throw BadArgument(std::string(E::name) + ": weighs the rewards one by one, so that scalarizer '" +
+                        std::string(scalarizer_names[static_cast<std::size_t>(options.scalarizer.kind)]) +
+                        "' would have no effect; use the scalarizer sum");
+    }
   }
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
-    const Normalizer normalizers[] = {options_.normalizer, own_normalizer(options_)};
-    scalarize_by_moments(normalizers, in, out, comm, BatchStandardize{1, options_.batch_epsilon});
+    check_shapes(in, out);
+    detail::check_counts(E::name, in, options_.scalarizer);
+    if constexpr (requires { E::reads_lengths; }) detail::check_lengths(E::name, in);
+    if (!std::isfinite(in.decision.emphasis)) throw_bad_value(in, !out.counterfactuals.empty());
+    const std::size_t columns = in.rewards.cols() + (in.penalty.empty() ? 0 : 1);
+    if (columns <= detail::usual_width) {
+      detail::BatchEstimate<E, detail::usual_width>(estimator_, options_, in, out).run(comm);
+    } else {
+      detail::BatchEstimate<E, 0>(estimator_, options_, in, out).run(comm);
+    }
   }
 
-  const GdpoOptions& options() const { return options_; }
-  /// What GDPO does to each reward before it is weighed.
-  static Normalizer own_normalizer(const GdpoOptions& options) {
-    return {.kind = NormalizerKind::z_score, .ddof = 1, .epsilon = options.group_epsilon};
-  }
+  const E& estimator() const { return estimator_; }
+  const AdvantagesOptions& options() const { return options_; }
 
  private:
-  GdpoOptions options_;
+  E estimator_;
+  AdvantagesOptions options_;
 };
+
+namespace detail {
+
+template <class S>
+struct ScalarizationOf {
+  using type = S;
+};
+template <AdvantageEstimator E>
+struct ScalarizationOf<E> {
+  using type = Advantages<E>;
+};
+
+}  // namespace detail
+
+/// The scalarization that S stands for: Advantages<S> if S is an estimator, else S itself.
+template <class S>
+using ScalarizationFor = typename detail::ScalarizationOf<S>::type;
 
 }  // namespace maestro

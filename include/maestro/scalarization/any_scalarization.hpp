@@ -1,37 +1,90 @@
 #pragma once
 
 /// @file
-/// A scalarization chosen by name at run time. Neutral.
+/// A scalarization chosen by name at run time, and the presets named after other frameworks. Neutral.
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "maestro/core/names.hpp"
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/default.hpp"
-#include "maestro/scalarization/own_weight.hpp"
+#include "maestro/scalarization/estimators.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
 
-/// The names AnyScalarization knows, for --help: TRL's three scalings, then the other estimators.
-inline constexpr std::array<std::string_view, 7> scalarization_names{"group",   "batch", "none",      "gdpo",
-                                                                     "dr_grpo", "rloo",  "own_weight"};
+namespace detail {
+
+template <class... E>
+struct ScalarizationsOf {
+  using Variant = std::variant<Advantages<E>...>;
+  /// The scalarization by the estimator at place `index` of the list, with its default options.
+  static Variant make(std::size_t index, const AdvantagesOptions& options) {
+    using Make = Variant (*)(const AdvantagesOptions&);
+    static constexpr std::array<Make, sizeof...(E)> all{
+        [](const AdvantagesOptions& o) -> Variant { return Advantages<E>(E{}, o); }...};
+    return all[index](options);
+  }
+};
+
+}  // namespace detail
+
+/// What other frameworks compute, by their own settings.
+struct ScalarizationPreset {
+  std::string_view name;
+  std::string_view what;
+};
+
+/// The presets, for --help.
+inline constexpr std::array<ScalarizationPreset, 11> scalarization_presets{{
+    {"trl", "TRL 1.16: group, deviation with ddof 1, epsilon 1e-4"},
+    {"trl_gdpo", "TRL's normalize_then_sum: gdpo"},
+    {"trl_async", "TRL's asynchronous trainer: ddof 0, epsilon 1e-8"},
+    {"none", "TRL's scale none: dr_grpo"},
+    {"verl", "verl: epsilon 1e-6, a lone response keeps its reward"},
+    {"nemo_rl", "NeMo-RL: leave_one_out, epsilon 1e-6"},
+    {"openrlhf", "OpenRLHF's group_norm: epsilon 1e-9"},
+    {"flash_reinforce", "OpenRLHF's REINFORCE without a group baseline: batch_centered"},
+    {"ms_swift", "ms-swift: epsilon 1e-4, a response without rewards counts as 0"},
+    {"ms_swift_gdpo", "ms-swift's gdpo: epsilons 1e-8"},
+    {"paper", "MAESTRO as published: group, on rewards as they are"},
+}};
+
+namespace detail {
+
+constexpr auto all_scalarization_names() {
+  std::array<std::string_view, estimator_names.size() + scalarization_presets.size()> names{};
+  std::size_t i = 0;
+  for (const std::string_view name : estimator_names) names[i++] = name;
+  for (const ScalarizationPreset& preset : scalarization_presets) names[i++] = preset.name;
+  return names;
+}
+
+}  // namespace detail
+
+/// The names that AnyScalarization knows: those of the estimators, then those of the presets.
+inline constexpr auto scalarization_names = detail::all_scalarization_names();
 
 /// One of the built-in scalarizations behind one type, DefaultScalarization if none is named; satisfies
 /// Scalarization. One switch per batch.
 class AnyScalarization {
  public:
-  using Variant = std::variant<GroupRelative, Gdpo, DrGrpo, Rloo, OwnWeightBaseline>;
+  using Variant = Estimators::apply<detail::ScalarizationsOf>::Variant;
 
-  AnyScalarization() = default;
-  AnyScalarization(Variant scalarization) : scalarization_(std::move(scalarization)) {}
-  /// The scalarization called `name` with its default options and the given reward normalizer.
-  /// @throws BadArgument listing scalarization_names for any other name, or if the normalizer is out of domain.
-  explicit AnyScalarization(std::string_view name, const Normalizer& normalizer = {})
-      : scalarization_(make(name, normalizer)) {}
+  AnyScalarization() : scalarization_(static_cast<const Advantages<OwnWeightBaseline>&>(DefaultScalarization())) {}
+  template <AdvantageEstimator E>
+  AnyScalarization(Advantages<E> scalarization) : scalarization_(std::move(scalarization)) {}
+  /// The scalarization called `name`, an estimator with its default settings or a preset, and what happens to rewards
+  /// before it.
+  /// @throws BadArgument listing scalarization_names for any other name, or if an option is out of domain.
+  explicit AnyScalarization(std::string_view name, const AdvantagesOptions& options = {})
+      : scalarization_(make(name, options)) {}
 
   template <class Comm>
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
@@ -41,29 +94,24 @@ class AnyScalarization {
   const Variant& get() const { return scalarization_; }
 
  private:
-  static Variant make(std::string_view name, const Normalizer& normalizer) {
-    switch (index_of_name("scalarization", name, scalarization_names)) {
-      case 0:
-        return GroupRelative({.scale = AdvantageScale::group, .normalizer = normalizer});
-      case 1:
-        return GroupRelative({.scale = AdvantageScale::batch, .normalizer = normalizer});
-      case 2:
-        return GroupRelative({.scale = AdvantageScale::none, .normalizer = normalizer});
-      case 3:
-        return Gdpo({.normalizer = normalizer});
-      case 4:
-        return DrGrpo({.normalizer = normalizer});
-      case 5:
-        return Rloo({.normalizer = normalizer});
-      default:
-        return OwnWeightBaseline({.normalizer = normalizer});
-    }
+  static Variant make(std::string_view name, AdvantagesOptions options) {
+    const std::size_t index = index_of_name("scalarization", name, scalarization_names);
+    if (index < estimator_names.size()) return Estimators::apply<detail::ScalarizationsOf>::make(index, options);
+    if (name == "trl_async") return Advantages(GroupRelative{.ddof = 0, .epsilon = 1e-8}, options);
+    if (name == "none") return Advantages(DrGrpo{}, options);
+    if (name == "verl") return Advantages(GroupRelative{.epsilon = 1e-6, .lone = LoneRow::keep}, options);
+    if (name == "nemo_rl") return Advantages(LeaveOneOut{.epsilon = 1e-6}, options);
+    if (name == "openrlhf") return Advantages(GroupRelative{.epsilon = 1e-9}, options);
+    if (name == "flash_reinforce") return Advantages(BatchCentered{}, options);
+    if (name == "trl_gdpo") return Advantages(Gdpo{}, options);
+    if (name == "ms_swift_gdpo") return Advantages(Gdpo{{.inner = {.epsilon = 1e-8}, .epsilon = 1e-8}}, options);
+    if (name == "ms_swift") options.missing_rows = MissingRows::zero;
+    return Advantages(GroupRelative{}, options);  // trl, ms_swift, paper
   }
 
-  Variant scalarization_ = DefaultScalarization();
+  Variant scalarization_;
 };
 
-static_assert(Scalarization<GroupRelative> && Scalarization<Gdpo> && Scalarization<DrGrpo> && Scalarization<Rloo> &&
-              Scalarization<OwnWeightBaseline> && Scalarization<AnyScalarization>);
+static_assert(Scalarization<AnyScalarization>);
 
 }  // namespace maestro

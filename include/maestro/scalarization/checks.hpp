@@ -6,10 +6,13 @@
 #include <cmath>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/scalarization/row.hpp"
 #include "maestro/scalarization/scalarization.hpp"
+#include "maestro/scalarization/scalarizers.hpp"
 
 namespace maestro {
 
@@ -43,6 +46,7 @@ inline void check_shapes(const ScalarizationInput& in, const ScalarizationOutput
   require(in.decision.actions.empty() || in.decision.actions.size() == rows,
           "scalarization: there must be one action per row, or none at all");
   require(in.penalty.empty() || in.penalty.size() == rows, "scalarization: penalty must be empty or (B)");
+  require(in.lengths.empty() || in.lengths.size() == rows, "scalarization: lengths must be empty or (B)");
   require(out.advantages.size() == rows, "scalarization: advantages must be (B)");
   require(out.scalar_rewards.empty() || out.scalar_rewards.size() == rows,
           "scalarization: scalar_rewards must be empty or (B)");
@@ -51,6 +55,29 @@ inline void check_shapes(const ScalarizationInput& in, const ScalarizationOutput
   require(fits(in.decision.base),
           "scalarization: counterfactuals need decision.base (B x K); this Conductor gives none");
 }
+
+namespace detail {
+
+/// @throws BadArgument for more rewards than the estimators take, and for a gate that is none of them.
+inline void check_counts(std::string_view estimator, const ScalarizationInput& in, const Scalarizer& scalarizer) {
+  const std::size_t count = in.rewards.cols();
+  if (count > max_rewards) {
+    throw BadArgument(std::string(estimator) + ": takes up to " + std::to_string(max_rewards) + " rewards, got " +
+                      std::to_string(count));
+  }
+  if (scalarizer.kind == ScalarizerKind::gated && scalarizer.gate >= count) {
+    throw BadArgument("scalarizer: gate " + std::to_string(scalarizer.gate) + " is none of the " +
+                      std::to_string(count) + " rewards, which are counted from 0");
+  }
+}
+
+/// @throws BadArgument if the lengths of the responses are missing.
+inline void check_lengths(std::string_view estimator, const ScalarizationInput& in) {
+  if (in.lengths.size() == in.rewards.rows()) return;
+  throw BadArgument(std::string(estimator) + ": needs ScalarizationInput::lengths, the tokens of every response");
+}
+
+}  // namespace detail
 
 /// Throws for the first value that is not admissible: weights and penalties first, then the emphasis, then rewards,
 /// each with the lowest row. The walks over the batch only notice that there is one; this finds it again.

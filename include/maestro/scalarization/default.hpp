@@ -3,8 +3,9 @@
 /// @file
 /// The scalarization that the library takes if none is named. Neutral.
 
+#include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/estimators/own_weight_baseline.hpp"
 #include "maestro/scalarization/normalize.hpp"
-#include "maestro/scalarization/own_weight.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
@@ -12,11 +13,11 @@ namespace maestro {
 /// The own-weight baseline on rewards that are standardized in their group (z_score): every response is compared with
 /// its whole group under its own weights, so that weights that differ between the responses of a group teach the policy
 /// nothing by themselves. Groups in which no reward varies get advantages of exactly 0, whatever the weights.
-/// It costs what OwnWeightBaseline costs, and throws what that throws.
-/// Source: ours; see OwnWeightBaseline.
-class DefaultScalarization : public OwnWeightBaseline {
+/// It costs what OwnWeightBaseline costs, and throws what Advantages throws.
+/// Source: ours; see OwnWeight.
+class DefaultScalarization : public Advantages<OwnWeightBaseline> {
  public:
-  DefaultScalarization() : OwnWeightBaseline({.normalizer = {.kind = NormalizerKind::z_score}}) {}
+  DefaultScalarization() : Advantages({}, {.normalizer = {.kind = NormalizerKind::z_score}}) {}
 };
 
 static_assert(Scalarization<DefaultScalarization>);

@@ -81,7 +81,7 @@ class DrawNoise {
     if (!expect_weights(in.decision, expected_)) return std::nullopt;
     expected_advantages_.resize(advantages.size());
     expected_scalars_.resize(advantages.size());
-    scalarization(ScalarizationInput{in.rewards, expected_, in.groups, in.penalty},
+    scalarization(ScalarizationInput{in.rewards, expected_, in.groups, in.penalty, in.lengths},
                   ScalarizationOutput{expected_advantages_, expected_scalars_, {}}, comm);
     return unexplained_share(advantages, expected_advantages_);
   }

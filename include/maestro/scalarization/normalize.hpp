@@ -6,25 +6,23 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <limits>
+#include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
-#include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/core/platform.hpp"
 #include "maestro/core/statistics.hpp"
-#include "maestro/core/views.hpp"
-#include "maestro/data/groups.hpp"
 #include "maestro/scalarization/advantage_formulas.hpp"
-#include "maestro/scalarization/checks.hpp"
-#include "maestro/scalarization/group_blocks.hpp"
-#include "maestro/scalarization/lanes.hpp"
+#include "maestro/scalarization/group.hpp"
+#include "maestro/scalarization/row.hpp"
 
 namespace maestro {
 
 /// NormalizerKind says what a reward becomes in its group before it is weighed.
-enum class NormalizerKind {
+enum class NormalizerKind : std::uint8_t {
   none,     ///< rewards as they are
   z_score,  ///< (r - mean) / (deviation + epsilon) over the group
   rank,     ///< mid-rank / (n - 1) in [0, 1] over the group, 1 the best
@@ -54,102 +52,42 @@ inline void check(const Normalizer& normalizer) {
           "normalizer: epsilon must be finite and not negative");
 }
 
-/// `normalizers` from the first one that does something.
-inline std::span<const Normalizer> without_none(std::span<const Normalizer> normalizers) {
-  while (!normalizers.empty() && normalizers.front().kind == NormalizerKind::none) normalizers = normalizers.subspan(1);
-  return normalizers;
+/// The rank of get(which) in [0, 1] among get(0) .. get(count - 1): see unit_rank(). NaN is skipped. O(count).
+template <class Get>
+MAESTRO_HD double rank_in_group(std::size_t count, std::size_t which, const Get& get) {
+  double valid = 0.0;
+  for (std::size_t j = 0; j < count; ++j) valid += get(j) == get(j) ? 1.0 : 0.0;
+  return unit_rank(mid_rank(count, which, get), valid);
 }
 
-namespace detail {
-
-/// Normalizes rewards in lanes inside their groups. Scratch that one thread reuses.
-class LaneNormalizer {
- public:
-  /// @param values  (size x width) every lane one reward of one group; overwritten; NaN stays
-  void operator()(const Normalizer& normalizer, std::size_t size, std::size_t width, bool gaps, double* values) {
-    if (normalizer.kind == NormalizerKind::z_score) standardize(normalizer, size, width, gaps, values);
-    if (normalizer.kind == NormalizerKind::rank) rank(size, width, values);
-  }
-
- private:
-  void standardize(const Normalizer& normalizer, std::size_t size, std::size_t width, bool gaps, double* values) {
-    moments_.resize(width);
-    const auto value = [&](std::size_t j) { return values + j * width; };
-    moments_.find_means(size, gaps, value);
-    moments_.find_std_devs(normalizer.ddof, size, gaps, value);
-    const double* mean = moments_.means();
-    const double* std_dev = moments_.std_devs();
-    for (std::size_t j = 0; j < size; ++j) {
-      double* v = values + j * width;
-      for (std::size_t q = 0; q < width; ++q) v[q] = standardized(mean[q], std_dev[q], normalizer.epsilon)(v[q]);
-    }
-  }
-
-  /// O(size^2) per lane; a group is small.
-  void rank(std::size_t size, std::size_t width, double* values) {
-    valid_.assign(width, 0.0);
-    ranks_.assign(size * width, -0.5);  // an equal value counts one half, the value itself included
-    double* valid = valid_.data();
-    for (std::size_t j = 0; j < size; ++j) {
-      const double* other = values + j * width;
-      for (std::size_t q = 0; q < width; ++q) valid[q] += other[q] == other[q] ? 1.0 : 0.0;
-      for (std::size_t i = 0; i < size; ++i) {
-        const double* own = values + i * width;
-        double* rank = ranks_.data() + i * width;
-        for (std::size_t q = 0; q < width; ++q) {
-          rank[q] += (other[q] < own[q] ? 1.0 : 0.0) + (other[q] == own[q] ? 0.5 : 0.0);
-        }
+/// Normalizes the rewards of one group in place; the penalty stays.
+/// @param values  (n x width) those of `rows`; NaN (missing) stays NaN and is left out of the group's figures
+/// A constant reward gives exactly 0 as z-score and 0.5 as rank. O(n K), ranks O(n^2 K).
+template <std::size_t W>
+void normalize_group(const Normalizer& normalizer, const PaddedRows<W>& rows, std::span<double> values) {
+  const std::size_t width = rows.width();
+  if (normalizer.kind == NormalizerKind::z_score) {
+    constexpr std::size_t capacity = PaddedRows<W>::capacity;
+    const auto value_of = [&](std::size_t i, std::size_t c) { return rows.value(i, c); };
+    const auto moments = column_moments_of<true, capacity>(rows.size, width, rows.has_gaps(), value_of);
+    PerColumn<capacity> divisor;
+    for (std::size_t c = 0; c < width; ++c) divisor[c] = moments.std_dev(c, normalizer.ddof) + normalizer.epsilon;
+    for (std::size_t i = 0; i < rows.size; ++i) {
+      for (std::size_t k = 0; k < rows.num_rewards(); ++k) {
+        double& value = values[i * width + k];
+        value = (divisor[k] > 0.0 ? value - moments.mean[k] : value * 0.0) / (divisor[k] > 0.0 ? divisor[k] : 1.0);
       }
     }
-    for (std::size_t i = 0; i < size; ++i) {
-      double* own = values + i * width;
-      const double* rank = ranks_.data() + i * width;
-      for (std::size_t q = 0; q < width; ++q) own[q] = own[q] == own[q] ? unit_rank(rank[q], valid[q]) : own[q];
+    return;
+  }
+  std::vector<double> column(rows.size);
+  for (std::size_t k = 0; k < rows.num_rewards(); ++k) {
+    for (std::size_t i = 0; i < rows.size; ++i) column[i] = rows.value(i, k);
+    const auto reward = [&column](std::size_t i) { return column[i]; };
+    for (std::size_t i = 0; i < rows.size; ++i) {
+      if (column[i] == column[i]) values[i * width + k] = rank_in_group(rows.size, i, reward);
     }
   }
-
-  LaneMoments moments_;
-  AlignedVector<double> valid_;
-  AlignedVector<double> ranks_;
-};
-
-template <class T>
-void convert(MatrixView<const T> from, MatrixView<double> to) {
-  for (std::size_t i = 0; i < from.rows(); ++i) {
-    for (std::size_t k = 0; k < from.cols(); ++k) to(i, k) = static_cast<double>(from(i, k));
-  }
-}
-
-}  // namespace detail
-
-/// Normalizes every reward inside its group.
-/// @param rewards  (B x K) any finite scale; NaN (missing) stays NaN and is left out of the group's figures.
-/// @param groups   partition of the B rows.
-/// @param out      (B x K) overwritten; may alias rewards.
-/// A constant reward gives exactly 0 as z-score and 0.5 as rank. Two passes, deterministic; O(B K), ranks O(B G K).
-/// @throws BadData naming the row and the reward index when a reward is infinite.
-template <class T>
-void normalize(const Normalizer& normalizer, MatrixView<T> rewards, const Groups& groups, MatrixView<double> out) {
-  check(normalizer);
-  require(rewards.rows() == groups.rows(), "normalize: rewards must have one row per row of the groups");
-  require(out.rows() == rewards.rows() && out.cols() == rewards.cols(), "normalize: out must have the rewards' shape");
-  struct Worker {
-    AlignedVector<double> lanes;
-    detail::LaneNormalizer normalize;
-  };
-  const std::size_t count = rewards.cols();
-  const auto work = [&](Worker& worker, const GroupBlock& block) {
-    const MatrixView<const T> rows = rewards.middle_rows(block.begin(), block.rows());
-    const MatrixView<double> to = out.middle_rows(block.begin(), block.rows());
-    throw_infinite_reward(rows, block.begin());
-    if (normalizer.kind == NormalizerKind::none) return detail::convert(rows, to);
-    detail::to_lanes(block, rows, std::numeric_limits<double>::quiet_NaN(), worker.lanes);
-    const bool gaps = detail::any_missing(worker.lanes.data(), worker.lanes.size());
-    worker.normalize(normalizer, block.size, count * block.groups(), gaps, worker.lanes.data());
-    detail::to_rows(block, worker.lanes.data(), to);
-  };
-  for_each_block(
-      groups, count, 4 * count, [] { return Worker{}; }, work);
 }
 
 }  // namespace maestro

@@ -4,6 +4,7 @@
 /// (rewards, weights, groups) -> advantages: the interface every scalarization fits.
 
 #include <concepts>
+#include <cstdint>
 #include <span>
 
 #include "maestro/core/communicator.hpp"
@@ -19,12 +20,13 @@ struct ScalarizationInput {
   const Decision& decision;          ///< weights (B x K); base and emphasis for the counterfactuals
   const Groups& groups;              ///< partition of the B rows
   std::span<const float> penalty{};  ///< (B) subtracted from the scalar reward (KL in the reward); may be empty
+  std::span<const std::int32_t> lengths{};  ///< (B) tokens of the responses; may be empty for those that need none
 };
 
 /// What a scalarization writes; it overwrites everything.
 struct ScalarizationOutput {
   std::span<float> advantages;          ///< (B)
-  std::span<float> scalar_rewards;      ///< (B) what the advantage was computed from; NaN if every reward is missing
+  std::span<float> scalar_rewards;      ///< (B) normalized, weighed, minus the penalty; NaN if every reward is missing
   MatrixView<float> counterfactuals{};  ///< (B x K) advantage of response i had it drawn action k while the others
                                         ///< keep theirs; not computed if empty
 };

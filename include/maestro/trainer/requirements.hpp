@@ -17,6 +17,7 @@
 #include "maestro/core/views.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
@@ -55,7 +56,7 @@ concept TrainerParts =
     Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S, Comm> && SameCount<R, C>;
 
 template <class Comm, class P, class R, class C, class S>
-concept UnfitFor = !TrainerParts<P, R, C, S, Comm>;
+concept UnfitFor = !TrainerParts<P, R, C, ScalarizationFor<S>, Comm>;
 
 /// Stands in for every part of a trainer that was refused, so that the error about it stays the only one. Not defined:
 /// such a program does not compile.

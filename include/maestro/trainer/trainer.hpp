@@ -26,6 +26,7 @@
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/snapshot.hpp"
+#include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/draw_noise.hpp"
 #include "maestro/scalarization/scalarization.hpp"
@@ -65,7 +66,7 @@ class RewardCount<R> {
 ///     maestro::Trainer trainer{std::move(policy), rewards, conductor, settings};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// A scalarization may stand before the settings; without one it is DefaultScalarization. The parts are held by value
+/// A scalarization, or an advantage estimator, may stand before the settings; without one it is DefaultScalarization. The parts are held by value
 /// and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are copied for the KL reference,
 /// if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
 /// the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
@@ -244,7 +245,11 @@ class Trainer {
     advantages_.assign(responses, detail::unwritten);
     scalar_rewards_.assign(responses, detail::unwritten);
     counterfactuals_.assign(wants_counterfactuals(conductor_) ? responses : 0, num_rewards, detail::unwritten);
-    const ScalarizationInput in{scores_, decision_, rollouts_.groups, penalty_};
+    lengths_.clear();
+    for (std::size_t i = 0; i < responses; ++i) {
+      lengths_.push_back(static_cast<std::int32_t>(rollouts_.tokens.length(i)));
+    }
+    const ScalarizationInput in{scores_, decision_, rollouts_.groups, penalty_, lengths_};
     const ScalarizationOutput out{advantages_, scalar_rewards_, counterfactuals_};
     scalarization_(in, out, communicator_);
     detail::check_scalarized<S>(out, scores_);
@@ -325,6 +330,7 @@ class Trainer {
   Matrix<float> counterfactuals_;
   DrawNoise draw_noise_;
   std::vector<std::int64_t> rows_;
+  std::vector<std::int32_t> lengths_;  // (B) tokens
   std::vector<float> advantages_;
   std::vector<float> scalar_rewards_;
   std::vector<float> reference_log_probs_;
@@ -332,6 +338,11 @@ class Trainer {
   std::size_t penalty_clamped_ = 0;
   StepReport report_;
 };
+
+/// An advantage estimator stands for the scalarization by it, Advantages<E>.
+template <class P, class R, class C, AdvantageEstimator E, class Comm = SingleProcess>
+requires detail::TrainerParts<P, R, C, Advantages<E>, Comm>
+Trainer(P, R, C, E, TrainerOptions, Comm = {}) -> Trainer<P, R, C, Advantages<E>, Comm>;
 
 /// A trainer without a scalarization gets DefaultScalarization.
 template <class P, class R, class C>
