@@ -17,11 +17,10 @@ namespace {
 constexpr std::size_t num_rewards = 5;
 constexpr float emphasis = 0.5f;
 
-template <class E>
+template <class E, class A>
 struct Scalarize {
-  Scalarize(const Options& o, AnyScalarization chosen, bool counterfactual)
+  Scalarize(const Options& o, bool counterfactual)
       : groups(gpu::GroupLayout::uniform(o.rows / o.group, o.group)),
-        scalarization(std::move(chosen)),
         scalarizer(place.executor) {
     const std::size_t cells = o.rows * num_rewards;
     const std::vector<std::int32_t> drawn = fixed_actions(o.rows, num_rewards);
@@ -61,7 +60,7 @@ struct Scalarize {
 
   Place<E> place{};
   gpu::GroupLayout groups;
-  AnyScalarization scalarization;
+  Advantages<A> scalarization{};
   gpu::Scalarizer<E, num_rewards> scalarizer;
   std::size_t turn = 0;
   std::vector<Floats> rewards{};
@@ -73,11 +72,12 @@ struct Scalarize {
   gpu::AdvantageBatch out{};
 };
 
-AnyScalarization scalarization_of(const std::string& name) {
-  if (name == "group_relative") return AnyScalarization(Advantages{GroupRelative{}});
-  if (name == "gdpo") return AnyScalarization(Advantages{Gdpo{}});
-  if (name == "own_weight") return AnyScalarization(Advantages{OwnWeightBaseline{}});
-  throw BadArgument("scalarize: --variant is group_relative, gdpo or own_weight, or one of them with _counterfactual");
+template <class A>
+Work work_by(const Options& o, bool counterfactual) {
+  return on_executor(o, [&](auto* executor) {
+    using State = Scalarize<std::remove_pointer_t<decltype(executor)>, A>;
+    return work_of(std::make_shared<State>(o, counterfactual));
+  });
 }
 
 }  // namespace
@@ -87,10 +87,10 @@ Work scalarize(const Options& o) {
   const std::string suffix = "_counterfactual";
   const bool counterfactual = o.variant.ends_with(suffix);
   const std::string name = o.variant.substr(0, o.variant.size() - (counterfactual ? suffix.size() : 0));
-  return on_executor(o, [&](auto* executor) {
-    using State = Scalarize<std::remove_pointer_t<decltype(executor)>>;
-    return work_of(std::make_shared<State>(o, scalarization_of(name), counterfactual));
-  });
+  if (name == "group_relative") return work_by<GroupRelative>(o, counterfactual);
+  if (name == "gdpo") return work_by<Gdpo>(o, counterfactual);
+  if (name == "own_weight") return work_by<OwnWeightBaseline>(o, counterfactual);
+  throw BadArgument("scalarize: --variant is group_relative, gdpo or own_weight, or one of them with _counterfactual");
 }
 
 }  // namespace maestro::bench::device

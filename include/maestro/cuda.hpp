@@ -23,11 +23,11 @@
 #include "maestro/cuda/objective/kl_penalty.hpp"
 #include "maestro/cuda/objective/loss.hpp"
 #include "maestro/cuda/objective/responses.hpp"
-#include "maestro/cuda/scalarization/by_moments.hpp"
+#include "maestro/cuda/scalarization/estimate.hpp"
 #include "maestro/cuda/scalarization/group_tiling.hpp"
-#include "maestro/cuda/scalarization/own_weight.hpp"
 #include "maestro/cuda/scalarization/reward_batch.hpp"
 #include "maestro/cuda/scalarization/scalarizer.hpp"
+#include "maestro/cuda/scalarization/team_group.hpp"
 #include "maestro/cuda/statistics/group_statistics.hpp"
 
 #if defined(__CUDACC__)

@@ -41,6 +41,7 @@ Outputs on(E& executor, const S& scalarization, const Matrix<float>& rewards, co
   auto of_actions = upload(decision.actions);
   auto of_penalty = upload(penalty);
   auto of_offsets = upload(partition.offsets);
+  auto of_lengths = upload(lengths_of(rewards));
   Memory<E, float> advantages(executor, std::vector<float>(rows, -99.0f));
   Memory<E, float> scalars(executor, std::vector<float>(rows, -99.0f));
   Memory<E, float> counterfactuals(executor, std::vector<float>(rows * K, -99.0f));
@@ -53,7 +54,8 @@ Outputs on(E& executor, const S& scalarization, const Matrix<float>& rewards, co
              .penalty = penalty.empty() ? nullptr : of_penalty.data(),
              .base = of_base.data(),
              .emphasis = decision.emphasis,
-             .actions = decision.actions.empty() ? nullptr : of_actions.data()},
+             .actions = decision.actions.empty() ? nullptr : of_actions.data(),
+             .lengths = of_lengths.data()},
             {advantages.data(), scalars.data(), counterfactuals.data()}, record.data());
   record.check(executor);
   return {advantages.read(), scalars.read(), counterfactuals.read()};
@@ -81,19 +83,40 @@ inline void check_equal(const Outputs& got, const test::Result& expected, double
   check_close(got.counterfactuals.data(), expected.counterfactuals.flat(), tolerance, what + ", counterfactuals");
 }
 
-/// Every named scalarization with every normalizer.
+/// A scalarization with every normalizer.
+template <std::size_t K, class E, class Make>
+void check_one(E& executor, const Make& make, const Matrix<float>& rewards, const Decision& decision,
+               const Partition& partition, const std::vector<float>& penalty, double tolerance,
+               const std::string& what) {
+  constexpr std::array kinds{NormalizerKind::none, NormalizerKind::z_score, NormalizerKind::rank};
+  for (const NormalizerKind kind : kinds) {
+    const auto scalarization = make(AdvantagesOptions{.normalizer = {.kind = kind}});
+    const auto expected = run(scalarization, rewards, decision, partition.groups, Want::counterfactuals, penalty);
+    check_equal(on<K>(executor, scalarization, rewards, decision, partition, penalty), expected, tolerance,
+                what + ", normalizer " + std::string(normalizer_names[static_cast<std::size_t>(kind)]));
+  }
+}
+
+/// Every named scalarization for three rewards; for other numbers, which would take long to compile, one of each kind.
 template <std::size_t K, class E>
 void check_all(E& executor, const Matrix<float>& rewards, const Decision& decision, const Partition& partition,
                const std::vector<float>& penalty, double tolerance, const std::string& what) {
-  constexpr std::array kinds{NormalizerKind::none, NormalizerKind::z_score, NormalizerKind::rank};
-  for (const std::string_view name : scalarization_names) {
-    for (const NormalizerKind kind : kinds) {
-      const AnyScalarization scalarization(name, {.normalizer = {.kind = kind}});
-      const auto expected = run(scalarization, rewards, decision, partition.groups, Want::counterfactuals, penalty);
-      check_equal(on<K>(executor, scalarization, rewards, decision, partition, penalty), expected, tolerance,
-                  what + ", " + std::string(name) + ", normalizer " +
-                      std::string(normalizer_names[static_cast<std::size_t>(kind)]));
+  if constexpr (K == 3) {
+    for (const std::string_view name : scalarization_names) {
+      check_one<K>(
+          executor, [&](const AdvantagesOptions& o) { return AnyScalarization(name, o); }, rewards, decision, partition,
+          penalty, tolerance, what + ", " + std::string(name));
     }
+  } else {
+    const auto check = [&]<class A>(const A& estimator) {
+      check_one<K>(
+          executor, [&](const AdvantagesOptions& o) { return Advantages<A>(estimator, o); }, rewards, decision,
+          partition, penalty, tolerance, what + ", " + std::string(A::name));
+    };
+    check(GroupRelative{});
+    check(Gdpo{});
+    check(OwnWeightBaseline{});
+    check(Dvao{});
   }
 }
 
@@ -150,8 +173,8 @@ void check_empty_and_large_groups(E& executor) {
   const RewardedBatch mixed(Partition(sizes), 3, 10, 0.2);
   check_all<3>(executor, mixed.rewards, mixed.decision, mixed.partition, {}, 5e-7, "several runs");
   const RewardedBatch none(Partition({0, 0}), 3, 9, 0.3);
-  on<3>(executor, GroupRelative{}, none.rewards, none.decision, none.partition, {});
-  on<3>(executor, Gdpo{}, none.rewards, none.decision, none.partition, {});
+  on<3>(executor, Advantages{GroupRelative{}}, none.rewards, none.decision, none.partition, {});
+  on<3>(executor, Advantages{Gdpo{}}, none.rewards, none.decision, none.partition, {});
 }
 
 template <class E>
@@ -171,7 +194,7 @@ void check_equal_rewards_give_zero(E& executor) {
     RewardedBatch batch(Partition::uniform(3, size), 3, 1, 0.0);
     for (float& reward : batch.rewards.flat()) reward = 0.1f;
     batch.decision = shared_weights(batch.rewards.rows(), {0.3f, 0.3f, 0.4f});
-    for (const std::string_view name : {"group", "batch", "gdpo", "own_weight"}) {
+    for (const std::string_view name : scalarization_names) {
       const Outputs got = on<3>(executor, AnyScalarization(name), batch.rewards, batch.decision, batch.partition, {});
       for (const float advantage : got.advantages) BOOST_REQUIRE_EQUAL(advantage, 0.0f);
     }
@@ -181,9 +204,9 @@ void check_equal_rewards_give_zero(E& executor) {
 template <class E>
 void check_same_bits(E& executor) {
   const RewardedBatch batch(Partition::uniform(5, 700), 3, 2, 0.1);
-  const Outputs first = on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
+  const Outputs first = on<3>(executor, Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition, {});
   for (int run = 0; run < 3; ++run) {
-    const Outputs again = on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, {});
+    const Outputs again = on<3>(executor, Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition, {});
     BOOST_TEST((same_bits(again.advantages, first.advantages) && same_bits(again.scalars, first.scalars) &&
                 same_bits(again.counterfactuals, first.counterfactuals)));
   }
@@ -197,12 +220,12 @@ void check_bad_data(E& executor) {
     std::vector<float> penalty(32, 0.1f);
     spoil(batch, penalty);
     const std::string expected = message_of(
-        [&] { run(Gdpo{}, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals, penalty); });
+        [&] { run(Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals, penalty); });
     BOOST_TEST(expected.find("scalarization: ") == 0u);
-    BOOST_TEST(message_of([&] { on<3>(executor, Gdpo{}, batch.rewards, batch.decision, batch.partition, penalty); }) ==
+    BOOST_TEST(message_of([&] { on<3>(executor, Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition, penalty); }) ==
                expected);
     BOOST_TEST(message_of([&] {
-                 on<3>(executor, OwnWeightBaseline{}, batch.rewards, batch.decision, batch.partition, penalty);
+                 on<3>(executor, Advantages{OwnWeightBaseline{}}, batch.rewards, batch.decision, batch.partition, penalty);
                }) == expected);
   };
   check([&](RewardedBatch& b, auto&) { b.rewards(17, 1) = infinity; });

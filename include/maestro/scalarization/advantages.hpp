@@ -26,6 +26,7 @@
 #include "maestro/scalarization/group_reader.hpp"
 #include "maestro/scalarization/merge_ranks.hpp"
 #include "maestro/scalarization/normalize.hpp"
+#include "maestro/scalarization/options.hpp"
 #include "maestro/scalarization/row.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/scalarization/scalarizers.hpp"

@@ -20,24 +20,12 @@
 #include "maestro/core/views.hpp"
 #include "maestro/data/groups.hpp"
 #include "maestro/scalarization/normalize.hpp"
+#include "maestro/scalarization/options.hpp"
 #include "maestro/scalarization/row.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/scalarization/scalarizers.hpp"
 
 namespace maestro {
-
-/// MissingRows says what a response counts whose rewards are all missing.
-enum class MissingRows : std::uint8_t {
-  leave_out,  ///< it is left out of every figure, and its advantage is 0
-  zero,       ///< it has R = 0 (ms-swift)
-};
-
-/// What happens to rewards before an estimator compares them.
-struct AdvantagesOptions {
-  Normalizer normalizer{};  ///< of each reward in its group
-  Scalarizer scalarizer{};  ///< rewards and weights to R
-  MissingRows missing_rows = MissingRows::leave_out;
-};
 
 namespace detail {
 

@@ -26,6 +26,7 @@ struct RewardBatch {
   const float* base = nullptr;            ///< (B x K) for counterfactuals: w_i(a) = base_i + emphasis e_a
   float emphasis = 0.0f;                  ///< for counterfactuals
   const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null where none was drawn
+  const std::int32_t* lengths = nullptr;  ///< (B) tokens of the responses; null if the estimator needs none
   const double* ranks = nullptr;          ///< (B x K) unit ranks (sorted_ranks), for the rank normalizer in groups so
                                           ///< large that O(G) a value is slow; null: they are counted
 };
@@ -35,19 +36,6 @@ struct AdvantageBatch {
   float* advantages = nullptr;       ///< (B)
   float* scalar_rewards = nullptr;   ///< (B) NaN where every reward is missing
   float* counterfactuals = nullptr;  ///< (B x K) advantage of row i had it drawn action k while the others keep theirs
-};
-
-/// Normalizers in turn; the second is z_score or none.
-struct Normalizers {
-  Normalizer first{};
-  Normalizer second{.kind = NormalizerKind::none};
-
-  /// Whether values differ from the rewards.
-  MAESTRO_HD bool any() const { return first.kind != NormalizerKind::none || second.kind != NormalizerKind::none; }
-  /// Whether one of them is a z-score.
-  MAESTRO_HD bool standardize() const {
-    return first.kind == NormalizerKind::z_score || second.kind == NormalizerKind::z_score;
-  }
 };
 
 namespace detail {
@@ -100,33 +88,26 @@ MAESTRO_HD void standardize(const T& team, const Normalizer& normalizer, const G
   team.sync();
 }
 
-/// values (rows x K) = the run's normalized rewards, NaN where missing. Ends with a barrier.
+/// values (rows x K) = the run's normalized rewards, NaN if missing. Ends with a barrier.
 template <std::size_t K, Team T>
-MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalizers& normalizers,
-                             const GroupRun& run, double* values, double* figures) {
+MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalizer& normalizer, const GroupRun& run,
+                             double* values, double* figures) {
   const float* rewards = in.rewards + run.begin * K;
   for_each(team, run.rows() * K, [&](std::size_t e) {
     const float own = rewards[e];
     values[e] = to_double(own);
-    if (normalizers.first.kind != NormalizerKind::rank || own != own) return;
+    if (normalizer.kind != NormalizerKind::rank || own != own) return;
     if (in.ranks != nullptr) {
       values[e] = in.ranks[run.begin * K + e];
       return;
     }
     const std::size_t g = run.first + group_in_run(in.groups, run, e / K);
     const std::size_t first = in.groups.begin(g) - run.begin;
-    const auto other = [&](std::size_t j) { return rewards[(first + j) * K + e % K]; };
-    double valid = 0.0;
-    for (std::size_t j = 0; j < in.groups.size(g); ++j) valid += other(j) == other(j) ? 1.0 : 0.0;
-    values[e] = unit_rank(mid_rank(in.groups.size(g), e / K - first, other), valid);
+    values[e] = rank_in_group(in.groups.size(g), e / K - first,
+                              [&](std::size_t j) { return rewards[(first + j) * K + e % K]; });
   });
   team.sync();
-  if (normalizers.first.kind == NormalizerKind::z_score) {
-    standardize<K>(team, normalizers.first, in.groups, run, values, figures);
-  }
-  if (normalizers.second.kind == NormalizerKind::z_score) {
-    standardize<K>(team, normalizers.second, in.groups, run, values, figures);
-  }
+  if (normalizer.kind == NormalizerKind::z_score) standardize<K>(team, normalizer, in.groups, run, values, figures);
 }
 
 }  // namespace detail
