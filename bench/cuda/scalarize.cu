@@ -20,8 +20,7 @@ constexpr float emphasis = 0.5f;
 template <class E, class A>
 struct Scalarize {
   Scalarize(const Options& o, bool counterfactual)
-      : groups(gpu::GroupLayout::uniform(o.rows / o.group, o.group)),
-        scalarizer(place.executor) {
+      : groups(gpu::GroupLayout::uniform(o.rows / o.group, o.group)), scalarizer(place.executor) {
     const std::size_t cells = o.rows * num_rewards;
     const std::vector<std::int32_t> drawn = fixed_actions(o.rows, num_rewards);
     const std::vector<float> from = uniform_values(Purpose::rewards, cells);

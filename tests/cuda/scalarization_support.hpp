@@ -29,7 +29,7 @@ struct Outputs {
 
 template <std::size_t K, class E, class S>
 Outputs on(E& executor, const S& scalarization, const Matrix<float>& rewards, const Decision& decision,
-           const Partition& partition, const std::vector<float>& penalty) {
+           const Partition& partition, const std::vector<float>& penalty, const std::vector<std::int32_t>& lengths) {
   const std::size_t rows = rewards.rows();
   const auto upload = [&](const auto& from) {
     using T = std::remove_cvref_t<decltype(*from.data())>;
@@ -41,7 +41,7 @@ Outputs on(E& executor, const S& scalarization, const Matrix<float>& rewards, co
   auto of_actions = upload(decision.actions);
   auto of_penalty = upload(penalty);
   auto of_offsets = upload(partition.offsets);
-  auto of_lengths = upload(lengths_of(rewards));
+  auto of_lengths = upload(lengths);
   Memory<E, float> advantages(executor, std::vector<float>(rows, -99.0f));
   Memory<E, float> scalars(executor, std::vector<float>(rows, -99.0f));
   Memory<E, float> counterfactuals(executor, std::vector<float>(rows * K, -99.0f));
@@ -59,6 +59,12 @@ Outputs on(E& executor, const S& scalarization, const Matrix<float>& rewards, co
             {advantages.data(), scalars.data(), counterfactuals.data()}, record.data());
   record.check(executor);
   return {advantages.read(), scalars.read(), counterfactuals.read()};
+}
+
+template <std::size_t K, class E, class S>
+Outputs on(E& executor, const S& scalarization, const Matrix<float>& rewards, const Decision& decision,
+           const Partition& partition, const std::vector<float>& penalty) {
+  return on<K>(executor, scalarization, rewards, decision, partition, penalty, lengths_of(rewards));
 }
 
 inline void check_close(const float* got, std::span<const float> expected, double tolerance, const std::string& what) {
@@ -219,13 +225,16 @@ void check_bad_data(E& executor) {
     RewardedBatch batch(Partition::uniform(4, 8), 3, 5, 0.1);
     std::vector<float> penalty(32, 0.1f);
     spoil(batch, penalty);
-    const std::string expected = message_of(
-        [&] { run(Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals, penalty); });
+    const std::string expected = message_of([&] {
+      run(Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition.groups, Want::counterfactuals, penalty);
+    });
     BOOST_TEST(expected.find("scalarization: ") == 0u);
-    BOOST_TEST(message_of([&] { on<3>(executor, Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition, penalty); }) ==
-               expected);
     BOOST_TEST(message_of([&] {
-                 on<3>(executor, Advantages{OwnWeightBaseline{}}, batch.rewards, batch.decision, batch.partition, penalty);
+                 on<3>(executor, Advantages{Gdpo{}}, batch.rewards, batch.decision, batch.partition, penalty);
+               }) == expected);
+    BOOST_TEST(message_of([&] {
+                 on<3>(executor, Advantages{OwnWeightBaseline{}}, batch.rewards, batch.decision, batch.partition,
+                       penalty);
                }) == expected);
   };
   check([&](RewardedBatch& b, auto&) { b.rewards(17, 1) = infinity; });

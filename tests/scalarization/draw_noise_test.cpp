@@ -101,7 +101,8 @@ BOOST_AUTO_TEST_CASE(expected_weights_are_those_of_the_draw) {
 BOOST_AUTO_TEST_CASE(absent_where_no_weights_are_drawn) {
   const Matrix<float> rewards = constant_rewards(8);
   const Groups groups = Groups::uniform(2, 4);
-  BOOST_TEST(!share(Advantages{GroupRelative{}}, rewards, test::shared_weights(8, {0.2f, 0.3f, 0.5f}), groups).has_value());
+  BOOST_TEST(
+      !share(Advantages{GroupRelative{}}, rewards, test::shared_weights(8, {0.2f, 0.3f, 0.5f}), groups).has_value());
   Draws soft(even(8), 0.25f, 0.0f);  // an action is drawn, and moves nothing
   BOOST_TEST(!share(Advantages{GroupRelative{}}, rewards, soft.next(), groups).has_value());
   Draws unknown(even(8), 0.0f, 1.0f);

@@ -1,15 +1,14 @@
 #include <boost/test/unit_test.hpp>
-#include <fstream>
-#include <sstream>
 #include <string>
 
+#include "scalarization/golden_numbers.hpp"
 #include "scalarization/support.hpp"
 
 using namespace maestro;
 
 namespace {
 
-const Matrix<float> rewards = test::matrix({{1, 0.2f}, {0, 0.8f}, {1, 0.5f}, {0, 0.1f}});
+const Matrix<float> rewards = test::golden_rewards();
 const Groups one_group = Groups::uniform(1, 4);
 
 void check_close(const std::vector<float>& got, const std::vector<double>& expected, double tolerance = 2e-6) {
@@ -17,7 +16,7 @@ void check_close(const std::vector<float>& got, const std::vector<double>& expec
   for (std::size_t i = 0; i < got.size(); ++i) BOOST_TEST(std::abs(double(got[i]) - expected[i]) < tolerance);
 }
 
-const std::vector<std::int32_t> lengths{10, 20, 30, 40};
+const std::vector<std::int32_t> lengths = test::golden_lengths();
 
 template <class E>
 std::vector<float> advantages(const E& estimator, const Matrix<float>& r = rewards) {
@@ -29,41 +28,13 @@ std::vector<float> advantages(const E& estimator, const Matrix<float>& r = rewar
 BOOST_AUTO_TEST_SUITE(golden)
 
 BOOST_AUTO_TEST_CASE(estimators) {
-  check_close(advantages(GroupRelative{}), {0.4953519, -0.1651173, 0.9907038, -1.3209384});
-  check_close(advantages(GroupRelative{.epsilon = 1e-6}), {0.4954329, -0.1651443, 0.9908658, -1.3211543});
-  check_close(advantages(GroupRelative{.epsilon = 1e-9}), {0.4954337, -0.1651446, 0.9908674, -1.3211565});
-  check_close(advantages(GroupRelative{.ddof = 0, .epsilon = 1e-8}), {0.5720775, -0.1906925, 1.1441551, -1.5255401});
-  check_close(advantages(LeaveOneOut{}), {0.5714278, -0.1808860, 1.4368398, -3.0372969});
-  check_close(advantages(DrGrpo{}), {0.3, -0.1, 0.6, -0.8});
-  check_close(advantages(Rloo{}), {0.4, -0.1333333, 0.8, -1.0666667});
-  check_close(advantages(Opo{}), {0.43, 0.03, 0.73, -0.67});
-  check_close(advantages(BatchCentered{}), {0.3, -0.1, 0.6, -0.8});
-  check_close(advantages(PassAtK{}), {0, 0, 0.3, 0});
-  check_close(advantages(MaxRl{}), {0.3333333, -0.1111111, 0.6666667, -0.8888889});
-  check_close(advantages(Gdpo{}), {0.1827439, 0.3118239, 0.9245955, -1.4191633});
-  check_close(advantages(MoGrpo{.epsilon = 0.0}), {0.2335699, 0.3988857, 1.1822532, -1.8147087});
-  check_close(advantages(Dvao{.epsilon = 0.0}), {0.3357289, -0.1119096, 0.6714579, -0.8952772});
-  check_close(advantages(CorrGrpo{.epsilon = 0.0}), {0.2346292, -0.0782097, 0.4692584, -0.6256779});
-  check_close(advantages(SaMrpo{}), {0.1291699, 0.3871406, 0.9036357, -1.4199462});
+  for (const test::GoldenNumbers& golden : test::golden_numbers()) {
+    check_close(
+        test::run(golden.scalarization, rewards, test::shared_weights(4, {1, 1}), one_group, lengths).advantages,
+        golden.advantages);
+  }
   check_close(test::run(Advantages{GroupRelative{}}, rewards, test::shared_weights(4, {1, 1}), one_group).scalars,
               {1.2, 0.8, 1.5, 0.1});
-}
-
-BOOST_AUTO_TEST_CASE(presets_of_other_frameworks) {
-  const auto by_name = [](std::string_view name) {
-    return test::run(AnyScalarization(name), rewards, test::shared_weights(4, {1, 1}), one_group, lengths).advantages;
-  };
-  const std::vector<double> trl{0.4953519, -0.1651173, 0.9907038, -1.3209384};
-  for (const auto* name : {"trl", "group", "paper", "ms_swift"}) check_close(by_name(name), trl);
-  check_close(by_name("verl"), {0.4954329, -0.1651443, 0.9908658, -1.3211543});
-  check_close(by_name("openrlhf"), {0.4954337, -0.1651446, 0.9908674, -1.3211565});
-  check_close(by_name("trl_async"), {0.5720775, -0.1906925, 1.1441551, -1.5255401});
-  check_close(by_name("nemo_rl"), {0.5714278, -0.1808860, 1.4368398, -3.0372969});
-  check_close(by_name("none"), {0.3, -0.1, 0.6, -0.8});
-  check_close(by_name("flash_reinforce"), {0.3, -0.1, 0.6, -0.8});
-  check_close(by_name("trl_gdpo"), {0.1827439, 0.3118239, 0.9245955, -1.4191633});
-  // The formula with both epsilons 1e-8.
-  check_close(by_name("ms_swift_gdpo"), {0.1826744, 0.3119674, 0.9246371, -1.4192789});
 }
 
 BOOST_AUTO_TEST_CASE(a_lone_response) {
@@ -152,8 +123,8 @@ BOOST_AUTO_TEST_CASE(scalarizers) {
 namespace {
 
 bool one_of_the_sums(std::string_view name) {
-  for (const std::string_view other : {"gdpo", "trl_gdpo", "ms_swift_gdpo", "mo_grpo", "sa_mrpo", "dara", "gd2po",
-                                       "dvao", "corr_grpo"}) {
+  for (const std::string_view other :
+       {"gdpo", "trl_gdpo", "ms_swift_gdpo", "mo_grpo", "sa_mrpo", "dara", "gd2po", "dvao", "corr_grpo"}) {
     if (name == other) return false;
   }
   return true;
@@ -176,59 +147,20 @@ BOOST_AUTO_TEST_CASE(penalty_is_subtracted) {
       extended(i, 1) = rewards(i, 1);
       extended(i, 2) = penalty[i];
     }
-    const auto as_reward = test::run(scalarization, extended, test::shared_weights(4, {1, 1, -1}), one_group,
-                                     test::lengths_of(rewards));
+    const auto as_reward =
+        test::run(scalarization, extended, test::shared_weights(4, {1, 1, -1}), one_group, test::lengths_of(rewards));
     check_close(with.advantages, {as_reward.advantages.begin(), as_reward.advantages.end()}, 1e-6);
     BOOST_TEST(with.scalars[0] == 0.7f);
   }
 }
 
-// What GRPOTrainer itself computed; tests/fixtures/scalarization/make_trl_fixture.py made the file.
 BOOST_AUTO_TEST_CASE(trl_trainer) {
-  std::ifstream file(MAESTRO_TEST_FIXTURES "/scalarization/trl_advantages.txt");
-  BOOST_REQUIRE(file.good());
-  std::string text, name, aggregation, scale;
-  std::size_t group = 0, cases = 0;
-  std::vector<float> weights;
-  std::vector<double> expected;
-  std::vector<std::vector<float>> rows;
-  while (std::getline(file, text)) {
-    std::istringstream words(text);
-    std::string key, word;
-    words >> key;
-    if (key == "case") words >> name;
-    if (key == "aggregation") words >> aggregation;
-    if (key == "scale") words >> scale;
-    if (key == "group") words >> group;
-    if (key == "weights") {
-      weights.clear();
-      expected.clear();
-      rows.clear();
-      while (words >> word) weights.push_back(std::stof(word));
-    }
-    if (key == "row") {
-      words >> word;
-      expected.push_back(std::stod(word));
-      rows.emplace_back();
-      while (words >> word) rows.back().push_back(std::stof(word));
-    }
-    if (key != "end") continue;
-    ++cases;
-    Matrix<float> r(rows.size(), weights.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      for (std::size_t k = 0; k < weights.size(); ++k) r(i, k) = rows[i][k];
-    }
-    const AnyScalarization scalarization(aggregation == "normalize_then_sum" ? "gdpo" : scale);
-    const auto result = test::run(scalarization, r, test::shared_weights(rows.size(), weights),
-                                  Groups::uniform(rows.size() / group, group));
-    BOOST_TEST_CONTEXT(name) {
-      // The trainer works in float: a few ulp of the largest summand, over a deviation of about 1.
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        BOOST_TEST(std::abs(double(result.advantages[i]) - expected[i]) < 1e-5 * std::max(1.0, std::abs(expected[i])));
-      }
-    }
+  for (const test::TrlCase& trl : test::trl_cases()) {
+    const auto decision = test::shared_weights(trl.rows.size(), trl.weights);
+    trl.check(
+        test::run(trl.scalarization(), trl.rewards(), decision, Groups::uniform(trl.rows.size() / trl.group, trl.group))
+            .advantages);
   }
-  BOOST_TEST(cases == 8u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -74,8 +74,8 @@ BOOST_AUTO_TEST_CASE(equal_rewards_give_exactly_zero) {
 
 BOOST_AUTO_TEST_CASE(own_weight_gives_zero_for_equal_rewards_under_any_weights) {
   const test::Scene scene(3);
-  const auto result =
-      test::run(Advantages{OwnWeightBaseline{}}, scene.rewards, scene.decision, scene.groups, test::Want::counterfactuals);
+  const auto result = test::run(Advantages{OwnWeightBaseline{}}, scene.rewards, scene.decision, scene.groups,
+                                test::Want::counterfactuals);
   for (std::size_t i = scene.groups.begin(5); i < scene.groups.end(5); ++i) {
     BOOST_TEST(result.advantages[i] == 0.0f);
     for (std::size_t k = 0; k < 3; ++k) BOOST_TEST(result.counterfactuals(i, k) == 0.0f);

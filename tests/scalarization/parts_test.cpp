@@ -224,8 +224,8 @@ BOOST_AUTO_TEST_CASE(options_out_of_domain_are_refused) {
 
 BOOST_AUTO_TEST_CASE(a_scalarizer_without_effect_is_refused) {
   for (const std::string_view name : {"own_weight", "gdpo", "mo_grpo", "sa_mrpo", "dara", "gd2po"}) {
-    const auto message = message_of<BadArgument>(
-        [&] { AnyScalarization(name, {.scalarizer = {.kind = ScalarizerKind::tchebycheff}}); });
+    const auto message =
+        message_of<BadArgument>([&] { AnyScalarization(name, {.scalarizer = {.kind = ScalarizerKind::tchebycheff}}); });
     BOOST_TEST(contains(message, "'tchebycheff' would have no effect"), message);
   }
 }

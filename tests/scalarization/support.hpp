@@ -145,13 +145,13 @@ struct Scene {
 
 /// Which laws a scalarization keeps.
 struct Keeps {
-  bool own_group_only = true;   ///< a group does not notice the others
-  bool shift = true;            ///< a constant added to a reward changes nothing, under shared weights
-  bool sum_is_zero = false;     ///< the advantages of a group add up to 0, under any weights
-  bool lone_is_zero = true;     ///< a response alone in its group gets 0
-  bool leaves_out = true;       ///< a response whose rewards are all missing is as if it were not there
-  bool monotone = false;        ///< a larger reward never lowers the response's advantage, under shared weights
-  bool scale_is_nothing = true; ///< rewards times a constant give the same; if not, advantages times it
+  bool own_group_only = true;    ///< a group does not notice the others
+  bool shift = true;             ///< a constant added to a reward changes nothing, under shared weights
+  bool sum_is_zero = false;      ///< the advantages of a group add up to 0, under any weights
+  bool lone_is_zero = true;      ///< a response alone in its group gets 0
+  bool leaves_out = true;        ///< a response whose rewards are all missing is as if it were not there
+  bool monotone = false;         ///< a larger reward never lowers the response's advantage, under shared weights
+  bool scale_is_nothing = true;  ///< rewards times a constant give the same; if not, advantages times it
 };
 
 /// @param name  of scalarization_names, what follows a '/' or ',' not counting

@@ -65,10 +65,10 @@ struct Forgetful {
     std::vector<float> scalar_rewards(out.scalar_rewards.size());
     Matrix<float> counterfactuals(out.counterfactuals.rows(), out.counterfactuals.cols());
     Advantages{GroupRelative{}}(in,
-                    {forgotten == 1 ? std::span<float>(advantages) : out.advantages,
-                     forgotten == 2 ? std::span<float>(scalar_rewards) : out.scalar_rewards,
-                     forgotten == 3 ? counterfactuals.view() : out.counterfactuals},
-                    comm);
+                                {forgotten == 1 ? std::span<float>(advantages) : out.advantages,
+                                 forgotten == 2 ? std::span<float>(scalar_rewards) : out.scalar_rewards,
+                                 forgotten == 3 ? counterfactuals.view() : out.counterfactuals},
+                                comm);
   }
 };
 

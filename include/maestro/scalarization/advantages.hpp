@@ -123,18 +123,19 @@ class BatchEstimate {
     const bool with_others = !out_.counterfactuals.empty();
     const Wants wants = ByLine<E> ? Wants::totals : Wants::rewards;
     std::atomic<bool> admissible = true;
-    for_each_strip(in_.groups, in_.rewards.cols() * (with_others ? 8 : 2) + 8, [&](std::size_t first, std::size_t last) {
-      GroupReader<W> reader(options_, wants, in_, out_);
-      for (std::size_t g = first; g < last; ++g) {
-        if (in_.groups.size(g) == 0) continue;
-        const PaddedRows<W>* rows = reader.read(g);
-        if (rows == nullptr) {
-          admissible = false;
-          return;
-        }
-        body(*rows, reader, g);
-      }
-    });
+    for_each_strip(in_.groups, in_.rewards.cols() * (with_others ? 8 : 2) + 8,
+                   [&](std::size_t first, std::size_t last) {
+                     GroupReader<W> reader(options_, wants, in_, out_);
+                     for (std::size_t g = first; g < last; ++g) {
+                       if (in_.groups.size(g) == 0) continue;
+                       const PaddedRows<W>* rows = reader.read(g);
+                       if (rows == nullptr) {
+                         admissible = false;
+                         return;
+                       }
+                       body(*rows, reader, g);
+                     }
+                   });
     if (!admissible) throw_bad_value(in_, with_others);
   }
 
@@ -167,9 +168,9 @@ class BatchEstimate {
 ///
 ///     Advantages scalarization{Dvao{.epsilon = 1e-6}, {.normalizer = {.kind = NormalizerKind::z_score}}};
 ///
-/// Counterfactuals: row i alone changes its weights to base_i + emphasis e_k; the group's and the batch's figures follow
-/// it (estimator.hpp says how), and the entry of the action taken equals the advantage.
-/// Parallel over groups, deterministic. O(B K) for most estimators; counterfactuals without replace() O(B K n).
+/// Counterfactuals: row i alone changes its weights to base_i + emphasis e_k; the group's and the batch's figures
+/// follow it (estimator.hpp says how), and the entry of the action taken equals the advantage. Parallel over groups,
+/// deterministic. O(B K) for most estimators; counterfactuals without replace() O(B K n).
 /// @throws BadArgument in the constructor for options out of domain. BadData naming the row (and the reward) for an
 /// infinite reward, a weight or penalty that is not finite, and a row that the scalarizer has no value for.
 template <AdvantageEstimator E>

@@ -142,8 +142,8 @@ MAESTRO_HD auto statistics_of(const E& estimator, const G& group, [[maybe_unused
 
 /// The statistics of E for groups like G.
 template <class E, class G>
-using StatisticsOf = decltype(statistics_of(std::declval<const E&>(), std::declval<const G&>(),
-                                            std::declval<const BatchFigures<E>&>()));
+using StatisticsOf =
+    decltype(statistics_of(std::declval<const E&>(), std::declval<const G&>(), std::declval<const BatchFigures<E>&>()));
 
 /// The advantage of a row.
 template <class E, class S, class R>
@@ -161,8 +161,7 @@ template <class E, class G, class S, class R>
 MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& statistics, const R& before,
                                  const R& after) {
   if constexpr (detail::ByLine<E>) {
-    const Moments moments =
-        replace_in_group(statistics.moments, before.total(), after.total(), group, TotalOf{});
+    const Moments moments = replace_in_group(statistics.moments, before.total(), after.total(), group, TotalOf{});
     return S{moments, estimator.line(moments)};
   } else if constexpr (requires { estimator.replace(group, statistics, before, after); }) {
     return estimator.replace(group, statistics, before, after);
@@ -176,9 +175,9 @@ MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& st
 
 /// An advantage estimator: see the file's head. What it misses is named by the first error of Advantages<E>.
 template <class E>
-concept AdvantageEstimator = std::is_trivially_copyable_v<E> && requires(const E& e, const SerialGroup<PaddedRows<>>& group,
-                                                                         const Row<PaddedRows<>>& row,
-                                                                         const BatchFigures<E>& batch) {
+concept AdvantageEstimator = std::is_trivially_copyable_v<E> &&
+    requires(const E& e, const SerialGroup<PaddedRows<>>& group, const Row<PaddedRows<>>& row,
+             const BatchFigures<E>& batch) {
   { E::name } -> std::convertible_to<std::string_view>;
   { advantage_of(e, statistics_of(e, group, batch), row) } -> std::convertible_to<double>;
 };

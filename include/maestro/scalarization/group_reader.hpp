@@ -151,8 +151,8 @@ class GroupReader {
     const std::size_t entries = rows_.size * rows_.count;
     const std::uint32_t largest = largest_magnitude(rewards_, entries);
     rows_.gaps = largest > infinity_bits || rows_.count == 0;
-    return !(rows_.gaps ? any_infinite(rewards_, entries) : largest == infinity_bits) && all_finite(weights_, entries) &&
-           (!with_others_ || all_finite(given_base(), entries)) &&
+    return !(rows_.gaps ? any_infinite(rewards_, entries) : largest == infinity_bits) &&
+           all_finite(weights_, entries) && (!with_others_ || all_finite(given_base(), entries)) &&
            (rows_.penalties == nullptr || all_finite(rows_.penalties, rows_.size));
   }
 

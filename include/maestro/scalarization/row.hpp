@@ -17,8 +17,10 @@ inline constexpr std::size_t max_rewards = 64;
 /// One response: its rewards after the normalizer, its weights, and the scalar reward that they make. A view.
 ///
 /// Rewards are columns 0 to K - 1. The penalty, if there is one, is column K, a reward of weight -1. Loops run over
-/// `width()` columns, which is a constant where the driver knows it: columns beyond are missing (NaN) or 0, of weight 0.
-/// @tparam L  how the driver lays rows out: width(), num_rewards(), has_gaps(), value(i, c), penalty(i), length(i), total(i) and
+/// `width()` columns, which is a constant where the driver knows it: columns beyond are missing (NaN) or 0, of weight
+/// 0.
+/// @tparam L  how the driver lays rows out: width(), num_rewards(), has_gaps(), value(i, c), penalty(i), length(i),
+/// total(i) and
 ///            weight(weights, c), with `Weight` the type of the weights
 template <class L>
 class Row {
@@ -87,20 +89,22 @@ struct PaddedRows {
   std::size_t padded = W;                 ///< the width
   bool gaps = true;                       ///< whether a value is missing; if not, padding is 0 and not NaN
 
-  std::size_t num_rewards() const { return count; }
-  std::size_t width() const {
+  MAESTRO_HD std::size_t num_rewards() const { return count; }
+  MAESTRO_HD std::size_t width() const {
     if constexpr (W == 0) {
       return padded;
     } else {
       return W;
     }
   }
-  bool has_gaps() const { return gaps; }
-  double value(std::size_t i, std::size_t c) const { return values[i * width() + c]; }
-  double weight(const double* of, std::size_t c) const { return of[c]; }
-  double penalty(std::size_t i) const { return penalties == nullptr ? 0.0 : static_cast<double>(penalties[i]); }
-  double length(std::size_t i) const { return static_cast<double>(lengths[i]); }
-  Row<PaddedRows> row(std::size_t i) const { return {*this, i, weights + i * width(), totals[i]}; }
+  MAESTRO_HD bool has_gaps() const { return gaps; }
+  MAESTRO_HD double value(std::size_t i, std::size_t c) const { return values[i * width() + c]; }
+  MAESTRO_HD double weight(const double* of, std::size_t c) const { return of[c]; }
+  MAESTRO_HD double penalty(std::size_t i) const {
+    return penalties == nullptr ? 0.0 : static_cast<double>(penalties[i]);
+  }
+  MAESTRO_HD double length(std::size_t i) const { return static_cast<double>(lengths[i]); }
+  MAESTRO_HD Row<PaddedRows> row(std::size_t i) const { return {*this, i, weights + i * width(), totals[i]}; }
 };
 
 }  // namespace maestro

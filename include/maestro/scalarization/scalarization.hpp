@@ -16,10 +16,10 @@ namespace maestro {
 
 /// What a scalarization reads. NaN in `rewards` marks a reward that does not apply.
 struct ScalarizationInput {
-  MatrixView<const float> rewards;   ///< (B x K)
-  const Decision& decision;          ///< weights (B x K); base and emphasis for the counterfactuals
-  const Groups& groups;              ///< partition of the B rows
-  std::span<const float> penalty{};  ///< (B) subtracted from the scalar reward (KL in the reward); may be empty
+  MatrixView<const float> rewards;          ///< (B x K)
+  const Decision& decision;                 ///< weights (B x K); base and emphasis for the counterfactuals
+  const Groups& groups;                     ///< partition of the B rows
+  std::span<const float> penalty{};         ///< (B) subtracted from the scalar reward (KL in the reward); may be empty
   std::span<const std::int32_t> lengths{};  ///< (B) tokens of the responses; may be empty for those that need none
 };
 

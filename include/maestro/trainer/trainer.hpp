@@ -66,10 +66,10 @@ class RewardCount<R> {
 ///     maestro::Trainer trainer{std::move(policy), rewards, conductor, settings};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// A scalarization, or an advantage estimator, may stand before the settings; without one it is DefaultScalarization. The parts are held by value
-/// and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are copied for the KL reference,
-/// if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend give
-/// the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+/// A scalarization, or an advantage estimator, may stand before the settings; without one it is DefaultScalarization.
+/// The parts are held by value and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are
+/// copied for the KL reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread
+/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, S, Comm>
 class Trainer {
@@ -341,8 +341,8 @@ class Trainer {
 
 /// An advantage estimator stands for the scalarization by it, Advantages<E>.
 template <class P, class R, class C, AdvantageEstimator E, class Comm = SingleProcess>
-requires detail::TrainerParts<P, R, C, Advantages<E>, Comm>
-Trainer(P, R, C, E, TrainerOptions, Comm = {}) -> Trainer<P, R, C, Advantages<E>, Comm>;
+requires detail::TrainerParts<P, R, C, Advantages<E>, Comm> Trainer(P, R, C, E, TrainerOptions, Comm = {})
+->Trainer<P, R, C, Advantages<E>, Comm>;
 
 /// A trainer without a scalarization gets DefaultScalarization.
 template <class P, class R, class C>

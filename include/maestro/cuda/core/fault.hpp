@@ -28,7 +28,7 @@ enum class Fault : std::uint8_t {
   weight_not_finite,       ///< w_ik, or base_ik
   kl_log_prob_not_finite,  ///< of the KL in the reward
   penalty_not_finite,
-  reward_infinite,  ///< NaN marks a missing reward, infinity nothing
+  reward_infinite,   ///< NaN marks a missing reward, infinity nothing
   scalar_undefined,  ///< the scalarizer `column` has no value for the row
   hidden_not_finite,
   action_impossible,  ///< outside [0, K), or of propensity 0
@@ -96,7 +96,8 @@ inline void throw_fault(FaultWord word) {
       throw BadData("scalarization: row " + row + ", reward " + column +
                     " is infinite; return nullopt (NaN) for a reward that does not apply");
     case Fault::scalar_undefined:
-      throw BadData("scalarization: row " + row + ", the scalarizer " + std::string(scalarizer_names[word & 0xFFFFFFu]) +
+      throw BadData("scalarization: row " + row + ", the scalarizer " +
+                    std::string(scalarizer_names[word & 0xFFFFFFu]) +
                     " has no value: geometric needs rewards above 0, softmin weights that add up to more than 0");
     case Fault::hidden_not_finite:
       throw BadData("conductor: the hidden state of row " + row + " is not finite");

@@ -33,7 +33,8 @@ struct Dvao {
     Statistics<G::capacity> s;
     s.total = group.moments(TotalOf{});
     const auto moments = group.column_moments();
-    for (std::size_t c = 0; c < group.width(); ++c) s.std_dev[c] = c < group.num_rewards() ? moments.std_dev(c, 1) : 0.0;
+    for (std::size_t c = 0; c < group.width(); ++c)
+      s.std_dev[c] = c < group.num_rewards() ? moments.std_dev(c, 1) : 0.0;
     return s;
   }
   template <std::size_t Capacity, class R>
