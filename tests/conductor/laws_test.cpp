@@ -37,15 +37,14 @@ BOOST_AUTO_TEST_CASE(every_conductor) {
       check_laws(RandomWeights<1>({.sharing = sharing, .kind = kind}));
     }
   }
-  for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy, Emphasis::soft}) {
+  for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy}) {
     for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalize}) {
       LearnedConductorOptions options{
           .emphasis = emphasis, .floor = floor, .estimator = Estimator::sampled, .learning_rate = 0.05};
-      if (emphasis == Emphasis::soft) options.estimator = Estimator::pathwise;
       check_laws(LinearConductor<3>(options));
       check_laws(MlpConductor<3, 8>(options));
       check_laws(LinearConductor<1>(options));
-      if (emphasis != Emphasis::soft) options.estimator = Estimator::counterfactual;
+      options.estimator = Estimator::counterfactual;
       check_laws(LinearConductor<3>(options));
     }
   }
@@ -102,7 +101,8 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
     return all;
   });
   BOOST_TEST((emphasis_from_name("blended_policy") == Emphasis::blended_policy));
-  BOOST_TEST((estimator_from_name("pathwise") == Estimator::pathwise));
+  BOOST_TEST((estimator_from_name("counterfactual") == Estimator::counterfactual));
+  BOOST_CHECK_THROW(estimator_from_name("pathwise"), BadArgument);
   BOOST_TEST((probability_floor_from_name("clamp_renormalize") == ProbabilityFloor::clamp_renormalize));
   BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
   BOOST_TEST(AnyConductor("mlp", 3).learns());

@@ -92,7 +92,8 @@ std::optional<maestro::ConductorReport> teach(C& conductor, const Batch& batch, 
                      .advantages = advantages,
                      .counterfactuals = counterfactuals.view(),
                      .step = batch.step,
-                     .weight_gradients = counterfactuals.view()});
+                     .rewards = batch.rewards.view(),
+                     .seed = batch.seed});
   return conductor.update();
 }
 

@@ -31,8 +31,8 @@ inline std::vector<LearnedConductorOptions> option_grid() {
   grid[2].floor = ProbabilityFloor::clamp_renormalize;
   grid[2].epsilon = 0.1;
   grid[3].estimator = Estimator::counterfactual;
-  grid[4].emphasis = Emphasis::soft;
-  grid[4].estimator = Estimator::pathwise;
+  grid[4].emphasis = Emphasis::blended_policy;
+  grid[4].estimator = Estimator::counterfactual;
   grid[5].temperature_mode = TemperatureMode::fixed;
   grid[5].temperature = 0.5;
   grid[6].hidden_scaling = HiddenScaling::unit_rms;

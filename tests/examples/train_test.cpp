@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
 
   check_refused(stage.train("--dry-run --max-completion-length 123"),
                 {"data row 0", "6 tokens", "123", "128 positions"});
-  check_refused(stage.train("--dry-run --conductor-estimator pathwise --conductor-emphasis soft"), {"pathwise"});
+  check_refused(stage.train("--dry-run --conductor-emphasis soft"), {"do not depend on the action"});
   stage.write_prompts("long.jsonl", {"a", std::string(100, 'b')});
   check_refused(stage.train("--dry-run --prompts '" + (stage.root / "long.jsonl").string() + "'"),
                 {"data row 1", "reference 100", "128 positions"});

@@ -70,7 +70,6 @@ class AnyConductor {
   std::optional<ConductorReport> update() { return conductor_->update(); }
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { conductor_->weights(hidden, out); }
   bool wants_counterfactuals() const { return conductor_->wants_counterfactuals(); }
-  bool wants_weight_gradients() const { return conductor_->wants_weight_gradients(); }
   /// Holds the name too: the state of another kind of Conductor is refused.
   template <class Visitor>
   void visit_state(Visitor& v) {
@@ -93,7 +92,6 @@ class AnyConductor {
     virtual std::optional<ConductorReport> update() = 0;
     virtual void weights(MatrixView<const float> hidden, MatrixView<float> out) const = 0;
     virtual bool wants_counterfactuals() const = 0;
-    virtual bool wants_weight_gradients() const = 0;
     virtual void visit_state(AnyStateVisitor& v) = 0;
   };
   template <class C>
@@ -108,7 +106,6 @@ class AnyConductor {
       conductor.weights(hidden, out);
     }
     bool wants_counterfactuals() const override { return maestro::wants_counterfactuals(conductor); }
-    bool wants_weight_gradients() const override { return maestro::wants_weight_gradients(conductor); }
     void visit_state(AnyStateVisitor& v) override {
       if constexpr (Stateful<C>) v("conductor", conductor);
     }

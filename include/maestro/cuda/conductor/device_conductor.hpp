@@ -199,7 +199,6 @@ class DeviceConductor {
   std::optional<ConductorReport> update() { return backend_->update(); }
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { backend_->weights(hidden, out); }
   bool wants_counterfactuals() const { return options().estimator == Estimator::counterfactual; }
-  bool wants_weight_gradients() const { return options().estimator == Estimator::pathwise; }
   template <class Visitor>
   void visit_state(Visitor& v) {
     LearnedState<Network> state = backend_->save();
