@@ -138,7 +138,7 @@ void check_equal_actions(LearnedConductor<Network> host, Device device, std::siz
     const Decision got = device.decide(view);
     for (std::size_t g = 0; g < sizes.size(); ++g) {
       for (std::size_t i = batch.groups.begin(g); i < batch.groups.end(g); ++i) {
-        const double u = detail::draw_stream(view, Purpose::conductor_action, g, i - batch.groups.begin(g)).uniform(0);
+        const double u = draw_stream(view, Purpose::conductor_action, g, i - batch.groups.begin(g)).uniform(0);
         const auto action = static_cast<std::int32_t>(sample_index(got.probabilities.row(i).data(), K, u));
         ++drawn;
         wrong += got.actions[i] != action ? 1u : 0u;

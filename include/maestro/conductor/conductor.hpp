@@ -93,10 +93,11 @@ concept NamesCounterfactuals = requires {
 
 /// Every optional member that is there can be called.
 template <class C>
-inline constexpr bool optional_conductor_members_fit =
-    absent_or_fit(NamesObserve<C>, Observes<C>) && absent_or_fit(NamesUpdate<C>, Updates<C>) &&
-    absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
-    absent_or_fit(NamesCounterfactuals<C>, AnswersCounterfactuals<C>);
+inline constexpr bool optional_conductor_members_fit = absent_or_fit(NamesObserve<C>, Observes<C>) &&
+                                                       absent_or_fit(NamesUpdate<C>, Updates<C>) &&
+                                                       absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
+                                                       absent_or_fit(NamesCounterfactuals<C>,
+                                                                     AnswersCounterfactuals<C>);
 
 template <class C>
 concept Decides = requires(C& conductor, const StepView& view) {

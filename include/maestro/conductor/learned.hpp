@@ -63,7 +63,7 @@ class LearnedConductor {
   /// Draws an action per response. Only `hidden`, the NaN pattern of `rewards` and the key of the draws have a say.
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite.
   Decision decide(const StepView& view) {
-    detail::check_step_view(view, actions);
+    check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
     if (rows > 0 && network_.input_size() == 0) network_.initialize(view.hidden.cols(), options_.init);
     decided_.forget();
@@ -232,7 +232,7 @@ class LearnedConductor {
                                                  applicable);
     float* const q = decision.probabilities.row(i).data();
     for (std::size_t k = 0; k < actions; ++k) q[k] = static_cast<float>(row.q[k]);
-    const RandomStream stream = detail::draw_stream(view, Purpose::conductor_action, group, i - first);
+    const RandomStream stream = draw_stream(view, Purpose::conductor_action, group, i - first);
     decision.actions[i] = static_cast<std::int32_t>(sample_index(q, actions, stream.uniform(0)));
   }
 

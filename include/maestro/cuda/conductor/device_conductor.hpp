@@ -46,7 +46,7 @@ class ConductorOn final : public ConductorBackend<Network> {
 
   const LearnedConductorOptions& options() const override { return conductor_.options(); }
   Decision decide(const StepView& view) override {
-    maestro::detail::check_step_view(view, actions);
+    check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
     if (rows > 0 && conductor_.hidden_size() == 0) conductor_.initialize(view.hidden.cols());
     decided_.forget();
