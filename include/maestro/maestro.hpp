@@ -71,6 +71,7 @@
 #include "maestro/io/folder_lock.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/jsonl_writer.hpp"
+#include "maestro/io/prompt_weights.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/io/state.hpp"

@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/decide.hpp"
 #include "maestro/conductor/emphasis.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/core/random.hpp"
 
 namespace maestro {
@@ -73,6 +75,21 @@ struct RandomWeightsOptions {
   RandomKind kind = RandomKind::blended_uniform;
   double strength = 0.5;  ///< c of blended_uniform, in (0, 1]
 };
+
+/// The names of what is shared and of what is drawn stand in the enums' order.
+inline constexpr std::array<std::string_view, 2> random_sharing_names{"per_response", "per_prompt"};
+inline constexpr std::array<std::string_view, 3> random_kind_names{"simplex", "one_hot", "blended_uniform"};
+
+/// The list of the random weights' options: see OptionList.
+template <OptionsOf<RandomWeightsOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
+  f({.name = "random_sharing",
+     .help = "Which responses share a draw of --conductor random: {}",
+     .values = random_sharing_names},
+    s.sharing);
+  f({.name = "random_kind", .help = "What --conductor random draws: {}", .values = random_kind_names}, s.kind);
+  f({.name = "random_strength", .help = "Share of the drawn reward in blended_uniform, in (0, 1]"}, s.strength);
+}
 
 /// A Conductor of random weights: what the learned one must beat. By default they are distributed as those of a learned
 /// Conductor that has learned nothing. Draws are keyed by (seed, step, data row, response_number of the response or of
