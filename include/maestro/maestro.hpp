@@ -101,6 +101,7 @@
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/objective/loss.hpp"
 #include "maestro/objective/objective.hpp"
+#include "maestro/objective/presets.hpp"
 #include "maestro/objective/report.hpp"
 #include "maestro/objective/surrogates.hpp"
 #include "maestro/objective/token_loss.hpp"
