@@ -43,8 +43,12 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   const bool on_policy = t.num_iterations * t.num_minibatches == 1;
   const std::string ratio = "while every ratio is 1: --num-iterations or --num-minibatches must be above 1";
   const bool corrected = t.objective.beta > 0.0 && t.objective.kl_correction == KlCorrection::ratio;
-  refuse(on_policy, {"epsilon", "epsilon-high"}, ratio);
+  const Surrogate surrogate = t.objective.surrogate;
+  refuse(on_policy && surrogate != Surrogate::clip, {"surrogate"}, ratio);
+  refuse(on_policy, {"epsilon", "epsilon-high", "sapo-temperature-pos", "sapo-temperature-neg"}, ratio);
   refuse(on_policy && t.objective.ratio_cap, {"delta"}, ratio);
+  refuse(surrogate != Surrogate::clip, {"epsilon", "epsilon-high"}, "without --surrogate clip");
+  refuse(surrogate != Surrogate::sapo, {"sapo-temperature-pos", "sapo-temperature-neg"}, "without --surrogate sapo");
   refuse(on_policy && !corrected, {"importance-sampling-level"}, ratio);
   refuse(t.objective.beta == 0.0, {"kl-estimator", "kl-placement"}, "while --beta is 0");
   const bool corrects = t.objective.kl_correction != KlCorrection::none;

@@ -54,6 +54,7 @@ struct TrainOptions {
   std::uint32_t steps = 100;
   TrainerOptions trainer{};
 
+  std::vector<std::string> presets{};  ///< see presets.hpp; already applied
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
@@ -88,6 +89,11 @@ constexpr void visit_weight_options(S& o, const F& f) {
   const auto only_for = [&](std::string_view conductor) { return o.conductor == conductor ? Recorded::always : never; };
   const Recorded end = only_for("scheduled");
   const Recorded start = o.conductor == "fixed" || o.conductor == "contrast" ? Recorded::always : end;
+  f({.name = "preset",
+     .help = "Sets of options, listed below, in turn; options given beside them win",
+     .group = group,
+     .recorded = never},
+    o.presets);
   f({.name = "rewards", .help = "Rewards of the run, of {}", .group = group, .values = reward_names}, o.rewards);
   f({.name = "proxy_sync_steps", .help = "Steps between syncs of the perplexity reward's proxy", .group = group},
     o.proxy_sync_steps);
@@ -143,8 +149,7 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .recorded = only_for("prompt")},
     o.weights_column);
-  const Recorded random = o.conductor == "random" ? Recorded::unless_default : never;
-  f({.name = "random", .group = group, .recorded = random}, o.random);
+  f({.name = "random", .group = group, .recorded = Recorded::unless_default}, o.random);
   f({.name = "saw", .group = group, .recorded = only_for("saw")}, o.saw);
   f({.name = "exp3", .group = group, .recorded = only_for("exp3")}, o.exp3);
   f({.name = "predictability", .group = group, .recorded = only_for("predictability")}, o.predictability);
