@@ -5,12 +5,12 @@
 /// those backends of the matrix product include maestro/gemm/eigen.hpp or maestro/gemm/cblas.hpp beside it.
 
 #include "maestro/conductor/any.hpp"
+#include "maestro/conductor/bandit.hpp"
 #include "maestro/conductor/buffer.hpp"
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/decide.hpp"
 #include "maestro/conductor/emphasis.hpp"
 #include "maestro/conductor/estimators.hpp"
-#include "maestro/conductor/exp3.hpp"
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/conductor/learned_options.hpp"

@@ -9,7 +9,7 @@
 
 #include "conductor/laws.hpp"
 #include "conductor/support.hpp"
-#include "maestro/conductor/exp3.hpp"
+#include "maestro/conductor/bandit.hpp"
 #include "maestro/conductor/predictability.hpp"
 #include "maestro/conductor/rule.hpp"
 #include "maestro/conductor/rules.hpp"

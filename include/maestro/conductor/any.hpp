@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "maestro/conductor/bandit.hpp"
 #include "maestro/conductor/conductor.hpp"
-#include "maestro/conductor/exp3.hpp"
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/conductor/predictability.hpp"
