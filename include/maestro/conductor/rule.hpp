@@ -144,7 +144,8 @@ inline void leave_out_missing(std::span<const double> w, std::span<const float> 
 }  // namespace detail
 
 /// A Conductor whose weights follow a rule from the figures of each group: the responses of a group share them, but for
-/// rewards that are missing (detail::leave_out_missing). It draws no action. K is that of its first decision.
+/// rewards that are missing (detail::leave_out_missing). It draws no action. K is that of its first decision, the batch
+/// that of this rank.
 /// Deterministic use gives the mean weights of the step last decided. O(B K) a step and what the rule costs.
 template <WeightRule Rule>
 class RuleConductor {
