@@ -86,9 +86,6 @@ template <OptionsOf<TrainOptions> S, class F>
 constexpr void visit_weight_options(S& o, const F& f) {
   constexpr Recorded never = Recorded::never;
   constexpr std::string_view group = "Rewards and their weights";
-  const auto only_for = [&](std::string_view conductor) { return o.conductor == conductor ? Recorded::always : never; };
-  const Recorded end = only_for("scheduled");
-  const Recorded start = o.conductor == "fixed" || o.conductor == "contrast" ? Recorded::always : end;
   f({.name = "preset",
      .help = "Sets of options, listed below, in turn; options given beside them win",
      .group = group,
@@ -118,6 +115,16 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .values = normalizer_names},
     o.normalize);
+}
+
+/// The part of the list below that says which Conductor weighs the rewards, and how.
+template <OptionsOf<TrainOptions> S, class F>
+constexpr void visit_conductor_options(S& o, const F& f) {
+  constexpr Recorded never = Recorded::never;
+  constexpr std::string_view group = "Rewards and their weights";
+  const auto only_for = [&](std::string_view conductor) { return o.conductor == conductor ? Recorded::always : never; };
+  const Recorded end = only_for("scheduled");
+  const Recorded start = o.conductor == "fixed" || o.conductor == "contrast" ? Recorded::always : end;
   f({.name = "conductor", .help = "Weights of the rewards: {}", .group = group, .values = conductor_names},
     o.conductor);
   f({.name = "weights",
@@ -191,6 +198,7 @@ constexpr void visit_options(S& o, const F& f) {
   f({.name = "steps", .help = "Training steps", .group = "Policy", .recorded = never}, o.steps);
   f({.name = "trainer"}, o.trainer);
   visit_weight_options(o, f);
+  visit_conductor_options(o, f);
   group = "Run";
   f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
     o.threads);
