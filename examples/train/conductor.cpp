@@ -1,12 +1,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "maestro/conductor/any.hpp"
+#include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/data/prompt.hpp"
+#include "maestro/io/prompt_weights.hpp"
 #include "train/options.hpp"
 #include "train/weights.hpp"
 
@@ -38,9 +42,27 @@ std::vector<float> weights_of(const std::string& option, const std::vector<doubl
   return weights;
 }
 
+/// The weights in the prompts' own column, the rewards in the order of the run.
+Matrix<float> prompt_weights_of(const TrainOptions& o, std::span<const Prompt> prompts) {
+  if (o.prompts.empty()) throw BadArgument("--conductor prompt needs --prompts, a file whose lines have weights");
+  const std::vector<std::string_view> given(o.rewards.begin(), o.rewards.end());
+  const Matrix<float> read = prompt_weights(prompts, o.weights_column, given, o.prompts);
+  Matrix<float> weights(read.rows(), read.cols());
+  std::size_t k = 0;
+  for (const std::string_view name : chosen_rewards(o)) {
+    const auto place = static_cast<std::size_t>(std::find(given.begin(), given.end(), name) - given.begin());
+    for (std::size_t i = 0; i < read.rows(); ++i) weights(i, k) = read(i, place);
+    ++k;
+  }
+  return weights;
+}
+
 /// What the Conductor is built from.
-AnyConductorOptions conductor_options(const TrainOptions& o) {
-  AnyConductorOptions result{.learned = o.learned};
+AnyConductorOptions conductor_options(const TrainOptions& o, std::span<const Prompt> prompts) {
+  AnyConductorOptions result{
+      .learned = o.learned, .random = o.random, .saw = o.saw, .exp3 = o.exp3, .predictability = o.predictability};
+  if (o.conductor == "prompt") result.prompt_weights = prompt_weights_of(o, prompts);
+  if (o.conductor == "contrast" && !o.weights.empty()) result.weights = weights_of("--weights", o.weights, o);
   const bool scheduled = o.conductor == "scheduled";
   if (o.conductor != "fixed" && !scheduled) return result;
   if (o.weights.empty()) throw BadArgument("--conductor " + o.conductor + " needs --weights, one for each reward");
@@ -56,8 +78,8 @@ AnyConductorOptions conductor_options(const TrainOptions& o) {
 
 }  // namespace
 
-AnyConductor make_conductor(const TrainOptions& o) {
-  return AnyConductor(o.conductor, chosen_rewards(o).size(), conductor_options(o));
+AnyConductor make_conductor(const TrainOptions& o, std::span<const Prompt> prompts) {
+  return AnyConductor(o.conductor, chosen_rewards(o).size(), conductor_options(o, prompts));
 }
 
 }  // namespace maestro::examples

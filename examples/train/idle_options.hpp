@@ -43,8 +43,12 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   const bool on_policy = t.num_iterations * t.num_minibatches == 1;
   const std::string ratio = "while every ratio is 1: --num-iterations or --num-minibatches must be above 1";
   const bool corrected = t.objective.beta > 0.0 && t.objective.kl_correction == KlCorrection::ratio;
-  refuse(on_policy, {"epsilon", "epsilon-high"}, ratio);
+  const Surrogate surrogate = t.objective.surrogate;
+  refuse(on_policy && surrogate != Surrogate::clip, {"surrogate"}, ratio);
+  refuse(on_policy, {"epsilon", "epsilon-high", "sapo-temperature-pos", "sapo-temperature-neg"}, ratio);
   refuse(on_policy && t.objective.ratio_cap, {"delta"}, ratio);
+  refuse(surrogate != Surrogate::clip, {"epsilon", "epsilon-high"}, "without --surrogate clip");
+  refuse(surrogate != Surrogate::sapo, {"sapo-temperature-pos", "sapo-temperature-neg"}, "without --surrogate sapo");
   refuse(on_policy && !corrected, {"importance-sampling-level"}, ratio);
   refuse(t.objective.beta == 0.0, {"kl-estimator", "kl-placement"}, "while --beta is 0");
   const bool corrects = t.objective.kl_correction != KlCorrection::none;
@@ -62,12 +66,21 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(!learned, option_names(o.learned),
          "with --conductor " + o.conductor +
              (paper ? ", which is the paper's reading whatever else is asked; take linear to set it"
-                    : ", which does not learn"));
+                    : ", which does not learn from them"));
   refuse(o.learned.emphasis != Emphasis::blended_uniform && o.learned.emphasis != Emphasis::blended_policy,
          {"conductor-strength"}, "without a blended --conductor-emphasis");
-  const bool scheduled = o.conductor == "scheduled";
-  refuse(!scheduled && o.conductor != "fixed", {"weights"}, "without --conductor fixed or scheduled");
-  refuse(!scheduled, {"weights-end", "weights-start-step", "weights-end-step"}, "without --conductor scheduled");
+  const auto only_for = [&](const std::string& conductor, const std::vector<std::string>& options) {
+    refuse(o.conductor != conductor, options, "without --conductor " + conductor);
+  };
+  const bool reads_weights = o.conductor == "scheduled" || o.conductor == "fixed" || o.conductor == "contrast";
+  refuse(!reads_weights, {"weights"}, "without --conductor fixed, scheduled or contrast");
+  only_for("scheduled", {"weights-end", "weights-start-step", "weights-end-step"});
+  only_for("prompt", {"weights-column"});
+  only_for("random", option_names(o.random));
+  refuse(o.random.kind != RandomKind::blended_uniform, {"random-strength"}, "without --random-kind blended_uniform");
+  only_for("saw", option_names(o.saw));
+  only_for("exp3", option_names(o.exp3));
+  only_for("predictability", option_names(o.predictability));
 }
 
 /// @throws BadArgument for a chosen reward that needs references where no prompt has one.

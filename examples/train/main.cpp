@@ -22,6 +22,7 @@
 #include "train/idle_options.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
+#include "train/presets.hpp"
 #include "train/train.hpp"
 
 namespace {
@@ -47,7 +48,8 @@ void add_options(cxxopts::Options& options) {
     } else if constexpr (std::is_same_v<T, std::vector<double>>) {
       add(cxxopts::value<std::vector<std::string>>());
     } else if constexpr (requires { typename T::allocator_type; } && !std::is_same_v<T, std::string>) {
-      add(cxxopts::value<std::vector<std::string>>()->default_value(option_text(info, usual)));
+      const auto list = cxxopts::value<std::vector<std::string>>();
+      add(usual.empty() ? list : list->default_value(option_text(info, usual)));
     } else {
       add(cxxopts::value<std::string>()->default_value(option_text(info, usual)));
     }
@@ -101,9 +103,21 @@ struct Read<std::optional<T>> {
   }
 };
 
+/// The options of the presets that are given, and of the one that a Conductor brings.
+void read_presets(const cxxopts::ParseResult& given, TrainOptions& o) {
+  std::vector<std::string> names;
+  const bool paper = given.count("conductor") > 0 && given["conductor"].as<std::string>() == "maestro_paper";
+  if (paper) names.emplace_back("maestro_paper");  // its reading is raw rewards and TRL's group advantage
+  if (given.count("preset") > 0) {
+    for (const std::string& name : given["preset"].as<std::vector<std::string>>()) names.push_back(name);
+  }
+  maestro::examples::apply_presets(names, o);
+}
+
 /// The options as given, each by itself.
 TrainOptions read_options(const cxxopts::ParseResult& given) {
   TrainOptions o;
+  read_presets(given, o);
   visit_values(o, [&]<class T>(const OptionInfo& info, T& setting) {
     const std::string name = option_name(info);
     if (info.help.empty() || given.count(name) == 0) return;
@@ -123,7 +137,7 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
 }
 
 /// What one option says of another setting.
-void settle(TrainOptions& o, const cxxopts::ParseResult& given) {
+void settle(TrainOptions& o) {
   maestro::LoraOptions& lora = o.model_options.lora;
   if (o.model_options.lora_rank > 0) lora.rank = o.model_options.lora_rank;
   auto& targets = lora.targets;
@@ -133,12 +147,9 @@ void settle(TrainOptions& o, const cxxopts::ParseResult& given) {
   maestro::TrainerOptions& t = o.trainer;
   t.schedule.total_steps = o.steps;
   t.objective.max_completion_length = t.sampling.max_completion_length;
-  if (t.objective.ratio_cap && !(*t.objective.ratio_cap > 1.0 + t.objective.epsilon_high)) {
+  const bool clips = t.objective.surrogate == maestro::Surrogate::clip;
+  if (clips && t.objective.ratio_cap && !(*t.objective.ratio_cap > 1.0 + t.objective.epsilon_high)) {
     throw maestro::BadArgument("--delta must be above 1 + --epsilon-high, or 0 for no cap");
-  }
-  if (o.conductor == "maestro_paper") {  // the paper's reading is raw rewards and TRL's group advantage
-    if (given.count("scalarization") == 0) o.scalarization = "group";
-    if (given.count("normalize") == 0) o.normalize = "none";
   }
   maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");
 }
@@ -154,7 +165,7 @@ int main(int argc, char** argv) {
     add_options(options);
     const auto given = options.parse(argc, argv);
     if (given.count("help") > 0) {
-      std::cout << options.help() << '\n';
+      std::cout << options.help() << maestro::examples::describe_presets() << '\n';
       return 0;
     }
     if (!given.unmatched().empty()) {
@@ -162,7 +173,7 @@ int main(int argc, char** argv) {
     }
     maestro::examples::catch_stop_signals();
     TrainOptions read = read_options(given);
-    settle(read, given);
+    settle(read);
     maestro::examples::refuse_idle_options(read, [&](const std::string& name) { return given.count(name) > 0; });
     return maestro::examples::train(
         read, isatty(STDOUT_FILENO) != 0 ? maestro::examples::Output::terminal : maestro::examples::Output::file);

@@ -54,6 +54,7 @@ struct TrainOptions {
   std::uint32_t steps = 100;
   TrainerOptions trainer{};
 
+  std::vector<std::string> presets{};  ///< see presets.hpp; already applied
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
@@ -62,7 +63,12 @@ struct TrainOptions {
   std::string normalize = "z_score";
   std::string conductor = "linear";
   LearnedConductorOptions learned{};
-  std::vector<double> weights{};         ///< fixed, and scheduled at its start: one for each of `rewards`, in order
+  RandomWeightsOptions random{};
+  Saw saw{};
+  Exp3Options exp3{};
+  PredictabilityOptions predictability{};
+  std::string weights_column = "weights";  ///< prompt: the key of a prompt's weights in its line
+  std::vector<double> weights{};  ///< fixed, contrast, and scheduled at its start: one for each of `rewards`, in order
   std::vector<double> weights_end{};     ///< scheduled at its end
   std::uint32_t weights_start_step = 1;  ///< scheduled: the last step, from 1, that has `weights`
   std::uint32_t weights_end_step = 0;    ///< scheduled: the first step that has `weights_end`; 0: the run's last
@@ -80,8 +86,11 @@ template <OptionsOf<TrainOptions> S, class F>
 constexpr void visit_weight_options(S& o, const F& f) {
   constexpr Recorded never = Recorded::never;
   constexpr std::string_view group = "Rewards and their weights";
-  const Recorded end = o.conductor == "scheduled" ? Recorded::always : never;
-  const Recorded start = o.conductor == "fixed" ? Recorded::always : end;
+  f({.name = "preset",
+     .help = "Sets of options, listed below, in turn; options given beside them win",
+     .group = group,
+     .recorded = never},
+    o.presets);
   f({.name = "rewards", .help = "Rewards of the run, of {}", .group = group, .values = reward_names}, o.rewards);
   f({.name = "proxy_sync_steps", .help = "Steps between syncs of the perplexity reward's proxy", .group = group},
     o.proxy_sync_steps);
@@ -106,10 +115,21 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .values = normalizer_names},
     o.normalize);
+}
+
+/// The part of the list below that says which Conductor weighs the rewards, and how.
+template <OptionsOf<TrainOptions> S, class F>
+constexpr void visit_conductor_options(S& o, const F& f) {
+  constexpr Recorded never = Recorded::never;
+  constexpr std::string_view group = "Rewards and their weights";
+  const auto only_for = [&](std::string_view conductor) { return o.conductor == conductor ? Recorded::always : never; };
+  const Recorded end = only_for("scheduled");
+  const Recorded start = o.conductor == "fixed" || o.conductor == "contrast" ? Recorded::always : end;
   f({.name = "conductor", .help = "Weights of the rewards: {}", .group = group, .values = conductor_names},
     o.conductor);
   f({.name = "weights",
-     .help = "For --conductor fixed, and the start of scheduled: one for each of --rewards, such as 0.5,0.3,0.2",
+     .help = "For --conductor fixed, the start of scheduled, the base of contrast: one for each of --rewards, such as "
+             "0.5,0.3,0.2",
      .group = group,
      .recorded = start},
     o.weights);
@@ -129,6 +149,17 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .recorded = never},
     o.weights_end_step);
+  f({.name = "weights_column",
+     .help =
+         "For --conductor prompt: key, in a line of --prompts, of an array in the order of --rewards or an object by "
+         "their names",
+     .group = group,
+     .recorded = only_for("prompt")},
+    o.weights_column);
+  f({.name = "random", .group = group, .recorded = Recorded::unless_default}, o.random);
+  f({.name = "saw", .group = group, .recorded = only_for("saw")}, o.saw);
+  f({.name = "exp3", .group = group, .recorded = only_for("exp3")}, o.exp3);
+  f({.name = "predictability", .group = group, .recorded = only_for("predictability")}, o.predictability);
   f({.name = "learned", .group = group}, o.learned);
 }
 
@@ -167,6 +198,7 @@ constexpr void visit_options(S& o, const F& f) {
   f({.name = "steps", .help = "Training steps", .group = "Policy", .recorded = never}, o.steps);
   f({.name = "trainer"}, o.trainer);
   visit_weight_options(o, f);
+  visit_conductor_options(o, f);
   group = "Run";
   f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
     o.threads);

@@ -172,8 +172,9 @@ int train_as(const TrainOptions& options, Output output) {
   refuse_idle_rewards(options, prompts);
   const PolicyPlan plan(options);
   check_memory(options, estimate(options, plan, prompts));
-  Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options),
-                  AnyScalarization(options.scalarization, {.normalizer = {.kind = normalizer_from_name(options.normalize)}}),
+  Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
+                  AnyScalarization(options.scalarization,
+                                   {.normalizer = {.kind = normalizer_from_name(options.normalize)}}),
                   options.trainer};
   trainer.check_prompts(prompts);
   const std::string content = fingerprint(options, prompts);

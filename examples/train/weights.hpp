@@ -4,10 +4,12 @@
 /// The options of the Conductors that follow weights given on the command line.
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "maestro/conductor/any.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/data/prompt.hpp"
 #include "train/options.hpp"
 
 namespace maestro::examples {
@@ -31,7 +33,7 @@ struct WeightSteps {
 };
 
 /// The Conductor that --conductor names, for the rewards of the run. Compiled in conductor.cpp alone.
-/// @throws BadArgument where weights are missing or do not fit.
-AnyConductor make_conductor(const TrainOptions& o);
+/// @throws BadArgument where weights are missing or do not fit; BadFile where those of a prompt do.
+AnyConductor make_conductor(const TrainOptions& o, std::span<const Prompt> prompts);
 
 }  // namespace maestro::examples

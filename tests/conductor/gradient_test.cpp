@@ -48,8 +48,7 @@ class Probe {
                        .hidden = batch.hidden.view(),
                        .groups = batch.groups,
                        .advantages = advantages,
-                       .counterfactuals = meta.view(),
-                       .weight_gradients = meta.view()});
+                       .counterfactuals = meta.view()});
     randomise(conductor, 0.7, 2);
   }
 
@@ -102,9 +101,7 @@ class Probe {
       if (o.estimator == Estimator::sampled) value += rho[i] * (double{meta[0]} - mean) * std::log(now[i].q[a]);
       for (std::size_t k = 0; k < K; ++k) {
         if (o.estimator != Estimator::sampled && now[i].q[k] > 0.0) {
-          const double share =
-              o.estimator == Estimator::counterfactual ? 1.0 : (o.emphasis == Emphasis::soft ? 1.0 : 1.0 - o.strength);
-          value += share * double{meta[k]} * now[i].q[k];
+          value += double{meta[k]} * now[i].q[k];
         }
         value -= o.entropy_bonus * now[i].p[k] * std::log(now[i].p[k]);
       }
@@ -163,11 +160,8 @@ void check_all(const std::string& network) {
     o = base;
     o.estimator = Estimator::counterfactual;
     Probe<Network>(o).check(name + " counterfactual");
-    o.estimator = Estimator::pathwise;
-    o.emphasis = Emphasis::soft;
-    Probe<Network>(o).check(name + " pathwise soft");
     o.emphasis = Emphasis::blended_policy;
-    Probe<Network>(o).check(name + " pathwise blended");
+    Probe<Network>(o).check(name + " counterfactual, blended with pi");
   }
 }
 

@@ -29,8 +29,7 @@ std::size_t actions_of(const C& conductor) {
 
 /// What holds for every Conductor whose weights lie on the simplex.
 template <class C>
-void check_laws(C conductor) {
-  const std::size_t K = actions_of(conductor);
+void check_laws(C conductor, const std::size_t K) {
   for (std::uint32_t step = 0; step < 8; ++step) {
     Batch batch({3, 1, 0, 5}, 6, K, step);
     batch.step = step;
@@ -53,10 +52,11 @@ void check_laws(C conductor) {
       }
       BOOST_TEST(std::abs(sum - 1.0) < 1e-6);
     }
-    BOOST_TEST(kl_to_uniform(decision, batch.rewards) >= 0.0);
+    BOOST_TEST(kl_to_uniform(decision, batch.rewards) <= std::log(static_cast<double>(K)) + 1e-6);
     if (const auto report = teach(conductor, batch, decision)) {
       BOOST_TEST(std::isfinite(report->loss));
-      BOOST_TEST(report->temperature > 0.0);
+      BOOST_TEST(std::abs(std::log(report->temperature)) < 1.2);  // eight steps of rate 0.05 from 1 or 0.5
+      BOOST_TEST(report->entropy <= std::log(static_cast<double>(K)) + 1e-9);
     }
     Matrix<float> soft(9, K, missing);
     std::as_const(conductor).weights(batch.hidden.view(), soft);
@@ -68,6 +68,11 @@ void check_laws(C conductor) {
   }
   Batch wrong({3}, 6, K + 1);
   BOOST_CHECK_THROW(conductor.decide(wrong.view()), BadArgument);
+}
+template <class C>
+void check_laws(C conductor) {
+  const std::size_t K = actions_of(conductor);
+  check_laws(std::move(conductor), K);
 }
 
 }  // namespace conductor_test

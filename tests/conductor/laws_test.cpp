@@ -19,7 +19,7 @@ static_assert(Conductor<MlpConductor<3, 8, 4>>);
 static_assert(Conductor<FixedWeights<3>>);
 static_assert(Conductor<EqualWeights<3>>);
 static_assert(Conductor<RandomWeights<3>>);
-static_assert(Conductor<ScheduledWeights<3>>);
+static_assert(Conductor<RuleConductor<Saw>>);
 static_assert(Conductor<AnyConductor>);
 
 }  // namespace
@@ -30,26 +30,28 @@ BOOST_AUTO_TEST_CASE(every_conductor) {
   check_laws(FixedWeights<3>({0.5f, 0.25f, 0.25f}));
   check_laws(EqualWeights<3>());
   check_laws(EqualWeights<1>());
-  check_laws(ScheduledWeights<2>({.from = {1.0f, 0.0f}, .to = {0.0f, 1.0f}, .first_step = 2, .last_step = 5}));
+  check_laws(RuleConductor(Schedule{.from = {1.0f, 0.0f}, .to = {0.0f, 1.0f}, .first_step = 2, .last_step = 5}), 2);
   for (const auto sharing : {RandomSharing::per_response, RandomSharing::per_prompt}) {
     for (const auto kind : {RandomKind::simplex, RandomKind::one_hot, RandomKind::blended_uniform}) {
       check_laws(RandomWeights<3>({.sharing = sharing, .kind = kind}));
       check_laws(RandomWeights<1>({.sharing = sharing, .kind = kind}));
     }
   }
-  for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy, Emphasis::soft}) {
+  for (const auto emphasis : {Emphasis::one_hot, Emphasis::blended_uniform, Emphasis::blended_policy}) {
     for (const auto floor : {ProbabilityFloor::mix, ProbabilityFloor::clamp_renormalize}) {
       LearnedConductorOptions options{
           .emphasis = emphasis, .floor = floor, .estimator = Estimator::sampled, .learning_rate = 0.05};
-      if (emphasis == Emphasis::soft) options.estimator = Estimator::pathwise;
       check_laws(LinearConductor<3>(options));
       check_laws(MlpConductor<3, 8>(options));
       check_laws(LinearConductor<1>(options));
-      if (emphasis != Emphasis::soft) options.estimator = Estimator::counterfactual;
+      options.estimator = Estimator::counterfactual;
       check_laws(LinearConductor<3>(options));
     }
   }
-  for (const auto name : conductor_names) check_laws(AnyConductor(name, 3));
+  for (const auto name : conductor_names) {
+    if (name == "unit") continue;  // its weights sum to K
+    check_laws(AnyConductor(name, 3, {.prompt_weights = Matrix<float>(32, 3, 1.0f / 3.0f)}));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(random_weights_are_uniform_and_shared_as_asked) {
@@ -73,7 +75,8 @@ BOOST_AUTO_TEST_CASE(random_weights_are_uniform_and_shared_as_asked) {
 }
 
 BOOST_AUTO_TEST_CASE(scheduled_weights_move_linearly) {
-  ScheduledWeights<2> conductor({.from = {1.0f, 0.0f}, .to = {0.0f, 2.0f}, .first_step = 10, .last_step = 20});
+  const Schedule schedule{.from = {1.0f, 0.0f}, .to = {0.0f, 2.0f}, .first_step = 10, .last_step = 20};
+  RuleConductor conductor(schedule);
   Batch batch({1}, 1, 2);
   const auto at = [&](std::uint32_t step) {
     batch.step = step;
@@ -83,14 +86,14 @@ BOOST_AUTO_TEST_CASE(scheduled_weights_move_linearly) {
   BOOST_TEST(at(10)(0, 1) == 0.0f);
   BOOST_TEST(at(15)(0, 0) == 0.5f);
   BOOST_TEST(at(15)(0, 1) == 1.0f);
-  ScheduledWeights<2> resumed({.from = {1.0f, 0.0f}, .to = {0.0f, 2.0f}, .first_step = 10, .last_step = 20});
+  RuleConductor resumed(schedule);
   load(resumed, save(conductor));
   Matrix<float> out(1, 2);
   resumed.weights({}, out);
   BOOST_TEST(out(0, 0) == 0.5f);
   BOOST_TEST(at(99)(0, 1) == 2.0f);
-  BOOST_CHECK_THROW(ScheduledWeights<2>({.first_step = 5, .last_step = 5}), BadArgument);
-  BOOST_CHECK_THROW(ScheduledWeights<2>({.to = {missing, 0.0f}}), BadArgument);
+  BOOST_CHECK_THROW(RuleConductor(Schedule{.first_step = 5, .last_step = 5}), BadArgument);
+  BOOST_CHECK_THROW(RuleConductor(Schedule{.to = {missing, 0.0f}}), BadArgument);
   BOOST_CHECK_THROW(FixedWeights<2>({0.0f, INFINITY}), BadArgument);
 }
 
@@ -102,7 +105,8 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
     return all;
   });
   BOOST_TEST((emphasis_from_name("blended_policy") == Emphasis::blended_policy));
-  BOOST_TEST((estimator_from_name("pathwise") == Estimator::pathwise));
+  BOOST_TEST((estimator_from_name("counterfactual") == Estimator::counterfactual));
+  BOOST_CHECK_THROW(estimator_from_name("pathwise"), BadArgument);
   BOOST_TEST((probability_floor_from_name("clamp_renormalize") == ProbabilityFloor::clamp_renormalize));
   BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
   BOOST_TEST(AnyConductor("mlp", 3).learns());
@@ -126,7 +130,11 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
       return std::string(e.what()).find("not for " + std::to_string(actions)) != std::string::npos;
     });
   }
-  BOOST_CHECK_THROW(AnyConductor("fixed", 3, {.weights = {1.0f, 2.0f}}), BadArgument);
+  for (const char* name : {"fixed", "scheduled", "contrast"}) {
+    BOOST_CHECK_THROW(AnyConductor(name, 3, {.weights = {1.0f, 2.0f}}), BadArgument);
+  }
+  BOOST_CHECK_THROW(AnyConductor("prompt", 3, {.prompt_weights = Matrix<float>(4, 2, 1.0f)}), BadArgument);
+  BOOST_CHECK_THROW(AnyConductor("prompt", 3), BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(a_name_stands_for_the_same_conductor_as_its_type) {
@@ -142,8 +150,14 @@ BOOST_AUTO_TEST_CASE(a_name_stands_for_the_same_conductor_as_its_type) {
   };
   const AnyConductorOptions options{.weights = {0.5f, 0.25f, -1.0f}, .weights_end = {1.0f, 0.0f, 2.0f}, .last_step = 7};
   same(EqualWeights<3>(), AnyConductor("equal", 3));
+  same(FixedWeights<3>({1.0f, 1.0f, 1.0f}), AnyConductor("unit", 3));
+  same(RuleConductor<Saw>(), AnyConductor("saw", 3));
+  same(RuleConductor<Exp3>(), AnyConductor("exp3", 3));
+  same(RuleConductor<Predictability>(), AnyConductor("predictability", 3));
+  same(RuleConductor(Contrast{.base = {0.5f, 0.25f, 1.0f}}),
+       AnyConductor("contrast", 3, {.weights = {0.5f, 0.25f, 1.0f}}));
   same(FixedWeights<3>({0.5f, 0.25f, -1.0f}), AnyConductor("fixed", 3, options));
-  same(ScheduledWeights<3>({.from = {0.5f, 0.25f, -1.0f}, .to = {1.0f, 0.0f, 2.0f}, .last_step = 7}),
+  same(RuleConductor(Schedule{.from = {0.5f, 0.25f, -1.0f}, .to = {1.0f, 0.0f, 2.0f}, .last_step = 7}),
        AnyConductor("scheduled", 3, options));
   same(RandomWeights<3>(), AnyConductor("random", 3));
   same(LinearConductor<3>(), AnyConductor("linear", 3));

@@ -370,8 +370,6 @@ BOOST_AUTO_TEST_CASE(options_outside_their_domain_are_refused) {
   refused({.init = {.std_dev = 0.0}}, "deviation");
   refused({.emphasis = Emphasis::soft, .estimator = Estimator::sampled}, "do not depend on the action");
   refused({.emphasis = Emphasis::soft, .estimator = Estimator::counterfactual}, "do not depend on the action");
-  refused({.emphasis = Emphasis::one_hot, .estimator = Estimator::pathwise}, "pathwise");
-  refused({.emphasis = Emphasis::blended_policy, .strength = 1.0, .estimator = Estimator::pathwise}, "pathwise");
   refused({.estimator = Estimator::counterfactual, .baseline = MetaBaseline::centered}, "baseline");
 }
 
@@ -446,9 +444,6 @@ BOOST_AUTO_TEST_CASE(wrong_batches_are_refused_by_name) {
   LinearConductor<3> exact({.estimator = Estimator::counterfactual, .hidden_size = 5});
   BOOST_TEST(exact.wants_counterfactuals());
   BOOST_CHECK_THROW(observe(exact, std::vector<float>(4)), Unsupported);
-  LinearConductor<3> soft({.emphasis = Emphasis::soft, .estimator = Estimator::pathwise, .hidden_size = 5});
-  BOOST_TEST(wants_weight_gradients(soft));
-  BOOST_CHECK_THROW(observe(soft, std::vector<float>(4)), Unsupported);
   BOOST_TEST(conductor.buffer().empty());
 
   LinearConductor<3> blank;

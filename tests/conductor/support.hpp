@@ -86,14 +86,17 @@ template <class C>
 std::optional<maestro::ConductorReport> teach(C& conductor, const Batch& batch, const maestro::Decision& decision) {
   const auto advantages = centered_advantages(batch, decision);
   const auto counterfactuals = centered_counterfactuals(batch, decision);
-  conductor.observe({.decision = decision,
-                     .hidden = batch.hidden.view(),
-                     .groups = batch.groups,
-                     .advantages = advantages,
-                     .counterfactuals = counterfactuals.view(),
-                     .step = batch.step,
-                     .weight_gradients = counterfactuals.view()});
-  return conductor.update();
+  const maestro::Feedback feedback{.decision = decision,
+                                   .hidden = batch.hidden.view(),
+                                   .groups = batch.groups,
+                                   .advantages = advantages,
+                                   .counterfactuals = counterfactuals.view(),
+                                   .step = batch.step,
+                                   .rewards = batch.rewards.view(),
+                                   .seed = batch.seed};
+  if constexpr (requires { conductor.observe(feedback); }) conductor.observe(feedback);
+  if constexpr (requires { conductor.update(); }) return conductor.update();
+  return std::nullopt;
 }
 
 /// A checkpoint in memory: the two visitors of core/state.hpp over a map of bytes.

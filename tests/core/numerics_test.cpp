@@ -268,6 +268,18 @@ BOOST_AUTO_TEST_CASE(unknown_names_are_refused_with_the_known_ones) {
   BOOST_CHECK_EXCEPTION(index_of_name("number", "three", names), BadArgument, [](const BadArgument& e) {
     return std::string(e.what()) == "number: unknown name 'three'; known are one, two";
   });
+  for (const std::string near : {"tow", "tvo", "to", "twoo"}) {
+    BOOST_CHECK_EXCEPTION(index_of_name("number", near, names), BadArgument, [&](const BadArgument& e) {
+      return std::string(e.what()) == "number: unknown name '" + near + "'; did you mean 'two'? known are one, two";
+    });
+  }
+  BOOST_TEST(edit_distance("kitten", "sitting") == 3u);
+  BOOST_TEST(edit_distance("", "abc") == 3u);
+  BOOST_TEST(edit_distance("abcd", "badc") == 2u);
+  const std::string_view rules[] = {"predictability", "prompt", "scheduled"};
+  BOOST_TEST(nearest_name("predictabilty", rules) == "predictability");
+  BOOST_TEST(nearest_name("schedule", rules) == "scheduled");
+  BOOST_TEST(nearest_name("chess", rules) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

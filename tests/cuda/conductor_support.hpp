@@ -31,8 +31,8 @@ inline std::vector<LearnedConductorOptions> option_grid() {
   grid[2].floor = ProbabilityFloor::clamp_renormalize;
   grid[2].epsilon = 0.1;
   grid[3].estimator = Estimator::counterfactual;
-  grid[4].emphasis = Emphasis::soft;
-  grid[4].estimator = Estimator::pathwise;
+  grid[4].emphasis = Emphasis::blended_policy;
+  grid[4].estimator = Estimator::counterfactual;
   grid[5].temperature_mode = TemperatureMode::fixed;
   grid[5].temperature = 0.5;
   grid[6].hidden_scaling = HiddenScaling::unit_rms;
@@ -138,7 +138,7 @@ void check_equal_actions(LearnedConductor<Network> host, Device device, std::siz
     const Decision got = device.decide(view);
     for (std::size_t g = 0; g < sizes.size(); ++g) {
       for (std::size_t i = batch.groups.begin(g); i < batch.groups.end(g); ++i) {
-        const double u = detail::draw_stream(view, Purpose::conductor_action, g, i - batch.groups.begin(g)).uniform(0);
+        const double u = draw_stream(view, Purpose::conductor_action, g, i - batch.groups.begin(g)).uniform(0);
         const auto action = static_cast<std::int32_t>(sample_index(got.probabilities.row(i).data(), K, u));
         ++drawn;
         wrong += got.actions[i] != action ? 1u : 0u;

@@ -119,7 +119,8 @@ LossOutcome<T> loss_on(E& executor, const maestro::ObjectiveOptions& options, co
   return loss_on(executor, loss, faults, c);
 }
 
-/// Every combination of reduction, ratio level, cap and what the KL may be.
+/// Every combination of reduction, ratio level, cap and what the KL may be, under the clipped surrogate; the others
+/// each with every ratio level that they take.
 inline std::vector<maestro::ObjectiveOptions> all_options() {
   using namespace maestro;
   struct Kl {
@@ -153,6 +154,17 @@ inline std::vector<maestro::ObjectiveOptions> all_options() {
           all.push_back(options);
         }
       }
+    }
+  }
+  for (const double beta : {0.0, 0.3}) {
+    all.push_back({.surrogate = Surrogate::cispo, .ratio_cap = 1.15, .beta = beta, .entropy_bonus = 0.07});
+    for (const auto level : {RatioLevel::token, RatioLevel::sequence}) {
+      all.push_back({.reduction = Reduction::grpo,
+                     .surrogate = Surrogate::sapo,
+                     .ratio_level = level,
+                     .sapo_temperature_neg = 1.5,
+                     .beta = beta,
+                     .kl_correction = KlCorrection::ratio});
     }
   }
   return all;

@@ -15,6 +15,7 @@
 #include "train/idle_options.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
+#include "train/presets.hpp"
 
 namespace {
 
@@ -36,6 +37,10 @@ BOOST_AUTO_TEST_SUITE(options)
 
 BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<TrainOptions>();
+  member_count::check_list<maestro::RandomWeightsOptions>();
+  member_count::check_list<maestro::Saw>();
+  member_count::check_list<maestro::Exp3Options>();
+  member_count::check_list<maestro::PredictabilityOptions>();
   member_count::check_list<maestro::examples::ModelOptions>();
   member_count::check_list<maestro::LoraOptions>();
   member_count::check_list<maestro::PromptFileOptions>();
@@ -61,6 +66,50 @@ BOOST_AUTO_TEST_CASE(a_choice_names_its_values) {
     if constexpr (std::is_enum_v<T> && !std::is_same_v<T, maestro::examples::DryRun>) {
       BOOST_TEST(!info.values.empty(), option_name(info) << " has no values");
     }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(every_preset_can_be_had) {
+  using maestro::examples::preset_names;
+  const auto knows = [](const auto& names, std::string_view name) {
+    return name.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const maestro::examples::Preset& preset : maestro::examples::presets) {
+    BOOST_TEST_CONTEXT(preset.name) {
+      BOOST_TEST(knows(maestro::scalarization_names, preset.scalarization));
+      BOOST_TEST(knows(maestro::normalizer_names, preset.normalize));
+      BOOST_TEST(knows(maestro::conductor_names, preset.conductor));
+      BOOST_TEST(knows(maestro::objective_preset_names, preset.objective));
+      BOOST_TEST(!preset.help.empty());
+      BOOST_TEST(maestro::examples::describe_presets().find("  " + std::string(preset.name) + " ") !=
+                 std::string::npos);
+      const std::vector<std::string> alone{std::string(preset.name)};
+      TrainOptions o;
+      apply_presets(alone, o);
+      o.trainer.objective.max_completion_length = 9;
+      check(o.trainer.objective);
+      if (preset.name != "own_weight") BOOST_TEST(changed_options(o) != "");
+    }
+  }
+  BOOST_TEST(std::set<std::string_view>(preset_names.begin(), preset_names.end()).size() == preset_names.size());
+}
+
+BOOST_AUTO_TEST_CASE(presets_apply_in_turn) {
+  const auto changed = [](const std::vector<std::string>& names) {
+    TrainOptions o;
+    apply_presets(names, o);
+    return changed_options(o);
+  };
+  BOOST_TEST(changed({"trl"}) == " --kl-correction ratio --scalarization group --normalize none --conductor unit");
+  BOOST_TEST(changed({"trl", "gspo"}) ==
+             " --loss-type grpo --importance-sampling-level sequence --epsilon 0.0003 --epsilon-high 0.0004 "
+             "--kl-correction ratio --scalarization group --normalize none --conductor unit");
+  BOOST_TEST(changed({"gspo", "trl"}) == changed({"trl"}));
+  BOOST_TEST(changed({"cispo"}) == " --surrogate cispo --delta 5 --kl-correction ratio");
+  BOOST_TEST(changed({"sapo"}) == " --loss-type grpo --surrogate sapo --kl-correction ratio");
+  BOOST_TEST(changed({}) == "");
+  BOOST_CHECK_EXCEPTION(changed({"gpso"}), maestro::BadArgument, [](const auto& e) {
+    return std::string(e.what()).find("did you mean 'gspo'? known are trl, ") != std::string::npos;
   });
 }
 
@@ -125,6 +174,18 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_names_what_has_an_effect) {
   json = recorded(o);
   BOOST_TEST(json.at("weights") == maestro::Json({1.0, 2.0}));
   BOOST_TEST(json.at("weights_end") == maestro::Json({2.0, 1.0}));
+  o.conductor = "saw";
+  o.presets = {"trl"};
+  json = recorded(o);
+  BOOST_TEST(json.at("saw_delta") == maestro::Json(1e-8));
+  for (const char* idle : {"weights", "weights_column", "exp3_rate", "predictability_rate", "random_kind", "preset"}) {
+    BOOST_TEST(!json.contains(idle), idle);
+  }
+  o.conductor = "random";
+  BOOST_TEST(!recorded(o).contains("random_kind"));  // as by default, and as in earlier checkpoints
+  o.random.kind = maestro::RandomKind::simplex;
+  json = recorded(o);
+  BOOST_TEST(json.at("random_kind") == maestro::Json("simplex"));
   o.model = "elsewhere";
   o.output = "elsewhere";
   o.threads = 3;

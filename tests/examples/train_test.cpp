@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
 
   check_refused(stage.train("--dry-run --max-completion-length 123"),
                 {"data row 0", "6 tokens", "123", "128 positions"});
-  check_refused(stage.train("--dry-run --conductor-estimator pathwise --conductor-emphasis soft"), {"pathwise"});
+  check_refused(stage.train("--dry-run --conductor-emphasis soft"), {"do not depend on the action"});
   stage.write_prompts("long.jsonl", {"a", std::string(100, 'b')});
   check_refused(stage.train("--dry-run --prompts '" + (stage.root / "long.jsonl").string() + "'"),
                 {"data row 1", "reference 100", "128 positions"});
@@ -42,6 +42,28 @@ BOOST_AUTO_TEST_CASE(the_papers_reading_brings_its_own_advantages) {
   plan("--conductor maestro_paper", "normalized none, weighed by maestro_paper, advantages group");
   plan("--conductor maestro_paper --scalarization gdpo", "normalized none, weighed by maestro_paper, advantages gdpo");
   plan("--conductor maestro_paper --normalize rank", "normalized rank, weighed by maestro_paper, advantages group");
+}
+
+BOOST_AUTO_TEST_CASE(presets_are_listed_and_what_is_given_wins) {
+  const Stage stage;
+  const auto help = stage.bare("--help");
+  for (const char* words : {"Presets:", "trl ", "gspo ", "--preset", "--conductor"}) {
+    BOOST_TEST(help.output.find(words) != std::string::npos, words);
+  }
+  const auto plan = [&](const std::string& arguments, const std::string& words) {
+    const auto run = stage.train("--dry-run " + arguments);
+    BOOST_TEST(run.code == 0, run.output);
+    BOOST_TEST(run.output.find(words) != std::string::npos, arguments << ": " << run.output);
+  };
+  plan("--preset trl", "normalized none, weighed by unit, advantages group");
+  plan("--preset trl --conductor saw", "normalized none, weighed by saw, advantages group");
+  plan("--preset gdpo --normalize rank", "normalized rank, weighed by unit, advantages gdpo");
+  plan("--preset trl,gspo --num-iterations 2 --epsilon 0.001", "--epsilon 0.001 --epsilon-high 0.0004");
+  plan("--preset maestro_paper", "normalized none, weighed by maestro_paper, advantages group");
+  plan("--conductor maestro_paper --preset dr_grpo --reward-model '' --rewards format --conductor maestro_paper",
+       "weighed by maestro_paper, advantages dr_grpo");
+  check_refused(stage.train("--dry-run --preset openrhlf"), {"unknown name 'openrhlf'"});
+  check_refused(stage.train("--dry-run --preset trll"), {"did you mean 'trl'?"});
 }
 
 BOOST_AUTO_TEST_CASE(num_prompts_counts_the_chosen_tasks) {
@@ -129,6 +151,51 @@ BOOST_AUTO_TEST_CASE(equal_weights_spread_over_the_rewards_of_the_run) {
   refused("format,format", "chosen twice");
 }
 
+BOOST_AUTO_TEST_CASE(every_weight_rule_trains_and_goes_on) {
+  const Stage stage;
+  const std::string rewards = "--reward-model '' --rewards length,format,entropy --timings omit ";
+  for (const char* rule : {"saw --saw-delta 0.1", "contrast --weights 2,1,1", "exp3 --exp3-share 0.3",
+                           "predictability --predictability-rate 0.25", "random --random-kind simplex", "unit"}) {
+    const auto run = stage.train(rewards + "--conductor " + rule);
+    BOOST_REQUIRE_MESSAGE(run.code == 0, rule << ": " << run.output);
+    const auto on = stage.train(rewards + "--steps 3 --conductor " + rule);
+    BOOST_REQUIRE_MESSAGE(on.code == 0, rule << ": " << on.output);
+    std::vector<double> sums(3);
+    const std::filesystem::path kept = stage.root / "kept.jsonl";
+    std::filesystem::copy(stage.root / "out/metrics.jsonl", kept, std::filesystem::copy_options::overwrite_existing);
+    for (const char* reward : {"length", "format", "entropy"}) {
+      std::filesystem::create_directories(stage.root / "out");
+      std::filesystem::copy(kept, stage.root / "out/metrics.jsonl", std::filesystem::copy_options::overwrite_existing);
+      const std::vector<double> found = logged_weights(stage, reward);
+      BOOST_REQUIRE(found.size() == 3u);
+      for (std::size_t step = 0; step < 3; ++step) sums[step] += found[step];
+    }
+    for (const double sum : sums) BOOST_TEST(std::abs(sum - (rule == std::string("unit") ? 3.0 : 1.0)) < 1e-5, rule);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(weights_of_a_prompt_come_from_its_line) {
+  const Stage stage;
+  {
+    std::ofstream file(stage.root / "weighed.jsonl");
+    file << R"({"prompt": "a", "reference": "b", "weights": {"format": 0.5, "length": 2}, "w": [3, 4]})"
+         << "\n\n"
+         << R"({"prompt": "c", "reference": "d", "weights": {"format": 0.5, "length": 2}, "w": [3, 0, 1]})" << '\n';
+  }
+  const std::string some = "--reward-model '' --rewards length,format --prompts '" +
+                           (stage.root / "weighed.jsonl").string() + "' --conductor ";
+  const auto run = stage.train(some + "prompt");
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  check_weights(logged_weights(stage, "length"), {2.0, 2.0});
+  check_refused(stage.train(some + "prompt --weights-column w"),
+                {"weighed.jsonl:3: field 'w' must be the weights of length, format", "found [3,0,1]"});
+  check_refused(stage.train(some + "prompt --weights-column v"), {"weighed.jsonl:1: field 'v' is missing"});
+  check_refused(stage.train(some + "equal --weights-column w"), {"--weights-column has no effect"});
+  check_refused(stage.bare("--dry-run --conductor prompt --rewards format --reward-model '' --model '" +
+                           (stage.root / "base").string() + "'"),
+                {"--conductor prompt needs --prompts"});
+}
+
 BOOST_AUTO_TEST_CASE(two_runs_cannot_write_one_output_folder) {
   const Stage stage;
   std::filesystem::create_directories(stage.root / "out");
@@ -190,6 +257,18 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   accepted("--conductor-strength 0.4");
   accepted("--conductor-strength 0.4 --conductor-emphasis blended_policy --conductor mlp");
   refused("--weights 1,1,1,1,1", "weights", "without --conductor fixed");
+  refused("--saw-delta 0.1", "saw-delta", "without --conductor saw");
+  refused("--conductor saw --exp3-rate 0.1", "exp3-rate", "without --conductor exp3");
+  refused("--conductor saw --predictability-floor 0.1", "predictability-floor", "without --conductor predictability");
+  refused("--random-kind one_hot", "random-kind", "without --conductor random");
+  refused("--conductor random --random-kind one_hot --random-strength 0.1", "random-strength", "blended_uniform");
+  refused("--surrogate sapo", "surrogate", "every ratio is 1");
+  accepted("--preset sapo");
+  accepted("--surrogate sapo --num-minibatches 2 --sapo-temperature-neg 1.2");
+  refused("--sapo-temperature-neg 1.2 --num-minibatches 2", "sapo-temperature-neg", "without --surrogate sapo");
+  refused("--surrogate cispo --delta 5 --epsilon 0.1 --num-minibatches 2", "epsilon", "without --surrogate clip");
+  accepted("--surrogate cispo --delta 1.1 --num-minibatches 2");
+  check_refused(stage.train("--dry-run --surrogate cispo --num-minibatches 2"), {"ratio_cap"});
   refused("--conductor fixed --weights 1,1,1,1,1 --weights-end-step 2", "weights-end-step", "scheduled");
   check_refused(stage.train("--dry-run --conductor chess --conductor-period 4"), {"unknown name 'chess'"});
 }

@@ -1,5 +1,6 @@
 #include "maestro/objective/objective.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <fstream>
@@ -12,6 +13,7 @@
 #include "maestro/core/random.hpp"
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/objective/loss.hpp"
+#include "maestro/objective/presets.hpp"
 
 using namespace maestro;
 
@@ -122,6 +124,104 @@ BOOST_AUTO_TEST_CASE(golden_sequence_ratio) {
   BOOST_TEST(close(2 * outcome.d_log_probs[4], 0.3808769));
 }
 
+BOOST_AUTO_TEST_CASE(golden_sapo_and_cispo) {
+  const auto batch = golden_batch();
+  const double sapo[] = {-2.1050741, -1.7422594, 2.5295122, 1.9047619, 1.8096784};
+  const double sapo_slope[] = {-1.1021205, -0.7285150, 1.4713518, 1.0000000, 0.9025827};
+  const double cispo_slope[] = {-1.1051709, -0.7408182, 1.6487213, 1.0000000, 0.9048374};
+  const LossRule soft = loss_rule(sapo_objective());
+  const LossRule capped = loss_rule(cispo_objective());
+  double sapo_loss = 0.0;
+  double cispo_loss = 0.0;
+  for (std::size_t t = 0; t < 5; ++t) {
+    const double advantage = t < 2 ? 1 : -1;
+    const double log_ratio = batch.log_probs[t] - batch.old[t];
+    const SurrogateTerm gate = surrogate_term(soft, log_ratio, batch.log_probs[t], advantage);
+    BOOST_TEST(close(gate.value, sapo[t]));
+    BOOST_TEST(close(gate.derivative, sapo_slope[t]));
+    const SurrogateTerm weighed = surrogate_term(capped, log_ratio, batch.log_probs[t], advantage);
+    BOOST_TEST(close(weighed.derivative, cispo_slope[t]));
+    BOOST_TEST(close(weighed.value, cispo_slope[t] * batch.log_probs[t]));
+    sapo_loss += sapo[t] / (t < 2 ? 4 : 6);                   // mean over responses of the token mean
+    cispo_loss += cispo_slope[t] * batch.log_probs[t] / 5.0;  // mean over tokens
+  }
+  BOOST_TEST(close(run(sapo_objective(), batch.input()).report.loss, sapo_loss));
+  BOOST_TEST(close(run(cispo_objective(), batch.input()).report.loss, cispo_loss));
+  // Beyond the cap the weight is the cap, and counted where the advantage is above 0.
+  const SurrogateTerm above = surrogate_term(capped, 2.0, -1.5, 2.0);
+  BOOST_TEST(above.derivative == -10.0);
+  BOOST_TEST(above.value == 15.0);
+  BOOST_TEST(above.clipped_high);
+  BOOST_TEST(!surrogate_term(capped, 2.0, -1.5, -2.0).clipped_high);
+  BOOST_TEST(!surrogate_term(capped, 1.0, -1.5, 2.0).clipped_high);
+  // A ratio without bound closes the gate of SAPO.
+  BOOST_TEST(surrogate_term(soft, 700.0, -1.0, 1.0).derivative == 0.0);
+  BOOST_TEST(surrogate_term(soft, 700.0, -1.0, 1.0).value == -4.0);
+}
+
+// Each surrogate's derivative against finite differences of its formula written out here, CISPO's weight held constant.
+BOOST_AUTO_TEST_CASE(surrogates_agree_with_finite_differences) {
+  const LossRule soft = loss_rule(sapo_objective());
+  LossRule capped = loss_rule(cispo_objective());
+  capped.bounds.cap = 1.3;
+  const LossRule clip = loss_rule({.ratio_cap = 1.5});
+  const double h = 1e-6;
+  for (const double log_ratio : {-0.9, -0.1, 0.05, 0.3, 0.6}) {
+    for (const double advantage : {1.7, -0.6}) {
+      const double log_prob = -1.2;
+      const auto slope = [&](const auto& formula) { return (formula(h) - formula(-h)) / (2 * h); };
+      const double tau = advantage > 0 ? 1.0 : 1.05;
+      const double by_sapo = slope([&](double moved) {
+        return -4 / tau / (1 + std::exp(-tau * (std::exp(log_ratio + moved) - 1))) * advantage;
+      });
+      const double weight = std::min(std::exp(log_ratio), 1.3);
+      const double by_cispo = slope([&](double moved) { return -weight * advantage * (log_prob + moved); });
+      const double by_clip = slope([&](double moved) {
+        const double rho = std::exp(log_ratio + moved);
+        return -std::min(std::min(rho, 1.5) * advantage, std::clamp(rho, 0.8, 1.2) * advantage);
+      });
+      BOOST_TEST(close(surrogate_term(soft, log_ratio, log_prob, advantage).derivative, by_sapo, 1e-8));
+      BOOST_TEST(close(surrogate_term(capped, log_ratio, log_prob, advantage).derivative, by_cispo, 1e-8));
+      BOOST_TEST(close(surrogate_term(clip, log_ratio, log_prob, advantage).derivative, by_clip, 1e-8));
+    }
+  }
+}
+
+// On policy all of them, and GSPO, have the gradient of -A log pi.
+BOOST_AUTO_TEST_CASE(on_policy_every_preset_follows_the_advantage) {
+  auto batch = random_batch();
+  batch.old.clear();
+  for (const auto name : objective_preset_names) {
+    ObjectiveOptions options = objective_preset(name);
+    options.max_completion_length = 6;
+    ObjectiveOptions plain{.reduction = options.reduction, .max_completion_length = 6};
+    const auto outcome = run(options, batch.input());
+    const auto expected = run(plain, batch.input());
+    for (std::size_t t = 0; t < batch.log_probs.size(); ++t) {
+      BOOST_TEST(close(outcome.d_log_probs[t], expected.d_log_probs[t], 1e-15), name);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(presets_are_what_their_names_say) {
+  for (const auto name : objective_preset_names) {
+    BOOST_TEST((objective_preset(name).kl_correction == KlCorrection::ratio), name);
+    BOOST_TEST(objective_preset(name).beta == 0.0, name);
+  }
+  const ObjectiveOptions gspo = objective_preset("gspo");
+  BOOST_TEST((gspo.ratio_level == RatioLevel::sequence));
+  BOOST_TEST((gspo.reduction == Reduction::grpo));
+  BOOST_TEST(gspo.epsilon_low == 3e-4);
+  BOOST_TEST(gspo.epsilon_high == 4e-4);
+  BOOST_TEST((objective_preset("trl").reduction == Reduction::dapo));
+  BOOST_TEST((objective_preset("dr_grpo").reduction == Reduction::dr_grpo));
+  BOOST_TEST((objective_preset("cispo").reduction == Reduction::dapo));
+  BOOST_TEST(objective_preset("cispo").ratio_cap.value() == 5.0);
+  BOOST_TEST((objective_preset("sapo").reduction == Reduction::grpo));
+  BOOST_TEST((surrogate_from_name("sapo") == Surrogate::sapo));
+  BOOST_CHECK_THROW(objective_preset("ppo"), BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(golden_kl) {
   const double d[] = {-0.2, 0.5, 0.0, 0.2, -1.0};
   const double k1[] = {0.2, -0.5, 0.0, -0.2, 1.0};
@@ -190,6 +290,29 @@ BOOST_AUTO_TEST_CASE(gradients_agree_with_finite_differences) {
     }
   }
   BOOST_TEST(settings_tried == 96);
+}
+
+// SAPO has no part that is held constant: the loss itself, at both levels, with the KL that the ratio multiplies.
+BOOST_AUTO_TEST_CASE(the_gradient_of_sapo_agrees_with_finite_differences) {
+  for (const auto level : {RatioLevel::token, RatioLevel::sequence}) {
+    for (const double beta : {0.0, 0.3}) {
+      ObjectiveOptions options = sapo_objective();
+      options.ratio_level = level;
+      options.beta = beta;
+      auto batch = random_batch();
+      const auto outcome = run(options, batch.input());
+      for (std::size_t t = 0; t < batch.log_probs.size(); ++t) {
+        const double kept = batch.log_probs[t];
+        const double h = 1e-6;
+        batch.log_probs[t] = kept + h;
+        const double up = run(options, batch.input()).report.loss;
+        batch.log_probs[t] = kept - h;
+        const double down = run(options, batch.input()).report.loss;
+        batch.log_probs[t] = kept;
+        BOOST_TEST(close(outcome.d_log_probs[t], (up - down) / (2 * h), 1e-8));
+      }
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(on_policy_the_ratio_is_exactly_one) {
@@ -306,6 +429,12 @@ BOOST_AUTO_TEST_CASE(settings_out_of_domain_are_refused) {
   BOOST_CHECK_THROW(Objective({.epsilon_high = std::nan("")}), BadArgument);
   BOOST_CHECK_THROW(Objective({.ratio_cap = 0.0}), BadArgument);
   BOOST_CHECK_THROW(Objective({.beta = -1.0}), BadArgument);
+  BOOST_CHECK_THROW(Objective({.surrogate = Surrogate::cispo}), BadArgument);
+  BOOST_CHECK_THROW(Objective({.surrogate = Surrogate::cispo, .ratio_level = RatioLevel::sequence, .ratio_cap = 5.0}),
+                    BadArgument);
+  BOOST_CHECK_THROW(Objective({.surrogate = Surrogate::sapo, .ratio_cap = 5.0}), BadArgument);
+  BOOST_CHECK_THROW(Objective({.sapo_temperature_pos = 0.0}), BadArgument);
+  BOOST_CHECK_THROW(Objective({.sapo_temperature_neg = INFINITY}), BadArgument);
   BOOST_CHECK_THROW(Objective({.entropy_bonus = -1.0}), BadArgument);
   BOOST_CHECK_THROW(Objective({.reduction = Reduction::dr_grpo}), BadArgument);
   BOOST_CHECK_EXCEPTION(Objective({.beta = 0.1, .kl_estimator = KlEstimator::k1}), BadArgument, [](const auto& e) {

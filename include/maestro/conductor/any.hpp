@@ -16,9 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "maestro/conductor/bandit.hpp"
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/conductor/learned.hpp"
+#include "maestro/conductor/predictability.hpp"
+#include "maestro/conductor/rule.hpp"
+#include "maestro/conductor/rules.hpp"
 #include "maestro/core/any_state_visitor.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
@@ -26,18 +30,24 @@
 
 namespace maestro {
 
-/// The names that AnyConductor knows. `maestro_paper` is `linear` under paper_preset(), whatever the learned options.
-inline constexpr std::array<std::string_view, 7> conductor_names{"equal",  "fixed", "scheduled",    "random",
-                                                                 "linear", "mlp",   "maestro_paper"};
+/// The names that AnyConductor knows. `equal` is 1/K, `unit` 1 for each reward as in TRL; `maestro_paper` is `linear`
+/// under paper_preset(), whatever the learned options.
+inline constexpr std::array<std::string_view, 13> conductor_names{
+    "equal", "unit",           "fixed",  "scheduled", "random", "saw",          "contrast",
+    "exp3",  "predictability", "prompt", "linear",    "mlp",    "maestro_paper"};
 
 /// Weights are K values, or none for 1/K each.
 struct AnyConductorOptions {
-  LearnedConductorOptions learned{};  ///< linear, mlp
-  std::vector<float> weights{};       ///< fixed, and scheduled up to first_step
-  std::vector<float> weights_end{};   ///< scheduled from last_step on
-  std::uint32_t first_step = 0;       ///< scheduled
-  std::uint32_t last_step = 100;      ///< scheduled; above first_step
-  RandomWeightsOptions random{};      ///< random
+  LearnedConductorOptions learned{};       ///< linear, mlp
+  std::vector<float> weights{};            ///< fixed, scheduled up to first_step, and the base of contrast
+  std::vector<float> weights_end{};        ///< scheduled from last_step on
+  std::uint32_t first_step = 0;            ///< scheduled
+  std::uint32_t last_step = 100;           ///< scheduled; above first_step
+  RandomWeightsOptions random{};           ///< random
+  Saw saw{};                               ///< saw
+  Exp3Options exp3{};                      ///< exp3
+  PredictabilityOptions predictability{};  ///< predictability
+  Matrix<float> prompt_weights{};          ///< prompt: (prompts x K), see PromptWeights
 };
 
 /// One of conductor_names for K rewards behind the Conductor concept, K known at run time. The MLP has one hidden layer
@@ -70,7 +80,6 @@ class AnyConductor {
   std::optional<ConductorReport> update() { return conductor_->update(); }
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { conductor_->weights(hidden, out); }
   bool wants_counterfactuals() const { return conductor_->wants_counterfactuals(); }
-  bool wants_weight_gradients() const { return conductor_->wants_weight_gradients(); }
   /// Holds the name too: the state of another kind of Conductor is refused.
   template <class Visitor>
   void visit_state(Visitor& v) {
@@ -93,7 +102,6 @@ class AnyConductor {
     virtual std::optional<ConductorReport> update() = 0;
     virtual void weights(MatrixView<const float> hidden, MatrixView<float> out) const = 0;
     virtual bool wants_counterfactuals() const = 0;
-    virtual bool wants_weight_gradients() const = 0;
     virtual void visit_state(AnyStateVisitor& v) = 0;
   };
   template <class C>
@@ -102,13 +110,17 @@ class AnyConductor {
     std::unique_ptr<Interface> clone() const override { return std::make_unique<Model>(*this); }
     bool learns() const override { return learned; }
     Decision decide(const StepView& view) override { return conductor.decide(view); }
-    void observe(const Feedback& feedback) override { conductor.observe(feedback); }
-    std::optional<ConductorReport> update() override { return conductor.update(); }
+    void observe(const Feedback& feedback) override {
+      if constexpr (detail::Observes<C>) conductor.observe(feedback);
+    }
+    std::optional<ConductorReport> update() override {
+      if constexpr (detail::Updates<C>) return conductor.update();
+      return std::nullopt;
+    }
     void weights(MatrixView<const float> hidden, MatrixView<float> out) const override {
       conductor.weights(hidden, out);
     }
     bool wants_counterfactuals() const override { return maestro::wants_counterfactuals(conductor); }
-    bool wants_weight_gradients() const override { return maestro::wants_weight_gradients(conductor); }
     void visit_state(AnyStateVisitor& v) override {
       if constexpr (Stateful<C>) v("conductor", conductor);
     }
@@ -126,7 +138,8 @@ class AnyConductor {
   template <std::size_t most>
   static Made make(std::string_view name, std::size_t actions, const AnyConductorOptions& options) {
     index_of_name("conductor", name, conductor_names);
-    Made result;
+    Made result = actions > 0 && actions <= most ? make_rule(name, actions, options) : nullptr;
+    if (result) return result;
     [&]<std::size_t... k>(std::index_sequence<k...>) {
       ((actions == k + 1 ? void(result = make_for<k + 1>(name, options)) : void()), ...);
     }
@@ -140,30 +153,42 @@ class AnyConductor {
     return result;
   }
 
+  /// The Conductors whose type does not depend on K; null for the others.
+  static Made make_rule(std::string_view name, std::size_t actions, const AnyConductorOptions& o) {
+    if (name == "scheduled" || name == "contrast") check_count(o.weights.size(), actions);
+    if (name == "scheduled") {
+      check_count(o.weights_end.size(), actions);
+      return made(RuleConductor(
+          Schedule{.from = o.weights, .to = o.weights_end, .first_step = o.first_step, .last_step = o.last_step}));
+    }
+    if (name == "saw") return made(RuleConductor(o.saw));
+    if (name == "contrast") return made(RuleConductor(Contrast{.base = o.weights}));
+    if (name == "exp3") return made(RuleConductor(Exp3(o.exp3)), true);
+    if (name == "predictability") return made(RuleConductor(Predictability(o.predictability)), true);
+    if (name != "prompt") return nullptr;
+    check_count(o.prompt_weights.cols(), actions);
+    return made(RuleConductor(PromptWeights{.table = o.prompt_weights}));
+  }
+
   template <std::size_t K>
   static Made make_for(std::string_view name, const AnyConductorOptions& options) {
     if (name == "equal") return made(FixedWeights<K>(EqualWeights<K>()));
+    if (name == "unit") return made(FixedWeights<K>(detail::filled<K>(1.0f)));
     if (name == "fixed") return made(FixedWeights<K>(weights_of<K>(options.weights)));
-    if (name == "scheduled") {
-      return made(ScheduledWeights<K>({.from = weights_of<K>(options.weights),
-                                       .to = weights_of<K>(options.weights_end),
-                                       .first_step = options.first_step,
-                                       .last_step = options.last_step}));
-    }
     if (name == "random") return made(RandomWeights<K>(options.random));
     if (name == "linear") return made(LinearConductor<K>(options.learned), true);
     if (name == "mlp") return made(MlpConductor<K, 64>(options.learned), true);
     return made(LinearConductor<K>(paper_preset()), true);
   }
 
+  static void check_count(std::size_t given, std::size_t actions) {
+    if (given == 0 || given == actions) return;
+    throw BadArgument("conductor: " + std::to_string(given) + " weights for " + std::to_string(actions) + " rewards");
+  }
   template <std::size_t K>
   static std::array<float, K> weights_of(const std::vector<float>& given) {
     std::array<float, K> weights = detail::filled<K>(1.0f / static_cast<float>(K));
-    if (given.empty()) return weights;
-    if (given.size() != K) {
-      throw BadArgument("conductor: " + std::to_string(given.size()) + " weights for " + std::to_string(K) +
-                        " rewards");
-    }
+    check_count(given.size(), K);
     std::copy(given.begin(), given.end(), weights.begin());
     return weights;
   }

@@ -36,7 +36,8 @@ struct Feedback {
   std::span<const float> advantages;        ///< (B) meta-reward of the action taken
   MatrixView<const float> counterfactuals;  ///< (B x K) meta-reward of every action; empty unless asked for
   std::uint32_t step = 0;
-  MatrixView<const float> weight_gradients{};  ///< (B x K) d meta-reward_i / d w_ik; empty unless asked for
+  MatrixView<const float> rewards{};  ///< (B x K) as decided on, NaN if a reward does not apply
+  std::uint64_t seed = 0;             ///< of the run
 };
 
 /// What a Conductor's update did; it is logged under conductor/.
@@ -90,22 +91,13 @@ concept NamesCounterfactuals = requires {
   &C::wants_counterfactuals;
 };
 
-template <class C>
-concept AnswersWeightGradients = requires(const C& conductor) {
-  { conductor.wants_weight_gradients() } -> std::convertible_to<bool>;
-};
-template <class C>
-concept NamesWeightGradients = requires {
-  &C::wants_weight_gradients;
-};
-
 /// Every optional member that is there can be called.
 template <class C>
-inline constexpr bool optional_conductor_members_fit =
-    absent_or_fit(NamesObserve<C>, Observes<C>) && absent_or_fit(NamesUpdate<C>, Updates<C>) &&
-    absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
-    absent_or_fit(NamesCounterfactuals<C>, AnswersCounterfactuals<C>) &&
-    absent_or_fit(NamesWeightGradients<C>, AnswersWeightGradients<C>);
+inline constexpr bool optional_conductor_members_fit = absent_or_fit(NamesObserve<C>, Observes<C>) &&
+                                                       absent_or_fit(NamesUpdate<C>, Updates<C>) &&
+                                                       absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
+                                                       absent_or_fit(NamesCounterfactuals<C>,
+                                                                     AnswersCounterfactuals<C>);
 
 template <class C>
 concept Decides = requires(C& conductor, const StepView& view) {
@@ -133,7 +125,6 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 ///   learn).
 /// - optional `weights(hidden, out)`: const; deterministic weights (B x K) for use without exploration.
 /// - optional `wants_counterfactuals()`: const; the trainer then fills Feedback::counterfactuals.
-/// - optional `wants_weight_gradients()`: const; the trainer then fills Feedback::weight_gradients.
 ///
 /// An optional member that is there in another form is refused. A type that is no Conductor gets one error from Trainer
 /// that says what it lacks (trainer/requirements.hpp).
@@ -146,16 +137,6 @@ template <Conductor C>
 bool wants_counterfactuals(const C& conductor) {
   if constexpr (detail::AnswersCounterfactuals<C>) {
     return conductor.wants_counterfactuals();
-  } else {
-    return false;
-  }
-}
-
-/// Whether the trainer must compute the derivative of each response's advantage by its own weights.
-template <Conductor C>
-bool wants_weight_gradients(const C& conductor) {
-  if constexpr (detail::AnswersWeightGradients<C>) {
-    return conductor.wants_weight_gradients();
   } else {
     return false;
   }

@@ -1,11 +1,15 @@
 #pragma once
 
 /// @file
-/// What every Conductor does at the start of a decision: check the shapes, and key the draws.
+/// What a Conductor of one's own can call in a decision: check the shapes, key the draws, give all responses the same
+/// weights.
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 
 #include "maestro/conductor/conductor.hpp"
@@ -13,9 +17,10 @@
 #include "maestro/core/finite.hpp"
 #include "maestro/core/random.hpp"
 
-namespace maestro::detail {
+namespace maestro {
 
-/// @throws BadArgument naming both sizes if the shapes of a StepView do not fit K actions or each other.
+/// Refuses a StepView whose shapes do not fit K actions or each other.
+/// @throws BadArgument naming both sizes.
 inline void check_step_view(const StepView& view, std::size_t actions) {
   const auto differ = [](const std::string& what, std::size_t got, std::size_t expected) {
     throw BadArgument("conductor: " + what + " " + std::to_string(got) + ", expected " + std::to_string(expected));
@@ -29,6 +34,48 @@ inline void check_step_view(const StepView& view, std::size_t actions) {
     if (row < 0 || row > std::int64_t{std::numeric_limits<std::uint32_t>::max()}) {
       throw BadArgument("conductor: data row " + std::to_string(row) + " is outside [0, 2^32)");
     }
+  }
+}
+
+/// The stream of the draws of response `member` of a group; seed, step, data row and response_number alone have a say.
+/// stream.uniform(0), stream.uniform(1), ... are its numbers. A Conductor of one's own takes Purpose::user.
+inline RandomStream draw_stream(const StepView& view, Purpose purpose, std::size_t group, std::size_t member) {
+  return RandomStream({.seed = view.seed,
+                       .purpose = purpose,
+                       .step = view.step,
+                       .row = static_cast<std::uint32_t>(view.rows[group]),
+                       .response = static_cast<std::uint32_t>(
+                           response_number(view.groups, group, member, [&](std::size_t g) { return view.rows[g]; }))});
+}
+
+/// Overwrites every row of `out` (B x K) with the weights (K).
+/// @throws BadArgument naming both numbers of rewards.
+inline void fill_rows(std::span<const float> weights, MatrixView<float> out) {
+  if (out.cols() != weights.size() && out.rows() > 0) {
+    throw BadArgument("conductor: weights for " + std::to_string(out.cols()) + " rewards, expected " +
+                      std::to_string(weights.size()));
+  }
+  for (std::size_t i = 0; i < out.rows(); ++i) std::copy(weights.begin(), weights.end(), out.row(i).begin());
+}
+
+/// The decision that gives every response the same weights (K) and draws no action.
+/// @throws BadArgument naming sizes of the view that do not fit.
+inline Decision same_for_all(const StepView& view, std::span<const float> weights) {
+  check_step_view(view, weights.size());
+  Decision decision;
+  decision.weights.resize(view.groups.rows(), weights.size());
+  fill_rows(weights, decision.weights.view());
+  decision.base = decision.weights;
+  return decision;
+}
+
+namespace detail {
+
+/// @throws BadArgument naming the place of a weight that is not finite.
+inline void check_weights(std::span<const float> weights, const std::string& name) {
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    if (std::isfinite(weights[k])) continue;
+    throw BadArgument(name + ": weight " + std::to_string(k) + " is not finite");
   }
 }
 
@@ -67,14 +114,6 @@ class DecidedHidden {
   std::uint32_t step_ = 0;
 };
 
-/// The stream of one response's draws; seed, step, data row and response_number alone have a say.
-inline RandomStream draw_stream(const StepView& view, Purpose purpose, std::size_t group, std::size_t member) {
-  return RandomStream({.seed = view.seed,
-                       .purpose = purpose,
-                       .step = view.step,
-                       .row = static_cast<std::uint32_t>(view.rows[group]),
-                       .response = static_cast<std::uint32_t>(
-                           response_number(view.groups, group, member, [&](std::size_t g) { return view.rows[g]; }))});
-}
+}  // namespace detail
 
-}  // namespace maestro::detail
+}  // namespace maestro

@@ -41,7 +41,7 @@ inline float action_share(Emphasis emphasis, double strength) {
   return static_cast<float>(strength);
 }
 
-/// How much of the weights is pi itself: what the pathwise estimator differentiates.
+/// How much of the weights is pi itself.
 inline double policy_share(Emphasis emphasis, double strength) {
   if (emphasis == Emphasis::soft) return 1.0;
   return emphasis == Emphasis::blended_policy ? 1.0 - strength : 0.0;

@@ -24,11 +24,10 @@ namespace maestro {
 enum class Estimator : std::uint8_t {
   sampled,         ///< REINFORCE: rho m log q(a|h). Leaves out the part of the weights that pi moves without an action
   counterfactual,  ///< sum_k m(k) q(k|h): exact over the own action, the average of the sampled one
-  pathwise,        ///< sum_k g_k w_k(h), g = d m / d w held constant: for maps that use pi itself
 };
 
 /// The names of the estimators stand in the enum's order.
-inline constexpr std::array<std::string_view, 3> estimator_names{"sampled", "counterfactual", "pathwise"};
+inline constexpr std::array<std::string_view, 2> estimator_names{"sampled", "counterfactual"};
 
 /// Finds the estimator called `name`.
 /// @throws BadArgument listing the known names.
@@ -36,21 +35,14 @@ inline Estimator estimator_from_name(std::string_view name) {
   return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));
 }
 
-/// Refuses pairs of emphasis and estimator that have no signal.
+/// Refuses an emphasis that has no signal: both estimators follow the score of the action drawn.
 /// @throws BadArgument with the reason and what to choose instead.
 inline void check_estimator(Emphasis emphasis, double strength, Estimator estimator) {
-  if (estimator != Estimator::pathwise && action_share(emphasis, strength) == 0.0f) {
-    throw BadArgument("conductor: soft emphasis has no signal under the " +
-                      std::string(estimator_names[static_cast<std::size_t>(estimator)]) +
-                      " estimator, since the weights do not depend on the action drawn; use the pathwise estimator, or "
-                      "one_hot, blended_uniform or blended_policy emphasis");
-  }
-  if (estimator == Estimator::pathwise && policy_share(emphasis, strength) == 0.0) {
-    throw BadArgument(
-        "conductor: the pathwise estimator differentiates through weights that contain pi, and this emphasis map has "
-        "none (one_hot, blended_uniform, or blended_policy of strength 1); use soft or blended_policy emphasis, or the "
-        "sampled or counterfactual estimator");
-  }
+  if (action_share(emphasis, strength) > 0.0f) return;
+  throw BadArgument("conductor: soft emphasis has no signal under the " +
+                    std::string(estimator_names[static_cast<std::size_t>(estimator)]) +
+                    " estimator, since the weights do not depend on the action drawn; use one_hot, blended_uniform or "
+                    "blended_policy emphasis");
 }
 
 /// Weight of an entry decided under an older head: min(cap, q_now(a|h) / q_recorded(a|h)), held constant.
@@ -70,8 +62,7 @@ MAESTRO_HD double add_sampled(const ActionDistribution<K>& row, std::size_t acti
 }
 
 /// Adds scale * d/dz [sum_k c_k q_k] to gradient (K) and returns scale * sum_k c_k q_k; actions of q = 0 are skipped.
-/// With c = m(.) this is the counterfactual estimator; with c = g * policy_share the pathwise one, up to the constant
-/// base of the weights.
+/// With c = m(.) this is the counterfactual estimator.
 template <std::size_t K>
 MAESTRO_HD double add_expectation(const ActionDistribution<K>& row, const double* c, double scale, double* gradient) {
   double scaled[K];
@@ -89,7 +80,6 @@ struct EntryRule {
   Estimator estimator = Estimator::sampled;
   ProbabilityFloor floor = ProbabilityFloor::mix;
   double epsilon = 0.0;         ///< of the floor
-  double policy_share = 0.0;    ///< pathwise: how much of the weights is pi
   double importance_cap = 2.0;  ///< sampled: of the weight of stale entries
   double entropy_bonus = 0.0;
 };
@@ -125,9 +115,8 @@ MAESTRO_HD EntryTerms differentiate_entry(const EntryRule& rule, double tau, con
     const double rho = importance_weight(row.q[entry.action], recorded, rule.importance_cap);
     terms.surrogate = add_sampled(row, entry.action, static_cast<double>(entry.meta[0]) - baseline, rho, scale, by_z);
   } else {
-    const double share = rule.estimator == Estimator::pathwise ? rule.policy_share : 1.0;
     double c[K];
-    for (std::size_t k = 0; k < K; ++k) c[k] = row.q[k] > 0.0 ? share * static_cast<double>(entry.meta[k]) : 0.0;
+    for (std::size_t k = 0; k < K; ++k) c[k] = row.q[k] > 0.0 ? static_cast<double>(entry.meta[k]) : 0.0;
     terms.surrogate = add_expectation(row, c, scale, by_z);
   }
   terms.entropy = scale * row.entropy;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Weights that no one learns: equal, given, scheduled, random. Missing rewards do not change them; the scalarization
+/// Weights that no one learns: equal, given, random. Missing rewards do not change them; the scalarization
 /// skips what is missing.
 
 #include <algorithm>
@@ -9,48 +9,20 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/decide.hpp"
 #include "maestro/conductor/emphasis.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
 #include "maestro/core/random.hpp"
 
 namespace maestro {
 
 namespace detail {
-
-/// @throws BadArgument naming the place of a weight that is not finite.
-template <std::size_t K>
-void check_weights(const std::array<float, K>& weights, const char* name) {
-  for (std::size_t k = 0; k < K; ++k) {
-    if (!std::isfinite(weights[k])) {
-      throw BadArgument(std::string(name) + ": weight " + std::to_string(k) + " is not finite");
-    }
-  }
-}
-
-template <std::size_t K>
-void fill_rows(const std::array<float, K>& weights, MatrixView<float> out) {
-  if (out.cols() != K && out.rows() > 0) {
-    throw BadArgument("conductor: weights for " + std::to_string(out.cols()) + " rewards, expected " +
-                      std::to_string(K));
-  }
-  for (std::size_t i = 0; i < out.rows(); ++i) std::copy(weights.begin(), weights.end(), out.row(i).begin());
-}
-
-template <std::size_t K>
-Decision decide_rows(const StepView& view, const std::array<float, K>& weights) {
-  check_step_view(view, K);
-  Decision decision;
-  decision.weights.resize(view.groups.rows(), K);
-  fill_rows(weights, decision.weights.view());
-  decision.base = decision.weights;
-  return decision;
-}
 
 template <std::size_t K>
 constexpr std::array<float, K> filled(float value) {
@@ -72,10 +44,8 @@ class FixedWeights {
   explicit FixedWeights(const std::array<float, K>& weights) : weights_(weights) {
     detail::check_weights(weights_, "FixedWeights");
   }
-  Decision decide(const StepView& view) { return detail::decide_rows(view, weights_); }
-  void observe(const Feedback&) {}
-  std::optional<ConductorReport> update() { return std::nullopt; }
-  void weights(MatrixView<const float>, MatrixView<float> out) const { detail::fill_rows(weights_, out); }
+  Decision decide(const StepView& view) { return same_for_all(view, weights_); }
+  void weights(MatrixView<const float>, MatrixView<float> out) const { fill_rows(weights_, out); }
 
  private:
   std::array<float, K> weights_;
@@ -106,6 +76,21 @@ struct RandomWeightsOptions {
   double strength = 0.5;  ///< c of blended_uniform, in (0, 1]
 };
 
+/// The names of what is shared and of what is drawn stand in the enums' order.
+inline constexpr std::array<std::string_view, 2> random_sharing_names{"per_response", "per_prompt"};
+inline constexpr std::array<std::string_view, 3> random_kind_names{"simplex", "one_hot", "blended_uniform"};
+
+/// The list of the random weights' options: see OptionList.
+template <OptionsOf<RandomWeightsOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
+  f({.name = "random_sharing",
+     .help = "Which responses share a draw of --conductor random: {}",
+     .values = random_sharing_names},
+    s.sharing);
+  f({.name = "random_kind", .help = "What --conductor random draws: {}", .values = random_kind_names}, s.kind);
+  f({.name = "random_strength", .help = "Share of the drawn reward in blended_uniform, in (0, 1]"}, s.strength);
+}
+
 /// A Conductor of random weights: what the learned one must beat. By default they are distributed as those of a learned
 /// Conductor that has learned nothing. Draws are keyed by (seed, step, data row, response_number of the response or of
 /// its group's first). Deterministic use gives the mean, 1/K.
@@ -121,7 +106,7 @@ class RandomWeights {
   }
 
   Decision decide(const StepView& view) {
-    detail::check_step_view(view, K);
+    check_step_view(view, K);
     Decision decision;
     const bool by_action = options_.kind != RandomKind::simplex;
     decision.weights.assign(view.groups.rows(), K, 0.0f);
@@ -133,7 +118,7 @@ class RandomWeights {
       const std::size_t first = view.groups.begin(g);
       for (std::size_t i = first; i < view.groups.end(g); ++i) {
         const bool own = options_.sharing == RandomSharing::per_response;
-        const RandomStream stream = detail::draw_stream(view, Purpose::random_weights, g, own ? i - first : 0);
+        const RandomStream stream = draw_stream(view, Purpose::random_weights, g, own ? i - first : 0);
         if (by_action) {
           draw_action(view, own ? i : first, i, stream, decision);
         } else {
@@ -150,10 +135,8 @@ class RandomWeights {
     }
     return decision;
   }
-  void observe(const Feedback&) {}
-  std::optional<ConductorReport> update() { return std::nullopt; }
   void weights(MatrixView<const float>, MatrixView<float> out) const {
-    detail::fill_rows(detail::filled<K>(1.0f / static_cast<float>(K)), out);
+    fill_rows(detail::filled<K>(1.0f / static_cast<float>(K)), out);
   }
 
  private:
@@ -182,59 +165,6 @@ class RandomWeights {
   }
 
   RandomWeightsOptions options_;
-};
-
-/// What ScheduledWeights does over time: `from` until first_step, `to` from last_step on, linear between.
-template <std::size_t K>
-struct ScheduledWeightsOptions {
-  std::array<float, K> from = detail::filled<K>(1.0f / static_cast<float>(K));
-  std::array<float, K> to = detail::filled<K>(1.0f / static_cast<float>(K));
-  std::uint32_t first_step = 0;
-  std::uint32_t last_step = 100;  ///< above first_step
-};
-
-/// Weights that move linearly between two vectors over the trainer's steps. Deterministic use gives those of the step
-/// last decided.
-template <std::size_t K>
-class ScheduledWeights {
- public:
-  static constexpr std::size_t actions = K;
-
-  /// @throws BadArgument naming a weight that is not finite, or steps in the wrong order.
-  explicit ScheduledWeights(const ScheduledWeightsOptions<K>& options = {}) : options_(options) {
-    detail::check_weights(options_.from, "ScheduledWeights: from");
-    detail::check_weights(options_.to, "ScheduledWeights: to");
-    if (options_.last_step <= options_.first_step) {
-      throw BadArgument("ScheduledWeights: last_step is " + std::to_string(options_.last_step) +
-                        ", expected above first_step, " + std::to_string(options_.first_step));
-    }
-  }
-  Decision decide(const StepView& view) {
-    step_ = view.step;
-    return detail::decide_rows(view, weights_at(view.step));
-  }
-  void observe(const Feedback&) {}
-  std::optional<ConductorReport> update() { return std::nullopt; }
-  void weights(MatrixView<const float>, MatrixView<float> out) const { detail::fill_rows(weights_at(step_), out); }
-  template <class Visitor>
-  void visit_state(Visitor& v) {
-    v("step", step_);
-  }
-
- private:
-  std::array<float, K> weights_at(std::uint32_t step) const {
-    const std::uint32_t passed = std::clamp(step, options_.first_step, options_.last_step) - options_.first_step;
-    const double share = static_cast<double>(passed) / static_cast<double>(options_.last_step - options_.first_step);
-    std::array<float, K> result{};
-    for (std::size_t k = 0; k < K; ++k) {
-      result[k] = static_cast<float>((1.0 - share) * static_cast<double>(options_.from[k]) +
-                                     share * static_cast<double>(options_.to[k]));
-    }
-    return result;
-  }
-
-  ScheduledWeightsOptions<K> options_;
-  std::uint32_t step_ = 0;
 };
 
 }  // namespace maestro

@@ -48,7 +48,7 @@ class LearnedConductor {
   using scalar_type = typename Network::scalar_type;
   static constexpr std::size_t actions = Network::actions;
 
-  /// @throws BadArgument naming an option outside its domain, or an emphasis and an estimator without signal.
+  /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
   explicit LearnedConductor(const LearnedConductorOptions& options = {})
       : options_(options), optimizer_(options.adamw) {
     check(options_, actions);
@@ -63,7 +63,7 @@ class LearnedConductor {
   /// Draws an action per response. Only `hidden`, the NaN pattern of `rewards` and the key of the draws have a say.
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite.
   Decision decide(const StepView& view) {
-    detail::check_step_view(view, actions);
+    check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
     if (rows > 0 && network_.input_size() == 0) network_.initialize(view.hidden.cols(), options_.init);
     decided_.forget();
@@ -86,7 +86,7 @@ class LearnedConductor {
   /// Keeps the step's entries. Hidden states that lie where those of the last decision lay, at the same step, are taken
   /// to be those, as checked and scaled then.
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a meta-reward that is not finite;
-  ///         Unsupported when the estimator's figures (counterfactuals, weight gradients) were not given.
+  ///         Unsupported when the counterfactuals that the estimator needs were not given.
   void observe(const Feedback& feedback) {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
@@ -144,7 +144,6 @@ class LearnedConductor {
   }
 
   bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
-  bool wants_weight_gradients() const { return options_.estimator == Estimator::pathwise; }
 
   /// The loss over the buffer, and its gradients in the parameter views (overwritten): minus the surrogate, minus the
   /// entropy bonus. Importance weights and meta-rewards are held constant. The parameters do not move.
@@ -233,7 +232,7 @@ class LearnedConductor {
                                                  applicable);
     float* const q = decision.probabilities.row(i).data();
     for (std::size_t k = 0; k < actions; ++k) q[k] = static_cast<float>(row.q[k]);
-    const RandomStream stream = detail::draw_stream(view, Purpose::conductor_action, group, i - first);
+    const RandomStream stream = draw_stream(view, Purpose::conductor_action, group, i - first);
     decision.actions[i] = static_cast<std::int32_t>(sample_index(q, actions, stream.uniform(0)));
   }
 

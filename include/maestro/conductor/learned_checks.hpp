@@ -37,14 +37,12 @@ inline std::size_t meta_columns(Estimator estimator, std::size_t actions) {
 inline MatrixView<const float> meta_rewards(const LearnedConductorOptions& options, const Feedback& feedback,
                                             std::size_t rows, std::size_t actions) {
   MatrixView<const float> meta(feedback.advantages.data(), feedback.advantages.size(), 1);
-  if (options.estimator != Estimator::sampled) {
-    const bool exact = options.estimator == Estimator::counterfactual;
-    meta = exact ? feedback.counterfactuals : feedback.weight_gradients;
+  if (options.estimator == Estimator::counterfactual) {
+    meta = feedback.counterfactuals;
     if (meta.empty()) {
-      throw Unsupported(exact ? "conductor: the counterfactual estimator needs a scalarization that computes "
-                                "counterfactual advantages; use the sampled estimator"
-                              : "conductor: the pathwise estimator needs a scalarization that computes d advantage / d "
-                                "weights; use the sampled or counterfactual estimator");
+      throw Unsupported(
+          "conductor: the counterfactual estimator needs a scalarization that computes counterfactual advantages; use "
+          "the sampled estimator");
     }
   }
   const std::size_t columns = meta_columns(options.estimator, actions);

@@ -154,13 +154,12 @@ inline EntryRule entry_rule(const LearnedConductorOptions& o) {
   return {.estimator = o.estimator,
           .floor = o.floor,
           .epsilon = o.epsilon,
-          .policy_share = policy_share(o.emphasis, o.strength),
           .importance_cap = o.importance_cap,
           .entropy_bonus = o.entropy_bonus};
 }
 
 /// Refuses options outside their domains.
-/// @throws BadArgument naming the option, its value and its domain, or a pair without signal.
+/// @throws BadArgument naming the option, its value and its domain, or an emphasis without signal.
 inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   const auto in_domain = [](bool holds, const char* name, double value, const std::string& domain) {
     if (!holds || !std::isfinite(value)) {
@@ -184,8 +183,8 @@ inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   check_estimator(o.emphasis, o.strength, o.estimator);
   if (o.baseline == MetaBaseline::centered && o.estimator != Estimator::sampled) {
     throw BadArgument(
-        "conductor: a baseline changes only the sampled estimator; leave it at none with the others, whose gradient "
-        "is the same under any constant");
+        "conductor: a baseline changes only the sampled estimator; leave it at none with the counterfactual one, whose "
+        "gradient is the same under any constant");
   }
 }
 

@@ -42,6 +42,7 @@ enum class Purpose : std::uint8_t {
   initialization = 5,
   bootstrap = 6,
   data_generation = 7,
+  weight_rule = 8,
   user = 255,
 };
 

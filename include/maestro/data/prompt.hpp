@@ -26,6 +26,7 @@ struct Prompt {
   std::vector<float> features;    ///< observation for policies that read numbers instead of text
   std::vector<Message> messages;  ///< the conversation so far, the last from the user; empty: `text` is the prompt
   std::int64_t row = 0;           ///< place in the data set, from 0 and below 2^32; keys the random streams
+  std::size_t line = 0;           ///< line of its file, from 1, for messages; 0: not from a file
 };
 
 }  // namespace maestro

@@ -191,6 +191,7 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name, 
     try {
       file.prompts.push_back(detail::parse_prompt(line, name + ":" + std::to_string(number), options));
       file.prompts.back().row = static_cast<std::int64_t>(file.prompts.size() - 1);
+      file.prompts.back().line = number;
     } catch (const BadFile& error) {
       if (options.on_bad_line == OnBadLine::stop) throw;
       skip(error);

@@ -38,17 +38,18 @@ struct LossGradient {
   std::span<T> d_entropies{};  ///< (t) d loss / d entropies; may be empty if entropy_bonus is 0
 };
 
-/// Clipped policy-gradient loss with KL term and entropy bonus, per ObjectiveOptions:
+/// Policy-gradient loss with KL term and entropy bonus, per ObjectiveOptions:
 ///
 ///     loss = sum over responses i, tokens t of c_i (s(rho, A_i) + beta k(d_it)) - entropy_bonus * mean entropy
 ///
-/// with s the clipped surrogate and c_i the reduction's weight; k is multiplied by rho under KlCorrection::ratio.
+/// with s the surrogate and c_i the reduction's weight; k is multiplied by rho under KlCorrection::ratio.
 /// Whole-batch divisors make the losses (and gradients) of the micro-batches, and of the ranks, sum to the batch's.
 /// With equal micro-batches that is TRL's loss over an accumulation window, bnpo included: its token mean is the
 /// micro-batch's own, so it depends on the split, as in TRL. The entropy bonus is a mean over the batch's tokens
 /// whatever the reduction. Empty responses add nothing, but count among the responses that grpo and dr_grpo divide by.
 /// Deterministic for any number of threads: sums run over fixed chunks of rows, in order. O(t); no allocation.
-/// Source: TRL 1.16 GRPOTrainer._compute_loss; DAPO (arXiv 2503.14476), Dr.GRPO (2503.20783), GSPO (2507.18071).
+/// Source: TRL 1.16 GRPOTrainer._compute_loss; DAPO (arXiv 2503.14476), Dr.GRPO (2503.20783), GSPO (2507.18071), CISPO
+/// (2506.13585), SAPO (2511.20347).
 class Objective {
  public:
   /// @throws BadArgument naming a setting out of domain.
@@ -117,7 +118,7 @@ class Objective {
     if (sequence) {
       double sum_of_log_ratios = 0.0;
       for (std::size_t t = begin; t < end; ++t) sum_of_log_ratios += log_ratio(in, row, t);
-      term = surrogate(in, row, 0, sum_of_log_ratios / length, advantage);
+      term = surrogate(in, row, begin, sum_of_log_ratios / length, advantage);
       count_ratio(term, report);
       if (rule_.kl_by_ratio && has_reference) {
         for (std::size_t t = begin; t < end; ++t) mean_kl += kl(in, row, t).value / length;
@@ -125,7 +126,7 @@ class Objective {
     }
     for (std::size_t t = begin; t < end; ++t) {
       if (!sequence) {
-        term = surrogate(in, row, t - begin, log_ratio(in, row, t), advantage);
+        term = surrogate(in, row, t, log_ratio(in, row, t), advantage);
         count_ratio(term, report);
       }
       TokenLoss loss{.value = term.value, .derivative = term.derivative};
@@ -151,11 +152,12 @@ class Objective {
   }
 
   template <class T>
-  SurrogateTerm surrogate(const LossInput<T>& in, std::size_t row, std::size_t token, double log_ratio,
+  SurrogateTerm surrogate(const LossInput<T>& in, std::size_t row, std::size_t t, double log_ratio,
                           double advantage) const {
-    const SurrogateTerm term = clipped_surrogate(log_ratio, advantage, rule_.bounds);
+    const SurrogateTerm term = surrogate_term(rule_, log_ratio, static_cast<double>(in.log_probs[t]), advantage);
     if (std::isfinite(term.ratio)) return term;
-    throw BadData("objective: row " + std::to_string(in.first_row + row) + ", token " + std::to_string(token) +
+    throw BadData("objective: row " + std::to_string(in.first_row + row) + ", token " +
+                  std::to_string(t - (in.offsets[row] - in.offsets[0])) +
                   ": the ratio to the old policy overflows; old_log_probs are not those of these tokens");
   }
 

@@ -24,6 +24,13 @@ enum class Reduction {
   dr_grpo,  ///< sum over tokens / (B * max_completion_length)
 };
 
+/// Surrogate says what a token's loss is of its ratio rho and its advantage A.
+enum class Surrogate {
+  clip,   ///< -min(min(rho, ratio_cap) A, clip(rho, 1 - epsilon_low, 1 + epsilon_high) A) (PPO, GRPO)
+  cispo,  ///< -sg[min(rho, ratio_cap)] A log pi, sg = held constant; token level, needs ratio_cap
+  sapo,   ///< -(4/tau) sigmoid(tau (rho - 1)) A, tau = sapo_temperature_pos if A > 0, else sapo_temperature_neg
+};
+
 /// RatioLevel says what the probability ratio compares.
 enum class RatioLevel {
   token,     ///< rho_t = exp(log pi_t - log pi_old,t)
@@ -52,6 +59,8 @@ enum class KlCorrection {
 
 /// The names of the reductions stand in the enum's order.
 inline constexpr std::array<std::string_view, 4> reduction_names{"grpo", "bnpo", "dapo", "dr_grpo"};
+/// The names of the surrogates stand in the enum's order.
+inline constexpr std::array<std::string_view, 3> surrogate_names{"clip", "cispo", "sapo"};
 /// The names of the levels stand in the enum's order.
 inline constexpr std::array<std::string_view, 2> ratio_level_names{"token", "sequence"};
 /// The names of the KL estimators stand in the enum's order.
@@ -65,6 +74,10 @@ inline constexpr std::array<std::string_view, 2> kl_correction_names{"none", "ra
 /// @throws BadArgument listing the known names.
 inline Reduction reduction_from_name(std::string_view name) {
   return static_cast<Reduction>(index_of_name("loss reduction", name, reduction_names));
+}
+/// Finds the surrogate called `name`. @throws BadArgument listing the known names.
+inline Surrogate surrogate_from_name(std::string_view name) {
+  return static_cast<Surrogate>(index_of_name("surrogate", name, surrogate_names));
 }
 /// Finds the level called `name`. @throws BadArgument listing the known names.
 inline RatioLevel ratio_level_from_name(std::string_view name) {
@@ -83,14 +96,18 @@ inline KlCorrection kl_correction_from_name(std::string_view name) {
   return static_cast<KlCorrection>(index_of_name("KL correction", name, kl_correction_names));
 }
 
-/// Settings of the policy loss; the defaults are TRL's, but for kl_correction.
+/// Settings of the policy loss; the defaults are TRL's, but for kl_correction. objective/presets.hpp has others by
+/// name.
 struct ObjectiveOptions {
   Reduction reduction = Reduction::dapo;
+  Surrogate surrogate = Surrogate::clip;
   RatioLevel ratio_level = RatioLevel::token;
-  double epsilon_low = 0.2;           ///< the ratio is clipped at 1 - epsilon_low; in [0, 1]
-  double epsilon_high = 0.2;          ///< and at 1 + epsilon_high; at least 0
-  std::optional<double> ratio_cap{};  ///< two-sided clip (TRL's delta): caps the unclipped ratio; above 0
-  double beta = 0.0;                  ///< weight of the KL term, at least 0; 0 needs no reference
+  double epsilon_low = 0.2;            ///< the ratio is clipped at 1 - epsilon_low; in [0, 1]
+  double epsilon_high = 0.2;           ///< and at 1 + epsilon_high; at least 0
+  std::optional<double> ratio_cap{};   ///< caps the unclipped ratio (TRL's delta), or cispo's weight; above 0
+  double sapo_temperature_pos = 1.0;   ///< of sapo where A > 0; above 0
+  double sapo_temperature_neg = 1.05;  ///< elsewhere; above 0
+  double beta = 0.0;                   ///< weight of the KL term, at least 0; 0 needs no reference
   KlEstimator kl_estimator = KlEstimator::k3;
   KlPlacement kl_placement = KlPlacement::loss;
   KlCorrection kl_correction = KlCorrection::none;  ///< of the KL in the loss
@@ -102,11 +119,27 @@ struct ObjectiveOptions {
 template <OptionsOf<ObjectiveOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "loss_type", .help = "Reduction of the tokens' losses: {}", .values = reduction_names}, s.reduction);
+  f({.name = "surrogate",
+     .help = "A token's loss of its ratio: {} (capped by --delta)",
+     .values = surrogate_names,
+     .recorded = Recorded::unless_default},
+    s.surrogate);
   f({.name = "importance_sampling_level", .help = "One ratio for each: {}", .values = ratio_level_names},
     s.ratio_level);
   f({.name = "epsilon", .help = "Lower clip range of the ratio", .list = "epsilon"}, s.epsilon_low);
   f({.name = "epsilon_high", .help = "Upper clip range of the ratio", .list = "epsilon"}, s.epsilon_high);
-  f({.name = "delta", .help = "Two-sided clip: cap of the ratio, > 1 + epsilon-high; 0: none"}, s.ratio_cap);
+  f({.name = "delta", .help = "Two-sided clip: cap of the ratio, > 1 + epsilon-high; cispo's cap; 0: none"},
+    s.ratio_cap);
+  f({.name = "sapo_temperature_pos",
+     .help = "Temperature of sapo where the advantage is above 0",
+     .list = "sapo",
+     .recorded = Recorded::unless_default},
+    s.sapo_temperature_pos);
+  f({.name = "sapo_temperature_neg",
+     .help = "Temperature of sapo elsewhere",
+     .list = "sapo",
+     .recorded = Recorded::unless_default},
+    s.sapo_temperature_neg);
   f({.name = "beta", .help = "Weight of the KL to the starting model, with adapters to its base; 0: none"}, s.beta);
   f({.name = "kl_estimator",
      .help = "Estimator of the KL: k1 (in the reward, or with --kl-correction ratio), k2, k3",
@@ -134,6 +167,15 @@ inline void check(const ObjectiveOptions& options) {
   require(at_least_0(options.epsilon_high), "objective: epsilon_high must be finite and at least 0");
   require(!options.ratio_cap || (std::isfinite(*options.ratio_cap) && *options.ratio_cap > 0.0),
           "objective: ratio_cap must be finite and above 0; leave it out for no cap");
+  const auto above_0 = [](double value) { return std::isfinite(value) && value > 0.0; };
+  require(above_0(options.sapo_temperature_pos) && above_0(options.sapo_temperature_neg),
+          "objective: the temperatures of sapo must be finite and above 0");
+  require(options.surrogate != Surrogate::cispo || options.ratio_cap,
+          "objective: cispo weights by the ratio up to ratio_cap; set it, to 5 for instance");
+  require(options.surrogate != Surrogate::cispo || options.ratio_level == RatioLevel::token,
+          "objective: cispo weights each token by its own ratio; use ratio_level token");
+  require(options.surrogate != Surrogate::sapo || !options.ratio_cap,
+          "objective: sapo has no use for ratio_cap, for its gate closes by itself; leave it out");
   require(at_least_0(options.beta), "objective: beta must be finite and at least 0");
   require(at_least_0(options.entropy_bonus), "objective: entropy_bonus must be finite and at least 0");
   require(options.reduction != Reduction::dr_grpo || options.max_completion_length > 0,

@@ -11,13 +11,13 @@
 
 namespace maestro {
 
-/// The clipped surrogate and what the metrics count.
+/// A token's surrogate and what the metrics count.
 struct SurrogateTerm {
   double ratio = 1.0;         ///< rho, before any cap
-  double value = 0.0;         ///< -min(min(rho, cap) A, clip(rho, 1 - low, 1 + high) A)
-  double derivative = 0.0;    ///< d value / d log rho
-  bool clipped_low = false;   ///< min(rho, cap) < 1 - low and A < 0, as TRL counts it
-  bool clipped_high = false;  ///< min(rho, cap) > 1 + high and A > 0
+  double value = 0.0;         ///< of the surrogate
+  double derivative = 0.0;    ///< d value / d log rho = d value / d log pi, what is held constant left out
+  bool clipped_low = false;   ///< clip: min(rho, cap) < 1 - low and A < 0, as TRL counts it
+  bool clipped_high = false;  ///< clip: min(rho, cap) > 1 + high and A > 0; cispo: rho > cap and A > 0
 };
 
 /// The bounds of the ratio; `cap` is infinite if there is none.
@@ -34,9 +34,9 @@ inline ClipBounds clip_bounds(const ObjectiveOptions& options) {
           .cap = options.ratio_cap.value_or(HUGE_VAL)};
 }
 
-/// The clipped surrogate at a log ratio. A log ratio of 0 gives a ratio of exactly 1.
-/// At a tie of the two branches the derivative is the mean of theirs (torch.min); on a bound it is the inner one.
-/// Source: Schulman et al. 2017 (PPO), equation 7; `cap`: TRL's delta, the dual clip of Ye et al. 2020.
+/// The clipped surrogate -min(min(rho, cap) A, clip(rho, low, high) A) at a log ratio. A log ratio of 0 gives a ratio
+/// of exactly 1. At a tie of the two branches the derivative is the mean of theirs (torch.min); on a bound it is the
+/// inner one. Source: Schulman et al. 2017 (PPO), equation 7; `cap`: TRL's delta, the dual clip of Ye et al. 2020.
 MAESTRO_HD inline SurrogateTerm clipped_surrogate(double log_ratio, double advantage, const ClipBounds& bounds) {
   SurrogateTerm term;
   term.ratio = std::exp(log_ratio);
@@ -60,6 +60,29 @@ MAESTRO_HD inline SurrogateTerm clipped_surrogate(double log_ratio, double advan
     term.value = -free_value;
     term.derivative = 0.5 * (free_slope + clipped_slope);
   }
+  return term;
+}
+
+/// CISPO: -sg[min(rho, cap)] A log pi, sg = held constant.
+/// Source: MiniMax-M1 (arXiv 2506.13585), equation 4; the cap alone, as in TRL.
+MAESTRO_HD inline SurrogateTerm cispo_surrogate(double log_ratio, double log_prob, double advantage, double cap) {
+  SurrogateTerm term;
+  term.ratio = std::exp(log_ratio);
+  term.clipped_high = term.ratio > cap && advantage > 0.0;
+  term.derivative = -(term.ratio < cap ? term.ratio : cap) * advantage;
+  term.value = term.derivative * log_prob;
+  return term;
+}
+
+/// SAPO: -(4/tau) sigmoid(tau (rho - 1)) A, whose slope at rho = 1 is that of -rho A.
+/// @param temperature  tau, above 0.
+/// Source: SAPO (arXiv 2511.20347); TRL 1.16.
+MAESTRO_HD inline SurrogateTerm sapo_surrogate(double log_ratio, double advantage, double temperature) {
+  SurrogateTerm term;
+  term.ratio = std::exp(log_ratio);
+  const double gate = 1.0 / (1.0 + std::exp(-temperature * (term.ratio - 1.0)));
+  term.value = -4.0 / temperature * gate * advantage;
+  term.derivative = -4.0 * gate * (1.0 - gate) * term.ratio * advantage;
   return term;
 }
 

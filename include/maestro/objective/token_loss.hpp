@@ -18,10 +18,13 @@ namespace maestro {
 /// ObjectiveOptions as the formulas read them: plain values, which a kernel can be given.
 struct LossRule {
   Reduction reduction = Reduction::dapo;
+  Surrogate surrogate = Surrogate::clip;
   RatioLevel ratio_level = RatioLevel::token;
   KlEstimator kl_estimator = KlEstimator::k3;
   bool kl_by_ratio = false;  ///< the KL in the loss is multiplied by rho
   ClipBounds bounds;
+  double sapo_temperature_pos = 1.0;
+  double sapo_temperature_neg = 1.05;
   double beta = 0.0;  ///< of the KL in the loss; 0 if it sits in the reward
   double entropy_bonus = 0.0;
   double max_completion_length = 0.0;
@@ -31,10 +34,13 @@ struct LossRule {
 inline LossRule loss_rule(const ObjectiveOptions& options) {
   const bool in_loss = options.kl_placement == KlPlacement::loss;
   return {.reduction = options.reduction,
+          .surrogate = options.surrogate,
           .ratio_level = options.ratio_level,
           .kl_estimator = options.kl_estimator,
           .kl_by_ratio = in_loss && options.kl_correction == KlCorrection::ratio,
           .bounds = clip_bounds(options),
+          .sapo_temperature_pos = options.sapo_temperature_pos,
+          .sapo_temperature_neg = options.sapo_temperature_neg,
           .beta = in_loss ? options.beta : 0.0,
           .entropy_bonus = options.entropy_bonus,
           .max_completion_length = static_cast<double>(options.max_completion_length)};
@@ -76,6 +82,22 @@ MAESTRO_HD inline double token_weight(const LossRule& rule, const LossSizes& siz
 /// d loss / d entropy of every token.
 MAESTRO_HD inline double entropy_slope(const LossRule& rule, const LossSizes& sizes) {
   return -rule.entropy_bonus / sizes.batch.tokens;
+}
+
+/// The rule's surrogate at a log ratio.
+/// @param log_prob  log pi of the token; cispo alone reads it.
+MAESTRO_HD inline SurrogateTerm surrogate_term(const LossRule& rule, double log_ratio, double log_prob,
+                                               double advantage) {
+  switch (rule.surrogate) {
+    case Surrogate::clip:
+      break;
+    case Surrogate::cispo:
+      return cispo_surrogate(log_ratio, log_prob, advantage, rule.bounds.cap);
+    case Surrogate::sapo:
+      return sapo_surrogate(log_ratio, advantage,
+                            advantage > 0.0 ? rule.sapo_temperature_pos : rule.sapo_temperature_neg);
+  }
+  return clipped_surrogate(log_ratio, advantage, rule.bounds);
 }
 
 /// What a token adds to the loss before its weight, and the derivative with respect to its log-prob. At sequence level

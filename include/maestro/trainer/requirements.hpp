@@ -160,10 +160,6 @@ constexpr void refuse_conductor() {
     static_assert(refused<C>,
                   "maestro: a Conductor's wants_counterfactuals, where there is one, is const and returns "
                   "bool");
-  } else if constexpr (!absent_or_fit(NamesWeightGradients<C>, AnswersWeightGradients<C>)) {
-    static_assert(refused<C>,
-                  "maestro: a Conductor's wants_weight_gradients, where there is one, is const and returns "
-                  "bool");
   } else {
     static_assert(refused<C>, "maestro: a Conductor must be movable, since a trainer holds it by value");
   }

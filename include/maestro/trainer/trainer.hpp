@@ -88,11 +88,6 @@ class Trainer {
         update_(options_) {
     check(options_);
     detail::check_action_count(conductor_, num_rewards);
-    if (wants_weight_gradients(conductor_)) {
-      throw Unsupported(
-          "trainer: the pathwise estimator needs derivatives of the advantages by the weights, which no "
-          "scalarization gives yet; use the sampled or the counterfactual estimator");
-    }
     if (options_.objective.beta > 0.0) make_reference();
     if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
   }
@@ -264,7 +259,9 @@ class Trainer {
                                   .groups = rollouts_.groups,
                                   .advantages = advantages_,
                                   .counterfactuals = counterfactuals_,
-                                  .step = step_});
+                                  .step = step_,
+                                  .rewards = scores_,
+                                  .seed = options_.seed});
     }
     if constexpr (detail::Updates<C>) report_.conductor = conductor_.update();
   }

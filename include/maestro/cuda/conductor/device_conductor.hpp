@@ -46,7 +46,7 @@ class ConductorOn final : public ConductorBackend<Network> {
 
   const LearnedConductorOptions& options() const override { return conductor_.options(); }
   Decision decide(const StepView& view) override {
-    maestro::detail::check_step_view(view, actions);
+    check_step_view(view, actions);
     const std::size_t rows = view.groups.rows();
     if (rows > 0 && conductor_.hidden_size() == 0) conductor_.initialize(view.hidden.cols());
     decided_.forget();
@@ -199,7 +199,6 @@ class DeviceConductor {
   std::optional<ConductorReport> update() { return backend_->update(); }
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { backend_->weights(hidden, out); }
   bool wants_counterfactuals() const { return options().estimator == Estimator::counterfactual; }
-  bool wants_weight_gradients() const { return options().estimator == Estimator::pathwise; }
   template <class Visitor>
   void visit_state(Visitor& v) {
     LearnedState<Network> state = backend_->save();

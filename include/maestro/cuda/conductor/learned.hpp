@@ -54,7 +54,7 @@ class LearnedConductor {
  public:
   static constexpr std::size_t actions = Network::actions;
 
-  /// @throws BadArgument naming an option outside its domain, or an emphasis and an estimator without signal.
+  /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
   explicit LearnedConductor(E& executor, const LearnedConductorOptions& options = {})
       : options_(options), executor_(&executor), head_(executor) {
     check(options_, actions);
@@ -94,7 +94,7 @@ class LearnedConductor {
   }
 
   /// Remembers a step for the next update. Meta-rewards are advantages (B) for the sampled estimator, counterfactual
-  /// advantages (B x K) for the counterfactual one, d meta-reward / d weights (B x K) for the pathwise one.
+  /// advantages (B x K) for the counterfactual one.
   /// @param hidden  (B x d) as decided on
   /// @throws BadArgument where the size of the hidden states is not known, or a pointer is missing.
   void observe(const DecisionView& decision, const S* hidden, const float* meta, std::size_t rows, std::uint32_t step,
@@ -176,7 +176,6 @@ class LearnedConductor {
   }
 
   bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
-  bool wants_weight_gradients() const { return options_.estimator == Estimator::pathwise; }
   /// Entries in the buffer.
   std::size_t entries() const { return steps_.size(); }
 

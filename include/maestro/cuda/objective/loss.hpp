@@ -77,7 +77,7 @@ struct ResponseLoss {
     for_each(team, tokens.length, [&](std::size_t i) {
       SurrogateTerm term = of_response;
       if (!sequence) {
-        term = surrogate(log_ratio(row, tokens, i), row, i);
+        term = surrogate(log_ratio(row, tokens, i), tokens, row, i);
         count_ratio(term, own);
       }
       add(row, tokens, i, term, mean_kl, weight, own);
@@ -94,7 +94,7 @@ struct ResponseLoss {
   MAESTRO_HD SurrogateTerm sequence_surrogate(const Members& team, std::size_t row, const TokenRange& tokens) const {
     double sum = 0.0;
     for_each(team, tokens.length, [&](std::size_t i) { sum += log_ratio(row, tokens, i); });
-    return surrogate(team.reduce(sum, Add{}) / static_cast<double>(tokens.length), row, 0);
+    return surrogate(team.reduce(sum, Add{}) / static_cast<double>(tokens.length), tokens, row, 0);
   }
 
   template <Team Members>
@@ -130,8 +130,10 @@ struct ResponseLoss {
                    finite(in.reference_log_probs[t], Fault::reference_log_prob_not_finite, row, i));
   }
 
-  MAESTRO_HD SurrogateTerm surrogate(double log_ratio, std::size_t row, std::size_t token) const {
-    const SurrogateTerm term = clipped_surrogate(log_ratio, static_cast<double>(in.advantages[row]), rule.bounds);
+  MAESTRO_HD SurrogateTerm surrogate(double log_ratio, const TokenRange& tokens, std::size_t row,
+                                     std::size_t token) const {
+    const SurrogateTerm term = surrogate_term(rule, log_ratio, static_cast<double>(in.log_probs[tokens.begin + token]),
+                                              static_cast<double>(in.advantages[row]));
     finite(term.ratio, Fault::ratio_overflow, row, token);
     return term;
   }

@@ -1,0 +1,234 @@
+#pragma once
+
+/// @file
+/// Conductors that follow a rule: a small struct that turns figures of a group into weights, and what surrounds it.
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/conductor/decide.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/names.hpp"
+#include "maestro/core/state.hpp"
+#include "maestro/core/statistics.hpp"
+
+namespace maestro {
+
+/// A RuleView is what a weight rule sees of one group of a step.
+struct RuleView {
+  std::size_t rewards = 0;            ///< K
+  const Moments* group = nullptr;     ///< (K) of each reward over the group's responses that have it
+  const Moments* batch = nullptr;     ///< (K) the same over the whole batch
+  const double* deviation = nullptr;  ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
+  std::int64_t row = -1;              ///< data row of the group's prompt; -1: the whole batch as one group
+  std::uint64_t seed = 0;             ///< of the run
+  std::uint32_t step = 0;             ///< trainer step
+};
+
+/// The figures of a batch that rules see.
+class RuleFigures {
+ public:
+  /// @param rewards  (B x K), NaN if a reward does not apply.
+  /// @param groups   partition of the B rows.
+  /// Two passes in index order, deterministic, O(B K).
+  RuleFigures(MatrixView<const float> rewards, const Groups& groups)
+      : rewards_(rewards.cols()),
+        groups_(groups.count() * rewards.cols()),
+        batch_(rewards.cols()),
+        deviation_(rewards.cols()) {
+    for (std::size_t k = 0; k < rewards_; ++k) {
+      batch_[k] = moments_of(rewards.rows(), [&](std::size_t i) { return rewards(i, k); });
+      std::size_t counted = 0;
+      for (std::size_t g = 0; g < groups.count(); ++g) {
+        const std::size_t first = groups.begin(g);
+        Moments& own = groups_[g * rewards_ + k];
+        own = moments_of(groups.size(g), [&](std::size_t i) { return rewards(first + i, k); });
+        if (own.count < 2) continue;
+        deviation_[k] += own.std_dev(1);
+        ++counted;
+      }
+      if (counted > 0) deviation_[k] /= static_cast<double>(counted);
+    }
+  }
+  /// What a rule sees of group g; valid as long as the figures are.
+  RuleView group(std::size_t g, std::int64_t row, std::uint64_t seed, std::uint32_t step) const {
+    return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), row, seed, step};
+  }
+  /// The whole batch as one group.
+  RuleView batch(std::uint64_t seed, std::uint32_t step) const {
+    return {rewards_, batch_.data(), batch_.data(), deviation_.data(), -1, seed, step};
+  }
+
+ private:
+  std::size_t rewards_;
+  std::vector<Moments> groups_;  // (N x K)
+  std::vector<Moments> batch_;
+  std::vector<double> deviation_;
+};
+
+/// A WeightRule writes the weights of one group; RuleConductor makes a Conductor of it.
+///
+/// - `weights(view, w)`: const; overwrites w (K) with numbers of at least 0, of any sum: RuleConductor divides by it.
+///   All 0 means equal. Depends on the view and the rule's state alone.
+/// - optional `static constexpr bool as_given = true`: the weights are taken as they are, of any sign and sum, and a
+///   missing reward changes none of them.
+/// - optional `observe(view, feedback)`: learns from a step; the view is that of the whole batch.
+/// - optional `update()`: as a Conductor's.
+/// - optional `visit_state(v)`: what it keeps between steps.
+/// - optional `check(rule)`, a free function beside it: throws BadArgument for options outside their domain.
+template <class R>
+concept WeightRule = std::move_constructible<R> && requires(const R& rule, const RuleView& view, double* w) {
+  rule.weights(view, w);
+};
+
+namespace detail {
+
+template <class R>
+concept RuleObserves = requires(R& rule, const RuleView& view, const Feedback& feedback) {
+  rule.observe(view, feedback);
+};
+template <class R>
+concept RuleUpdates = requires(R& rule) {
+  { rule.update() } -> std::same_as<std::optional<ConductorReport>>;
+};
+template <class R>
+concept RuleAsGiven = requires {
+  requires R::as_given;
+};
+
+/// Divides the weights (K) by their sum; all 0 become equal.
+/// @throws BadData naming the rule and the reward of a weight that is below 0 or not finite.
+template <class R>
+void normalize_weights(std::span<double> w) {
+  double sum = 0.0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (!(w[k] >= 0.0) || !std::isfinite(w[k])) {
+      throw BadData("conductor: the rule " + std::string(type_name<R>()) + " gave weight " + std::to_string(w[k]) +
+                    " for reward " + std::to_string(k) +
+                    "; weights are finite and at least 0, or the rule says as_given = true");
+    }
+    sum += w[k];
+  }
+  for (double& x : w) x = sum > 0.0 ? x / sum : 1.0 / static_cast<double>(w.size());
+}
+
+/// Writes weights on the simplex (K) as those of a response: a missing reward gets none, those that are there share
+/// what it had in proportion to their own, or equally if they had none. Without any reward the weights stay.
+inline void leave_out_missing(std::span<const double> w, std::span<const float> rewards, std::span<float> out) {
+  double present = 0.0;
+  std::size_t count = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (std::isnan(rewards[k])) continue;
+    present += w[k];
+    ++count;
+  }
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    double weight = w[k];
+    if (count > 0 && count < w.size()) {
+      const double shared = present > 0.0 ? weight / present : 1.0 / static_cast<double>(count);
+      weight = std::isnan(rewards[k]) ? 0.0 : shared;
+    }
+    out[k] = static_cast<float>(weight);
+  }
+}
+
+}  // namespace detail
+
+/// A Conductor whose weights follow a rule from the figures of each group: the responses of a group share them, but for
+/// rewards that are missing (detail::leave_out_missing). It draws no action. K is that of its first decision, the batch
+/// that of this rank.
+/// Deterministic use gives the mean weights of the step last decided. O(B K) a step and what the rule costs.
+template <WeightRule Rule>
+class RuleConductor {
+ public:
+  /// @throws BadArgument for what the rule's check refuses.
+  explicit RuleConductor(Rule rule = Rule()) : rule_(std::move(rule)) {
+    if constexpr (requires { check(rule_); }) check(rule_);
+  }
+  const Rule& rule() const { return rule_; }
+
+  /// @throws BadArgument naming the sizes that differ; BadData naming a weight below 0 or not finite.
+  Decision decide(const StepView& view) {
+    check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
+    rewards_ = view.rewards.cols();
+    const RuleFigures figures(view.rewards, view.groups);
+    Decision decision;
+    decision.weights.resize(view.groups.rows(), rewards_);
+    std::vector<double> w(rewards_);
+    std::vector<double> sums(rewards_);
+    for (std::size_t g = 0; g < view.groups.count(); ++g) {
+      ask(figures.group(g, view.rows[g], view.seed, view.step), w);
+      for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) {
+        const std::span<float> row = decision.weights.row(i);
+        if constexpr (detail::RuleAsGiven<Rule>) {
+          std::transform(w.begin(), w.end(), row.begin(), [](double x) { return static_cast<float>(x); });
+        } else {
+          detail::leave_out_missing(w, view.rewards.row(i), row);
+        }
+        for (std::size_t k = 0; k < rewards_; ++k) sums[k] += static_cast<double>(row[k]);
+      }
+    }
+    decision.base = decision.weights;
+    usual_.clear();
+    for (const double sum : sums) usual_.push_back(static_cast<float>(sum / static_cast<double>(view.groups.rows())));
+    if (view.groups.rows() == 0) usual_.clear();
+    return decision;
+  }
+
+  /// @throws BadArgument where the feedback has no rewards, or those of another shape.
+  void observe(const Feedback& feedback) requires detail::RuleObserves<Rule> {
+    if (feedback.rewards.rows() != feedback.groups.rows() || feedback.rewards.cols() != feedback.decision.rewards()) {
+      throw BadArgument("conductor: the rule " + std::string(type_name<Rule>()) +
+                        " learns from Feedback::rewards (responses x rewards), which are not there");
+    }
+    const RuleFigures figures(feedback.rewards, feedback.groups);
+    rule_.observe(figures.batch(feedback.seed, feedback.step), feedback);
+  }
+  std::optional<ConductorReport> update() requires detail::RuleUpdates<Rule> { return rule_.update(); }
+
+  /// Mean weights of the step last decided; before the first, those of the rule without any figures.
+  void weights(MatrixView<const float>, MatrixView<float> out) const {
+    std::vector<float> usual = usual_;
+    if (usual.empty()) {
+      const RuleFigures nothing(MatrixView<const float>(nullptr, 0, out.cols()), Groups());
+      std::vector<double> w(out.cols());
+      ask(nothing.batch(0, 0), w);
+      std::transform(w.begin(), w.end(), std::back_inserter(usual), [](double x) { return static_cast<float>(x); });
+    }
+    fill_rows(usual, out);
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    std::uint64_t rewards = rewards_;
+    v("rewards", rewards);
+    rewards_ = static_cast<std::size_t>(rewards);
+    v("weights", usual_);
+    if (!usual_.empty() && usual_.size() != rewards_) {
+      throw BadFile("conductor: " + std::to_string(usual_.size()) + " stored weights for " + std::to_string(rewards_) +
+                    " rewards");
+    }
+    if constexpr (Stateful<Rule>) v("rule", rule_);
+  }
+
+ private:
+  void ask(const RuleView& view, std::vector<double>& w) const {
+    rule_.weights(view, w.data());
+    if constexpr (!detail::RuleAsGiven<Rule>) detail::normalize_weights<Rule>(w);
+  }
+
+  Rule rule_;
+  std::size_t rewards_ = 0;   // K, 0 before the first decision
+  std::vector<float> usual_;  // (K) mean weights of the last decision
+};
+
+}  // namespace maestro

@@ -1,0 +1,145 @@
+#pragma once
+
+/// @file
+/// Weight rules for RuleConductor: over steps, from the spread of rewards, from a column of the prompts.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "maestro/conductor/rule.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
+#include "maestro/core/platform.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+/// The weight of reward k that was given, or 1/K if there are none.
+inline double given_weight(std::span<const float> given, std::size_t k, const RuleView& view) {
+  if (given.empty()) return static_cast<double>(1.0f / static_cast<float>(view.rewards));
+  if (given.size() == view.rewards) return static_cast<double>(given[k]);
+  throw BadArgument("conductor: " + std::to_string(given.size()) + " weights for " + std::to_string(view.rewards) +
+                    " rewards");
+}
+
+}  // namespace detail
+
+/// A rule of weights that move linearly over the trainer's steps: `from` (K) until first_step, `to` (K) from last_step
+/// on. Of any sign and sum; none given means 1/K each.
+struct Schedule {
+  static constexpr bool as_given = true;
+
+  std::vector<float> from{};
+  std::vector<float> to{};
+  std::uint32_t first_step = 0;
+  std::uint32_t last_step = 100;  ///< above first_step
+
+  /// @throws BadArgument if there are other than K weights.
+  void weights(const RuleView& view, double* w) const {
+    const std::uint32_t passed = std::clamp(view.step, first_step, last_step) - first_step;
+    const double share = static_cast<double>(passed) / static_cast<double>(last_step - first_step);
+    for (std::size_t k = 0; k < view.rewards; ++k) {
+      w[k] = (1.0 - share) * detail::given_weight(from, k, view) + share * detail::given_weight(to, k, view);
+    }
+  }
+};
+
+/// @throws BadArgument naming a weight that is not finite, or steps in the wrong order.
+inline void check(const Schedule& rule) {
+  detail::check_weights(rule.from, "Schedule: from");
+  detail::check_weights(rule.to, "Schedule: to");
+  if (rule.last_step > rule.first_step) return;
+  throw BadArgument("Schedule: last_step is " + std::to_string(rule.last_step) + ", expected above first_step, " +
+                    std::to_string(rule.first_step));
+}
+
+/// A rule that weights each reward by its coefficient of variation in the group:
+/// w_k = CV_k / sum_l CV_l, CV_k = sigma_k / (|mu_k| + delta), ddof 1. A group whose rewards are all constant gets
+/// equal weights. Source: SAW (arXiv 2606.07705), for rewards of at least 0; the absolute value is ours.
+struct Saw {
+  double delta = 1e-8;  ///< at least 0
+
+  MAESTRO_HD void weights(const RuleView& view, double* w) const {
+    for (std::size_t k = 0; k < view.rewards; ++k) {
+      const double sigma = view.group[k].std_dev(1);
+      w[k] = sigma > 0.0 ? sigma / (std::fabs(view.group[k].mean) + delta) : 0.0;
+    }
+  }
+};
+
+/// The list of its options: see OptionList.
+template <OptionsOf<Saw> S, class F>
+constexpr void visit_options(S& s, const F& f) {
+  f({.name = "saw_delta", .help = "Of --conductor saw: added to the mean that a deviation is divided by"}, s.delta);
+}
+
+/// @throws BadArgument unless delta is finite and above 0, or 0.
+inline void check(const Saw& rule) {
+  require(std::isfinite(rule.delta) && rule.delta >= 0.0, "Saw: delta must be finite and at least 0");
+}
+
+/// A rule that weights each reward by how much it tells responses apart:
+/// w_k = base_k c_k / sum_l base_l c_l, c_k the mean over the batch's groups of the group's ddof-1 deviation of r_k,
+/// for rewards of one scale, such as [0, 1]. Equal where every base_k c_k is 0. In the manner of POW3R (arXiv
+/// 2605.20164), whose exact rule may differ.
+struct Contrast {
+  std::vector<float> base{};  ///< (K) at least 0; none given means 1/K each
+
+  /// @throws BadArgument if there are other than K weights.
+  void weights(const RuleView& view, double* w) const {
+    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = detail::given_weight(base, k, view) * view.deviation[k];
+  }
+};
+
+/// @throws BadArgument naming a weight that is below 0 or not finite.
+inline void check(const Contrast& rule) {
+  detail::check_weights(rule.base, "Contrast: base");
+  for (const float weight : rule.base) require(weight >= 0.0f, "Contrast: base weights must be at least 0");
+}
+
+/// A rule that reads the weights of each prompt, of any sign and sum, from a table by its data row. Deterministic use
+/// gives the mean over the prompts of the step last decided, before it over the table.
+struct PromptWeights {
+  static constexpr bool as_given = true;
+
+  Matrix<float> table{};  ///< (prompts x K), row i that of Prompt::row i; io/prompt_weights.hpp reads it
+
+  /// @throws BadArgument naming a data row outside the table, or another number of rewards.
+  void weights(const RuleView& view, double* w) const {
+    if (table.cols() != view.rewards || view.row >= static_cast<std::int64_t>(table.rows())) {
+      throw BadArgument("PromptWeights: the table has " + std::to_string(table.rows()) + " prompts of " +
+                        std::to_string(table.cols()) + " weights, asked for data row " + std::to_string(view.row) +
+                        " of " + std::to_string(view.rewards));
+    }
+    const std::size_t first = view.row < 0 ? 0 : static_cast<std::size_t>(view.row);
+    const std::size_t last = view.row < 0 ? table.rows() : first + 1;
+    for (std::size_t k = 0; k < view.rewards; ++k) {
+      w[k] = 0.0;
+      for (std::size_t i = first; i < last; ++i) w[k] += static_cast<double>(table(i, k));
+      w[k] /= static_cast<double>(last - first);
+    }
+  }
+};
+
+/// @throws BadArgument naming a weight that is not finite, a prompt without any weight but 0, or an empty table.
+inline void check(const PromptWeights& rule) {
+  require(!rule.table.empty(), "PromptWeights: the table is empty");
+  for (std::size_t i = 0; i < rule.table.rows(); ++i) {
+    const std::string name = "PromptWeights: data row " + std::to_string(i);
+    detail::check_weights(rule.table.row(i), name);
+    const auto row = rule.table.row(i);
+    if (std::all_of(row.begin(), row.end(), [](float w) { return w == 0.0f; })) {
+      throw BadArgument(name + ": every weight is 0, so that nothing would judge its responses");
+    }
+  }
+}
+
+}  // namespace maestro
