@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The whole CPU library, room by room in the order of dependency. It pulls in neither CUDA nor Eigen nor a cblas: for
+/// The whole CPU library, room by room in the order of dependency. It includes neither CUDA nor Eigen nor a cblas: for
 /// those backends of the matrix product include maestro/gemm/eigen.hpp or maestro/gemm/cblas.hpp beside it.
 
 #include "maestro/conductor/any.hpp"

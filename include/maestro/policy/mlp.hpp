@@ -14,17 +14,17 @@
 
 namespace maestro {
 
-/// An MlpPolicy is made from these options.
+/// MlpPolicyOptions describe an MlpPolicy.
 struct MlpPolicyOptions {
   std::size_t features = 1;  ///< F, the length of Prompt::features
   std::size_t actions = 2;   ///< A
   std::uint64_t seed = 0;    ///< of the initial weights
 };
 
-/// logits = W2 tanh(W1 x + b1) + b2 over x = Prompt::features (F); a response is one action, its text the action's
-/// decimal number. Weights start normal with deviation 1/sqrt(inputs), biases at 0; they depend on the seed alone.
-/// Hidden state (Width + A): tanh(W1 x + b1) ++ one-hot action.
-/// log_probs is thread-safe as long as nothing changes the policy.
+/// MlpPolicy is a softmax over logits = W2 tanh(W1 x + b1) + b2, x = Prompt::features (F). A response is one action,
+/// and its text is the action's decimal number. Weights start normal with standard deviation 1/sqrt(inputs), biases at
+/// 0; they depend on the seed alone. The hidden state (Width + A) is tanh(W1 x + b1) ++ one-hot action. log_probs is
+/// thread-safe as long as nothing changes the policy.
 template <std::size_t Width, class T = float>
 class MlpPolicy {
   static_assert(Width > 0, "maestro: an MlpPolicy needs at least one hidden unit");
@@ -32,7 +32,8 @@ class MlpPolicy {
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument when a size is 0.
+  /// Makes a policy with initial weights.
+  /// @throws BadArgument if a size is 0.
   explicit MlpPolicy(const MlpPolicyOptions& options)
       : options_(checked(options)),
         network_({.features = options.features, .width = Width, .outputs = options.actions}, options.seed) {}
@@ -69,6 +70,7 @@ class MlpPolicy {
     run_log_probs(rollouts, range, out);
   }
 
+  /// Refuses, before a run begins, prompts that generate would refuse.
   /// @throws BadArgument naming the data row whose features do not fit.
   void check_prompts(std::span<const Prompt> prompts, const Sampling&) const {
     for (const Prompt& prompt : prompts) network_.check_prompt(prompt, name);

@@ -13,7 +13,7 @@
 
 namespace maestro {
 
-/// What reward(name, function) returns: a reward whose call operators are those of `function`.
+/// FunctionReward is what reward(name, function) returns: a reward whose call operators are those of `function`.
 template <class F>
 struct FunctionReward {
   std::string name;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The score of a model of human preference.
+/// A reward that is the score of a model of human preference.
 
 #include <cstdint>
 #include <span>
@@ -16,7 +16,8 @@
 
 namespace maestro {
 
-/// The raw score of a PreferenceScorer for prompt and response; any finite scale (standardize in the scalarization).
+/// Preference is the raw score of a PreferenceScorer for prompt and response. Any finite scale will do; the
+/// scalarization can standardize it.
 /// Source: MAESTRO's preference reward (a sequence-classification reward model).
 template <PreferenceScorer S>
 class Preference {
@@ -25,13 +26,13 @@ class Preference {
 
   explicit Preference(S scorer) : scorer_(std::move(scorer)) {}
 
-  /// One call of the scorer for the whole batch.
+  /// Scores the whole batch with one call of the scorer.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);
     scorer_.score(rollouts, scores);
   }
 
-  /// Forwarded to the scorer.
+  /// Passes the question on to the scorer.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires
       requires(const S& scorer) {
     scorer.check_prompts(prompts, sampling);
