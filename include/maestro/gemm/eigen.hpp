@@ -24,7 +24,7 @@
 
 namespace maestro {
 
-/// The products of EigenBackend.
+/// EigenBackend multiplies by Eigen.
 template <>
 struct Gemm<EigenBackend> {
   /// Each thread multiplies its own rows or columns of C. If a program is built with OpenMP, Eigen adds threads of its

@@ -71,7 +71,7 @@ void for_each_task(const TaskGrid& grid, std::size_t rows, std::size_t tile, std
 
 }  // namespace detail
 
-/// The products of NativeBackend use the kernels of the instruction set `isa`.
+/// NativeBackend multiplies by the kernels of the instruction set `isa`.
 template <>
 struct Gemm<NativeBackend> {
   template <class T>

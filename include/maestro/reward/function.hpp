@@ -28,7 +28,7 @@ struct FunctionReward {
   }
 };
 
-/// A reward of any callable, so that a lambda needs no type of its own:
+/// Makes a reward of any callable, so that a lambda needs no type of its own:
 ///
 ///     RewardSet rewards{Format{}, reward("short", [](const Completion& c) { return c.text.size() < 80 ? 1.0f : 0.0f;
 ///     })};

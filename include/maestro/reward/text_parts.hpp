@@ -27,7 +27,7 @@ inline std::string_view text_of(const Completion& completion) {
   return completion.text;
 }
 
-/// The ASCII white space, by which the text rewards separate words.
+/// The characters of ASCII white space, which separate words for the text rewards.
 inline constexpr std::string_view white_space = " \t\r\n\f\v";
 
 /// Gives `text` without ASCII white space at either end.

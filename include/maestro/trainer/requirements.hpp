@@ -50,7 +50,7 @@ concept CountsActions = requires {
 template <class R, class C>
 concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::size} == std::size_t{C::actions};
 
-/// Whether the parts fit a Trainer and each other.
+/// Tells whether the parts fit a Trainer and each other.
 template <class P, class R, class C, class S, class Comm>
 concept TrainerParts =
     Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S, Comm> && SameCount<R, C>;

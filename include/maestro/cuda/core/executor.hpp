@@ -92,7 +92,7 @@ concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKe
 
 namespace detail {
 
-/// element(i) for every i in [0, count), one member each.
+/// Is a kernel body that calls element(i) for every i in [0, count), on one member each.
 template <class F>
 struct ElementsBody {
   static constexpr unsigned threads = 256;
@@ -111,7 +111,8 @@ struct ElementsBody {
 
 }  // namespace detail
 
-/// element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call is MAESTRO_HD.
+/// Calls element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call is
+/// MAESTRO_HD.
 template <Executor E, class F>
 void launch_elements(E& executor, std::size_t count, const F& element) {
   constexpr std::size_t threads = detail::ElementsBody<F>::threads;
