@@ -19,6 +19,7 @@
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/policy/categorical.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/policy/tanh_network.hpp"
@@ -49,7 +50,7 @@ struct GaussianPolicyOptions {
 /// the response, in a form that depends neither on the scale of the actions nor on how far training has come. log_probs
 /// is thread-safe as long as nothing changes the policy.
 template <class T = float>
-class GaussianPolicy {
+class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
  public:
   using scalar_type = T;
 
@@ -109,25 +110,6 @@ class GaussianPolicy {
     return result;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   void zero_gradients() {
     network_.zero_gradients();
     log_std_dev_gradient_.assign(options_.dimensions, T(0));
@@ -146,6 +128,7 @@ class GaussianPolicy {
   }
 
  private:
+  friend detail::FloatAndDouble<GaussianPolicy>;
   using Pass = typename detail::TanhNetwork<T>::Pass;
   static constexpr const char* name = "gaussian policy";
 
@@ -270,7 +253,7 @@ class GaussianPolicy {
     const double entropy = kept.spread.log_normalizer + 0.5 * static_cast<double>(options_.dimensions);
     std::ranges::fill(entropies, static_cast<U>(entropy));
   }
-  /// Gives log p of one action (D), and overwrites deviations (D) with z.
+  /// Gives log p of one action (D), and overwrites std_devs (D) with z.
   static double log_density(std::span<const float> action, const T* mean, const Spread& spread, std::span<T> std_devs) {
     double squares = 0.0;
     for (std::size_t d = 0; d < action.size(); ++d) {

@@ -9,6 +9,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/policy/categorical.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/tanh_network.hpp"
 
@@ -26,7 +27,7 @@ struct MlpPolicyOptions {
 /// 0; they depend on the seed alone. The hidden state (Width + A) is tanh(W1 x + b1) ++ one-hot action. log_probs is
 /// thread-safe as long as nothing changes the policy.
 template <std::size_t Width, class T = float>
-class MlpPolicy {
+class MlpPolicy : public detail::FloatAndDouble<MlpPolicy<Width, T>> {
   static_assert(Width > 0, "maestro: an MlpPolicy needs at least one hidden unit");
 
  public:
@@ -51,25 +52,6 @@ class MlpPolicy {
     return result;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   /// Refuses, before a run begins, prompts that generate would refuse.
   /// @throws BadArgument naming the data row whose features do not fit.
   void check_prompts(std::span<const Prompt> prompts, const Sampling&) const {
@@ -83,6 +65,7 @@ class MlpPolicy {
   }
 
  private:
+  friend detail::FloatAndDouble<MlpPolicy>;
   using Pass = typename detail::TanhNetwork<T>::Pass;
   static constexpr const char* name = "mlp policy";
 

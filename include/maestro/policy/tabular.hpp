@@ -13,6 +13,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/parameter.hpp"
 #include "maestro/policy/categorical.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/policy.hpp"
 
 namespace maestro {
@@ -29,7 +30,7 @@ struct TabularOptions {
 /// blanks. The hidden state (C + A) is one-hot context ++ share of each action among the tokens (one-hot if length is
 /// 1). log_probs is thread-safe as long as nothing changes the policy.
 template <class T = float>
-class TabularPolicy {
+class TabularPolicy : public detail::FloatAndDouble<TabularPolicy<T>> {
  public:
   using scalar_type = T;
 
@@ -64,25 +65,6 @@ class TabularPolicy {
     return result;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   void zero_gradients() { gradients_.assign(options_.contexts, options_.actions, T(0)); }
   template <class F>
   void visit(F&& f) {
@@ -94,6 +76,7 @@ class TabularPolicy {
   }
 
  private:
+  friend detail::FloatAndDouble<TabularPolicy>;
   static constexpr const char* name = "tabular policy";
 
   std::size_t context(const Prompt& prompt) const {

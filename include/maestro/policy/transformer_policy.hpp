@@ -20,6 +20,7 @@
 #include "maestro/model/packed_batch.hpp"
 #include "maestro/model/transformer.hpp"
 #include "maestro/model/weights.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/generation.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/sampler.hpp"
@@ -120,7 +121,7 @@ class OwnWorkspace {
 /// without gradients. Results are deterministic for the same threads and backend.
 /// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights.
 template <class T, class Backend, Tokenizer Tok, class Weights = ModelWeights<T>>
-class TransformerPolicy {
+class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Backend, Tok, Weights>> {
  public:
   using scalar_type = T;
   using weights_type = Weights;
@@ -202,27 +203,6 @@ class TransformerPolicy {
     return rollouts;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  /// Computes log-probs without keeping anything. The workspace is separate and locked: calls from several threads wait
-  /// for each other, and what backward needs is left alone.
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   void zero_gradients() {
     make_gradients();
     training_->gradients.set_zero();
@@ -238,6 +218,7 @@ class TransformerPolicy {
   }
 
  private:
+  friend detail::FloatAndDouble<TransformerPolicy>;
   enum class State : std::uint8_t { idle, ready_for_backward };
   struct Pass {
     explicit Pass(const TransformerPolicyOptions& options) : head(options.head) {}
@@ -311,6 +292,8 @@ class TransformerPolicy {
     run_pass(training_->pass, keep, rollouts, range, log_probs, entropies);
     training_->state = State::ready_for_backward;
   }
+  /// The workspace is separate and locked: calls from several threads wait for each other, and what backward needs is
+  /// left alone.
   template <class U>
   void run_log_probs(const Rollouts& rollouts, GroupRange range, std::span<U> out) const {
     const std::lock_guard lock(scoring_->mutex);

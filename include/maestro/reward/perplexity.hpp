@@ -7,7 +7,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -17,12 +16,12 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/platform.hpp"
-#include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/group_rank.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
 #include "maestro/reward/scorer.hpp"
+#include "maestro/reward/scorer_hooks.hpp"
 #include "maestro/reward/tag_format.hpp"
 #include "maestro/reward/text_parts.hpp"
 
@@ -61,7 +60,9 @@ struct PerplexityOptions {
 /// if the scorer has `count_tokens(text)`; otherwise the response's own tokens are split in proportion to bytes.
 /// Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in nover_perplexity and rank_in_groups.
 template <LikelihoodScorer S = PolicyProxy>
-class Perplexity {
+class Perplexity : public detail::ScorerHooks<S> {
+  using detail::ScorerHooks<S>::scorer_;
+
  public:
   static constexpr std::string_view name = "perplexity";
 
@@ -70,7 +71,7 @@ class Perplexity {
   explicit Perplexity(PerplexityOptions options = {}) requires std::same_as<S, PolicyProxy>
       : Perplexity(PolicyProxy(), std::move(options)) {}
   explicit Perplexity(S scorer, PerplexityOptions options = {})
-      : scorer_(std::move(scorer)), structure_(options.tags), options_(std::move(options)) {
+      : detail::ScorerHooks<S>(std::move(scorer)), structure_(options.tags), options_(std::move(options)) {
     require(std::isfinite(options_.invalid_value), "Perplexity: invalid_value must be finite");
   }
 
@@ -119,24 +120,6 @@ class Perplexity {
     }
   }
 
-  /// Passes the policy on to the scorer.
-  template <class P>
-  void attach(const P& policy) requires requires(S& scorer) {
-    scorer.attach(policy);
-  }
-  { scorer_.attach(policy); }
-  template <class P>
-  void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
-    scorer.before_step(policy, step);
-  }
-  { scorer_.before_step(policy, step); }
-  template <class Visitor>
-  void visit_state(Visitor& v) requires Stateful<S> {
-    v("scorer", scorer_);
-  }
-
-  const S& scorer() const { return scorer_; }
-
  private:
   std::size_t reasoning_tokens(const Completion& completion, std::string_view reasoning) const {
     if constexpr (requires {
@@ -163,7 +146,6 @@ class Perplexity {
     }
   }
 
-  S scorer_;
   TagStructure structure_;
   PerplexityOptions options_;
 };
