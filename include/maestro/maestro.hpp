@@ -114,6 +114,7 @@
 #include "maestro/policy/memory_estimate.hpp"
 #include "maestro/policy/mlp.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/policy/prompt_tokens.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/policy/snapshot.hpp"
 #include "maestro/policy/tabular.hpp"

@@ -23,6 +23,7 @@
 #include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/generation.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/policy/prompt_tokens.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/text/chat_encode.hpp"
 #include "maestro/text/chat_format.hpp"
@@ -116,9 +117,9 @@ class OwnWorkspace {
 ///
 /// A response ends with tokenizer.end_token(), with one of the configuration's end_tokens or of Sampling::stop_tokens,
 /// with the token that ends a turn of the chat format, or at the length limit. The hidden state (d) is that of the
-/// response's last token, after the final norm. Copies share nothing; a copy has the weights, but neither gradients nor
-/// workspaces. Gradients exist from the first zero_gradients or backward on; before that, `visit` shows parameters
-/// without gradients. Results are deterministic for the same threads and backend.
+/// response's last token, after the final norm. Copies share nothing but the tokens of prompts; a copy has the weights,
+/// but neither gradients nor workspaces. Gradients exist from the first zero_gradients or backward on; before that,
+/// `visit` shows parameters without gradients. Results are deterministic for the same threads and backend.
 /// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights.
 template <class T, class Backend, Tokenizer Tok, class Weights = ModelWeights<T>>
 class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Backend, Tok, Weights>> {
@@ -127,12 +128,15 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   using weights_type = Weights;
 
   /// Makes a policy of weights and tokenizer.
+  /// @param prompt_tokens  what the same tokenizer with the same options encoded before; nullptr: nothing.
   /// @throws BadArgument if the tokenizer knows more tokens than the model, if its end token is not among them, or if
   ///   it lacks a special token of the chat format.
-  TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {})
+  TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {},
+                    std::shared_ptr<PromptTokens> prompt_tokens = nullptr)
       : weights_(std::move(weights)),
         tokenizer_(std::move(tokenizer)),
         options_(options),
+        prompt_tokens_(prompt_tokens ? std::move(prompt_tokens) : std::make_shared<PromptTokens>()),
         training_(options),
         scoring_(options) {
     const std::size_t vocabulary = config().vocabulary;
@@ -164,9 +168,10 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     return maestro::encode_prompt(tokenizer_, config(), options_, text);
   }
 
-  /// Encodes a prompt as the model reads it; see the function of the same name.
+  /// Encodes a prompt as the model reads it; see the function of the same name. The tokens are remembered.
   std::vector<std::int32_t> encode_prompt(const Prompt& prompt) const {
-    return maestro::encode_prompt(tokenizer_, config(), options_, prompt);
+    return prompt_tokens_->get(
+        prompt, [&](const Prompt& p) { return maestro::encode_prompt(tokenizer_, config(), options_, p); });
   }
 
   /// Refuses, before a run begins, prompts that generate would refuse.
@@ -314,6 +319,7 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   Weights weights_;
   Tok tokenizer_;
   TransformerPolicyOptions options_;
+  std::shared_ptr<PromptTokens> prompt_tokens_;  ///< shared by copies, which encode alike
   detail::OwnWorkspace<Training, TransformerPolicyOptions> training_;
   detail::OwnWorkspace<Scoring, TransformerPolicyOptions> scoring_;
 };
