@@ -128,7 +128,7 @@ class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
   }
 
  private:
-  friend detail::FloatAndDouble<GaussianPolicy>;
+  friend class detail::FloatAndDouble<GaussianPolicy>;
   using Pass = typename detail::TanhNetwork<T>::Pass;
   static constexpr const char* name = "gaussian policy";
 

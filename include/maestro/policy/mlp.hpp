@@ -65,7 +65,7 @@ class MlpPolicy : public detail::FloatAndDouble<MlpPolicy<Width, T>> {
   }
 
  private:
-  friend detail::FloatAndDouble<MlpPolicy>;
+  friend class detail::FloatAndDouble<MlpPolicy>;
   using Pass = typename detail::TanhNetwork<T>::Pass;
   static constexpr const char* name = "mlp policy";
 

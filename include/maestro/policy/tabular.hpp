@@ -76,7 +76,7 @@ class TabularPolicy : public detail::FloatAndDouble<TabularPolicy<T>> {
   }
 
  private:
-  friend detail::FloatAndDouble<TabularPolicy>;
+  friend class detail::FloatAndDouble<TabularPolicy>;
   static constexpr const char* name = "tabular policy";
 
   std::size_t context(const Prompt& prompt) const {

@@ -223,7 +223,7 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   }
 
  private:
-  friend detail::FloatAndDouble<TransformerPolicy>;
+  friend class detail::FloatAndDouble<TransformerPolicy>;
   enum class State : std::uint8_t { idle, ready_for_backward };
   struct Pass {
     explicit Pass(const TransformerPolicyOptions& options) : head(options.head) {}
