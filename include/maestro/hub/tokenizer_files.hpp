@@ -66,7 +66,7 @@ inline ByteTokenizer parse_byte_tokenizer(const std::map<std::string, std::strin
   return parse_tokenizer(files.at("tokenizer.json"), folder + "/tokenizer.json", end);
 }
 
-/// Reads a byte-level BPE tokenizer. It is nullptr if no translation unit of the program includes
+/// A TokenizerReader reads a byte-level BPE tokenizer. The one below is nullptr if no translation unit includes
 /// maestro/tokenizers.hpp; hub/bpe_tokenizer_json.hpp sets it before main begins.
 using TokenizerReader = AnyTokenizer (*)(const std::string& folder, std::optional<std::int32_t> end_id);
 inline TokenizerReader bpe_tokenizer_reader = nullptr;
