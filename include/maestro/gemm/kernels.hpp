@@ -138,7 +138,8 @@ struct TileArguments {
     }                                                                                                 \
   }
 
-/// PortableVector is what every compiler offers: 16 bytes, with a multiplication and an addition for want of a fused one.
+/// PortableVector is what every compiler offers: 16 bytes, with a multiplication and an addition for want of a fused
+/// one.
 template <class T>
 struct PortableVector {
   typedef T value __attribute__((vector_size(16)));
