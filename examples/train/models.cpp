@@ -35,9 +35,8 @@ PolicyPlan::PolicyPlan(const TrainOptions& o)
 
 std::size_t PolicyPlan::longest(std::span<const Prompt> prompts) const {
   std::size_t most = 0;
-  for (const Prompt& prompt : prompts) {
-    most = std::max(most, encode_prompt(tokenizer, config, options, prompt).size());
-  }
+  const auto encode = [&](const Prompt& prompt) { return encode_prompt(tokenizer, config, options, prompt); };
+  for (const Prompt& prompt : prompts) most = std::max(most, prompt_tokens->get(prompt, encode).size());
   return most;
 }
 

@@ -13,6 +13,7 @@
 #include "common/text_model.hpp"
 #include "maestro/model/classifier.hpp"
 #include "maestro/policy/memory_estimate.hpp"
+#include "maestro/policy/prompt_tokens.hpp"
 #include "train/options.hpp"
 
 namespace maestro::examples {
@@ -25,6 +26,8 @@ struct PolicyPlan : FolderPolicyParts {
 
   /// Tokens of the longest prompt.
   std::size_t longest(std::span<const Prompt> prompts) const;
+
+  std::shared_ptr<PromptTokens> prompt_tokens = std::make_shared<PromptTokens>();  ///< of the policy too
 };
 
 /// Whether the options hold frozen weights in bfloat16.
@@ -38,14 +41,15 @@ template <class P>
 P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
   using Weights = typename P::weights_type;
   if constexpr (std::is_same_v<Weights, ModelWeights<float>>) {
-    return P(load_model<float>(o.model), plan.tokenizer, plan.options);
+    return P(load_model<float>(o.model), plan.tokenizer, plan.options, plan.prompt_tokens);
   } else {
     auto base = load_frozen<float, typename Weights::stored_type>(o.model);
     if (!o.model_options.adapter.empty()) {
       auto factors = load_adapters<float>(o.model_options.adapter, base->config());
-      return P(Weights(std::move(base), std::move(factors)), plan.tokenizer, plan.options);
+      return P(Weights(std::move(base), std::move(factors)), plan.tokenizer, plan.options, plan.prompt_tokens);
     }
-    return P(Weights(std::move(base), o.model_options.lora, o.trainer.seed), plan.tokenizer, plan.options);
+    return P(Weights(std::move(base), o.model_options.lora, o.trainer.seed), plan.tokenizer, plan.options,
+             plan.prompt_tokens);
   }
 }
 

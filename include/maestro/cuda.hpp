@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What runs on a CUDA device, and the same bodies on the host. Needs the toolkit's headers; the kernels come along
-/// where nvcc compiles. Link maestro::cuda.
+/// What runs on a CUDA device, and the same bodies on the host. It needs the toolkit's headers; the kernels are
+/// included in files that nvcc compiles. Link maestro::cuda.
 
 #include "maestro/cuda/conductor/decide.hpp"
 #include "maestro/cuda/conductor/dense.hpp"

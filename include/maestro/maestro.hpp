@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The whole CPU library, room by room in the order of dependency. It pulls in neither CUDA nor Eigen nor a cblas: for
+/// The whole CPU library, room by room in the order of dependency. It includes neither CUDA nor Eigen nor a cblas: for
 /// those backends of the matrix product include maestro/gemm/eigen.hpp or maestro/gemm/cblas.hpp beside it.
 
 #include "maestro/conductor/any.hpp"
@@ -114,11 +114,13 @@
 #include "maestro/optimizer/sgd.hpp"
 #include "maestro/policy/categorical.hpp"
 #include "maestro/policy/demonstrations.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/gaussian.hpp"
 #include "maestro/policy/generation.hpp"
 #include "maestro/policy/memory_estimate.hpp"
 #include "maestro/policy/mlp.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/policy/prompt_tokens.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/policy/snapshot.hpp"
 #include "maestro/policy/tabular.hpp"
@@ -141,6 +143,7 @@
 #include "maestro/reward/reward.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/reward/scorer.hpp"
+#include "maestro/reward/scorer_hooks.hpp"
 #include "maestro/reward/tag_format.hpp"
 #include "maestro/reward/text_parts.hpp"
 #include "maestro/scalarization/advantage_formulas.hpp"

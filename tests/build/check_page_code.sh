@@ -12,10 +12,7 @@ done
 mkdir -p "$folder"
 name=$(basename "$page" .md)
 source=$folder/$name.cpp
-awk -v page="$page" '
-  inside && /^```$/ { inside = 0; next }
-  inside { print; next }
-  /^```cpp$/ { inside = 1; print "#line " FNR + 1 " \"" page "\"" }' "$page" >"$source"
+"$(dirname "$0")/page_code.sh" "$page" "$source"
 if ! grep -q '^int main' "$source"; then
   exec "${compile[@]}" -fsyntax-only "$source"
 fi

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "maestro/policy/policy.hpp"
@@ -50,13 +51,17 @@ inline bool same_responses(const Rollouts& a, const Rollouts& b) {
 template <class P>
 std::vector<double> gradients_of(P& policy) {
   std::vector<double> result;
-  policy.visit([&](auto p) { result.insert(result.end(), p.gradients.begin(), p.gradients.end()); });
+  policy.visit([&](auto p) {
+    for (const auto value : p.gradients) result.push_back(static_cast<double>(value));  // g++ 12 warns of insert()
+  });
   return result;
 }
 template <class P>
 std::vector<double> values_of(P& policy) {
   std::vector<double> result;
-  policy.visit([&](auto p) { result.insert(result.end(), p.values.begin(), p.values.end()); });
+  policy.visit([&](auto p) {
+    for (const auto value : p.values) result.push_back(static_cast<double>(value));  // g++ 12 warns of insert()
+  });
   return result;
 }
 
@@ -180,34 +185,38 @@ void copies_and_gradients(P policy, std::span<const maestro::Prompt> prompts, co
 }
 
 /// Finite differences of sum(a log_probs) + sum(b entropies) for every `stride`-th parameter; P's scalar is double.
-template <maestro::Policy P>
-void differentiates(P policy, const Rollouts& rollouts, std::size_t stride, double tolerance) {
+/// @tparam Value  of the spans; with float, values are rounded, so that `step` must be larger and `tolerance` too.
+template <class Value = double, maestro::Policy P>
+void differentiates(P policy, const Rollouts& rollouts, std::size_t stride, double tolerance, double step = 1e-5) {
+  static_assert(std::is_same_v<typename P::scalar_type, double>);
   const GroupRange all{0, rollouts.groups.count()};
   const std::size_t count = tokens_of(rollouts, all);
-  std::vector<double> a(count);
-  std::vector<double> b(count);
+  std::vector<Value> a(count);
+  std::vector<Value> b(count);
   for (std::size_t t = 0; t < count; ++t) {
-    a[t] = std::sin(1.0 + 2.0 * static_cast<double>(t));
-    b[t] = 0.3 * std::cos(0.5 + 3.0 * static_cast<double>(t));
+    a[t] = static_cast<Value>(std::sin(1.0 + 2.0 * static_cast<double>(t)));
+    b[t] = static_cast<Value>(0.3 * std::cos(0.5 + 3.0 * static_cast<double>(t)));
   }
-  std::vector<double> log_probs(count);
-  std::vector<double> entropies(count);
+  std::vector<Value> log_probs(count);
+  std::vector<Value> entropies(count);
   const auto value = [&] {
     policy.forward(rollouts, all, log_probs, entropies);
     double sum = 0.0;
-    for (std::size_t t = 0; t < count; ++t) sum += a[t] * log_probs[t] + b[t] * entropies[t];
+    for (std::size_t t = 0; t < count; ++t) {
+      sum += static_cast<double>(a[t]) * static_cast<double>(log_probs[t]) +
+             static_cast<double>(b[t]) * static_cast<double>(entropies[t]);
+    }
     return sum;
   };
   policy.zero_gradients();
   value();
-  policy.backward(std::span<const double>(a), std::span<const double>(b));
+  policy.backward(std::span<const Value>(a), std::span<const Value>(b));
   std::size_t seen = 0;
   std::size_t compared = 0;
   policy.visit([&](auto p) {
     for (std::size_t i = 0; i < p.values.size(); ++i) {
       if (seen++ % stride != 0) continue;
       const double kept = p.values[i];
-      const double step = 1e-5;
       p.values[i] = kept + step;
       const double up = value();
       p.values[i] = kept - step;

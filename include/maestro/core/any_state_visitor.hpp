@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A visitor of state behind one type, for parts whose own type is erased.
+/// A visitor of state whose type is erased, for parts whose own type is erased.
 
 #include <array>
 #include <cstddef>
@@ -19,12 +19,12 @@
 
 namespace maestro {
 
-/// Any visitor of core/state.hpp. A virtual function cannot be a template, so a part behind an interface takes this
-/// one: `void visit_state(AnyStateVisitor& v)`. It passes every value on as it came, under the same name, so the
-/// entries of a checkpoint are those of the part itself. Values are bool, std::uint8_t, integers of 32 and 64 bits,
-/// float, double, enums, strings, vectors, spans and arrays of these numbers, matrices of float or double, and parts; a
-/// vector of parts has to be visited element by element. It refers to the visitor that it was made from, which must
-/// outlive it.
+/// AnyStateVisitor wraps any visitor of core/state.hpp. A virtual function cannot be a template, so a part behind an
+/// interface takes this type: `void visit_state(AnyStateVisitor& v)`. The wrapper passes every value on unchanged,
+/// under the same name, so the entries of a checkpoint are those of the part itself. Values may be bool, std::uint8_t,
+/// integers of 32 and 64 bits, float, double, enums, strings, vectors, spans and arrays of these numbers, matrices of
+/// float or double, and parts; a vector of parts has to be visited element by element. The wrapper refers to the
+/// visitor that it was made from, which must outlive it.
 class AnyStateVisitor {
  public:
   template <class Visitor>
@@ -64,7 +64,7 @@ class AnyStateVisitor {
   template <class T, std::size_t n>
   struct IsArray<std::array<T, n>> : std::true_type {};
 
-  /// A value of a type that the list below names.
+  /// Visits a value of one of the types that the list below names.
   template <class T>
   struct Pointed {
     T* value;
@@ -73,7 +73,7 @@ class AnyStateVisitor {
       v(name, *value);
     }
   };
-  /// Every kind of value costs a function of each visitor, so there are no others than parts have.
+  /// The list is closed because every type in it costs one function of each visitor.
   template <class... T>
   using ValueOf = std::variant<Pointed<bool>, Pointed<std::string>, Pointed<std::uint8_t>, Pointed<T>...,
                                Pointed<std::vector<T>>..., Pointed<std::span<T>>..., Pointed<AlignedVector<float>>,

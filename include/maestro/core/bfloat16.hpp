@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// bfloat16, the upper half of a float: a storage type, never one to compute in. Neutral.
+/// bfloat16, the upper half of a float. It is a storage type; nothing is computed in it. Neutral.
 
 #include <cstdint>
 
@@ -9,19 +9,19 @@
 
 namespace maestro {
 
-/// bfloat16 to float, exact.
+/// Converts a bfloat16 to float. The conversion is exact.
 MAESTRO_HD inline float from_bf16(std::uint16_t bits) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
 }
 
-/// float to bfloat16, to nearest, ties to even; NaN stays NaN.
+/// Converts a float to bfloat16, to nearest, ties to even. NaN stays NaN.
 MAESTRO_HD inline std::uint16_t to_bf16(float value) {
   const auto bits = __builtin_bit_cast(std::uint32_t, value);
   if (value != value) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-/// A stored bfloat16.
+/// Bfloat16 holds the bits of one stored value.
 struct Bfloat16 {
   std::uint16_t bits = 0;
 

@@ -12,7 +12,8 @@
 
 namespace maestro {
 
-/// Allocates on 64-byte boundaries, so that vectorized sums do not depend on where a buffer happens to lie.
+/// AlignedAllocator allocates on 64-byte boundaries, so that vectorized sums do not depend on where a buffer happens to
+/// lie.
 template <class T>
 struct AlignedAllocator {
   using value_type = T;
@@ -34,25 +35,25 @@ struct AlignedAllocator {
   }
 };
 
-/// A std::vector whose values begin on a 64-byte boundary.
+/// AlignedVector is a std::vector whose values begin on a 64-byte boundary.
 template <class T>
 using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 
-/// Owning row-major rows x cols matrix, contiguous, 64-byte aligned.
-/// `resize` allocates only when the new size exceeds the capacity, so a workspace that is resized every step settles.
+/// Matrix owns a row-major rows x cols matrix, contiguous and 64-byte aligned. `resize` allocates only if the new size
+/// exceeds the capacity, so a workspace that is resized every step stops allocating.
 template <class T>
 class Matrix {
  public:
   Matrix() = default;
   Matrix(std::size_t rows, std::size_t cols, T value = T{}) : values_(rows * cols, value), rows_(rows), cols_(cols) {}
 
-  /// Sets the shape. Values are unspecified afterwards.
+  /// Sets the shape. The values are unspecified afterwards.
   void resize(std::size_t rows, std::size_t cols) {
     values_.resize(rows * cols);
     rows_ = rows;
     cols_ = cols;
   }
-  /// Sets the shape and every value.
+  /// Sets the shape and gives every element the same value.
   void assign(std::size_t rows, std::size_t cols, T value) {
     values_.assign(rows * cols, value);
     rows_ = rows;

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The ranks that share one batch. Every batch-wide figure (means, counts, gradients) goes through a Communicator;
-/// `SingleProcess` is the one-rank case. Ranks hold whole groups.
+/// The ranks that share one batch. Every batch-wide figure (a mean, a count, a gradient) goes through a Communicator;
+/// `SingleProcess` is the case of one rank. A group never spans two ranks.
 
 #include <concepts>
 #include <cstddef>
@@ -21,7 +21,7 @@ concept Communicator = std::move_constructible<C> &&
   c.barrier();
 };
 
-/// One process: every collective is the identity.
+/// SingleProcess is the Communicator of one process: every collective is the identity.
 struct SingleProcess {
   static constexpr std::size_t rank() { return 0; }
   static constexpr std::size_t size() { return 1; }

@@ -9,43 +9,43 @@
 
 namespace maestro {
 
-/// Base of everything the library throws on purpose.
+/// Error is the base of every exception that the library throws on purpose.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// An option or a shape outside its documented domain: the caller's code or command line is wrong.
+/// BadArgument reports an option or a shape outside its documented domain: the caller's code or command line is wrong.
 class BadArgument : public Error {
  public:
   using Error::Error;
 };
 
-/// A value met during the run that no formula admits: an infinite reward, a NaN log-prob.
+/// BadData reports a value, met during the run, that no formula admits: an infinite reward, a NaN log-prob.
 class BadData : public Error {
  public:
   using Error::Error;
 };
 
-/// The content of a file is not what its format says, or does not fit the model at hand.
+/// BadFile reports a file whose content is not what its format says, or does not fit the model at hand.
 class BadFile : public Error {
  public:
   using Error::Error;
 };
 
-/// The operating system refused: open, write, sync, rename.
+/// IoError reports that the operating system refused to open, write, sync or rename.
 class IoError : public Error {
  public:
   using Error::Error;
 };
 
-/// Recognized, but not implemented here; refused rather than ignored.
+/// Unsupported reports a request that is recognized but not implemented; it is refused rather than ignored.
 class Unsupported : public Error {
  public:
   using Error::Error;
 };
 
-/// Throws BadArgument with `message` unless `condition` holds. For messages that cost nothing to build.
+/// Throws BadArgument with `message` unless `condition` holds. It serves messages that cost nothing to build.
 inline void require(bool condition, const char* message) {
   if (!condition) throw BadArgument(message);
 }

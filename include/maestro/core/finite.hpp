@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Tests of many floats at once for infinity and NaN, by their bits: such loops vectorize. Neutral.
+/// Tests of many floats at once for infinity and NaN. They look at the bits, so that the loops vectorize. Neutral.
 
 #include <bit>
 #include <cstddef>
@@ -9,11 +9,11 @@
 
 namespace maestro {
 
-/// The bits of a float's infinity; a magnitude above it is NaN.
+/// infinity_bits are the bits of a float's infinity; the bits of a NaN's magnitude are above them.
 inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
 
-/// The bits of the largest magnitude among `count` values: above infinity_bits if one of them is NaN, else equal to
-/// it if one is infinite.
+/// Gives the bits of the largest magnitude among `count` values. They are above infinity_bits if one of the values is
+/// NaN, and equal to it if none is NaN but one is infinite.
 inline std::uint32_t largest_magnitude(const float* values, std::size_t count) {
   std::uint32_t largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -28,7 +28,7 @@ inline bool all_finite(const float* values, std::size_t count) {
   return largest_magnitude(values, count) < infinity_bits;
 }
 
-/// Tells whether one of `count` values is infinite; NaN is not.
+/// Tells whether one of `count` values is infinite. NaN does not count as infinite.
 inline bool any_infinite(const float* values, std::size_t count) {
   std::uint32_t infinite = 0;
   for (std::size_t i = 0; i < count; ++i) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Run-time choice by name: one place that refuses an unknown name and lists the known ones.
+/// Run-time choice by name, in one place that refuses an unknown name and lists the known ones.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace maestro {
 
-/// "a, b, c": for --help and for refusals.
+/// Joins names to "a, b, c", for --help and for error messages.
 inline std::string join_names(std::span<const std::string_view> names) {
   std::string all;
   for (const std::string_view name : names) {
@@ -57,7 +57,7 @@ inline std::string_view nearest_name(std::string_view name, std::span<const std:
   return nearest;
 }
 
-/// Place of `name` in `names`.
+/// Gives the index of `name` in `names`.
 /// @param what  what is being chosen, for the message.
 /// @throws BadArgument naming the choice, the unknown name, the one that may be meant and the known ones.
 inline std::size_t index_of_name(std::string_view what, std::string_view name,
@@ -73,7 +73,7 @@ inline std::size_t index_of_name(std::string_view what, std::string_view name,
 
 namespace detail {
 
-/// The name of this function, T spelled out in it.
+/// Gives the name of this function, in which T is spelled out.
 template <class T>
 constexpr std::string_view name_with_type() {
   return __PRETTY_FUNCTION__;
@@ -81,13 +81,13 @@ constexpr std::string_view name_with_type() {
 
 }  // namespace detail
 
-/// The name of T as the compiler spells it: for errors about a user's own type.
+/// Gives the name of T as the compiler spells it, for errors about a user's own type.
 template <class T>
 constexpr std::string_view type_name() {
   constexpr std::string_view full = detail::name_with_type<T>();
   constexpr std::string_view before = "T = ";
   const std::string_view name = full.substr(full.find(before) + before.size());
-  // g++ goes on with what std::string_view stands for, clang ends here.
+  // g++ appends what std::string_view stands for; clang ends here.
   return name.substr(0,
                      name.find("; std::string_view") < name.size() ? name.find("; std::string_view") : name.size() - 1);
 }

@@ -1,12 +1,12 @@
 #pragma once
 
 /// @file
-/// Parallel loops that carry exceptions out, on threads of the library's own (core/thread_pool.hpp).
+/// Parallel loops that carry exceptions out, on the library's own threads (core/thread_pool.hpp).
 ///
 /// The number of threads is what set_threads() said, else the environment variable MAESTRO_NUM_THREADS, else
-/// OMP_NUM_THREADS, else the processors that this process may use. Any thread of a program may run loops, several at
-/// once. A loop inside a loop runs on its own thread alone. A loop's body must not fork, unless the child goes on to
-/// exec or _exit; elsewhere a forked child may run loops.
+/// OMP_NUM_THREADS, else the processors that this process may use. Any thread of a program may run loops, and several
+/// threads may do so at once. A loop inside a loop runs on its own thread alone. A loop's body must not fork, unless
+/// the child goes on to exec or _exit; outside a loop a program may fork, and the child may run loops.
 
 #include <algorithm>
 #include <atomic>
@@ -24,15 +24,16 @@
 
 namespace maestro {
 
-/// Threads that a loop of this thread may use; inside a loop, those of that loop's caller.
-/// @throws BadArgument if MAESTRO_NUM_THREADS decides and is no number.
+/// Gives the number of threads that a loop of this thread may use. Inside a loop this is the number of that loop's
+/// caller.
+/// @throws BadArgument if MAESTRO_NUM_THREADS decides and is not a number.
 inline int max_threads() {
   const int own = detail::loop_state.threads;
   return own > 0 ? own : detail::default_threads();
 }
 
-/// Sets the number of threads of the loops that the calling thread runs from now on; other threads keep theirs. To be
-/// called between loops, at any time.
+/// Sets the number of threads for the loops that the calling thread runs from now on; other threads keep their number.
+/// The function may be called at any time outside a loop.
 /// @throws BadArgument for a count below 1, and inside a loop.
 inline void set_threads(int count) {
   if (count < 1) throw BadArgument("set_threads: " + std::to_string(count) + " threads were asked for; 1 is the least");
@@ -40,16 +41,17 @@ inline void set_threads(int count) {
   detail::loop_state.threads = count;
 }
 
-/// This thread's index among the threads of the outermost parallel loop that it works in, in [0, max_threads()); 0
-/// outside a loop. No two iterations that run at the same time in one loop have the same.
+/// Gives this thread's index among the threads of the outermost parallel loop that it works in, in [0, max_threads());
+/// 0 outside a loop. Two iterations that run at the same time in one loop never have the same index.
 inline int thread_index() { return detail::loop_state.index; }
 
-/// Whether this thread works in a parallel loop of more than one thread, so that a further loop would run on it alone.
+/// Tells whether this thread works in a parallel loop of more than one thread; a further loop would then run on it
+/// alone.
 inline bool in_parallel_loop() { return detail::loop_state.inside; }
 
 namespace detail {
 
-/// Keeps the exception of the lowest index, so that what a loop throws does not depend on timing.
+/// FirstException keeps the exception of the lowest index, so that what a loop throws does not depend on timing.
 class FirstException {
  public:
   template <class F>
@@ -74,13 +76,13 @@ class FirstException {
   std::exception_ptr exception_;
 };
 
-/// Threads for a loop of `count` iterations that starts here.
+/// Gives the number of threads for a loop of `count` iterations that starts here.
 inline std::size_t loop_threads(std::size_t count) {
   if (count < 2 || in_parallel_loop()) return 1;
   return std::min(count, static_cast<std::size_t>(max_threads()));
 }
 
-/// Calls work(t) for t in [0, threads), each on a thread of its own as far as there are idle ones.
+/// Calls work(t) for t in [0, threads), each on a thread of its own as far as idle threads exist.
 template <class Work>
 void run_on_threads(std::size_t threads, Work& work) {
   const auto run = [](void* body, std::size_t member) noexcept { (*static_cast<Work*>(body))(member); };
@@ -90,10 +92,10 @@ void run_on_threads(std::size_t threads, Work& work) {
 
 }  // namespace detail
 
-/// Calls body(i) for i in [0, count), each once, in parallel with a static schedule: thread t's share, a stretch of
-/// neighbors, depends only on count and the number of threads. All iterations run; then the exception of the lowest
-/// index, if any, is rethrown. Iterations must not wait for each other: if the threads are late or at work for other
-/// callers, this one runs their shares.
+/// Calls body(i) once for each i in [0, count), in parallel with a static schedule: thread t's share is a stretch of
+/// neighboring iterations that depends only on count and the number of threads. All iterations run; then the exception
+/// of the lowest index, if any, is rethrown. Iterations must not wait for each other: if the other threads are late or
+/// busy with other callers, this thread runs their shares.
 template <class F>
 void parallel_for(std::size_t count, F&& body) {
   detail::FirstException first;
@@ -111,19 +113,19 @@ void parallel_for(std::size_t count, F&& body) {
   first.rethrow();
 }
 
-/// Element operations under which waking a second thread costs more than it saves.
+/// Below this number of element operations, waking a second thread costs more than it saves.
 inline constexpr std::size_t parallel_threshold = 32768;
 
-/// Loops as parallel_for does over iterations of about `cost` element operations: runs on this thread alone when all of
-/// them together stay under parallel_threshold. The choice never changes what is computed.
+/// Runs the same loop as parallel_for, for iterations of about `cost` element operations each. The loop runs on this
+/// thread alone if all iterations together stay under parallel_threshold. The choice never changes what is computed.
 template <class F>
 void parallel_for(std::size_t count, std::size_t cost, F&& body) {
   if (count * cost >= parallel_threshold) return parallel_for(count, body);
   for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
-/// Loops as parallel_for does, with a dynamic schedule: for items of uneven cost whose results do not depend on the
-/// thread.
+/// Runs the same loop as parallel_for with a dynamic schedule. It serves items of uneven cost whose results do not
+/// depend on the thread.
 template <class F>
 void parallel_for_uneven(std::size_t count, F&& body) {
   detail::FirstException first;
@@ -140,8 +142,8 @@ void parallel_for_uneven(std::size_t count, F&& body) {
   first.rethrow();
 }
 
-/// Loops as parallel_for_uneven does, on this thread alone if `count` iterations of about `cost` element operations
-/// stay under parallel_threshold.
+/// Runs the same loop as parallel_for_uneven, but on this thread alone if `count` iterations of about `cost` element
+/// operations stay under parallel_threshold.
 template <class F>
 void parallel_for_uneven(std::size_t count, std::size_t cost, F&& body) {
   if (count * cost >= parallel_threshold) return parallel_for_uneven(count, body);

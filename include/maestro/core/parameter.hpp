@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The view of one named parameter that optimizers, snapshots and checkpoints share.
+/// The view of one named parameter, which optimizers, snapshots and checkpoints share.
 
 #include <concepts>
 #include <cstddef>
@@ -12,12 +12,12 @@
 
 namespace maestro {
 
-/// WeightDecay says whether weight decay acts on a parameter; norms and biases are skipped.
+/// WeightDecay says whether weight decay acts on a parameter. Norms and biases skip it.
 enum class WeightDecay { apply, skip };
 
-/// One parameter tensor: its values, its gradients (same length, or empty if it is frozen) and its shape.
-/// A trainable part has `template <class F> void visit(F&& f)`, which calls f(ParameterView<T>) for each of its
-/// parameters, always in the same order; `name` stays valid during the call.
+/// ParameterView is one parameter tensor: its values, its gradients (of the same length, or empty if the parameter is
+/// frozen) and its shape. A trainable part has `template <class F> void visit(F&& f)`, which calls f(ParameterView<T>)
+/// for each of its parameters, always in the same order; `name` stays valid during the call.
 template <class T>
 struct ParameterView {
   using scalar_type = T;
@@ -32,13 +32,14 @@ struct ParameterView {
 
 namespace detail {
 
-/// Takes any parameter. A named type, since nvcc takes no lambda in a concept.
+/// AnyParameterVisitor takes any parameter. It is a named type, since nvcc takes no lambda in a concept.
 struct AnyParameterVisitor {
   template <class View>
   void operator()(const View&) const {}
 };
 
-/// Takes parameters of type T alone, and says so if a part's `visit` hands over something else.
+/// ParameterVisitor takes only parameters of type T. If a part's `visit` hands over another type, the compile error
+/// says so.
 template <class T>
 struct ParameterVisitor {
   void operator()(const ParameterView<T>&) const {}
@@ -54,13 +55,13 @@ concept ParameterScalar = std::same_as<T, float> || std::same_as<T, double>;
 
 }  // namespace detail
 
-/// A part whose parameters can be visited.
+/// A Visitable part is one whose parameters can be visited.
 template <class P>
 concept Visitable = requires(P& part) {
   part.visit(detail::AnyParameterVisitor{});
 };
 
-/// A part whose parameters are of its `scalar_type`, float or double.
+/// A Trainable part has parameters of its `scalar_type`, which is float or double.
 template <class P>
 concept Trainable = Visitable<P> && detail::ParameterScalar<typename P::scalar_type> && requires(P& part) {
   part.visit(detail::ParameterVisitor<typename P::scalar_type>{});
@@ -68,8 +69,8 @@ concept Trainable = Visitable<P> && detail::ParameterScalar<typename P::scalar_t
 
 namespace detail {
 
-/// True. Compiles the body of `visit`, which no concept looks into, for a visitor that says what is wrong: before the
-/// errors of those that read the parameters.
+/// Is always true. It compiles the body of `visit`, which no concept looks into, for a visitor that says what is wrong,
+/// before the code that reads the parameters gives its own errors.
 template <Trainable P>
 constexpr bool compiles_visit(P* part = nullptr) {
   if (part != nullptr) part->visit(ParameterVisitor<typename P::scalar_type>{});
@@ -78,7 +79,8 @@ constexpr bool compiles_visit(P* part = nullptr) {
 
 }  // namespace detail
 
-/// Presents the parameter values of a visitable part as checkpoint state: v("policy", ParameterValues{policy}).
+/// ParameterValues presents the parameter values of a visitable part as checkpoint state: v("policy",
+/// ParameterValues{policy}).
 template <Visitable P>
 struct ParameterValues {
   P& part;

@@ -2,7 +2,7 @@
 
 /// @file
 /// What the library asks of a compiler, in one place: C++20, the host/device mark, and the refusal of -ffast-math.
-/// Neutral: g++, clang++ and nvcc read it.
+/// Neutral: g++, clang++ and nvcc read this file.
 
 #if __cplusplus < 202002L
 #error "maestro is C++20: build with -std=c++20"
@@ -11,7 +11,7 @@
 #error "maestro marks missing rewards with NaN and tests for it: build without -ffast-math and -ffinite-math-only"
 #endif
 
-/// Marks a per-element formula that host loops and kernels share.
+/// MAESTRO_HD marks a formula for one element that host loops and kernels share.
 #if defined(__CUDACC__)
 #define MAESTRO_HD __host__ __device__
 #else

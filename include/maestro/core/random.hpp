@@ -14,12 +14,12 @@
 
 namespace maestro {
 
-/// Four 32-bit words.
+/// PhiloxBlock holds four 32-bit words.
 struct PhiloxBlock {
   std::uint32_t word[4];
 };
 
-/// The ten-round Philox4x32 bijection of `counter` under `key`.
+/// Applies the ten-round Philox4x32 bijection to `counter` under `key`.
 MAESTRO_HD constexpr PhiloxBlock philox4x32_10(PhiloxBlock counter, std::uint32_t key0, std::uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53u} * counter.word[0];
@@ -33,7 +33,7 @@ MAESTRO_HD constexpr PhiloxBlock philox4x32_10(PhiloxBlock counter, std::uint32_
   return counter;
 }
 
-/// What a stream of draws is for; keeps streams with equal counters apart.
+/// Purpose says what a stream of draws is for. It keeps streams with equal counters apart.
 enum class Purpose : std::uint8_t {
   token_sampling = 1,
   conductor_action = 2,
@@ -46,7 +46,7 @@ enum class Purpose : std::uint8_t {
   user = 255,
 };
 
-/// The name of a stream of draws; `position` is given at each draw.
+/// StreamKey names a stream of draws. The position in the stream is given at each draw.
 struct StreamKey {
   std::uint64_t seed = 0;
   Purpose purpose = Purpose::user;
@@ -55,7 +55,8 @@ struct StreamKey {
   std::uint32_t response = 0;  ///< which of the responses to the data row in this step, below 2^24
 };
 
-/// Draws of one stream. Stateless: the same position gives the same value, in any order, on any thread.
+/// RandomStream gives the draws of one stream. It is stateless: the same position gives the same value, in any order,
+/// on any thread.
 class RandomStream {
  public:
   MAESTRO_HD constexpr explicit RandomStream(const StreamKey& key) : key_(key) {}
@@ -65,19 +66,20 @@ class RandomStream {
                            (static_cast<std::uint32_t>(key_.purpose) << 24) | (key_.response & 0xFFFFFFu)}},
                          static_cast<std::uint32_t>(key_.seed), static_cast<std::uint32_t>(key_.seed >> 32));
   }
-  /// Uniform in [0, 1) with 53 bits.
+  /// Gives a uniform number in [0, 1) with 53 bits.
   MAESTRO_HD constexpr double uniform(std::uint32_t position) const {
     const PhiloxBlock b = block(position);
     return static_cast<double>((std::uint64_t{b.word[0]} << 21) ^ (b.word[1] >> 11)) * 0x1p-53;
   }
-  /// Standard normal by Box and Muller; bit-identical if the C library's log, sqrt and cos are.
+  /// Gives a standard normal number by Box and Muller's method. It is bit-identical wherever the C library's log, sqrt
+  /// and cos are.
   MAESTRO_HD double normal(std::uint32_t position) const {
     const PhiloxBlock b = block(position);
     const double u = (static_cast<double>((std::uint64_t{b.word[0]} << 21) ^ (b.word[1] >> 11)) + 0.5) * 0x1p-53;
     const double v = static_cast<double>((std::uint64_t{b.word[2]} << 21) ^ (b.word[3] >> 11)) * 0x1p-53;
     return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586476925 * v);
   }
-  /// Uniform integer in [0, bound), bound > 0. Bias below bound * 2^-53.
+  /// Gives a uniform integer in [0, bound), bound > 0. The bias of a value's probability is below bound * 2^-53.
   MAESTRO_HD constexpr std::uint64_t below(std::uint64_t bound, std::uint32_t position) const {
     const auto value = static_cast<std::uint64_t>(uniform(position) * static_cast<double>(bound));
     return value < bound ? value : bound - 1;
@@ -89,8 +91,8 @@ class RandomStream {
   StreamKey key_;
 };
 
-/// Index drawn from unnormalized non-negative weights by inversion: the first k with u * sum < w_0 + ... + w_k.
-/// An index of zero weight is never returned while any weight is positive. Sums in double, in index order.
+/// Draws an index from unnormalized non-negative weights by inversion: the first k with u * sum < w_0 + ... + w_k. An
+/// index of zero weight is never returned while any weight is positive. The sums are taken in double, in index order.
 template <class T>
 MAESTRO_HD constexpr std::size_t sample_index(const T* weights, std::size_t count, double uniform) {
   double total = 0.0;
@@ -107,7 +109,7 @@ MAESTRO_HD constexpr std::size_t sample_index(const T* weights, std::size_t coun
   return last_positive;
 }
 
-/// Fisher-Yates shuffle of `values` by the draws of `stream`, position i for the i-th swap.
+/// Shuffles `values` (Fisher-Yates) by the draws of `stream`; the i-th swap uses position i.
 template <class T>
 void shuffle(std::span<T> values, const RandomStream& stream) {
   for (std::size_t i = values.size(); i > 1; --i) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Log-sum-exp and entropy of a row of logits, in one pass or block by block, without storing probabilities.
-/// Neutral apart from std::span: no Eigen.
+/// Log-sum-exp and entropy of a row of logits, in one pass or block by block. No probabilities are stored. Neutral
+/// apart from std::span: no Eigen.
 
 #include <cmath>
 #include <cstddef>
@@ -16,37 +16,40 @@ namespace maestro {
 
 namespace detail {
 
-/// Below this exponent exp counts as 0.
+/// Below this exponent, exp counts as 0.
 template <class T>
 inline constexpr T exp_floor = sizeof(T) == sizeof(float) ? T(-87) : T(-708);
-/// Values a vectorized sum takes before it is added to a double.
+/// The number of values that a vectorized sum takes before it is added to a double.
 inline constexpr std::size_t sum_block = 32 * sum_lanes;
 
 }  // namespace detail
 
-/// Logits that are added to a softmax at a time by those that must agree to the bit: the LM head and the sampler.
+/// The number of logits that are added to a softmax at a time. The LM head and the sampler must agree to the bit, so
+/// both use it.
 inline constexpr std::size_t softmax_chunk = 2048;
 
-/// The softmax of a row as far as log-probs and entropy need it; starts as the softmax of an empty row.
+/// SoftmaxState holds what log-probs and entropy need of the softmax of a row. It starts as the softmax of an empty
+/// row.
 struct SoftmaxState {
   double max = -std::numeric_limits<double>::infinity();
   double sum = 0.0;       ///< sum of exp(z - max); NaN when a logit was NaN or +infinity
   double weighted = 0.0;  ///< sum of exp(z - max) (z - max)
 
-  /// Whether at least one logit was finite and none was NaN or +infinity.
+  /// Tells whether at least one logit was finite and none was NaN or +infinity.
   bool valid() const { return sum > 0.0; }
   double log_prob(double logit) const { return (logit - max) - std::log(sum); }
-  /// Nats, at least 0.
+  /// Gives the entropy in nats, at least 0.
   double entropy() const {
     const double value = std::log(sum) - weighted / sum;
     return value > 0.0 ? value : 0.0;
   }
 };
 
-/// Adds a block of logits to a softmax; -infinity is a token of probability 0.
+/// Adds a block of logits to a softmax. A logit of -infinity is a token of probability 0.
 /// @param logits   (V) or a part of it.
 /// @param weights  same length: overwritten with exp(z - max of this block); or empty.
-/// Sums in a fixed order: lanes of 16, in double every 512 values. Splitting a row changes the rounding only.
+/// The order of summation is fixed: 16 lanes, added to a double every 512 values. Splitting a row into blocks changes
+/// only the rounding.
 template <class T>
 void add_logits(SoftmaxState& state, std::span<const T> logits, std::span<T> weights = {}) {
   if (logits.empty()) return;
@@ -107,8 +110,8 @@ void add_logits(SoftmaxState& state, std::span<const T> logits, std::span<T> wei
   state.max = max;
 }
 
-/// The gradient of d_log_prob * log p(target) + d_entropy * entropy with respect to the logits, without the target's
-/// own term: p_v (-(d_log_prob + d_entropy H) - d_entropy log p_v). Add d_log_prob at the target.
+/// Computes the gradient of d_log_prob * log p(target) + d_entropy * entropy with respect to the logits, without the
+/// target's own term: p_v (-(d_log_prob + d_entropy H) - d_entropy log p_v). The caller adds d_log_prob at the target.
 /// @param logits  (V) or a part of it: overwritten with the gradient.
 template <class T>
 void softmax_gradient(const SoftmaxState& state, double d_log_prob, double d_entropy, std::span<T> logits) {

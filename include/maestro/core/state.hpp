@@ -27,7 +27,7 @@ struct AnyVisitor {
 };
 }  // namespace detail
 
-/// A part with state that a checkpoint holds.
+/// A Stateful part has state that a checkpoint holds.
 template <class T>
 concept Stateful = requires(T& part, detail::AnyVisitor& visitor) {
   part.visit_state(visitor);

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Sums, moments and ranks in double, in index order, two passes: mean first, then squared deviations.
-/// NaN marks a missing value; every function here skips it and counts what is left. Neutral.
+/// Sums, moments and ranks in double, in index order. Moments take two passes: first the mean, then the squared
+/// deviations. NaN marks a missing value; every function here skips it and counts what is left. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace maestro {
 
-/// a b + c, rounded once if the processor does that fast. A compiler left to itself fuses some of the copies of a
-/// loop that it makes and not others; then the bits would depend on where in an array a value lies.
+/// Computes a b + c, rounded once if the processor does that fast. A compiler left to itself fuses the operations in
+/// some copies of a loop and not in others; the bits would then depend on where in an array a value lies.
 MAESTRO_HD inline double multiply_add(double a, double b, double c) {
 #if defined(__FP_FAST_FMA) || defined(__CUDA_ARCH__)
   return std::fma(a, b, c);
@@ -21,13 +21,13 @@ MAESTRO_HD inline double multiply_add(double a, double b, double c) {
 #endif
 }
 
-/// Count, mean and sum of squared deviations of the values that are not missing.
+/// Moments holds the count, the mean and the sum of squared deviations of the values that are not missing.
 struct Moments {
   std::size_t count = 0;
   double mean = 0.0;
-  double squares = 0.0;  ///< sum of (x - mean)^2; exactly 0 when all values are equal
+  double squares = 0.0;  ///< sum of (x - mean)^2; exactly 0 if all values are equal
 
-  /// squares / (count - ddof), 0 when there are not more than ddof values.
+  /// Gives squares / (count - ddof), and 0 if there are no more than ddof values.
   MAESTRO_HD double variance(int ddof) const {
     const auto degrees = static_cast<double>(count) - ddof;
     return degrees > 0.0 ? squares / degrees : 0.0;
@@ -35,7 +35,8 @@ struct Moments {
   MAESTRO_HD double std_dev(int ddof) const { return std::sqrt(variance(ddof)); }
 };
 
-/// The moments of two sets together, of which `a` comes first. Equal values keep exactly 0 as squares.
+/// Gives the moments of two sets together, of which `a` comes first. If all values are equal, `squares` stays exactly
+/// 0.
 /// Source: Chan, Golub, LeVeque 1983.
 MAESTRO_HD inline Moments merge(const Moments& a, const Moments& b) {
   if (a.count == 0) return b;
@@ -47,9 +48,8 @@ MAESTRO_HD inline Moments merge(const Moments& a, const Moments& b) {
           a.squares + b.squares + change * change * (of_a * of_b / (of_a + of_b))};
 }
 
-/// Moments of get(0), ..., get(count - 1); NaN is skipped.
-/// Values are summed relative to the first one, so that equal values give their own value as mean and exactly 0 as
-/// squares.
+/// Gives the moments of get(0), ..., get(count - 1); NaN is skipped. Values are summed relative to the first one, so
+/// that equal values give exactly their own value as mean and exactly 0 as `squares`.
 template <class Get>
 MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   Moments result;
@@ -87,13 +87,13 @@ MAESTRO_HD double mean_of(std::size_t count, const Get& get) {
   return present > 0.0 ? first + sum / present : 0.0;
 }
 
-/// Moments of a contiguous array.
+/// Gives the moments of a contiguous array.
 template <class T>
 MAESTRO_HD Moments moments_of(const T* values, std::size_t count) {
   return moments_of(count, [values](std::size_t i) { return values[i]; });
 }
 
-/// Sum in double, in index order.
+/// Gives the sum in double, in index order.
 template <class T>
 MAESTRO_HD double ordered_sum(const T* values, std::size_t count) {
   double sum = 0.0;
@@ -101,8 +101,8 @@ MAESTRO_HD double ordered_sum(const T* values, std::size_t count) {
   return sum;
 }
 
-/// Mid-rank of get(which) among the values that are not missing: 0 for the smallest, ties share their mean rank.
-/// O(count); a group is small.
+/// Gives the mid-rank of get(which) among the values that are not missing: 0 for the smallest; ties share their mean
+/// rank. O(count), since a group is small.
 template <class Get>
 MAESTRO_HD double mid_rank(std::size_t count, std::size_t which, const Get& get) {
   const auto own = get(which);

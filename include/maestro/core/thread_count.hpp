@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How many threads the library uses if nobody called set_threads: what the environment asks for, else the
+/// The number of threads that the library uses if nobody called set_threads: what the environment asks for, else the
 /// processors that this process may use.
 
 #include <algorithm>
@@ -21,13 +21,13 @@
 
 namespace maestro::detail {
 
-/// More threads than this are a mistake in the environment, not a machine.
+/// A number of threads above this is a mistake in the environment.
 inline constexpr int max_thread_count = 65536;
 
-/// Processors that the scheduler lets this thread run on, at least 1.
+/// Gives the number of processors that the scheduler lets this thread run on, at least 1.
 inline int allowed_processors() {
 #if defined(__linux__)
-  // A set that is smaller than the kernel's is refused, so it doubles until it is taken.
+  // The kernel refuses a set smaller than its own, so the size doubles until it is taken.
   for (std::size_t size = 1024; size <= std::size_t(max_thread_count); size *= 2) {
     cpu_set_t* const set = CPU_ALLOC(size);
     if (set == nullptr) break;
@@ -40,7 +40,7 @@ inline int allowed_processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-/// Two numbers of a file, the second from `second` if that is given: false if one is not a number ("max").
+/// Reads two numbers of a file, the second from `second` if that is given. Gives false if one is not a number ("max").
 inline bool read_two_numbers(const char* first, const char* second, double& a, double& b) {
   std::FILE* const file = std::fopen(first, "r");
   if (file == nullptr) return false;
@@ -54,8 +54,8 @@ inline bool read_two_numbers(const char* first, const char* second, double& a, d
   return read == 1;
 }
 
-/// Processors' worth of time that a container's control group grants (version 2, else version 1), rounded up; the
-/// largest int if nothing limits it.
+/// Gives how many processors' worth of time a container's control group grants (version 2, else version 1), rounded up;
+/// the largest int if nothing limits it.
 inline int granted_processors() {
   double quota = 0;
   double period = 0;
@@ -69,13 +69,14 @@ inline int granted_processors() {
   return static_cast<double>(whole) * period < quota ? whole + 1 : whole;
 }
 
-/// Processors that this process may use, at least 1; read once.
+/// Gives the number of processors that this process may use, at least 1. It is read once.
 inline int processor_count() {
   static const int count = std::max(1, std::min(allowed_processors(), granted_processors()));
   return count;
 }
 
-/// The number at the beginning of `text`, 0 if there is none from 1 to max_thread_count. `rest` is what follows it.
+/// Gives the number at the beginning of `text`, and 0 if there is none from 1 to max_thread_count. `rest` becomes what
+/// follows it.
 inline int leading_count(std::string_view text, std::string_view& rest) {
   int count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -83,9 +84,9 @@ inline int leading_count(std::string_view text, std::string_view& rest) {
   return error == std::errc() && count >= 1 && count <= max_thread_count ? count : 0;
 }
 
-/// The number of threads that the two environment variables (null: not set) ask for, else `processors`.
+/// Gives the number of threads that the two environment variables (null: not set) ask for, else `processors`.
 /// @param ours    MAESTRO_NUM_THREADS: a number.
-/// @param openmp  OMP_NUM_THREADS, kept since many environments set it: its first number; without one it is ignored.
+/// @param openmp  OMP_NUM_THREADS, which many environments set: its first number counts; without one it is ignored.
 /// @throws BadArgument if `ours` is not a number from 1 to 65536.
 inline int threads_asked_for(const char* ours, const char* openmp, int processors) {
   std::string_view rest;
@@ -101,7 +102,7 @@ inline int threads_asked_for(const char* ours, const char* openmp, int processor
   return count > 0 ? count : processors;
 }
 
-/// As threads_asked_for, by this process's environment when it is first asked.
+/// Gives threads_asked_for of this process's environment, as it is at the first call.
 inline int default_threads() {
   static const int count =
       threads_asked_for(std::getenv("MAESTRO_NUM_THREADS"), std::getenv("OMP_NUM_THREADS"), processor_count());

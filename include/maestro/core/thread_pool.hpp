@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The threads behind core/parallel.hpp: started when a loop first needs them, kept until the process ends, waiting by
-/// spinning for some tens of microseconds and then sleeping.
+/// The threads behind core/parallel.hpp. A thread starts when a loop first needs it and lives until the process ends.
+/// While it waits, it spins for some tens of microseconds and then sleeps.
 ///
 /// Waiting decides how fast small loops are. A thread that sleeps at once must be woken for every loop; one that spins
 /// for long takes the processor from whatever else runs on the machine, the loop's own other threads among them.
@@ -21,15 +21,15 @@
 
 namespace maestro::detail {
 
-/// What the calling thread knows of parallel loops.
+/// LoopState is what the calling thread knows of parallel loops.
 struct LoopState {
-  int threads = 0;      ///< for its loops; 0: default_threads()
-  int index = 0;        ///< among the threads of the loop that it works in
-  bool inside = false;  ///< a loop of more than one thread
+  int threads = 0;      ///< number for its loops; 0: default_threads()
+  int index = 0;        ///< place among the threads of the loop that it works in
+  bool inside = false;  ///< whether it works in a loop of more than one thread
 };
 inline constinit thread_local LoopState loop_state;
 
-/// How long a thread spins before it sleeps.
+/// The time that a thread spins before it sleeps.
 inline constexpr std::chrono::microseconds spin_time{50};
 
 /// Tells the processor that this thread waits.
@@ -41,10 +41,10 @@ inline void spin_once() {
 #endif
 }
 
-/// Where one thread waits for what another one does.
+/// WaitingPlace is where one thread waits for what another one does.
 class WaitingPlace {
  public:
-  /// Returns once ready(), which reads atomics in sequentially consistent order, holds.
+  /// Returns once ready() holds. `ready` must read atomics in sequentially consistent order.
   template <class Ready>
   void wait_until(const Ready& ready, bool spin) {
     // Spins again after each sleep: a worker that wakes too late for one short loop is awake for the next.
@@ -55,8 +55,8 @@ class WaitingPlace {
       asleep_.store(false);
     }
   }
-  /// To be called after ready() has become true by a sequentially consistent store: then either this load sees the
-  /// sleeper, or the sleeper sees the store.
+  /// Wakes the sleeper. It must be called after ready() has become true by a sequentially consistent store: then either
+  /// this load sees the sleeper, or the sleeper sees the store.
   void wake() {
     if (!asleep_.load()) return;
     { const std::lock_guard lock(mutex_); }
@@ -82,7 +82,7 @@ class WaitingPlace {
   std::condition_variable changed_;
 };
 
-/// One loop: run(body, m) is the work of its member m.
+/// Job is one loop: run(body, m) does the work of its member m.
 struct Job {
   void (*run)(void* body, std::size_t member) noexcept;
   void* body;
@@ -95,12 +95,12 @@ struct Job {
   }
 };
 
-/// A thread of the pool and the place where a caller puts a job for it. Never destroyed.
+/// Worker is a thread of the pool with the place where a caller puts a job for it. It is never destroyed.
 class alignas(64) Worker {
  public:
-  /// Starts the thread; it belongs to the caller until release().
+  /// Starts the thread. It belongs to the caller until release().
   Worker() {
-    // Signals go to the program's own threads, but those that a thread causes itself and a profiler's.
+    // Signals go to the program's own threads, except those that a thread causes itself and a profiler's.
     sigset_t blocked;
     sigset_t before;
     sigfillset(&blocked);
@@ -120,19 +120,19 @@ class alignas(64) Worker {
   }
   void release() { owned_.store(false, std::memory_order_release); }
 
-  /// Gives the thread a member's work. Its caller owns the worker, and `job` outlives finish().
+  /// Gives the thread a member's work. The caller owns the worker, and `job` must outlive finish().
   void post(const Job& job, std::size_t member) {
     job_ = &job;
     member_ = member;
     state_.store(State::posted);
     posted_.wake();
   }
-  /// Does the work here if the thread has not begun it: a thread that wakes late holds nobody up.
+  /// Does the work here if the thread has not begun it, so that a thread that wakes late holds nobody up.
   void take_back() {
     State expected = State::posted;
     if (state_.compare_exchange_strong(expected, State::idle)) job_->work(member_);
   }
-  /// Returns when the thread has done what it began.
+  /// Returns as soon as the thread has done what it began.
   void finish(bool spin) {
     done_.wait_until([this] { return state_.load() == State::idle; }, spin);
   }
@@ -166,18 +166,19 @@ class alignas(64) Worker {
   std::atomic<bool> owned_ = true;
 };
 
-/// All threads of the process. Loops of several callers share them: each takes those that are idle.
+/// ThreadPool holds all threads of the process. Loops of several callers share them: each takes idle ones.
 class ThreadPool {
  public:
-  /// The process's pool. It is never destroyed, so that loops work during exit; a forked child, which has none of its
-  /// parent's threads, gets a pool of its own.
+  /// Gives the process's pool. The pool is never destroyed, so that loops work during exit. A forked child has none of
+  /// its parent's threads and gets a pool of its own.
   static ThreadPool& instance() {
     ThreadPool* const pool = current_.load(std::memory_order_acquire);
     return pool != nullptr ? *pool : create();
   }
 
-  /// Does the work of members 0 to `members` - 1, member 0's on the calling thread, the others' on idle threads as far
-  /// as there are any; what no thread has begun when the caller is done with its own, the caller does.
+  /// Does the work of members 0 to `members` - 1. The calling thread does that of member 0, and idle threads, as far as
+  /// there are any, do that of the others. When the caller is done with its own work, it also does what no thread has
+  /// begun.
   void run(const Job& job, std::size_t members) noexcept {
     const LoopState before = loop_state;
     loop_state.inside = true;
@@ -207,7 +208,7 @@ class ThreadPool {
     delete made;
     return *other;
   }
-  // In a forked child: the old pool's threads do not exist there, and its locks may be held for ever.
+  // This runs in a forked child: the old pool's threads do not exist there, and its locks may be held for ever.
   static void forget() {
     ThreadPool* const old = current_.exchange(nullptr);
     if (old == nullptr) return;
@@ -215,8 +216,8 @@ class ThreadPool {
     forgotten_pools_ = old;
   }
 
-  // Gives members 1 and on to idle threads, each member to the same thread loop after loop if nobody else is at
-  // work, since its data lie in that thread's cache. Returns the list of the threads.
+  // Gives members 1 and on to idle threads. A member goes to the same thread loop after loop if nobody else is at work,
+  // since its data lie in that thread's cache. Returns the list of the threads.
   Worker* post(const Job& job, std::size_t members) noexcept {
     Worker* first = nullptr;
     Worker* last = nullptr;
@@ -234,7 +235,7 @@ class ThreadPool {
     return first;
   }
 
-  // A new thread, unless there are as many as the processors or this loop can use, or the system has none left.
+  // Starts a new thread, unless there are as many as the processors or this loop can use, or the system has none left.
   Worker* start(std::size_t members) noexcept {
     const std::lock_guard lock(growth_);
     if (count_ + 1 >= std::max(members, static_cast<std::size_t>(processor_count()))) return nullptr;

@@ -2,7 +2,7 @@
 
 /// @file
 /// Loops over contiguous values that the layers share: sums in a fixed order that the compiler can vectorize, and the
-/// exponential.
+/// exponential function.
 
 #include <bit>
 #include <cmath>
@@ -12,8 +12,8 @@
 
 namespace maestro {
 
-/// Lanes of the sums below. Lane l adds elements l, l + 16, ...; then neighboring lanes are added pairwise. The order
-/// depends on the count alone, never on addresses or vector width.
+/// The number of lanes of the sums below. Lane l adds elements l, l + 16, ...; then neighboring lanes are added
+/// pairwise. The order depends on the count alone, never on addresses or vector width.
 inline constexpr std::size_t sum_lanes = 16;
 
 namespace detail {
@@ -26,7 +26,7 @@ inline T add_lanes(T* lane) {
 }
 }  // namespace detail
 
-/// sum_i a_i b_i.
+/// Computes sum_i a_i b_i.
 template <class T>
 inline T dot(const T* a, const T* b, std::size_t count) {
   T lane[sum_lanes] = {};
@@ -38,7 +38,7 @@ inline T dot(const T* a, const T* b, std::size_t count) {
   return detail::add_lanes(lane);
 }
 
-/// sum_i a_i b_i c_i.
+/// Computes sum_i a_i b_i c_i.
 template <class T>
 inline T dot3(const T* a, const T* b, const T* c, std::size_t count) {
   T lane[sum_lanes] = {};
@@ -50,7 +50,7 @@ inline T dot3(const T* a, const T* b, const T* c, std::size_t count) {
   return detail::add_lanes(lane);
 }
 
-/// Largest of count > 0 values.
+/// Gives the largest of count > 0 values.
 template <class T>
 inline T largest(const T* a, std::size_t count) {
   T lane[sum_lanes];
@@ -64,9 +64,10 @@ inline T largest(const T* a, std::size_t count) {
   return lane[0];
 }
 
-/// exp(x) for float without a call, so that loops over it vectorize: within 2 units in the last place of the exact
-/// value for x in [-87.3, 88.3]; arguments outside are clamped to that range (exp(-1000) gives 1.2e-38, not 0).
-/// NaN stays NaN. Source of the polynomial: Cephes, expf.
+/// Computes exp(x) for float without a call, so that loops over it vectorize. The result is within 2 units in the last
+/// place of the exact value for x in [-87.3, 88.3]; arguments outside are clamped to that range (exp(-1000) gives
+/// 1.2e-38, not 0). NaN stays NaN.
+/// Source of the polynomial: Cephes, expf.
 inline float fast_exp(float x) {
   x = x < -87.3f ? -87.3f : x;
   x = x > 88.3f ? 88.3f : x;
@@ -87,10 +88,10 @@ inline float fast_exp(float x) {
   return p * std::bit_cast<float>(exponent);
 }
 
-/// std::exp; double is for tests and references.
+/// Computes std::exp. The double version is for tests and references.
 inline double fast_exp(double x) { return std::exp(x); }
 
-/// out_i = exp(scale x_i - shift); returns the sum in the order of `dot`. `out` may be `x`.
+/// Computes out_i = exp(scale x_i - shift) and returns the sum in the order of `dot`. `out` may be `x`.
 template <class T>
 inline T exp_and_sum(const T* x, std::size_t count, T scale, T shift, T* out) {
   T lane[sum_lanes] = {};

@@ -9,7 +9,7 @@
 
 namespace maestro {
 
-/// Semantic version of the headers.
+/// Version is the semantic version of the headers.
 struct Version {
   int major;
   int minor;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Non-owning row-major matrices. Vectors are `std::span`.
+/// Non-owning views of row-major matrices. A view of a vector is a `std::span`.
 
 #include <cstddef>
 #include <span>
@@ -11,8 +11,8 @@
 
 namespace maestro {
 
-/// A row-major view of rows x cols values; consecutive rows lie `stride` elements apart.
-/// Copying copies the view, never the values. No bounds are checked.
+/// MatrixView is a row-major view of rows x cols values; consecutive rows lie `stride` elements apart. Copying it
+/// copies the view, never the values. It checks no bounds.
 template <class T>
 class MatrixView {
  public:
@@ -23,18 +23,18 @@ class MatrixView {
   MAESTRO_HD constexpr MatrixView(T* data, std::size_t rows, std::size_t cols, std::size_t stride)
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
 
-  /// A view of mutable values is a view of constant ones.
+  /// Converts a view of mutable values to a view of constant ones.
   template <class U>
   requires(std::is_same_v<const U, T>) MAESTRO_HD constexpr MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data(), other.rows(), other.cols(), other.stride()) {}
 
   MAESTRO_HD constexpr T& operator()(std::size_t row, std::size_t col) const { return data_[row * stride_ + col]; }
   constexpr std::span<T> row(std::size_t row) const { return {data_ + row * stride_, cols_}; }
-  /// Rows [first, first + count).
+  /// Gives rows [first, first + count).
   MAESTRO_HD constexpr MatrixView middle_rows(std::size_t first, std::size_t count) const {
     return {data_ + first * stride_, count, cols_, stride_};
   }
-  /// Columns [first, first + count).
+  /// Gives columns [first, first + count).
   MAESTRO_HD constexpr MatrixView middle_cols(std::size_t first, std::size_t count) const {
     return {data_ + first, rows_, count, stride_};
   }

@@ -19,12 +19,12 @@ enum class Finish : std::uint8_t {
   length,  ///< cut at the length limit
 };
 
-/// What `tokens` holds for a step whose action is a row of floats instead of a token. It is no id of any vocabulary, so
+/// no_token is what `tokens` holds for a step whose action is a row of floats. It is not an id of any vocabulary, so
 /// that whatever reads tokens refuses it.
 inline constexpr std::int32_t no_token = -1;
 
-/// A view of one response; valid as long as the Rollouts it came from. A response of float actions has no text and
-/// no_token for each of its T steps.
+/// Completion is a view of one response. It is valid as long as the Rollouts it came from. A response of float actions
+/// has no text, and no_token for each of its T steps.
 struct Completion {
   const Prompt& prompt;
   std::string_view text;                 ///< decoded response without the stop token

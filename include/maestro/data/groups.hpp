@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A partition of B rows into consecutive groups: the responses of one prompt.
+/// A partition of B rows into consecutive groups. A group holds the responses to one prompt.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace maestro {
 
-/// Consecutive groups [first, last) of a batch: the unit of a micro-batch.
+/// GroupRange is a range [first, last) of consecutive groups of a batch: the unit of a micro-batch.
 struct GroupRange {
   std::size_t first = 0;
   std::size_t last = 0;
@@ -28,27 +28,27 @@ namespace detail {
 
 }  // namespace detail
 
-/// Ragged partition of rows 0 .. B-1 into N consecutive groups, possibly empty ones.
+/// Groups is a partition of rows 0 .. B-1 into N consecutive groups of any sizes, 0 included.
 class Groups {
  public:
   Groups() = default;
 
-  /// N groups of `size` rows each.
+  /// Makes N groups of `size` rows each.
   static Groups uniform(std::size_t count, std::size_t size) {
     Groups groups;
     groups.offsets_.reserve(count + 1);
     for (std::size_t g = 1; g <= count; ++g) groups.offsets_.push_back(g * size);
     return groups;
   }
-  /// Group g has sizes[g] rows.
+  /// Makes groups of which group g has sizes[g] rows.
   static Groups from_sizes(std::span<const std::size_t> sizes) {
     Groups groups;
     groups.offsets_.reserve(sizes.size() + 1);
     for (const std::size_t size : sizes) groups.offsets_.push_back(groups.offsets_.back() + size);
     return groups;
   }
-  /// Row i belongs to the group named ids[i]; equal ids must be neighbors.
-  /// @throws BadArgument naming the row where an id returns after another one.
+  /// Makes groups in which row i belongs to the group named ids[i]. Equal ids must be neighbors.
+  /// @throws BadArgument naming the row at which an id returns after another one.
   static Groups from_ids(std::span<const std::int64_t> ids) {
     Groups groups;
     std::vector<std::int64_t> seen;
@@ -64,18 +64,18 @@ class Groups {
     return groups;
   }
 
-  /// Number of groups, N.
+  /// Gives the number of groups, N.
   std::size_t count() const { return offsets_.size() - 1; }
-  /// Number of rows, B.
+  /// Gives the number of rows, B.
   std::size_t rows() const { return offsets_.back(); }
-  /// First row of group g.
+  /// Gives the first row of group g.
   std::size_t begin(std::size_t g) const { return offsets_[g]; }
-  /// One past the last row of group g.
+  /// Gives one past the last row of group g.
   std::size_t end(std::size_t g) const { return offsets_[g + 1]; }
   std::size_t size(std::size_t g) const { return offsets_[g + 1] - offsets_[g]; }
-  /// The N + 1 row offsets.
+  /// Gives the N + 1 row offsets.
   std::span<const std::size_t> offsets() const { return offsets_; }
-  /// The group that holds row i. O(log N).
+  /// Gives the group that holds row i. O(log N).
   std::size_t group_of(std::size_t row) const {
     std::size_t low = 0;
     std::size_t high = count();
@@ -92,10 +92,12 @@ class Groups {
   std::vector<std::size_t> offsets_{0};
 };
 
-/// The place of a response among all responses to its data row in a batch: what keys its random streams. A data row
-/// that comes twice (a batch over the end of an epoch) goes on counting, so that no two responses share their draws.
-/// @param row_of  row_of(g): the data row of group g.
-/// O(N). @throws BadArgument at the random streams' limit.
+/// Gives the place of each response among all responses to its data row in a batch. This number keys the response's
+/// random streams. If a data row comes twice (in a batch over the end of an epoch), the count goes on, so that no two
+/// responses share their draws.
+/// @param row_of  row_of(g) gives the data row of group g.
+/// @throws BadArgument at the random streams' limit.
+/// O(N).
 template <class RowOf>
 std::size_t response_number(const Groups& groups, std::size_t group, std::size_t member, const RowOf& row_of) {
   std::size_t number = member;

@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// Tokens of group `group`: those of its prompt, once, and those of its responses.
+/// Gives the number of tokens of group `group`: those of its prompt, counted once, and those of its responses.
 template <class Token>
 std::size_t group_tokens(const Ragged<Token>& prompts, const Ragged<Token>& responses, const Groups& groups,
                          std::size_t group) {
@@ -39,7 +39,7 @@ void for_each_micro_batch(const Rollouts& rollouts, GroupRange range, std::size_
   for_each_micro_batch(rollouts.prompt_tokens, rollouts.tokens, rollouts.groups, range, limit, body);
 }
 
-/// The part of a per-token array of the batch that belongs to the groups of `range`; empty if `values` is.
+/// Gives the part of a per-token array of the batch that belongs to the groups of `range`. It is empty if `values` is.
 template <class T>
 std::span<T> tokens_of(const Rollouts& rollouts, GroupRange range, std::span<T> values) {
   if (values.empty()) return values;

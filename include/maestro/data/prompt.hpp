@@ -9,7 +9,7 @@
 
 namespace maestro {
 
-/// One turn of a conversation.
+/// Message is one turn of a conversation.
 struct Message {
   std::string role;     ///< "system", "user" or "assistant"
   std::string content;  ///< what was said
@@ -17,7 +17,7 @@ struct Message {
   friend bool operator==(const Message&, const Message&) = default;
 };
 
-/// A prompt with what rewards may want to know of it.
+/// Prompt is what the policy reads, with what rewards may want to know about it.
 struct Prompt {
   std::string text;               ///< what the policy reads; if there are messages, the content of the last user's
   std::string reference;          ///< the reference answer, empty if there is none

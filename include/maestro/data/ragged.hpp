@@ -9,12 +9,12 @@
 
 namespace maestro {
 
-/// Packed rows of T. `offsets` has rows + 1 entries, the first is 0.
+/// Ragged holds packed rows of T. `offsets` has rows + 1 entries, of which the first is 0.
 template <class T>
 class Ragged {
  public:
   std::size_t rows() const { return offsets_.size() - 1; }
-  /// Values in all rows together.
+  /// Gives the number of values in all rows together.
   std::size_t size() const { return values_.size(); }
   std::size_t length(std::size_t row) const { return offsets_[row + 1] - offsets_[row]; }
   std::size_t offset(std::size_t row) const { return offsets_[row]; }

@@ -16,12 +16,12 @@
 
 namespace maestro {
 
-/// N prompts and their B responses, packed. Row i of `tokens`, `hidden`, `finish` and `texts` is one response; the
-/// per-token arrays follow the offsets of `tokens`.
+/// Rollouts holds N prompts and their B responses, packed. Row i of `tokens`, `hidden`, `finish` and `texts` belongs to
+/// response i; the per-token arrays follow the offsets of `tokens`.
 ///
-/// A policy whose actions are floats puts one row of D floats per step into `actions`, no_token for the step into
+/// A policy whose actions are floats puts one row of D floats per step into `actions`, puts no_token for the step into
 /// `tokens`, and leaves the texts empty. Whatever counts tokens (lengths, limits, micro-batches, metrics) then counts
-/// steps. log_probs are logarithms of densities, entropies are differential: both may have either sign.
+/// steps. The log_probs are then logarithms of densities and the entropies are differential: both may have either sign.
 struct Rollouts {
   std::vector<Prompt> prompts;         ///< (N)
   Groups groups;                       ///< B rows in N groups
@@ -37,7 +37,7 @@ struct Rollouts {
 
   std::size_t size() const { return tokens.rows(); }
 
-  /// The view of response i that rewards get. O(log N).
+  /// Gives the view of response i that rewards get. O(log N).
   Completion completion(std::size_t i) const {
     const std::size_t group = groups.group_of(i);
     const std::size_t offset = tokens.offset(i);

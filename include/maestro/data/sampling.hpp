@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How responses are drawn.
+/// The options of how responses are drawn.
 
 #include <cmath>
 #include <cstddef>
@@ -18,8 +18,8 @@ namespace maestro {
 /// Decoding says whether each token is drawn, or the most probable one is taken.
 enum class Decoding : std::uint8_t { sample, greedy };
 
-/// Sampling settings, in TRL's words. Filters apply in the order top-k, top-p, min-p, on the distribution after
-/// temperature; each keeps at least one token.
+/// Sampling holds the options of drawing responses, under TRL's names. The filters apply in the order top-k, top-p,
+/// min-p to the distribution after temperature; each keeps at least one token.
 struct Sampling {
   std::size_t num_generations = 8;          ///< G, responses per prompt
   std::size_t max_completion_length = 256;  ///< tokens of a response, the stop token included; at least 1
@@ -31,7 +31,7 @@ struct Sampling {
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
 };
 
-/// The list of the sampling settings: see OptionList.
+/// Lists the sampling options; see OptionList.
 template <OptionsOf<Sampling> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "num_generations", .help = "Responses per prompt (G)"}, s.num_generations);
@@ -44,8 +44,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "stop_tokens", .recorded = Recorded::unless_default}, s.stop_tokens);
 }
 
-/// Refuses sampling settings outside their documented domain.
-/// @throws BadArgument naming the setting and the remedy.
+/// Refuses sampling options outside their documented domain.
+/// @throws BadArgument naming the option and the remedy.
 inline void check(const Sampling& sampling) {
   const auto shown = [](double value) { return std::to_string(value); };
   if (sampling.num_generations == 0) throw BadArgument("sampling: num_generations must be at least 1");

@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// The products of CblasBackend: one call of the library that is linked.
+/// CblasBackend multiplies by one call of the library that is linked.
 template <>
 struct Gemm<CblasBackend> {
   template <class T>

@@ -24,11 +24,11 @@
 
 namespace maestro {
 
-/// The products of EigenBackend.
+/// EigenBackend multiplies by Eigen.
 template <>
 struct Gemm<EigenBackend> {
-  /// Each thread multiplies its own rows or columns of C. In a program that is built with OpenMP Eigen adds threads of
-  /// its own, which wait for each other by spinning; the program's EIGEN_DONT_PARALLELIZE keeps it from that.
+  /// Each thread multiplies its own rows or columns of C. If a program is built with OpenMP, Eigen adds threads of its
+  /// own, which wait for each other by spinning; the program's EIGEN_DONT_PARALLELIZE prevents that.
   template <class T>
   static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                   MatrixView<T> c) {

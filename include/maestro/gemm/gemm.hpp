@@ -2,7 +2,7 @@
 
 /// @file
 /// Matrix products by backend tag. `NativeBackend`, the library's own and the fastest, is defined in gemm/native.hpp;
-/// `EigenBackend` in gemm/eigen.hpp; `CblasBackend` in gemm/cblas.hpp, behind the CMake target maestro::blas.
+/// `EigenBackend` is in gemm/eigen.hpp; `CblasBackend` is in gemm/cblas.hpp, behind the CMake target maestro::blas.
 
 #include <cstddef>
 #include <type_traits>
@@ -12,11 +12,11 @@
 
 namespace maestro {
 
-/// The tag of the library's own kernels (gemm/native.hpp), the fastest.
+/// NativeBackend is the tag of the library's own kernels (gemm/native.hpp), which are the fastest.
 struct NativeBackend {};
-/// The tag of products by Eigen (gemm/eigen.hpp).
+/// EigenBackend is the tag of products by Eigen (gemm/eigen.hpp).
 struct EigenBackend {};
-/// The tag of products by a cblas library (gemm/cblas.hpp).
+/// CblasBackend is the tag of products by a cblas library (gemm/cblas.hpp).
 struct CblasBackend {};
 
 template <class T, class S>
@@ -30,7 +30,8 @@ template <class>
 inline constexpr bool no_backend = false;
 }
 
-/// The products of one backend. The primary template names the header to include; there is no silent fallback.
+/// Gemm holds the products of one backend. The primary template names the header to include; there is no silent
+/// fallback.
 template <class Backend>
 struct Gemm {
   static_assert(detail::no_backend<Backend>,
@@ -39,11 +40,11 @@ struct Gemm {
                 "maestro::blas");
 };
 
-/// C = alpha op(A) op(B) + beta C, row-major; op transposes if asked.
-/// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates. Threads:
-/// max_threads() outside a parallel loop, one inside. Bit-identical for the same shapes, 64-byte alignment, thread
+/// Computes C = alpha op(A) op(B) + beta C, row-major; op transposes if asked. The product uses max_threads() threads
+/// outside a parallel loop, and one inside. Results are bit-identical for the same shapes, 64-byte alignment, thread
 /// count and backend.
-/// @throws BadArgument when the inner or outer sizes differ.
+/// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates.
+/// @throws BadArgument if the inner or outer sizes differ.
 template <class Backend, class T>
 void gemm(Transpose ta, Transpose tb, std::type_identity_t<T> alpha, MatrixView<const std::type_identity_t<T>> a,
           MatrixView<const std::type_identity_t<T>> b, std::type_identity_t<T> beta, MatrixView<T> c) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Which vector instructions the processor at hand has, found at run time: our kernels choose by it, whatever flags the
-/// program was compiled with. Neutral.
+/// The vector instructions of the processor at hand, found at run time. The kernels are chosen by them, whatever flags
+/// the program was compiled with. Neutral.
 
 #include <cstdint>
 
@@ -14,14 +14,14 @@
 
 namespace maestro {
 
-/// Instruction sets that kernels are written for, each including those before it.
+/// Isa lists the instruction sets that kernels are written for. Each includes those before it.
 enum class Isa : std::uint8_t {
   portable,  ///< what the compiler makes of plain loops
   avx2,      ///< AVX2 and FMA
   avx512,    ///< AVX-512F
 };
 
-/// The best one that this processor and operating system support. Asked once.
+/// Gives the best set that this processor and operating system support. The processor is asked once.
 inline Isa best_isa() {
 #if MAESTRO_X86
   static const Isa isa = [] {

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// The innermost loops of the native matrix product, one set per instruction set: a tile of C in registers, summed over
-/// a stretch of k in order. Every element of C is one chain of fused multiply-adds, whatever the tile it falls into, so
-/// a row's result depends on neither its neighbors nor the number of threads.
+/// The innermost loops of the native matrix product, one set per instruction set. A tile of C stays in registers and is
+/// summed over a stretch of k in order. Every element of C is one chain of fused multiply-adds, whatever the tile it
+/// falls into, so a row's result depends on neither its neighbors nor the number of threads.
 
 #include <array>
 #include <cstddef>
@@ -27,40 +27,43 @@
 
 namespace maestro::detail {
 
-/// Columns of a panel of B: 64 bytes, one cache line.
+/// The number of columns of a panel of B: 64 bytes, one cache line.
 template <class T>
 inline constexpr std::size_t panel_cols = 64 / sizeof(T);
 
-/// Stretch of k that one pass of a kernel sums up in registers: twelve rows of A over it fill half of the first cache.
+/// The stretch of k that one pass of a kernel sums up in registers. Twelve rows of A over it fill half of the first
+/// cache.
 template <class T>
 inline constexpr std::size_t kernel_depth = 1536 / sizeof(T);
 
-/// Most rows of a tile, over all instruction sets.
+/// The largest number of rows of a tile, over all instruction sets.
 inline constexpr std::size_t max_tile_rows = 12;
-/// Most panels of a tile.
+/// The largest number of panels of a tile.
 inline constexpr std::size_t max_tile_panels = 4;
 
-/// A block of A for a kernel: row i, column p at a[i * row_stride + p * col_stride]. The strides are constants, and the
-/// row stride an odd number of cache lines, so that the rows never compete for the same places of the first cache.
+/// ARows is a block of A for a kernel: row i, column p lies at a[i * row_stride + p * col_stride]. The strides are
+/// constants, and the row stride is an odd number of cache lines, so that the rows never compete for the same places of
+/// the first cache.
 template <class T>
 struct ARows {
   static constexpr std::size_t row_stride = kernel_depth<T> + panel_cols<T>;
   static constexpr std::size_t col_stride = 1;
 };
-/// The same for an A that is stored transposed.
+/// AColumns is the same for an A that is stored transposed.
 template <class T>
 struct AColumns {
   static constexpr std::size_t row_stride = 1;
   static constexpr std::size_t col_stride = max_tile_rows;
 };
-/// Elements that either block needs.
+/// The number of elements that either block needs.
 template <class T>
 inline constexpr std::size_t a_block_size = max_tile_rows* ARows<T>::row_stride;
 
-/// What becomes of the tile of C.
+/// TileStore says what happens to the tile of C.
 enum class TileStore : unsigned char { overwrite, accumulate };
 
-/// S: the type in which B is stored, T or one that T is made from while it is loaded.
+/// TileArguments is one call of a kernel. S is the type in which B is stored: T, or one from which T is made while it
+/// is loaded.
 template <class T, class S = T>
 struct TileArguments {
   std::size_t depth;         ///< k of this pass, at most kernel_depth<T>
@@ -135,7 +138,8 @@ struct TileArguments {
     }                                                                                                 \
   }
 
-/// What every compiler offers: vectors of 16 bytes, with a multiplication and an addition for want of a fused one.
+/// PortableVector is what every compiler offers: 16 bytes, with a multiplication and an addition for want of a fused
+/// one.
 template <class T>
 struct PortableVector {
   typedef T value __attribute__((vector_size(16)));
@@ -238,7 +242,7 @@ MAESTRO_TILE_KERNEL(tile_avx512, MAESTRO_AVX512, Avx512Vector)
 
 #undef MAESTRO_TILE_KERNEL
 
-/// The kernels of one instruction set, scalar type and stored type of B.
+/// KernelSet holds the kernels of one instruction set, scalar type and stored type of B.
 template <class T, class S = T>
 struct KernelSet {
   using Kernel = void (*)(const TileArguments<T, S>&);
@@ -249,7 +253,7 @@ struct KernelSet {
   std::array<Kernel, max_tile_panels + 1> columns{};  ///< [panels], full tiles of AColumns; only for S = T
 };
 
-// The widest tiles that the registers hold: 32 of 64 bytes, 16 of 32 bytes, 16 of 16 bytes.
+// Gives the widest tiles that the registers hold: 32 of 64 bytes, 16 of 32 bytes, 16 of 16 bytes.
 constexpr std::size_t tile_panels(Isa isa, std::size_t rows) {
   if (isa == Isa::avx512) return rows <= 2 ? 4 : 2;
   if (isa == Isa::avx2) return rows == 1 ? 4 : rows == 2 ? 2 : 1;
@@ -286,7 +290,7 @@ constexpr KernelSet<T, S> make_kernels(std::index_sequence<row...>) {
 template <class T, class S, Isa isa>
 inline constexpr KernelSet<T, S> kernel_set = make_kernels<T, S, isa>(std::make_index_sequence<tile_rows(isa)>{});
 
-/// The kernels for an instruction set that the processor has.
+/// Gives the kernels for an instruction set that the processor has.
 template <class T, class S = T>
 const KernelSet<T, S>& kernels_of(Isa isa) {
 #if MAESTRO_X86

@@ -1,12 +1,12 @@
 #pragma once
 
 /// @file
-/// The library's own matrix product, the backend `NativeBackend`: kernels chosen for the processor at run time, B in
-/// packed panels, a block of A in the first cache, tasks of C blocks for the threads.
+/// The library's own matrix product, the backend `NativeBackend`. Kernels are chosen for the processor at run time, B
+/// lies in packed panels, a block of A lies in the first cache, and the threads take blocks of C as tasks.
 ///
-/// C[i][j] is summed over k in stretches of kernel_depth, each a chain of fused multiply-adds in the order of k. So an
-/// element depends on row i of A and column j of B alone: the same bits for any number of threads, whichever other rows
-/// are in the product, packed in advance or not.
+/// C[i][j] is summed over k in stretches of kernel_depth; each stretch is a chain of fused multiply-adds in the order
+/// of k. So an element depends on row i of A and column j of B alone. Its bits are the same for any number of threads,
+/// whichever other rows are in the product, and whether B was packed in advance or not.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,13 +23,14 @@ namespace maestro {
 
 namespace detail {
 
-/// Blocks of C: `row_parts` by `col_parts`, cut at whole tiles and panels.
+/// TaskGrid cuts C into `row_parts` by `col_parts` blocks, at whole tiles and panels.
 struct TaskGrid {
   std::size_t row_parts = 1;
   std::size_t col_parts = 1;
   std::size_t tasks() const { return row_parts * col_parts; }
 
-  /// If B is packed task by task (`packed` false), rows are split no further than packing stays a small part.
+  /// Chooses a grid. If B is packed task by task (`packed` false), rows are split only as far as packing stays a small
+  /// part of the work.
   static TaskGrid choose(std::size_t rows, std::size_t panels, std::size_t depth, std::size_t tile, std::size_t panel,
                          bool packed) {
     TaskGrid grid;
@@ -70,7 +71,7 @@ void for_each_task(const TaskGrid& grid, std::size_t rows, std::size_t tile, std
 
 }  // namespace detail
 
-/// The products of NativeBackend, by the kernels of the instruction set `isa`.
+/// NativeBackend multiplies by the kernels of the instruction set `isa`.
 template <>
 struct Gemm<NativeBackend> {
   template <class T>
@@ -81,7 +82,7 @@ struct Gemm<NativeBackend> {
     });
   }
 
-  /// C = alpha A B + beta C, B packed in advance.
+  /// Computes C = alpha A B + beta C, with B packed in advance.
   template <class T, class S>
   static void run(T alpha, MatrixView<const T> a, const PackedView<T, S>& b, T beta, MatrixView<T> c,
                   Isa isa = best_isa()) {
@@ -104,7 +105,7 @@ struct Gemm<NativeBackend> {
                   });
   }
 
-  /// C = alpha A B' + beta C, B packed in advance: what gradients of the input need.
+  /// Computes C = alpha A B' + beta C, with B packed in advance. Gradients of the input need this product.
   template <class T, class S>
   static void run_back(T alpha, MatrixView<const T> a, const PackedView<T, S>& b, T beta, MatrixView<T> c,
                        Isa isa = best_isa()) {
@@ -115,7 +116,7 @@ struct Gemm<NativeBackend> {
   }
 
  private:
-  /// C = alpha op(A) B + beta C; pack(column, first, count, to) writes one panel of B over a stretch of lines.
+  /// Computes C = alpha op(A) B + beta C; pack(column, first, count, to) writes one panel of B over a stretch of lines.
   template <class T, class Pack>
   static void run_repacked(Transpose ta, T alpha, MatrixView<const T> a, T beta, MatrixView<T> c, Isa isa,
                            const Pack& pack) {

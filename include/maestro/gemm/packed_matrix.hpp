@@ -19,7 +19,7 @@ namespace maestro {
 namespace detail {
 
 #if MAESTRO_X86
-/// Eight rows of eight floats to eight columns.
+/// Transposes eight rows of eight floats.
 MAESTRO_AVX2 inline void transpose_8x8(const float* from, std::size_t stride, float* to, std::size_t to_stride) {
   __m256 r[8];
   __m256 s[8];
@@ -41,8 +41,8 @@ MAESTRO_AVX2 inline void transpose_8x8(const float* from, std::size_t stride, fl
 }
 #endif
 
-/// One panel of op(B): columns [column, column + panel_cols), lines [first, first + count), zeros beyond the last
-/// column. to[k * panel_cols + j] overwritten.
+/// Packs one panel of op(B): columns [column, column + panel_cols), lines [first, first + count), with zeros beyond the
+/// last column. to[k * panel_cols + j] is overwritten.
 template <class T>
 void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::size_t first, std::size_t count, T* to,
                 [[maybe_unused]] Isa isa) {
@@ -76,8 +76,9 @@ void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::si
   }
 }
 
-/// One panel of B' for a packed B: lines [first, first + count) of B' are columns of B, `first` at the begin of one of
-/// B's panels; columns from `column` on are lines of B, zeros beyond the last. to[k * panel_cols + j] overwritten.
+/// Packs one panel of B' for a packed B. Lines [first, first + count) of B' are columns of B, and `first` must be the
+/// begin of one of B's panels; columns from `column` on are lines of B, with zeros beyond the last. to[k * panel_cols +
+/// j] is overwritten.
 template <class T, class S>
 void pack_panel_back(const PackedView<T, S>& b, std::size_t column, std::size_t first, std::size_t count, T* to,
                      [[maybe_unused]] Isa isa) {
@@ -109,16 +110,16 @@ void pack_panel_back(const PackedView<T, S>& b, std::size_t column, std::size_t 
 
 }  // namespace detail
 
-/// op(B), k x n, in panels of as many columns as 64 bytes hold of T, the last one filled up with zeros. A view: copying
-/// copies no values.
-/// T: the type of the product; S: the type in which B is stored, T or Bfloat16.
+/// PackedView is a view of op(B), k x n, in panels of as many columns as 64 bytes hold of T; the last panel is filled
+/// up with zeros. Copying it copies no values. T is the type of the product. S is the type in which B is stored, T or
+/// Bfloat16.
 template <class T, class S = T>
 class PackedView {
  public:
   PackedView() = default;
   PackedView(const S* data, std::size_t rows, std::size_t cols) : data_(data), rows_(rows), cols_(cols) {}
 
-  /// Elements that a k x n matrix takes.
+  /// Gives the number of elements that a k x n matrix takes.
   static constexpr std::size_t size(std::size_t rows, std::size_t cols) {
     return (cols + detail::panel_cols<T> - 1) / detail::panel_cols<T> * detail::panel_cols<T> * rows;
   }
@@ -128,12 +129,12 @@ class PackedView {
   std::size_t panels() const { return (cols_ + detail::panel_cols<T> - 1) / detail::panel_cols<T>; }
   std::size_t panel_stride() const { return rows_ * detail::panel_cols<T>; }
   const S* panel(std::size_t p) const { return data_ + p * panel_stride(); }
-  /// Element of op(B).
+  /// Gives an element of op(B).
   T operator()(std::size_t row, std::size_t col) const {
     constexpr std::size_t width = detail::panel_cols<T>;
     return static_cast<T>(panel(col / width)[row * width + col % width]);
   }
-  /// Columns [first, first + count); `first` must be the first of a panel.
+  /// Gives columns [first, first + count). `first` must be the first column of a panel.
   PackedView middle_cols(std::size_t first, std::size_t count) const {
     return {panel(first / detail::panel_cols<T>), rows_, count};
   }
@@ -144,8 +145,8 @@ class PackedView {
   std::size_t cols_ = 0;
 };
 
-/// Packs op(B) into PackedView<T>::size elements at `to`, 64-byte aligned. Worth its pass over B if B is used more
-/// than once, or against few rows.
+/// Packs op(B) into PackedView<T>::size elements at `to`, 64-byte aligned. This is worth its pass over B if B is used
+/// more than once, or against few rows.
 template <class T>
 PackedView<T> pack(Transpose tb, MatrixView<const T> b, T* to) {
   const PackedView<T> view(to, tb == Transpose::no ? b.rows() : b.cols(), tb == Transpose::no ? b.cols() : b.rows());

@@ -14,10 +14,10 @@
 
 namespace maestro::detail {
 
-/// Panels of B that a task keeps in the second cache over a stretch of k: 16 x 24 KiB.
+/// The number of panels of B that a task keeps in the second cache over a stretch of k: 16 x 24 KiB.
 inline constexpr std::size_t task_panels = 16;
 
-/// What a thread needs for its tasks.
+/// GemmScratch holds what a thread needs for its tasks.
 template <class T>
 struct GemmScratch {
   AlignedVector<T> panels = AlignedVector<T>(task_panels * panel_cols<T> * kernel_depth<T>);
@@ -30,7 +30,7 @@ GemmScratch<T>& gemm_scratch() {
   return scratch;
 }
 
-/// Where the panels of B lie, for one stretch of k.
+/// PanelsOfB says where the panels of B lie, for one stretch of k.
 template <class T>
 struct PanelsOfB {
   const T* data;
@@ -38,7 +38,8 @@ struct PanelsOfB {
   std::size_t panel_stride;  ///< elements from one panel to the next
 };
 
-/// C = alpha op(A) B + beta C for one set of kernels, on the thread that calls. S: the type in which B is stored.
+/// Product computes C = alpha op(A) B + beta C for one set of kernels, on the calling thread. S is the type in
+/// which B is stored.
 template <class T, class S = T>
 struct Product {
   const KernelSet<T, S>& kernels;
@@ -50,8 +51,8 @@ struct Product {
 
   std::size_t depth() const { return ta == Transpose::no ? a.cols() : a.rows(); }
 
-  /// One stretch of k, [first, first + count) of at most kernel_depth: rows [begin, end) of C, against `panels` panels
-  /// of B, which begin at column `column` of C.
+  /// Does one stretch of k, [first, first + count) of at most kernel_depth: rows [begin, end) of C against `panels`
+  /// panels of B, which begin at column `column` of C.
   void sweep(std::size_t first, std::size_t count, std::size_t begin, std::size_t end, const PanelsOfB<S>& b,
              std::size_t column, std::size_t panels, GemmScratch<T>& scratch) const {
     const bool opening = first == 0 && beta == T(0);
@@ -88,7 +89,7 @@ struct Product {
   }
 
  private:
-  // Straight into C if the tile is whole; otherwise beside it, and what belongs to C is copied.
+  // A whole tile goes straight into C; otherwise the tile is made beside it, and what belongs to C is copied.
   void run_tile(TileArguments<T, S>& tile, std::size_t i, std::size_t rows, std::size_t left, std::size_t cols,
                 std::size_t wide, T* beside) const {
     const bool by_columns = ta == Transpose::yes;

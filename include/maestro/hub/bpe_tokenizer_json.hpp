@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// tokenizer.json of byte-level BPE tokenizers (Qwen2, Qwen3, Llama 3, SmolLM2 and their like), and the tokenizer files
-/// of a model folder. Needs maestro::tokenizers.
+/// The tokenizer.json of byte-level BPE tokenizers (Qwen2, Qwen3, Llama 3, SmolLM2 and similar ones), and the tokenizer
+/// files of a model folder. Needs maestro::tokenizers.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,8 +24,9 @@
 
 namespace maestro {
 
-/// Which special token ends a response. `end` names it; if that is empty, the eos_token of tokenizer_config.json
-/// does; if there is none, `end_id` is its id (such as the eos_token_id of generation_config.json).
+/// BpeTokenizerOptions say which special token ends a response. `end` names it. If `end` is empty, the eos_token of
+/// tokenizer_config.json does; if there is none, `end_id` is its id (such as the eos_token_id of
+/// generation_config.json).
 struct BpeTokenizerOptions {
   std::string end{};
   std::optional<std::int32_t> end_id{};
@@ -33,7 +34,7 @@ struct BpeTokenizerOptions {
 
 namespace detail {
 
-/// Ids by token, as views into the JSON.
+/// BpeIds maps tokens, as views into the JSON, to ids.
 using BpeIds = std::unordered_map<std::string_view, std::int32_t>;
 
 inline BpeIds read_vocabulary(const JsonFields& model, BpeTokenizerParts& parts) {
@@ -52,7 +53,7 @@ inline BpeIds read_vocabulary(const JsonFields& model, BpeTokenizerParts& parts)
   return ids;
 }
 
-/// One entry of model.merges: "a b" or ["a", "b"].
+/// Reads one entry of model.merges: "a b" or ["a", "b"].
 inline std::pair<std::string_view, std::string_view> read_pair(const JsonFields& model, const Json& entry,
                                                                std::size_t index) {
   const auto refuse = [&] {
@@ -75,7 +76,7 @@ inline void read_merges(const JsonFields& model, const BpeIds& ids, BpeTokenizer
   parts.merges.reserve(merges.size());
   std::string joined;
   for (std::size_t i = 0; i < merges.size(); ++i) {
-    // The first line of a merges.txt, in files made from one.
+    // This is the first line of a merges.txt, in files made from one.
     if (merges[i].is_string() && merges[i].get_ref<const std::string&>().starts_with("#version")) continue;
     const auto [left, right] = read_pair(model, merges[i], i);
     joined.assign(left).append(right);
@@ -89,7 +90,7 @@ inline void read_merges(const JsonFields& model, const BpeIds& ids, BpeTokenizer
   }
 }
 
-/// Members that must say nothing: null, "" or false.
+/// Refuses members that say something: they must be null, "" or false.
 inline void check_unused(const JsonFields& model, std::initializer_list<const char*> names) {
   for (const char* name : names) {
     if (!model.has(name)) continue;

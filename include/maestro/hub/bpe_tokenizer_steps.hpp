@@ -19,7 +19,7 @@
 
 namespace maestro::detail {
 
-/// Every member of `part` must be in `known`, or say nothing (null, false).
+/// Refuses a member of `part` that is not in `known`, unless it says nothing (null, false).
 inline void check_known(const JsonFields& part, const std::string& prefix, std::initializer_list<const char*> known) {
   for (const auto& [key, value] : part.json().items()) {
     bool found = value.is_null() || value == Json(false);
@@ -31,7 +31,7 @@ inline void check_known(const JsonFields& part, const std::string& prefix, std::
   }
 }
 
-/// The members of an array of objects at `key`, each with its place for messages.
+/// Gives the members of an array of objects at `key`, each with its place for messages.
 inline std::vector<JsonFields> objects_at(const JsonFields& part, const std::string& prefix, const std::string& key) {
   const Json& list = part.at(key);
   if (!list.is_array()) part.fail(key, "an array");
@@ -97,7 +97,7 @@ struct PreTokenizerReader {
   std::vector<PreTokenizerStep> steps{};
   PrefixSpace prefix = PrefixSpace::none;
   WordPattern words = WordPattern::none;
-  bool byte_level = false;  ///< the byte-level step has been met, and is the last one
+  bool byte_level = false;  ///< whether the byte-level step has been met; it must be the last one
 
   void read(const JsonFields& part, const std::string& place) {
     const std::string type = part.text("type");
@@ -144,11 +144,11 @@ inline void check_decoder(const JsonFields& root) {
   }
   const JsonFields decoder = root.object("decoder");
   if (decoder.text("type") != "ByteLevel") decoder.unsupported("type", "only ByteLevel is implemented");
-  // Its switches change nothing.
+  // The decoder's switches change nothing.
   check_known(decoder, "decoder.", {"type", "add_prefix_space", "trim_offsets", "use_regex"});
 }
 
-/// The special token that the template of a single text starts with.
+/// Gives the special token with which the template of a single text starts.
 inline std::optional<std::int32_t> read_template(const JsonFields& part, const std::string& prefix) {
   check_known(part, prefix, {"type", "single", "pair", "special_tokens"});
   const std::vector<JsonFields> items = objects_at(part, prefix, "single");
@@ -179,7 +179,7 @@ inline std::optional<std::int32_t> read_post_processor(const JsonFields& part, c
   return begin;
 }
 
-/// The token that the post-processor puts first; encoding never adds it.
+/// Gives the token that the post-processor puts first. Encoding never adds it.
 inline std::optional<std::int32_t> read_begin_token(const JsonFields& root) {
   if (!root.has("post_processor")) return std::nullopt;
   return read_post_processor(root.object("post_processor"), "post_processor.");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The chat format of a checkpoint, from the template that lies in its folder.
+/// The chat format of a checkpoint, recognized from the template in its folder.
 
 #include <cstddef>
 #include <optional>
@@ -22,7 +22,8 @@ namespace detail {
 inline constexpr std::size_t largest_template = std::size_t{1} << 20;
 inline constexpr std::size_t largest_tokenizer_config = std::size_t{1} << 26;
 
-/// The field `chat_template` of tokenizer_config.json: a text, or a list of named texts of which "default" counts.
+/// Gives the field `chat_template` of tokenizer_config.json: a text, or a list of named texts of which "default"
+/// counts.
 inline std::optional<std::string> template_in_config(const JsonFields& fields) {
   if (!fields.has("chat_template")) return std::nullopt;
   const Json& field = fields.at("chat_template");
@@ -38,14 +39,15 @@ inline std::optional<std::string> template_in_config(const JsonFields& fields) {
                     "; choose a chat format by name: " + chat_format_names());
 }
 
-/// The name of the begin token: a text, or an object with its `content`; empty if there is none.
+/// Gives the name of the begin token: a text, or an object with its `content`; empty if there is none.
 inline std::string begin_token_name(const JsonFields& fields) {
   if (!fields.has("bos_token")) return {};
   if (fields.at("bos_token").is_object()) return fields.object("bos_token").text("content");
   return fields.text("bos_token");
 }
 
-/// The template's `bos_token` is the tokenizer's, which the Llama formats take to be <|begin_of_text|>.
+/// Checks that the tokenizer's begin token, the template's `bos_token`, is the one that the Llama formats assume:
+/// <|begin_of_text|>.
 inline void check_begin_token(const JsonFields* fields, const std::string& file, const ChatFormat& format) {
   if (format.kind != ChatKind::llama3 && format.kind != ChatKind::llama3_1) return;
   const std::string name = fields == nullptr ? std::string() : begin_token_name(*fields);
@@ -57,11 +59,12 @@ inline void check_begin_token(const JsonFields* fields, const std::string& file,
 
 }  // namespace detail
 
-/// The chat format of a model folder: of the template in chat_template.jinja, else of the field `chat_template` of
-/// tokenizer_config.json; ChatKind::none if there is neither. The template is recognized (recognize_chat_template),
-/// never run. Llama 3.2's template writes the day of the run: here it is ChatFormat::date.
-/// @throws IoError, BadFile for a file that is malformed, Unsupported naming the file for a template that is not known,
-/// with the names that chat_format_from_name takes instead.
+/// Gives the chat format of a model folder: that of the template in chat_template.jinja, else that of the field
+/// `chat_template` of tokenizer_config.json; ChatKind::none if there is neither. The template is recognized
+/// (recognize_chat_template), never run. Llama 3.2's template writes the day of the run; here the day is
+/// ChatFormat::date.
+/// @throws IoError, BadFile for a file that is malformed, Unsupported naming the file of a template that is not known,
+///   with the names that chat_format_from_name takes instead.
 inline ChatFormat detect_chat_format(const std::string& folder) {
   const std::string config = folder + "/tokenizer_config.json";
   const std::string own = folder + "/chat_template.jinja";

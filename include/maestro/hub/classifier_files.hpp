@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// A folder of a sequence classifier with one label (a reward model) in Hugging Face's layout: as hub/model_files.hpp,
-/// with the architecture ...ForSequenceClassification and the head `score.weight` (1 x d) instead of an LM head.
+/// A folder of a sequence classifier with one label (a reward model) in Hugging Face's layout. It is laid out as
+/// hub/model_files.hpp says, with the architecture ...ForSequenceClassification and the head `score.weight` (1 x d)
+/// instead of an LM head.
 
 #include <algorithm>
 #include <array>
@@ -28,7 +29,7 @@
 
 namespace maestro {
 
-/// A backbone without LM head (its configuration says tied) and the head of one label.
+/// ClassifierWeights is a backbone without LM head (its configuration says tied) and the head of one label.
 template <class T>
 struct ClassifierWeights {
   ModelWeights<T> backbone;
@@ -41,7 +42,7 @@ inline constexpr std::string_view causal_suffix = "ForCausalLM";
 inline constexpr std::string_view classifier_suffix = "ForSequenceClassification";
 inline constexpr std::array<std::string_view, 1> score_name{"score.weight"};
 
-/// The configuration of the backbone in the text of a classifier's config.json.
+/// Reads the configuration of the backbone from the text of a classifier's config.json.
 inline ModelConfig parse_classifier_config(std::string_view text, const std::string& path) {
   Json json = parse_json(text, path);
   const JsonFields fields(json, path);
@@ -66,7 +67,7 @@ inline ModelConfig parse_classifier_config(std::string_view text, const std::str
 
 }  // namespace detail
 
-/// Reads the config.json of a classifier's folder: the configuration of its backbone.
+/// Reads the config.json of a classifier's folder, and gives the configuration of its backbone.
 /// @throws IoError, BadFile naming the field, Unsupported naming what is not implemented.
 inline ModelConfig load_classifier_config(const std::string& folder) {
   const std::string path = folder + "/config.json";
@@ -89,8 +90,8 @@ ClassifierWeights<T> load_classifier(const std::string& folder) {
   return result;
 }
 
-/// The padding token that a classifier's config.json names (pad_token_id), or -1: transformers reads the score at the
-/// last token that is not it. For RewardModelOptions::pad_token.
+/// Gives the padding token that a classifier's config.json names (pad_token_id), or -1. transformers reads the score at
+/// the last token that is not the padding token. The value is for RewardModelOptions::pad_token.
 /// @throws IoError, BadFile naming the field.
 inline std::int32_t classifier_pad_token(const std::string& folder) {
   const std::string path = folder + "/config.json";
@@ -100,10 +101,10 @@ inline std::int32_t classifier_pad_token(const std::string& folder) {
   return static_cast<std::int32_t>(fields.count("pad_token_id", 0x7fffffffu));
 }
 
-/// Writes a folder that transformers' AutoTokenizer and AutoModelForSequenceClassification read; it appears at once and
-/// replaces an older one.
+/// Writes a folder that transformers' AutoTokenizer and AutoModelForSequenceClassification read. The folder appears at
+/// once and replaces an older one.
 /// @param score  (d) the head.
-/// @throws IoError, Unsupported as config_text, BadArgument when sizes differ.
+/// @throws IoError, Unsupported as config_text, BadArgument if sizes differ.
 template <class T>
 void save_classifier(const std::string& folder, const ModelWeights<T>& backbone, std::span<const T> score,
                      const ByteTokenizer& tokenizer, StoreAs store = StoreAs::f32) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// config.json and generation_config.json of Hugging Face checkpoints <-> ModelConfig.
+/// Conversion between ModelConfig and the config.json and generation_config.json of Hugging Face checkpoints.
 
 #include <algorithm>
 #include <array>
@@ -26,7 +26,7 @@ struct FamilyNames {
   std::string_view model_type;
   std::string_view architecture;
 };
-/// By Architecture.
+/// The names of the families, by Architecture.
 inline constexpr std::array<FamilyNames, 3> family_names{
     {{"llama", "LlamaForCausalLM"}, {"qwen2", "Qwen2ForCausalLM"}, {"qwen3", "Qwen3ForCausalLM"}}};
 
@@ -52,7 +52,7 @@ inline Architecture read_family(const JsonFields& fields) {
   fields.unsupported(type.empty() ? "architectures" : "model_type", remedy);
 }
 
-/// Switches that change the result and exist here in one position only.
+/// Refuses switches that change the result and are implemented here in one position only.
 inline void refuse_unimplemented(const JsonFields& fields, Architecture family, std::size_t layers) {
   const auto must_be_off = [&](const char* key, const char* why) {
     if (fields.boolean_or(key, false)) fields.unsupported(key, why);
@@ -94,7 +94,8 @@ inline void refuse_unimplemented(const JsonFields& fields, Architecture family, 
   }
 }
 
-/// A field that nothing here knows might change the result: refused, unless it says nothing (null, false, 0, empty).
+/// Refuses a field that nothing here knows, since it might change the result, unless it says nothing (null, false, 0,
+/// empty).
 inline void refuse_unknown(const JsonFields& fields) {
   static constexpr std::array read{"model_type",
                                    "architectures",
@@ -125,7 +126,7 @@ inline void refuse_unknown(const JsonFields& fields) {
                                    "layer_types",
                                    "dtype",
                                    "torch_dtype"};
-  // What transformers writes and what does not change the logits of a plain forward pass.
+  // These fields are written by transformers and do not change the logits of a plain forward pass.
   static constexpr std::array harmless{"_name_or_path",
                                        "transformers_version",
                                        "use_cache",
@@ -199,7 +200,7 @@ inline std::int32_t read_token(const JsonFields& fields, const std::string& key,
   return value.get<std::int32_t>();
 }
 
-/// The ids of `eos_token_id`, one or a list, added to `tokens` if they are not in it yet.
+/// Adds the ids of `eos_token_id`, one or a list, to `tokens` if they are not in it yet.
 inline void add_end_tokens(const JsonFields& fields, std::vector<std::int32_t>& tokens) {
   const std::string key = "eos_token_id";
   if (!fields.has(key)) return;
@@ -212,14 +213,14 @@ inline void add_end_tokens(const JsonFields& fields, std::vector<std::int32_t>& 
   for (const Json& id : end) add(id);
 }
 
-/// Some files say -1 for none.
+/// Reads pad_token_id. Some files say -1 for none.
 inline std::int32_t read_pad_token(const JsonFields& fields) {
   const std::string key = "pad_token_id";
   if (!fields.has(key) || fields.at(key) == Json(-1)) return -1;
   return read_token(fields, key, fields.at(key));
 }
 
-/// validate, as an error of the file.
+/// Runs check(config), and reports its error as one of the file.
 inline void validate_file(const ModelConfig& config, const std::string& file) {
   try {
     check(config);
@@ -232,7 +233,7 @@ inline void validate_file(const ModelConfig& config, const std::string& file) {
 
 /// Reads the text of a config.json; `file` is named in messages.
 /// @throws BadFile naming field and content for what is missing or wrong, Unsupported for what would change the result
-///         and is not implemented (sliding windows, RoPE types, other activations, quantization, unknown fields).
+///   and is not implemented (sliding windows, RoPE types, other activations, quantization, unknown fields).
 inline ModelConfig parse_config(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -275,8 +276,8 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   return config;
 }
 
-/// Adds the end tokens of the text of a generation_config.json after those of `config`. What else such a file says is
-/// how to draw (temperature, top_k, ...), which is the caller's choice.
+/// Adds the end tokens of the text of a generation_config.json after those of `config`. Such a file otherwise says how
+/// to draw (temperature, top_k, ...), which is the caller's choice.
 /// @throws BadFile naming field and content.
 inline void add_generation_config(std::string_view text, const std::string& file, ModelConfig& config) {
   const Json json = parse_json(text, file);
@@ -284,7 +285,8 @@ inline void add_generation_config(std::string_view text, const std::string& file
   detail::validate_file(config, file);
 }
 
-/// Reads a config.json. @throws as parse_config, and IoError.
+/// Reads a config.json.
+/// @throws as parse_config, and IoError.
 inline ModelConfig load_config(const std::string& path) {
   return parse_config(read_file(path, std::size_t{1} << 24), path);
 }
@@ -298,9 +300,9 @@ inline ModelConfig load_model_config(const std::string& folder) {
   return config;
 }
 
-/// The text of a config.json that transformers (4 and 5) and parse_config read; `dtype` is what the weights are stored
-/// as.
-/// @throws Unsupported when the family's config.json cannot say what `config` says.
+/// Writes the text of a config.json that transformers (4 and 5) and parse_config read. `dtype` is the type in which the
+/// weights are stored.
+/// @throws Unsupported if the family's config.json cannot say what `config` says.
 inline std::string config_text(const ModelConfig& config, std::string_view dtype = "float32") {
   check(config);
   const bool llama = config.architecture == Architecture::llama;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Weights that are not trained, read from a model folder straight into the form in which they are used.
+/// Weights that are not trained, read from a model folder directly into the form in which they are used.
 
 #include <algorithm>
 #include <atomic>
@@ -36,7 +36,7 @@ bool read_finite(const TensorInfo& tensor, std::size_t first, std::span<T> value
   return finite;
 }
 
-/// Elements [first, first + values.size()) of a tensor; whether all are finite.
+/// Reads elements [first, first + values.size()) of a tensor, and tells whether all are finite.
 /// @throws BadFile for an element type that holds no floating values.
 template <class T>
 bool read_part(const SafetensorsFile& file, const TensorInfo& tensor, std::size_t first, std::span<T> values) {
@@ -55,7 +55,7 @@ bool read_part(const SafetensorsFile& file, const TensorInfo& tensor, std::size_
   }
 }
 
-/// The same on all threads.
+/// Does the same on all threads.
 template <class T>
 bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor, std::size_t first,
                            std::span<T> values) {
@@ -70,7 +70,7 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
 
 }  // namespace detail
 
-/// Whether a model folder stores its embedding in BF16: then FrozenWeights<float, Bfloat16> loses nothing.
+/// Tells whether a model folder stores its embedding in BF16. If so, FrozenWeights<float, Bfloat16> loses nothing.
 /// @throws IoError, BadFile
 inline bool stores_bf16(const std::string& folder) {
   return CheckpointFiles::of_folder(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;

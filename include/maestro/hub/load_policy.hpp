@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A model folder in Hugging Face's layout as a policy, in one line.
+/// Loads a model folder in Hugging Face's layout as a policy, in one line.
 
 #include <cstdint>
 #include <memory>
@@ -28,37 +28,37 @@
 
 namespace maestro {
 
-/// What a policy of a folder may be told; the folder says what is not set.
+/// FolderPolicyOptions override what a folder says about its policy. The folder decides what is not set.
 struct FolderPolicyOptions {
   std::optional<ChatFormat> chat{};  ///< not set: that of the folder's template (detect_chat_format)
-  /// Not set: with the begin token if the tokenizer's own template puts it before a text and the model has one.
+  /// Not set: the begin token comes first if the tokenizer's own template puts it before a text and the model has one.
   std::optional<PromptStart> prompt_start{};
   Activations activations = Activations::keep;
   LmHeadOptions head{};
   GenerationOptions generation{};
 };
 
-/// Fresh LoRA adapters are trained beside the folder's frozen weights.
+/// LoraPolicyOptions ask for fresh LoRA adapters, which are trained beside the folder's frozen weights.
 struct LoraPolicyOptions {
   LoraOptions lora{};
   std::uint64_t seed = 0;  ///< of the adapters' start
   FolderPolicyOptions policy{};
 };
 
-/// Adapters that were trained before, beside the folder's frozen weights.
+/// AdapterPolicyOptions ask for adapters that were trained before, beside the folder's frozen weights.
 struct AdapterPolicyOptions {
   std::string adapter{};  ///< a folder in PEFT's layout; empty: the frozen weights alone, with nothing to train
   FolderPolicyOptions policy{};
 };
 
-/// All of a folder's policy but its weights.
+/// FolderPolicyParts holds all of a folder's policy except its weights.
 struct FolderPolicyParts {
   ModelConfig config;  ///< with the stop tokens of generation_config.json
   AnyTokenizer tokenizer;
   TransformerPolicyOptions options;
 };
 
-/// Reads what a folder says about its policy, and leaves the weights alone.
+/// Reads what a folder says about its policy, without the weights.
 /// @throws IoError, BadFile, Unsupported as load_model_config, load_any_tokenizer and detect_chat_format.
 inline FolderPolicyParts load_policy_parts(const std::string& folder, const FolderPolicyOptions& options = {}) {
   ModelConfig config = load_model_config(folder);
@@ -93,7 +93,7 @@ TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folde
 ///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.lora = {.rank = 16}});
 ///
 /// @tparam S  how the frozen weights are stored: T, or Bfloat16, which loses nothing if stores_bf16(folder).
-/// @throws as the function above, and BadArgument for LoRA options outside their domains.
+/// @throws as the overload that trains every parameter, and BadArgument for LoRA options outside their domains.
 template <class T = float, class S = T>
 TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
                                                                                const LoraPolicyOptions& options) {
@@ -107,7 +107,7 @@ TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(c
 ///
 ///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.adapter = "runs/real/adapter"});
 ///
-/// @throws as the function above, and as load_adapters.
+/// @throws as the overload that trains every parameter, and as load_adapters.
 template <class T = float, class S = T>
 TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
                                                                                const AdapterPolicyOptions& options) {

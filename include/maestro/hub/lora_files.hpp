@@ -29,7 +29,8 @@ namespace detail {
 inline constexpr const char* adapter_config_name = "adapter_config.json";
 inline constexpr const char* adapter_weights_name = "adapter_model.safetensors";
 
-/// "q_proj", or the path of a layer's projection that ends with ".q_proj"; load_adapters then asks for every layer's.
+/// Reads a module name: "q_proj", or the path of a layer's projection that ends with ".q_proj"; load_adapters then asks
+/// for every layer's.
 inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
   if (module.is_string()) {
     std::string name = module.get<std::string>();
@@ -56,7 +57,7 @@ inline std::vector<LoraTarget> lora_targets(const JsonFields& fields) {
   return targets;
 }
 
-/// Every field that says something and is neither read nor without influence on the result is refused.
+/// Refuses every field that says something and is neither read nor without influence on the result.
 inline void refuse_lora_options(const JsonFields& fields) {
   static constexpr std::array read{"peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "bias", "task_type"};
   static constexpr std::array harmless{"base_model_name_or_path",
@@ -86,8 +87,8 @@ inline void refuse_lora_options(const JsonFields& fields) {
 }  // namespace detail
 
 /// Reads the text of an adapter_config.json; `file` is named in messages.
-/// @throws BadFile naming field and content, Unsupported naming an option that is not implemented and not off (dropout,
-/// DoRA, biases, patterns of ranks, further trained modules, ...).
+/// @throws BadFile naming field and content, Unsupported naming an option that is switched on and not implemented
+///   (dropout, DoRA, biases, patterns of ranks, further trained modules, ...).
 inline LoraOptions parse_adapter_config(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -105,13 +106,14 @@ inline LoraOptions parse_adapter_config(std::string_view text, const std::string
   return options;
 }
 
-/// Reads the adapter_config.json of a folder. @throws as parse_adapter_config, and IoError.
+/// Reads the adapter_config.json of a folder.
+/// @throws as parse_adapter_config, and IoError.
 inline LoraOptions load_adapter_config(const std::string& folder) {
   const std::string path = folder + "/" + detail::adapter_config_name;
   return parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
 }
 
-/// The text of an adapter_config.json that PEFT and parse_adapter_config read.
+/// Writes the text of an adapter_config.json that PEFT and parse_adapter_config read.
 /// @param base  folder or name of the model that the adapters belong to.
 inline std::string adapter_config_text(const LoraOptions& options, const std::string& base) {
   check(options);
@@ -135,7 +137,7 @@ inline std::string adapter_config_text(const LoraOptions& options, const std::st
   return dump_json(json, 2) + "\n";
 }
 
-/// Writes a folder that PEFT's PeftModel.from_pretrained reads; it appears at once and replaces an older one.
+/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once and replaces an older one.
 /// @throws IoError
 template <class T>
 void save_adapters(const std::string& folder, const LoraFactors<T>& factors, const std::string& base) {

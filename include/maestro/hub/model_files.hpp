@@ -32,13 +32,15 @@
 
 namespace maestro {
 
-/// Element type of stored weights. F32 is exact for models in float; BF16 halves the file and rounds to nearest.
+/// StoreAs is the element type of stored weights. F32 is exact for models in float; BF16 halves the file and rounds to
+/// nearest.
 enum class StoreAs : std::uint8_t { f32, bf16 };
 
-/// How weights are written.
+/// SaveOptions say how weights are written.
 struct SaveOptions {
   StoreAs store = StoreAs::f32;
-  /// Bytes of tensors in one file; more go into shards with an index. A single larger tensor has a shard of its own.
+  /// The most bytes of tensors in one file. More bytes go into shards with an index, and a single larger tensor has a
+  /// shard of its own.
   std::size_t max_shard_size = std::numeric_limits<std::size_t>::max();
 };
 
@@ -52,7 +54,7 @@ inline void check_shape(const CheckpointFiles& files, std::string_view name, std
   }
 }
 
-/// A tied head may be stored too, as long as it is the embedding.
+/// Checks that a tied head, if it is stored too, is the embedding.
 inline void check_tied_head(const CheckpointFiles& files) {
   constexpr std::string_view head_name = tensor_name(TensorKind::head);
   constexpr std::string_view embedding_name = tensor_name(TensorKind::embedding);
@@ -69,7 +71,7 @@ inline void check_tied_head(const CheckpointFiles& files) {
   files.release(embedding_name);
 }
 
-/// Reads one tensor of the expected shape, and lets go of its part of the file.
+/// Reads one tensor of the expected shape, and releases its part of the file.
 /// @throws BadFile naming what is missing, misshapen or not finite.
 template <class T>
 void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> shape,
@@ -88,7 +90,7 @@ void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<
   files.release(name);
 }
 
-/// "a", "b" and 3 more.
+/// Writes a list of names for a message: "a", "b" and 3 more.
 inline std::string name_list(const std::vector<std::string>& names) {
   std::string text;
   const std::size_t listed = std::min<std::size_t>(names.size(), 5);
@@ -97,8 +99,8 @@ inline std::string name_list(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Every tensor of the layout is there in its shape, and no other but those in `others`. To be asked before anything of
-/// the sizes that config.json claims is allocated.
+/// Checks that every tensor of the layout is there in its shape, and no other except those in `others`. It is called
+/// before anything of the sizes that config.json claims is allocated.
 inline void check_tensors(const CheckpointFiles& files, const ModelLayout& layout,
                           std::span<const std::string_view> others) {
   std::unordered_set<std::string_view> known(others.begin(), others.end());
@@ -128,7 +130,8 @@ inline std::span<const std::string_view> optional_names(const ModelConfig& confi
   return {};
 }
 
-/// Reads every tensor of `weights`. @throws as read_tensor.
+/// Reads every tensor of `weights`.
+/// @throws as read_tensor.
 template <class T>
 void read_tensors(const CheckpointFiles& files, ModelWeights<T>& weights) {
   for (std::size_t i = 0; i < weights.layout().size(); ++i) {
@@ -146,7 +149,7 @@ void add_tensor(SafetensorsWriter& writer, const ModelWeights<T>& weights, std::
 
 inline Dtype stored_dtype(StoreAs store) { return store == StoreAs::f32 ? Dtype::f32 : Dtype::bf16; }
 
-/// A name that save_model writes.
+/// Tells whether save_model writes a file of this name.
 inline bool is_model_file(std::string_view name) {
   static constexpr std::array<std::string_view, 11> fixed{
       "config.json",         "generation_config.json",     "tokenizer.json",           "tokenizer_config.json",
@@ -156,7 +159,7 @@ inline bool is_model_file(std::string_view name) {
          (name.starts_with("model-") && is_shard_name(name));
 }
 
-/// model-00001-of-00003.safetensors
+/// Gives the name of a shard, such as model-00001-of-00003.safetensors.
 inline std::string shard_name(std::size_t index, std::size_t count) {
   const auto five = [](std::size_t number) {
     const std::string digits = std::to_string(number);
@@ -167,8 +170,8 @@ inline std::string shard_name(std::size_t index, std::size_t count) {
 
 }  // namespace detail
 
-/// Writes the weights alone, in the order and layout of transformers' own checkpoints; a tied head is left out.
-/// @throws IoError; an older file survives.
+/// Writes the weights alone, in the order and layout of transformers' own checkpoints. A tied head is left out.
+/// @throws IoError; an older file then survives.
 template <class T>
 void save_weights(const std::string& path, const ModelWeights<T>& weights, StoreAs store = StoreAs::f32) {
   SafetensorsWriter writer;
@@ -180,7 +183,7 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
 
 /// Writes the weights into an existing folder: model.safetensors, or shards of at most options.max_shard_size and their
 /// model.safetensors.index.json, filled in visiting order.
-/// @throws IoError, BadArgument when shards would lie beside a model.safetensors, which readers prefer.
+/// @throws IoError, BadArgument if shards would lie beside a model.safetensors, which readers prefer.
 template <class T>
 void save_shards(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
   const Dtype dtype = detail::stored_dtype(options.store);
@@ -218,7 +221,7 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, Save
   write_file(folder + "/" + CheckpointFiles::index_name, dump_json(index, 2) + "\n");
 }
 
-/// Reads the weights of a model with this configuration in F64, F32, F16 or BF16.
+/// Reads the weights of a model with this configuration from F64, F32, F16 or BF16.
 /// @throws BadFile naming the file and tensors that are missing, surplus, of another shape, or not finite.
 template <class T>
 ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& config) {
@@ -228,13 +231,15 @@ ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& co
   detail::read_tensors(files, weights);
   return weights;
 }
-/// Reads the weights from a safetensors file, or the .json index of several. @throws as above, and IoError.
+/// Reads the weights from a safetensors file, or from the .json index of several.
+/// @throws as the other overload, and IoError.
 template <class T>
 ModelWeights<T> load_weights(const std::string& path, const ModelConfig& config) {
   return load_weights<T>(CheckpointFiles(path), config);
 }
 
-/// Writes config.json, generation_config.json and the weights into an existing folder, each file at once or not at all.
+/// Writes config.json, generation_config.json and the weights into an existing folder. Each file appears at once or not
+/// at all.
 /// @throws IoError, Unsupported as config_text, BadArgument as save_shards.
 template <class T>
 void write_model_files(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
@@ -251,16 +256,16 @@ void write_model_files(const std::string& folder, const ModelWeights<T>& weights
   write_file(folder + "/generation_config.json", dump_json(generation, 2) + "\n");
   save_shards(folder, weights, options);
 }
-/// Does the same with the default options, but for the type of the stored weights.
+/// Does the same with the default options, except for the type of the stored weights.
 template <class T>
 void write_model_files(const std::string& folder, const ModelWeights<T>& weights, StoreAs store) {
   write_model_files(folder, weights, SaveOptions{.store = store});
 }
 
 /// Writes a model folder that transformers' AutoTokenizer and AutoModelForCausalLM read. The folder appears at once; an
-/// older model folder is replaced, any other is refused.
-/// @throws IoError, BadArgument when the folder holds other files, Unsupported as config_text.
-/// Tok: ByteTokenizer, BpeTokenizer or AnyTokenizer; files that it was read from are written as they were.
+/// older model folder is replaced, any other folder is refused.
+/// @tparam Tok  ByteTokenizer, BpeTokenizer or AnyTokenizer; files that it was read from are written as they were.
+/// @throws IoError, BadArgument if the folder holds other files, Unsupported as config_text.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer,
                 SaveOptions options = {}) {
@@ -281,7 +286,7 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
   write_tokenizer_files(files.folder(), tokenizer);
   files.commit();
 }
-/// Does the same with the default options, but for the type of the stored weights.
+/// Does the same with the default options, except for the type of the stored weights.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer, StoreAs store) {
   save_model(folder, weights, tokenizer, SaveOptions{.store = store});

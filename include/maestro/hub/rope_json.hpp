@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a config.json of Hugging Face says about RoPE, in the places of old and new files.
+/// What a config.json of Hugging Face says about RoPE, in the fields of old and new files.
 
 #include <algorithm>
 #include <array>
@@ -16,7 +16,7 @@
 
 namespace maestro::detail {
 
-/// What the top level, `rope_parameters` or `rope_scaling` says.
+/// RopeFields is what the top level, `rope_parameters` or `rope_scaling` says.
 struct RopeFields {
   std::optional<double> theta;
   std::optional<RopeScaling> scaling;
@@ -31,7 +31,8 @@ inline RopeType read_rope_type(const JsonFields& rope) {
                    "which is not implemented; 'default' and 'llama3' are");
 }
 
-/// @param max_positions  the old context if the object does not say it, as transformers has it.
+/// Reads one of the objects.
+/// @param max_positions  the old context if the object does not name it, as in transformers.
 inline RopeFields read_rope_object(const JsonFields& rope, std::size_t max_positions) {
   static constexpr std::array<std::string_view, 4> common{"rope_type", "type", "rope_theta", "partial_rotary_factor"};
   static constexpr std::array<std::string_view, 4> scaled{"factor", "low_freq_factor", "high_freq_factor",
@@ -60,8 +61,8 @@ inline RopeFields read_rope_object(const JsonFields& rope, std::size_t max_posit
   return read;
 }
 
-/// Sets rope_theta and rope_scaling. Old files have `rope_theta` and `rope_scaling`, newer ones `rope_parameters`;
-/// if several say the same thing they must agree.
+/// Sets rope_theta and rope_scaling. Old files have `rope_theta` and `rope_scaling`, newer ones `rope_parameters`; if
+/// several say the same thing, they must agree.
 inline void read_rope(const JsonFields& fields, ModelConfig& config) {
   RopeFields all;
   if (fields.has("rope_theta")) all.theta = fields.positive_number("rope_theta");
@@ -81,7 +82,7 @@ inline void read_rope(const JsonFields& fields, ModelConfig& config) {
   config.rope_scaling = all.scaling.value_or(RopeScaling{});
 }
 
-/// Writes both places, so that old and new readers find what they know.
+/// Writes the fields of old and new files, so that old and new readers find what they know.
 inline void write_rope(const ModelConfig& config, OrderedJson& json) {
   const RopeScaling& s = config.rope_scaling;
   OrderedJson scaling = OrderedJson::object();

@@ -25,7 +25,7 @@ namespace detail {
 
 inline constexpr std::size_t largest_tokenizer_file = std::size_t{1} << 28;
 
-/// Name and content of the files of a folder that belong to its tokenizer.
+/// Reads name and content of the files of a folder that belong to its tokenizer.
 inline std::map<std::string, std::string> read_tokenizer_files(const std::string& folder) {
   static constexpr std::array names{"tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
                                     "added_tokens.json",     "merges.txt",          "vocab.json"};
@@ -38,7 +38,7 @@ inline std::map<std::string, std::string> read_tokenizer_files(const std::string
   return files;
 }
 
-/// The eos_token of a tokenizer_config.json, a text or an object with its content; empty if it has none.
+/// Gives the eos_token of a tokenizer_config.json, a text or an object with its content; empty if there is none.
 inline std::string read_eos_token(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
   const JsonFields fields(json, path);
@@ -51,8 +51,8 @@ inline void write_files_as_read(const std::string& folder, const std::map<std::s
   for (const auto& [name, content] : files) write_file(folder + "/" + name, content);
 }
 
-/// The byte-level tokenizer of some files. What ends a response: the eos_token, else the special token `end_id`, else
-/// <|endoftext|>.
+/// Makes the byte-level tokenizer of some files. A response ends with the eos_token, else with the special token
+/// `end_id`, else with <|endoftext|>.
 inline ByteTokenizer parse_byte_tokenizer(const std::map<std::string, std::string>& files, const std::string& folder,
                                           std::optional<std::int32_t> end_id) {
   std::string end;
@@ -66,26 +66,25 @@ inline ByteTokenizer parse_byte_tokenizer(const std::map<std::string, std::strin
   return parse_tokenizer(files.at("tokenizer.json"), folder + "/tokenizer.json", end);
 }
 
-/// Reads a byte-level BPE tokenizer; nullptr in a program that includes maestro/tokenizers.hpp nowhere.
-/// hub/bpe_tokenizer_json.hpp sets it before main begins.
+/// A TokenizerReader reads a byte-level BPE tokenizer. The one below is nullptr if no translation unit includes
+/// maestro/tokenizers.hpp; hub/bpe_tokenizer_json.hpp sets it before main begins.
 using TokenizerReader = AnyTokenizer (*)(const std::string& folder, std::optional<std::int32_t> end_id);
 inline TokenizerReader bpe_tokenizer_reader = nullptr;
 
 }  // namespace detail
 
-/// Reads the tokenizer of a model folder; the end token is the `eos_token` of tokenizer_config.json, if that exists.
+/// Reads the tokenizer of a model folder. The end token is the `eos_token` of tokenizer_config.json, if that exists.
 /// @throws IoError, BadFile, Unsupported for any tokenizer but the byte-level one.
 inline ByteTokenizer load_tokenizer(const std::string& folder) {
   return detail::parse_byte_tokenizer(detail::read_tokenizer_files(folder), folder, std::nullopt);
 }
 
-/// Reads the tokenizer of a model folder, whichever it is: the byte-level one without merges, or byte-level BPE in a
-/// program that links maestro::tokenizers and includes maestro/tokenizers.hpp in any of its translation units. The
-/// folder's files are kept, so that write_tokenizer_files writes them as they are.
+/// Reads the tokenizer of a model folder, whichever it is: the byte-level one without merges, or byte-level BPE. BPE
+/// needs a program that links maestro::tokenizers and includes maestro/tokenizers.hpp in any of its translation units.
+/// The folder's files are kept, so that write_tokenizer_files writes them as they are.
 /// @param end_tokens  the model's (ModelConfig::end_tokens); the first ends a response if the folder names no
-/// eos_token.
-/// @throws IoError, BadFile, Unsupported naming what is not implemented, or that header and target if they are
-/// missing.
+///   eos_token.
+/// @throws IoError, BadFile, Unsupported naming what is not implemented, or that header and target if they are missing.
 inline AnyTokenizer load_any_tokenizer(const std::string& folder, std::span<const std::int32_t> end_tokens = {}) {
   std::optional<std::int32_t> end_id;
   if (!end_tokens.empty()) end_id = end_tokens.front();
@@ -103,7 +102,8 @@ inline AnyTokenizer load_any_tokenizer(const std::string& folder, std::span<cons
   return detail::bpe_tokenizer_reader(folder, end_id);
 }
 
-/// Writes tokenizer.json and tokenizer_config.json into an existing folder. @throws IoError
+/// Writes tokenizer.json and tokenizer_config.json into an existing folder.
+/// @throws IoError
 inline void write_tokenizer_files(const std::string& folder, const ByteTokenizer& tokenizer) {
   write_file(folder + "/tokenizer.json", tokenizer_text(tokenizer));
   OrderedJson json = OrderedJson::object();
@@ -115,8 +115,8 @@ inline void write_tokenizer_files(const std::string& folder, const ByteTokenizer
   write_file(folder + "/tokenizer_config.json", dump_json(json, 2) + "\n");
 }
 
-/// Writes the files that the tokenizer was read from, byte for byte, into an existing folder; those of a ByteTokenizer
-/// that was made otherwise are written anew.
+/// Writes the files that the tokenizer was read from, byte for byte, into an existing folder. The files of a
+/// ByteTokenizer that was not read from files are written anew.
 /// @throws IoError, BadArgument for another tokenizer that was not read from files.
 inline void write_tokenizer_files(const std::string& folder, const AnyTokenizer& tokenizer) {
   const ByteTokenizer* bytes = tokenizer.get_if<ByteTokenizer>();

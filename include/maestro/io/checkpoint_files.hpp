@@ -19,12 +19,12 @@
 
 namespace maestro {
 
-/// Which shard holds which tensor: tensor name -> file name.
+/// WeightMap says which shard holds which tensor: tensor name -> file name.
 using WeightMap = std::map<std::string, std::string>;
 
 namespace detail {
 
-/// A shard lies beside its index: a name that leads anywhere else is refused.
+/// Tells whether a shard of this name lies beside its index. A name that leads anywhere else is refused.
 inline bool is_shard_name(std::string_view name) {
   constexpr std::string_view ending = ".safetensors";
   return name.size() > ending.size() && name.ends_with(ending) && !name.starts_with('.') &&
@@ -36,7 +36,7 @@ inline bool is_shard_name(std::string_view name) {
 
 /// Reads the text of a model.safetensors.index.json; `file` is named in messages. Only its weight_map matters.
 /// @throws BadFile naming tensor and shard for a map that is missing or empty, or a shard that is no plain
-///         *.safetensors name.
+///   *.safetensors name.
 inline WeightMap parse_weight_map(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields map = JsonFields(json, file).object("weight_map");
@@ -52,10 +52,10 @@ inline WeightMap parse_weight_map(std::string_view text, const std::string& file
   return shards;
 }
 
-/// The tensors of one safetensors file, or of the shards of an index, mapped while they are read.
+/// CheckpointFiles gives the tensors of one safetensors file, or of the shards of an index, mapped while they are read.
 ///
 /// A sharded checkpoint is checked as a whole when it is opened: each tensor of the index lies in the shard that the
-/// index says and in no other, and no shard has a tensor that the index does not list. Const use from several threads
+/// index names and in no other, and no shard has a tensor that the index does not list. Const use from several threads
 /// is safe.
 class CheckpointFiles {
  public:
@@ -63,9 +63,10 @@ class CheckpointFiles {
   static constexpr const char* single_name = "model.safetensors";
   static constexpr const char* index_name = "model.safetensors.index.json";
 
+  /// Opens and checks the files.
   /// @param path  a safetensors file, or the .json index of several.
-  /// @throws IoError when a file cannot be opened, BadFile naming file, tensor and reason when one is not sound or the
-  ///         index and the shards do not agree.
+  /// @throws IoError if a file cannot be opened, BadFile naming file, tensor and reason if one is not sound or if the
+  ///   index and the shards do not agree.
   explicit CheckpointFiles(const std::string& path) : path_(path) {
     if (path.ends_with(".json")) {
       open_shards();
@@ -75,18 +76,19 @@ class CheckpointFiles {
     }
   }
 
-  /// The weights of a model folder: model.safetensors or, if there is none, the shards of
-  /// model.safetensors.index.json. @throws as the constructor
+  /// Opens the weights of a model folder: model.safetensors or, if there is none, the shards of
+  /// model.safetensors.index.json.
+  /// @throws as the constructor.
   static CheckpointFiles of_folder(const std::string& folder) {
     const std::string single = folder + "/" + single_name;
     const std::string index = folder + "/" + index_name;
     return CheckpointFiles(!path_exists(single) && path_exists(index) ? index : single);
   }
 
-  /// The file or the index.
+  /// Gives the path of the file or the index.
   const std::string& path() const { return path_; }
   const std::vector<SafetensorsFile>& files() const { return files_; }
-  /// All tensors, file by file, each in the order of its data. Valid as long as the object.
+  /// Lists all tensors, file by file, each in the order of its data. The pointers are valid as long as the object.
   std::vector<const TensorInfo*> tensors() const {
     std::vector<const TensorInfo*> all;
     all.reserve(holder_.size());
@@ -96,14 +98,16 @@ class CheckpointFiles {
     return all;
   }
 
-  /// nullptr if there is no such tensor.
+  /// Finds a tensor. The result is nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
     const auto it = holder_.find(std::string(name));
     return it == holder_.end() ? nullptr : files_[it->second].find(name);
   }
+  /// Finds a tensor.
   /// @throws BadFile naming a tensor that is missing.
   const TensorInfo& at(std::string_view name) const { return holder(name).at(name); }
-  /// The file that holds a tensor. @throws BadFile naming a tensor that is missing.
+  /// Gives the file that holds a tensor.
+  /// @throws BadFile naming a tensor that is missing.
   const SafetensorsFile& holder(std::string_view name) const {
     const auto it = holder_.find(std::string(name));
     if (it == holder_.end()) throw BadFile(path_ + ": tensor " + detail::quote_text(name) + " is missing");

@@ -18,7 +18,7 @@ namespace maestro {
 
 static_assert(std::endian::native == std::endian::little, "tensor files are little-endian");
 
-/// Element type of a stored tensor: all that the format has. The order is the one in which safetensors' own writer
+/// Dtype is the element type of a stored tensor: all that the format has, in the order in which safetensors' own writer
 /// ranks them.
 enum class Dtype : std::uint8_t {
   boolean,
@@ -51,7 +51,7 @@ struct DtypeInfo {
   std::size_t bits;       ///< per element
 };
 
-/// The types stand in the enum's order.
+/// The table of element types, in the enum's order.
 inline constexpr std::array<DtypeInfo, 22> dtype_table{
     {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
@@ -62,7 +62,7 @@ inline constexpr std::array<DtypeInfo, 22> dtype_table{
 constexpr std::string_view name_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].name; }
 /// Gives the bits of one element.
 constexpr std::size_t bits_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].bits; }
-/// Bytes per element, of the types that have whole bytes.
+/// Gives the bytes of one element, for a type of whole bytes.
 constexpr std::size_t size_of(Dtype dtype) { return bits_of(dtype) / 8; }
 
 /// The element type that holds a T bit for bit.
@@ -81,7 +81,7 @@ constexpr Dtype dtype_of() {
   }
 }
 
-/// IEEE binary16 to float, exact.
+/// Converts an IEEE binary16 to float. The conversion is exact.
 inline float from_f16(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
   const std::uint32_t exponent = (half >> 10) & 0x1fu;
@@ -92,8 +92,8 @@ inline float from_f16(std::uint16_t half) {
   return sign != 0 ? -subnormal : subnormal;
 }
 
-/// Element `index` of raw bytes of a floating element type; the bytes need no alignment. A double from F64, else a
-/// float, both exact.
+/// Reads element `index` of raw bytes of a floating element type; the bytes need no alignment. The result is a double
+/// for F64 and a float otherwise, both exact.
 template <Dtype dtype>
 auto load_float(const std::byte* data, std::size_t index) {
   if constexpr (dtype == Dtype::f16 || dtype == Dtype::bf16) {

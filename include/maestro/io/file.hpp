@@ -3,8 +3,8 @@
 /// @file
 /// Files that are either whole or not there: reading, mapping, and writing through a temporary name.
 ///
-/// A full disk or a size limit shows as IoError, and what was there before survives. The kernel also sends SIGXFSZ when
-/// a size limit is met, whose default action ends the process: a program that wants the error instead calls
+/// A full disk or a size limit gives an IoError, and what was there before survives. The kernel also sends SIGXFSZ if a
+/// size limit is met, and its default action ends the process; a program that wants the error instead calls
 /// `std::signal(SIGXFSZ, SIG_IGN)` once at its start. The library changes no signal handler itself.
 
 #include <dirent.h>
@@ -37,7 +37,7 @@ namespace detail {
   throw IoError(path + ": cannot " + what + ": " + std::strerror(code));
 }
 
-/// Owns a file descriptor.
+/// Descriptor owns a file descriptor.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -64,7 +64,8 @@ class Descriptor {
   int fd_ = -1;
 };
 
-/// O_NONBLOCK so that opening a pipe that nobody writes does not hang; regular files ignore it.
+/// Opens a file to read. O_NONBLOCK keeps the opening of a pipe that nobody writes from hanging; regular files ignore
+/// it.
 inline Descriptor open_to_read(const std::string& path, int flags = 0) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (fd < 0) throw_io(path, "open", errno);
@@ -96,7 +97,7 @@ inline void write_all(int fd, const std::byte* data, std::size_t size, const std
   }
 }
 
-/// A suffix that no other temporary name of this machine has at this moment.
+/// Gives a suffix that no other temporary name of this machine has at this moment.
 inline std::string unique_suffix() {
   static std::atomic<unsigned> counter{0};
   return std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
@@ -104,7 +105,7 @@ inline std::string unique_suffix() {
 
 }  // namespace detail
 
-/// 64-bit FNV-1a of a file's bytes, read in pieces; `hash` continues that of an earlier file.
+/// Computes the 64-bit FNV-1a hash of a file's bytes, read in pieces; `hash` continues that of an earlier file.
 /// @throws IoError
 inline std::uint64_t hash_file(const std::string& path, std::uint64_t hash = fnv1a_start) {
   const detail::Descriptor file = detail::open_to_read(path);
@@ -118,13 +119,14 @@ inline std::uint64_t hash_file(const std::string& path, std::uint64_t hash = fnv
   }
 }
 
-/// A whole regular file, mapped read-only. Move-only; an empty file maps to an empty span.
-/// Another process that truncates the file while it is mapped makes later reads fail with SIGBUS: our own writers never
-/// do, they replace files by renaming.
+/// MappedFile is a whole regular file, mapped read-only. It is move-only; an empty file maps to an empty span. If
+/// another process truncates the file while it is mapped, later reads fail with SIGBUS. The library's own writers never
+/// do that: they replace files by renaming.
 class MappedFile {
  public:
   MappedFile() = default;
-  /// @throws IoError when the file cannot be opened or mapped, BadFile when it is not a regular file.
+  /// Opens and maps a file.
+  /// @throws IoError if the file cannot be opened or mapped, BadFile if it is not a regular file.
   explicit MappedFile(const std::string& path) {
     const detail::Descriptor fd = detail::open_to_read(path, O_NONBLOCK);
     struct ::stat status {};
@@ -150,8 +152,7 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  /// Gives back the memory that holds a part of the file; reading it again brings it back. What lies outside is
-  /// ignored.
+  /// Releases the memory that holds a part of the file; reading the part brings it back. What lies outside is ignored.
   void release(std::span<const std::byte> part) const {
     if (data_ == nullptr || part.empty() || part.data() < data_ || part.data() + part.size() > data_ + size_) return;
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -166,8 +167,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// The whole content of a file (or pipe).
-/// @throws IoError when it cannot be read, BadFile when it is longer than `max_bytes`.
+/// Reads the whole content of a file (or pipe).
+/// @throws IoError if it cannot be read, BadFile if it is longer than `max_bytes`.
 inline std::string read_file(const std::string& path, std::size_t max_bytes = std::size_t{1} << 30) {
   const detail::Descriptor fd = detail::open_to_read(path);
   std::string content;
@@ -196,11 +197,13 @@ inline bool path_exists(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0;
 }
 
-/// Writes a file under a temporary name in the same folder; `commit` syncs it and renames it to its final name.
-/// Until then, and when anything fails, the old file is untouched; a writer destroyed without commit leaves nothing.
+/// AtomicFile writes a file under a temporary name in the same folder; `commit` syncs it and renames it to its final
+/// name. Until then, and if anything fails, the old file is untouched; a writer destroyed without commit leaves
+/// nothing.
 class AtomicFile {
  public:
-  /// @throws IoError when the temporary file cannot be made.
+  /// Makes the temporary file.
+  /// @throws IoError if it cannot be made.
   explicit AtomicFile(std::string path)
       : path_(std::move(path)), temporary_(path_ + ".tmp-" + detail::unique_suffix()) {
     const int fd = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -214,11 +217,12 @@ class AtomicFile {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
 
-  /// @throws IoError naming the final path, on a short write, a full disk or a size limit.
+  /// Appends bytes.
+  /// @throws IoError naming the final path, for a short write, a full disk or a size limit.
   void write(std::span<const std::byte> bytes) { detail::write_all(fd_.get(), bytes.data(), bytes.size(), path_); }
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
-  /// Syncs the content, renames it over the final name, and syncs the folder. At most once.
+  /// Syncs the content, renames it over the final name, and syncs the folder. It may be called once.
   void commit() {
     if (::fsync(fd_.get()) != 0) detail::throw_io(path_, "sync", errno);
     if (::close(fd_.release()) != 0) detail::throw_io(path_, "close", errno);
@@ -233,7 +237,7 @@ class AtomicFile {
   detail::Descriptor fd_;
 };
 
-/// Replaces the content of `path`: afterwards, and after a crash at any moment, it is wholly old or wholly new.
+/// Replaces the content of `path`. Afterwards, and after a crash at any moment, the file is wholly old or wholly new.
 /// @throws IoError; the old content then survives.
 inline void write_file(const std::string& path, std::string_view content) {
   AtomicFile file(path);
@@ -243,7 +247,7 @@ inline void write_file(const std::string& path, std::string_view content) {
 
 namespace detail {
 
-/// Names in a folder, without '.' and '..'; empty if there is no such folder.
+/// Lists the names in a folder, without '.' and '..'. The list is empty if there is no such folder.
 inline std::vector<std::string> names_in(const std::string& path) {
   std::vector<std::string> names;
   ::DIR* folder = ::opendir(path.c_str());
@@ -264,7 +268,7 @@ inline bool is_folder(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/// Removes a file or a folder with what it holds; never follows links.
+/// Removes a file, or a folder with what it holds. It never follows links.
 inline void remove_tree(const std::string& path) {
   if (is_folder(path)) {
     for (const std::string& name : names_in(path)) remove_tree(path + "/" + name);
@@ -290,9 +294,9 @@ inline std::string without_trailing_slashes(std::string path) {
 
 }  // namespace detail
 
-/// Brings a folder written by AtomicFolder to a clean state after a crash: an old folder that had been moved aside when
-/// the new one was not yet in place moves back; half-written and replaced folders are removed.
-/// Call it before reading the folder, while nobody is writing it.
+/// Brings a folder written by AtomicFolder to a clean state after a crash. An old folder that had been moved aside
+/// while the new one was not yet in place moves back; half-written and replaced folders are removed. It must be called
+/// before the folder is read, while nobody is writing it.
 inline void recover_folder(const std::string& path) {
   const std::string final_path = detail::without_trailing_slashes(path);
   const std::string parent = detail::parent_of(final_path);
@@ -313,14 +317,15 @@ inline void recover_folder(const std::string& path) {
   for (const std::string& whole : leftovers) detail::remove_tree(whole);
 }
 
-/// A folder of files that appears at once: written beside its final place as `<final>.tmp-...`, synced, renamed.
+/// AtomicFolder is a folder of files that appears at once: it is written beside its final place as `<final>.tmp-...`,
+/// synced, and renamed.
 ///
 ///     AtomicFolder folder("run/checkpoint");
 ///     write_file(folder.path("state.json"), text);
 ///     folder.commit();
 ///
-/// A crash at any moment leaves the whole old folder, the whole new one, or the whole old one under a second name that
-/// `recover_folder` (called by the constructor too) moves back. One writer per final path.
+/// A crash at any moment leaves the whole old folder, the whole new one, or the whole old one under a second name,
+/// which `recover_folder` (called by the constructor too) moves back. A final path must have one writer only.
 class AtomicFolder {
  public:
   /// Recovers what an earlier crash left, and makes the temporary folder.
@@ -341,10 +346,10 @@ class AtomicFolder {
 
   /// Gives the path at which to write the file `name` before the commit.
   std::string path(const std::string& name) const { return temporary_ + "/" + name; }
-  /// The temporary folder itself.
+  /// Gives the temporary folder itself.
   const std::string& folder() const { return temporary_; }
 
-  /// Syncs every file, then puts the folder in its final place; an older folder there is replaced and removed.
+  /// Syncs every file, then puts the folder in its final place. An older folder there is replaced and removed.
   /// @throws IoError; the older folder then survives.
   void commit() {
     detail::sync_tree(temporary_);

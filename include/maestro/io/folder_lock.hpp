@@ -14,13 +14,14 @@
 
 namespace maestro {
 
-/// Holds a folder for its own lifetime by a lock on the file `lock` in it, which stays there afterwards. The system
-/// gives the lock back when the process ends, however it ends.
+/// FolderLock holds a folder for its own lifetime by a lock on the file `lock` in it, which stays there afterwards. The
+/// system releases the lock when the process ends, however it ends.
 class FolderLock {
  public:
-  /// @param folder  is there already.
+  /// Takes the folder.
+  /// @param folder  must exist.
   /// @throws BadArgument if another FolderLock, of this process or another, holds the folder; IoError if the file
-  /// cannot be made, or the file system has no locks.
+  ///   cannot be made, or if the file system has no locks.
   explicit FolderLock(const std::string& folder) {
     const std::string path = folder + "/lock";
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// JSON read as hostile text: bounded depth, no duplicate keys, valid UTF-8, and getters whose refusal names the file,
-/// the field, what was wanted and what was found.
+/// JSON read as hostile text. Depth is bounded, duplicate keys and broken UTF-8 are refused, and the errors of the
+/// getters name the file, the field, what was wanted and what was found.
 
 #include <cmath>
 #include <cstddef>
@@ -20,9 +20,9 @@
 
 namespace maestro {
 
-/// A JSON value whose members are sorted by name.
+/// Json is a JSON value whose members are sorted by name.
 using Json = nlohmann::json;
-/// Keeps the order in which members were added; for files that a person reads.
+/// OrderedJson keeps the order in which members were added, for files that people read.
 using OrderedJson = nlohmann::ordered_json;
 
 /// Serializes without ever throwing on text: bytes that are not UTF-8 become U+FFFD.
@@ -33,7 +33,8 @@ std::string dump_json(const AnyJson& value, int indent = -1) {
 
 namespace detail {
 
-/// `text` as one quoted line of at most about `limit` bytes: control bytes escaped, broken UTF-8 replaced.
+/// Gives `text` as one quoted line of at most about `limit` bytes, with control bytes escaped and broken UTF-8
+/// replaced.
 inline std::string quote_text(std::string_view text, std::size_t limit = 96) {
   const bool cut = text.size() > limit;
   std::string line = dump_json(Json(std::string(text.substr(0, limit))));
@@ -59,7 +60,7 @@ inline std::string printable(std::string_view text) {
   return line;
 }
 
-/// Watches a parse for what the JSON grammar allows and we do not.
+/// JsonGuard watches a parse for what the JSON grammar allows and the library does not.
 class JsonGuard {
  public:
   JsonGuard(std::string_view file, int max_depth) : file_(file), max_depth_(max_depth) {}
@@ -109,7 +110,7 @@ class JsonGuard {
 }  // namespace detail
 
 /// Parses one JSON value. `file` is only named in messages.
-/// @throws BadFile on a syntax error, broken UTF-8, a key given twice, or nesting deeper than `max_depth`.
+/// @throws BadFile for a syntax error, broken UTF-8, a key given twice, or nesting deeper than `max_depth`.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
   // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
   if (text.find('\0') != std::string_view::npos) {
@@ -123,12 +124,12 @@ inline Json parse_json(std::string_view text, std::string_view file, int max_dep
   }
 }
 
-/// Typed access to the members of one JSON object. A member that is null counts as absent.
-/// Every getter throws BadFile naming the file, the field and what was found; the `_or` forms return the fallback for
-/// an absent member, never for one of the wrong type. Valid as long as the Json it was made from.
+/// JsonFields gives typed access to the members of one JSON object. A member that is null counts as absent. Every
+/// getter throws BadFile naming the file, the field and what was found; the `_or` forms return the fallback for an
+/// absent member, never for one of the wrong type. The object is valid as long as the Json it was made from.
 class JsonFields {
  public:
-  /// `prefix` is put before field names in messages: "rope_parameters.".
+  /// Takes an object. `prefix` is put before field names in messages: "rope_parameters.".
   JsonFields(const Json& object, std::string file, std::string prefix = {})
       : object_(&object), file_(std::move(file)), prefix_(std::move(prefix)) {
     if (!object.is_object()) {
@@ -148,7 +149,7 @@ class JsonFields {
     return (*object_)[key];
   }
 
-  /// An integer in [1, maximum].
+  /// Gives an integer in [1, maximum].
   std::size_t positive(const std::string& key, std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
     const std::size_t value = unsigned_value(key, "a positive integer", maximum);
     if (value == 0) fail(key, "a positive integer");
@@ -158,7 +159,7 @@ class JsonFields {
                           std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
     return has(key) ? positive(key, maximum) : fallback;
   }
-  /// An integer in [0, maximum].
+  /// Gives an integer in [0, maximum].
   std::size_t count(const std::string& key, std::size_t maximum = std::numeric_limits<std::size_t>::max()) const {
     return unsigned_value(key, "an integer of 0 or more", maximum);
   }
@@ -192,11 +193,11 @@ class JsonFields {
   bool boolean_or(const std::string& key, bool fallback) const { return has(key) ? boolean(key) : fallback; }
   JsonFields object(const std::string& key) const { return {at(key), file_, prefix_ + key + "."}; }
 
-  /// Throws BadFile: field `key` must be `wanted`, found what it holds.
+  /// Throws BadFile, which says that field `key` must be `wanted`, and what it holds.
   [[noreturn]] void fail(const std::string& key, const std::string& wanted) const {
     throw BadFile(file_ + ": field '" + prefix_ + key + "' must be " + wanted + ", found " + detail::shown(at(key)));
   }
-  /// Throws Unsupported: field `key` holds a value that is recognized or unknown, but not implemented.
+  /// Throws Unsupported, which says that field `key` holds a value that is not implemented.
   [[noreturn]] void unsupported(const std::string& key, const std::string& remedy) const {
     throw Unsupported(file_ + ": field '" + prefix_ + key + "' is " + detail::shown(at(key)) + ", " + remedy);
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Records appended to a file, one JSON object per line, and cut back when a run resumes.
+/// A file of records, one JSON object per line. Records are appended, and cut back if a run resumes.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -20,13 +20,15 @@
 
 namespace maestro {
 
-/// What happens to a file that is already there.
+/// OpenMode says what happens to a file that is already there.
 enum class OpenMode : std::uint8_t { append, replace };
 
-/// Appends one line per record and hands it to the system at once, so a reader sees whole lines and a killed process
-/// loses none. NaN and infinity become null, broken UTF-8 becomes U+FFFD. Not synced to disk: metrics, not checkpoints.
+/// JsonlWriter appends one line per record and hands it to the system at once, so a reader sees whole lines and a
+/// killed process loses none. NaN and infinity become null, broken UTF-8 becomes U+FFFD. Records are not synced to
+/// disk: the writer is for metrics, not for checkpoints.
 class JsonlWriter {
  public:
+  /// Opens the file.
   /// @throws IoError
   explicit JsonlWriter(std::string path, OpenMode mode = OpenMode::append) : path_(std::move(path)) {
     const int truncate = mode == OpenMode::replace ? O_TRUNC : 0;
@@ -61,8 +63,9 @@ class JsonlWriter {
   detail::Descriptor fd_;
 };
 
-/// Cuts a file of records back to those whose integer `step` is at most `step`; records without one stay. A last line
-/// that a crash left unfinished is dropped. A file that is not there stays so. No JsonlWriter may have it open.
+/// Cuts a file of records back to those whose integer `step` is at most `step`. Records without a step stay. A last
+/// line that a crash left unfinished is dropped. If there is no file, nothing happens. No JsonlWriter may have the file
+/// open.
 /// @throws BadFile naming a broken line that is not the last, IoError.
 inline void truncate_after(const std::string& path, std::int64_t step) {
   if (!path_exists(path)) return;

@@ -19,22 +19,22 @@
 
 namespace maestro {
 
-/// OnBadLine says what a line that is not a prompt does.
+/// OnBadLine says what happens to a line that is not a prompt.
 enum class OnBadLine : std::uint8_t {
   stop,  ///< throws BadFile or Unsupported naming file and line
-  skip,  ///< is left out and counted
+  skip,  ///< leaves the line out and counts it
 };
 
-/// LastAnswer says what an assistant's message at the end of a conversation does.
+/// LastAnswer says what happens to an assistant's message at the end of a conversation.
 enum class LastAnswer : std::uint8_t {
-  refuse,     ///< makes the line a bad one
-  reference,  ///< becomes the reference, and leaves the conversation
+  refuse,     ///< the line is a bad one
+  reference,  ///< the message becomes the reference, and leaves the conversation
 };
 
 inline constexpr std::array<std::string_view, 2> on_bad_line_names{"stop", "skip"};
 inline constexpr std::array<std::string_view, 2> last_answer_names{"refuse", "reference"};
 
-/// The keys under which a line holds its parts. No two may be the same, none empty.
+/// PromptColumns holds the keys under which a line has its parts. No two may be the same, and none may be empty.
 struct PromptColumns {
   std::string prompt = "prompt";        ///< a text, or a list of messages
   std::string messages = "messages";    ///< a list of messages
@@ -42,14 +42,14 @@ struct PromptColumns {
   std::string task = "task";            ///< a text
 };
 
-/// These options say how the lines of a prompt file are read.
+/// PromptFileOptions say how the lines of a prompt file are read.
 struct PromptFileOptions {
   OnBadLine on_bad_line = OnBadLine::stop;
   LastAnswer last_answer = LastAnswer::refuse;
   PromptColumns columns{};
 };
 
-/// The list of the columns: see OptionList.
+/// Lists the columns; see OptionList.
 template <OptionsOf<PromptColumns> S, class F>
 constexpr void visit_options(S& c, const F& f) {
   f({.name = "prompt_column", .help = "Key of the prompt in a line of --prompts"}, c.prompt);
@@ -58,7 +58,7 @@ constexpr void visit_options(S& c, const F& f) {
   f({.name = "task_column", .help = "Key of the task's name there"}, c.task);
 }
 
-/// The list of a prompt file's options: see OptionList.
+/// Lists a prompt file's options; see OptionList.
 template <OptionsOf<PromptFileOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "on_bad_line", .help = "What a bad line of --prompts does: {}", .values = on_bad_line_names},
@@ -70,7 +70,7 @@ constexpr void visit_options(S& o, const F& f) {
     o.last_answer);
 }
 
-/// A PromptFile holds the prompts of a file, and says what was left out.
+/// PromptFile holds the prompts of a file, and says what was left out.
 struct PromptFile {
   std::vector<Prompt> prompts;
   std::size_t skipped = 0;    ///< bad lines left out
@@ -79,7 +79,8 @@ struct PromptFile {
 
 namespace detail {
 
-/// One message of a conversation. Keys that no chat template here reads are left out, those that one would are refused.
+/// Reads one message of a conversation. Keys that no chat template here reads are left out; keys that one would read
+/// are refused.
 inline Message parse_message(const JsonFields& fields) {
   for (const char* key : {"tool_calls", "tool_call_id", "function_call", "reasoning_content", "thinking", "images"}) {
     if (fields.has(key) && !fields.at(key).empty()) fields.unsupported(key, "which is not implemented; remove it");
@@ -95,7 +96,7 @@ inline Message parse_message(const JsonFields& fields) {
   return message;
 }
 
-/// Reads the conversation in field `key`; its last message is then the user's, and the prompt's text.
+/// Reads the conversation in field `key`. Its last message must be the user's, and becomes the prompt's text.
 inline void parse_conversation(const JsonFields& fields, const std::string& key, const PromptFileOptions& options,
                                Prompt& prompt) {
   const Json& list = fields.at(key);
@@ -169,12 +170,13 @@ inline void check_columns(const PromptColumns& c) {
 }  // namespace detail
 
 /// Reads prompts from the text of a file; `name` is named in messages. A line holds either a text (`prompt`, a string
-/// that is not empty) or a conversation (`messages`, or a list under `prompt`): objects with `role` (system, user,
-/// assistant) and `content`, the last the user's, whose content becomes Prompt::text. `reference` and `task` are
-/// strings; options may name other columns. All other keys are kept in Prompt::metadata as one JSON object. A byte
-/// order mark at the start, CRLF line ends and blank lines are accepted. Rows count the prompts kept, from 0.
-/// @throws BadFile naming file and line, or when no prompt is left; Unsupported naming file, line and what is not
-/// implemented (tools, other roles, contents of several parts); BadArgument for columns of one name.
+/// that is not empty) or a conversation (`messages`, or a list under `prompt`). A conversation is a list of objects
+/// with `role` (system, user, assistant) and `content`; the last one is the user's, and its content becomes
+/// Prompt::text. `reference` and `task` are strings; the options may name other columns. All other keys are kept in
+/// Prompt::metadata as one JSON object. A byte order mark at the start, CRLF line ends and blank lines are accepted.
+/// Rows count the prompts kept, from 0.
+/// @throws BadFile naming file and line, or if no prompt is left; Unsupported naming file, line and what is not
+///   implemented (tools, other roles, contents of several parts); BadArgument for columns of one name.
 inline PromptFile parse_prompts(std::string_view text, const std::string& name, const PromptFileOptions& options) {
   detail::check_columns(options.columns);
   PromptFile file;
@@ -209,18 +211,18 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name, 
   if (file.prompts.size() > 0xffffffffu) throw BadFile(name + ": holds more than 2^32 prompts");
   return file;
 }
-/// Does the same with the default options, but for bad lines.
+/// Does the same with the default options, except for bad lines.
 inline PromptFile parse_prompts(std::string_view text, const std::string& name,
                                 OnBadLine on_bad_line = OnBadLine::stop) {
   return parse_prompts(text, name, PromptFileOptions{.on_bad_line = on_bad_line});
 }
 
 /// Reads a prompt file.
-/// @throws IoError when it cannot be read, otherwise as parse_prompts.
+/// @throws IoError if it cannot be read, otherwise as parse_prompts.
 inline PromptFile load_prompts(const std::string& path, const PromptFileOptions& options) {
   return parse_prompts(read_file(path), path, options);
 }
-/// Does the same with the default options, but for bad lines.
+/// Does the same with the default options, except for bad lines.
 inline PromptFile load_prompts(const std::string& path, OnBadLine on_bad_line = OnBadLine::stop) {
   return load_prompts(path, PromptFileOptions{.on_bad_line = on_bad_line});
 }

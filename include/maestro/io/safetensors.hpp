@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The safetensors format: 8 bytes of header length, a JSON header, and the tensors' data without holes.
-/// Source: https://github.com/huggingface/safetensors (format section of its README).
+/// The safetensors format: 8 bytes of header length, a JSON header, and the tensors' data without holes. Source:
+/// https://github.com/huggingface/safetensors (format section of its README).
 
 #include <algorithm>
 #include <array>
@@ -29,7 +29,7 @@
 
 namespace maestro {
 
-/// One tensor of an open file.
+/// TensorInfo describes one tensor of an open file.
 struct TensorInfo {
   std::string name;
   Dtype dtype = Dtype::f32;
@@ -45,32 +45,34 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
   return text + "]";
 }
 
-/// A safetensors file, checked as a whole when it is opened and mapped while it is read.
+/// SafetensorsFile is a safetensors file, checked as a whole when it is opened and mapped while it is read.
 ///
-/// Checked: the header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys that starts with '{'
-/// (spaces may follow it); element types are known; products of shapes do not overflow and fit the offsets; tensors
-/// neither overlap nor leave holes, in whatever order the header names them; the data end where the file ends. Data
-/// need no alignment. Const use from several threads is safe.
+/// These rules are checked: the header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys that
+/// starts with '{' (spaces may follow it); element types are known; products of shapes do not overflow and fit the
+/// offsets; tensors neither overlap nor leave holes, in whatever order the header names them; the data end where the
+/// file ends. Data need no alignment. Const use from several threads is safe.
 class SafetensorsFile {
  public:
   static constexpr std::uint64_t max_header = 100'000'000;
 
-  /// @throws IoError when it cannot be opened, BadFile naming file, tensor and reason when it is not sound.
+  /// Opens and checks a file.
+  /// @throws IoError if it cannot be opened, BadFile naming file, tensor and reason if it is not sound.
   explicit SafetensorsFile(const std::string& path) : path_(path), file_(path) { parse(file_.bytes()); }
   /// Reads bytes that the caller keeps alive; `name` is named in messages.
   SafetensorsFile(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) { parse(bytes); }
 
   const std::string& path() const { return path_; }
-  /// All tensors, in the order of their data.
+  /// Gives all tensors, in the order of their data.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  /// The `__metadata__` map; empty if there is none.
+  /// Gives the `__metadata__` map. It is empty if there is none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  /// nullptr if there is no such tensor.
+  /// Finds a tensor. The result is nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
     const auto it = index_.find(std::string(name));
     return it == index_.end() ? nullptr : &tensors_[it->second];
   }
+  /// Finds a tensor.
   /// @throws BadFile naming a tensor that is missing.
   const TensorInfo& at(std::string_view name) const {
     const TensorInfo* tensor = find(name);
@@ -78,9 +80,9 @@ class SafetensorsFile {
     return *tensor;
   }
 
-  /// Copies a tensor into `out`, which it overwrites. To float and double from F64, F32, F16 and BF16 (to nearest); to
-  /// an integer type or bool from that very type.
-  /// @throws BadFile when the tensor is missing, of another element type, or does not have out.size() elements.
+  /// Copies a tensor into `out`, which it overwrites. A float or double may come from F64, F32, F16 and BF16 (to
+  /// nearest), an integer or bool from that very type.
+  /// @throws BadFile if the tensor is missing, of another element type, or does not have out.size() elements.
   template <class T>
   void read(std::string_view name, std::span<T> out) const {
     const TensorInfo& tensor = sized(name, out.size());
@@ -114,8 +116,8 @@ class SafetensorsFile {
     }
   }
 
-  /// Copies a tensor as the bits of bfloat16 values: those of BF16 as they are, F32 and F16 rounded to nearest (ties to
-  /// even), F64 rounded to F32 first.
+  /// Copies a tensor as the bits of bfloat16 values. Those of BF16 are copied as they are, F32 and F16 are rounded to
+  /// nearest (ties to even), and F64 is rounded to F32 first.
   /// @throws as `read`.
   void read_bf16(std::string_view name, std::span<std::uint16_t> out) const {
     const TensorInfo& tensor = sized(name, out.size());
@@ -134,8 +136,8 @@ class SafetensorsFile {
     }
   }
 
-  /// Gives back the memory that holds a tensor's part of the mapped file: for one that is not read again soon.
-  /// @throws BadFile when there is no such tensor.
+  /// Releases the memory that holds a tensor's part of the mapped file, if the tensor is not read again soon.
+  /// @throws BadFile if there is no such tensor.
   void release(std::string_view name) const { file_.release(at(name).bytes); }
 
  private:
@@ -324,17 +326,18 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/// Collects tensors and writes them as one file, in the order of the reference writer (by element type, the widest
-/// first, then by name) and byte for byte like it. Values are not copied: they must live until `write` has returned.
+/// SafetensorsWriter collects tensors and writes them as one file, in the order of the reference writer (by element
+/// type, the widest first, then by name) and byte for byte as it does. Values are not copied: they must live until
+/// `write` has returned.
 class SafetensorsWriter {
  public:
-  /// A tensor in the element type of T.
-  /// @throws BadArgument when the name is taken, or the shape's product is not values.size().
+  /// Adds a tensor in the element type of T.
+  /// @throws BadArgument if the name is taken, or if the shape's product is not values.size().
   template <class T>
   void add(std::string name, std::vector<std::size_t> shape, std::span<const T> values) {
     push(std::move(name), dtype_of<T>(), dtype_of<T>(), std::move(shape), std::as_bytes(values));
   }
-  /// Floating values stored as F32 or BF16, rounded to nearest while writing.
+  /// Adds floating values that are stored as F32 or BF16, rounded to nearest while they are written.
   template <class T>
   requires std::is_floating_point_v<T>
   void add_as(Dtype stored, std::string name, std::vector<std::size_t> shape, std::span<const T> values) {
@@ -342,11 +345,11 @@ class SafetensorsWriter {
             "safetensors: floating values are stored as they are, as F32 or as BF16");
     push(std::move(name), dtype_of<T>(), stored, std::move(shape), std::as_bytes(values));
   }
-  /// Values given as the bits of bfloat16, stored as BF16.
+  /// Adds values given as the bits of bfloat16, stored as BF16.
   void add_bf16(std::string name, std::vector<std::size_t> shape, std::span<const std::uint16_t> bits) {
     push(std::move(name), Dtype::bf16, Dtype::bf16, std::move(shape), std::as_bytes(bits));
   }
-  /// Bytes that the writer keeps itself; for values that do not outlive the call.
+  /// Adds bytes that the writer keeps itself, for values that do not outlive the call.
   void add_owned(std::string name, Dtype dtype, std::vector<std::size_t> shape, std::vector<std::byte> bytes) {
     owned_.push_back(std::move(bytes));
     push(std::move(name), dtype, dtype, std::move(shape), owned_.back());
@@ -354,8 +357,8 @@ class SafetensorsWriter {
   void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
 
   /// Writes the file through a temporary name, synced and renamed.
-  /// @throws IoError naming the path; nothing is left behind and an older file survives. BadArgument when the header
-  ///         would be longer than readers accept.
+  /// @throws IoError naming the path; nothing is left behind and an older file survives. BadArgument if the header
+  ///   would be longer than readers accept.
   void write(const std::string& path) const {
     std::vector<const Entry*> order;
     order.reserve(entries_.size());

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The two visitors of core/state.hpp: a part's state in one safetensors file, bit for bit.
+/// The two visitors of core/state.hpp. They save a part's state to one safetensors file and load it, bit for bit.
 ///
 /// Every value is stored in its own element type: a scalar or enum with shape [1], a vector or span [n], a matrix
 /// [rows, cols], a string as U8 [n]. Nested parts join names with '.'. A vector of parts, strings, matrices or vectors
@@ -49,7 +49,7 @@ struct IsMatrix<Matrix<T>> : std::true_type {};
 template <class T>
 inline constexpr bool is_plain = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 
-/// The arithmetic type that a scalar is stored as.
+/// The arithmetic type in which a scalar is stored.
 template <class T>
 struct Stored {
   using type = T;
@@ -65,8 +65,8 @@ inline constexpr bool never = false;
 
 }  // namespace detail
 
-/// Collects state; `write` stores it. Values are copied when they are visited, except those given as spans, which must
-/// live until `write` has returned.
+/// StateWriter collects state; `write` stores it. Values are copied when they are visited, except those given as spans,
+/// which must live until `write` has returned.
 class StateWriter {
  public:
   template <class Value>
@@ -94,7 +94,8 @@ class StateWriter {
 
   void set_metadata(std::string key, std::string value) { writer_.set_metadata(std::move(key), std::move(value)); }
 
-  /// @throws IoError naming the path; an older file survives.
+  /// Writes the file.
+  /// @throws IoError naming the path; an older file then survives.
   void write(const std::string& path) const { writer_.write(path); }
 
  private:
@@ -132,16 +133,18 @@ class StateWriter {
   std::string prefix_;
 };
 
-/// Loads state from a file, overwriting what is visited. `finish` refuses entries that no part asked for.
-/// After a throw the part is partly overwritten: build a fresh one.
+/// StateReader loads state from a file and overwrites what is visited. `finish` refuses entries that no part asked for.
+/// If it throws, the part is partly overwritten, and a fresh one must be built.
 class StateReader {
  public:
+  /// Opens the file.
   /// @throws IoError, BadFile
   explicit StateReader(const std::string& path) : file_(path) {}
 
   const SafetensorsFile& file() const { return file_; }
 
-  /// @throws BadFile naming file and entry, when it is missing, of another type, or of another shape.
+  /// Loads one value.
+  /// @throws BadFile naming file and entry, if it is missing, of another type, or of another shape.
   template <class Value>
   void operator()(std::string_view name, Value&& value) {
     using V = std::remove_cvref_t<Value>;
@@ -174,6 +177,7 @@ class StateReader {
     }
   }
 
+  /// Checks that everything was visited.
   /// @throws BadFile naming an entry that nothing visited.
   void finish() const {
     for (const TensorInfo& tensor : file_.tensors()) {

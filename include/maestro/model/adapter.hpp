@@ -15,7 +15,7 @@
 
 namespace maestro {
 
-/// Views of one projection's adapter, its gradients, or nothing.
+/// Adapter holds views of one projection's adapter, of its gradients, or of nothing.
 template <class T>
 struct Adapter {
   MatrixView<T> a{};   ///< (r x in)
@@ -25,7 +25,7 @@ struct Adapter {
   bool empty() const { return a.empty(); }
 };
 
-/// The adapters of one layer, empty ones if a projection has none.
+/// LayerAdapters holds the adapters of one layer; a projection without one has an empty adapter.
 template <class T>
 struct LayerAdapters {
   Adapter<T> query{};
@@ -37,14 +37,14 @@ struct LayerAdapters {
   Adapter<T> down{};
 };
 
-/// Products of the rank's width, reused over calls.
+/// AdapterScratch holds products of the rank's width, reused over calls.
 template <class T>
 struct AdapterScratch {
   Matrix<T> inner;    ///< (rows x r) x A'
   Matrix<T> d_inner;  ///< (rows x r)
 };
 
-/// y += s (x A') B'. x (rows x in), y (rows x out).
+/// Computes y += s (x A') B'. x (rows x in), y (rows x out).
 template <class Backend, class T>
 void add_adapter(MatrixView<const T> x, const Adapter<const T>& adapter, MatrixView<T> y, AdapterScratch<T>& scratch) {
   if (adapter.empty()) return;
@@ -53,7 +53,7 @@ void add_adapter(MatrixView<const T> x, const Adapter<const T>& adapter, MatrixV
   gemm<Backend>(Transpose::no, Transpose::yes, static_cast<T>(adapter.scale), scratch.inner.view(), adapter.b, T(1), y);
 }
 
-/// dB += s dy' (x A'), dA += s (dy B)' x, dx += s (dy B) A.
+/// Computes dB += s dy' (x A'), dA += s (dy B)' x, dx += s (dy B) A.
 /// @param d  the adapter's gradients; empty if it is frozen.
 template <class Backend, class T>
 void adapter_backward(MatrixView<const T> x, MatrixView<const T> d_y, const Adapter<const T>& adapter, Adapter<T>& d,

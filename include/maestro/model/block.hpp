@@ -25,7 +25,7 @@
 
 namespace maestro {
 
-/// What one layer computes for `rows` rows; backward reads all of it.
+/// LayerActivations holds what one layer computes for `rows` rows. The backward pass reads all of it.
 template <class T>
 struct LayerActivations {
   Matrix<T> input;          ///< (rows x d) residual stream on entry
@@ -62,7 +62,7 @@ struct LayerActivations {
   }
 };
 
-/// Rows of the backward pass, shared by all layers.
+/// LayerGradients holds rows of the backward pass, shared by all layers.
 template <class T>
 struct LayerGradients {
   Matrix<T> normed;     ///< (rows x d)
@@ -119,7 +119,7 @@ void add_gate_up_adapters(const LayerAdapters<const T>& w, LayerActivations<T>& 
 
 }  // namespace detail
 
-/// Fills a.normed and a.qkv from a.input (and what backward needs). `positions` (rows) must lie in `rope`.
+/// Fills a.normed and a.qkv from a.input, and what the backward pass needs. `positions` (rows) must lie in `rope`.
 template <class Backend, class T, class M>
 void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                      std::span<const std::int32_t> positions, LayerActivations<T>& a) {
@@ -130,7 +130,7 @@ void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, co
                [&](std::size_t r) { detail::finish_heads(c, w, rope, static_cast<std::size_t>(positions[r]), r, a); });
 }
 
-/// The part of attention_output before its last product: everything that backward reads.
+/// Computes the part of attention_output before its last product: everything that the backward pass reads.
 template <class Backend, class T, class M>
 void attention_middle(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a) {
   std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
@@ -142,7 +142,7 @@ void attention_middle(const ModelConfig& c, const LayerWeights<const T, M>& w, L
   swiglu<T>(a.gate_up, a.activated);
 }
 
-/// Writes the layer's result to `out` (rows x d) from a.input and a.attended. `out` may be a.input.
+/// Writes the layer's result to `out` (rows x d), from a.input and a.attended. `out` may be a.input.
 template <class Backend, class T, class M>
 void attention_output(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a,
                       MatrixView<T> out) {
@@ -178,8 +178,8 @@ void gate_up_adapters_backward(const LayerAdapters<const T>& w, const LayerActiv
 
 }  // namespace detail
 
-/// d_stream (rows x d): gradient of the layer's result on entry, of a.middle on return; g.attended gets the gradient of
-/// a.attended. Parameters' gradients are added to `d`.
+/// Runs attention_output backward. On entry d_stream (rows x d) holds the gradient of the layer's result, on return
+/// that of a.middle. g.attended receives the gradient of a.attended, and the parameters' gradients are added to `d`.
 template <class Backend, class T, class M>
 void attention_output_backward(const LayerWeights<const T, M>& w, const LayerActivations<T>& a, Matrix<T>& d_stream,
                                LayerGradients<T>& g, LayerWeights<T>& d) {
@@ -232,8 +232,8 @@ void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T, M>&
 
 }  // namespace detail
 
-/// d_stream: gradient of a.middle on entry, of a.input on return; g.qkv holds the gradient of a.qkv and is overwritten.
-/// Parameters' gradients are added to `d`.
+/// Runs attention_input backward. On entry d_stream holds the gradient of a.middle, on return that of a.input. g.qkv
+/// holds the gradient of a.qkv and is overwritten. The parameters' gradients are added to `d`.
 template <class Backend, class T, class M>
 void attention_input_backward(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                               std::span<const std::int32_t> positions, const LayerActivations<T>& a,

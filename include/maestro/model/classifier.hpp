@@ -32,7 +32,7 @@
 
 namespace maestro {
 
-/// Prompts and their responses in a reward model's own tokens.
+/// RewardModelBatch holds prompts and their responses in a reward model's own tokens.
 struct RewardModelBatch {
   Ragged<std::int32_t> prompts;
   Ragged<std::int32_t> responses;  ///< those of prompt 0, then those of prompt 1, ...
@@ -40,38 +40,42 @@ struct RewardModelBatch {
   std::vector<Message> messages;   ///< with a chat format, the conversation of the last prompt
 };
 
-/// These options say how a RewardModel reads conversations, and how much it scores at once.
+/// RewardModelOptions say how a RewardModel reads conversations, and how much it scores at once.
 struct RewardModelOptions {
   std::size_t micro_batch_tokens = 16384;  ///< of one forward pass of `score`; at least one group; at least 1
-  /// How conversations are written for this model, which need not be the policy's format; none: plain texts.
+  /// How conversations are written for this model; the format need not be the policy's. None: plain texts.
   ChatFormat chat{};
-  /// With a chat format, the score is read at the last token that is not this one (pad_token_id); -1: at the last.
+  /// The padding token (pad_token_id). With a chat format, the score is read at the last token that is not this one;
+  /// -1: at the last token.
   std::int32_t pad_token = -1;
 };
 
-/// A PreferenceScorer: score = w'h, h the final hidden state (after the last norm) of the last token of prompt +
-/// response. The prompt of a group runs once for all its responses.
+/// RewardModel is a PreferenceScorer: score = w'h, where h is the final hidden state (after the last norm) of the last
+/// token of prompt + response. The prompt of a group runs once for all its responses.
 ///
-/// Text is encoded by the model's own tokenizer. Without a chat format: the begin token if the configuration has
-/// one, Prompt::text, the response, and the end token unless the response was cut. With one: the conversation of the
-/// prompt (its messages, or its text as the only message of a user) and the response as the assistant's message, as the
-/// format writes and ends it, whether the response was cut or not; special tokens, the begin token among them, are the
-/// format's. Parameters carry the names of a Hugging Face ...ForSequenceClassification checkpoint with one label:
-/// `model.*` and `score.weight` (1 x d).
-/// Deterministic for a given thread count and backend. Calls on one object must not overlap (they share buffers).
+/// Text is encoded by the model's own tokenizer. Without a chat format the tokens are the begin token if the
+/// configuration has one, Prompt::text, the response, and the end token unless the response was cut. With a chat format
+/// they are the conversation of the prompt (its messages, or its text as the only message of a user) and the response
+/// as the assistant's message, as the format writes and ends it, whether the response was cut or not; special tokens,
+/// the begin token among them, are then the format's. Parameters carry the names of a Hugging Face
+/// ...ForSequenceClassification checkpoint with one label: `model.*` and `score.weight` (1 x d).
+/// Results are deterministic for a given thread count and backend. Calls on one object must not overlap, since they
+/// share buffers.
 template <class T, class Backend, Tokenizer Tok>
 class RewardModel {
  public:
   using scalar_type = T;
 
-  /// All weights zero: `initialize` before use. An untied head in `config` is dropped: there is no LM head.
-  /// @throws BadArgument when the configuration is not valid or smaller than the tokenizer's vocabulary.
+  /// Makes a model whose weights are all zero; `initialize` must follow before use. An untied head in `config` is
+  /// dropped, since there is no LM head.
+  /// @throws BadArgument if the configuration is not valid, or smaller than the tokenizer's vocabulary.
   RewardModel(ModelConfig config, Tok tokenizer, RewardModelOptions options = {})
       : RewardModel(ModelWeights<T>(without_head(config)), AlignedVector<T>(config.hidden), std::move(tokenizer),
                     std::move(options)) {}
+  /// Makes a model of a backbone and a head.
   /// @param score  (d) the head.
-  /// @throws BadArgument when the head does not fit, the backbone has an LM head of its own, its vocabulary is smaller
-  /// than the tokenizer's, or the tokenizer lacks a special token of the chat format.
+  /// @throws BadArgument if the head does not fit, if the backbone has an LM head of its own, if its vocabulary is
+  ///   smaller than the tokenizer's, or if the tokenizer lacks a special token of the chat format.
   RewardModel(ModelWeights<T> backbone, AlignedVector<T> score, Tok tokenizer, RewardModelOptions options = {})
       : tokenizer_(std::move(tokenizer)),
         options_(std::move(options)),
@@ -87,7 +91,7 @@ class RewardModel {
     check_chat_format(tokenizer_, options_.chat);
   }
 
-  /// Random weights: those of ModelWeights::initialize, and a head of deviation 1/sqrt(d).
+  /// Draws random weights: those of ModelWeights::initialize, and a head of standard deviation 1/sqrt(d).
   void initialize(std::uint64_t seed) {
     weights_.initialize(seed);
     const RandomStream stream({.seed = seed, .purpose = Purpose::initialization, .row = 0xFFFFFFFFu});
@@ -100,11 +104,11 @@ class RewardModel {
   const ModelConfig& config() const { return weights_.config(); }
   const Tok& tokenizer() const { return tokenizer_; }
   const ModelWeights<T>& backbone() const { return weights_; }
-  /// (d) the head.
+  /// Gives the head, (d).
   std::span<const T> head() const { return score_; }
 
-  /// One score per response of the batch; overwritten.
-  /// @throws BadArgument when `out` does not fit, or a sequence is longer than the model's max_positions.
+  /// Computes one score per response of the batch. `out` is overwritten.
+  /// @throws BadArgument if `out` does not fit, or a sequence is longer than the model's max_positions.
   void score(const Rollouts& rollouts, std::span<float> out) const {
     if (out.size() != rollouts.size()) throw BadArgument("RewardModel: out needs one value per response");
     RewardModelBatch batch;
@@ -123,8 +127,8 @@ class RewardModel {
                          });
   }
 
-  /// Refuses, before a run begins, prompts that with the longest response would be beyond the model's positions; a
-  /// response's text is taken to have no more of this model's tokens than were drawn.
+  /// Refuses, before a run begins, prompts that with the longest response would exceed the model's positions. It
+  /// assumes that a response's text has no more of this model's tokens than were drawn.
   /// @throws BadArgument naming data row and sizes.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     const std::size_t limit = config().max_positions;
@@ -186,15 +190,16 @@ class RewardModel {
     ++batch.sizes.back();
   }
 
-  /// Scores of every response of `batch` (B, overwritten), keeping what backward needs.
+  /// Computes the scores of all responses of `batch` (B, overwritten), and keeps what `backward` needs.
   void forward(const RewardModelBatch& batch, std::span<T> scores) {
     const Groups groups = Groups::from_sizes(batch.sizes);
     if (scores.size() != groups.rows()) throw BadArgument("RewardModel: scores needs one value per response");
     run(batch, groups, 0, groups.count(), Keep::activations, scores);
   }
 
-  /// Adds the gradient of sum(d_scores * scores) of the last forward to the parameters' gradients. Once per forward.
-  /// @throws BadArgument before zero_gradients(), or without a forward of as many responses.
+  /// Adds the gradient of sum(d_scores * scores) of the last forward pass to the parameters' gradients. It may be
+  /// called once per forward pass.
+  /// @throws BadArgument before zero_gradients(), or without a forward pass of as many responses.
   void backward(std::span<const T> d_scores) {
     require(!d_score_.empty(), "RewardModel: call zero_gradients() before backward");
     const std::span<const std::size_t> terminal = buffers_.packed.terminal_rows();
@@ -235,7 +240,7 @@ class RewardModel {
   }
 
  private:
-  /// Not part of the value: a copy starts with its own, empty ones.
+  /// The buffers are not part of the model's value: a copy starts with its own, empty ones.
   struct Buffers {
     PackedBatch packed;
     TransformerWorkspace<T> transformer;
@@ -254,7 +259,7 @@ class RewardModel {
     return config;
   }
   bool chats() const { return options_.chat.kind != ChatKind::none; }
-  /// The tokens of the last prompt's conversation from where push_prompt stopped, ended where the score is read.
+  /// Encodes the last prompt's conversation from where push_prompt stopped to where the score is read.
   std::vector<std::int32_t> encode_answer(RewardModelBatch& batch, std::string_view text) const {
     std::vector<std::int32_t> tokens;
     if constexpr (ChatTokenizer<Tok>) {

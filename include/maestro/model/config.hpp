@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What a decoder-only transformer of the Llama / Qwen2 / Qwen3 family looks like. Plain and neutral;
-/// hub/config_json.hpp reads it from a config.json.
+/// The shape of a decoder-only transformer of the Llama / Qwen2 / Qwen3 family. Plain and neutral; hub/config_json.hpp
+/// reads it from a config.json.
 
 #include <cmath>
 #include <cstddef>
@@ -14,23 +14,24 @@
 
 namespace maestro {
 
-/// The family a checkpoint belongs to; says how its config.json is written, not what is computed.
+/// Architecture is the family that a checkpoint belongs to. It says how its config.json is written, not what is
+/// computed.
 enum class Architecture : std::uint8_t { llama, qwen2, qwen3 };
-/// Whether the query, key and value projections add a bias (the output projection never does).
+/// QkvBias says whether the query, key and value projections add a bias (the output projection never does).
 enum class QkvBias : std::uint8_t { absent, present };
-/// Whether each query and key head is RMS-normalized before RoPE.
+/// QueryKeyNorm says whether each query and key head is RMS-normalized before RoPE.
 enum class QueryKeyNorm : std::uint8_t { absent, present };
-/// Whether the LM head is the embedding matrix.
+/// HeadWeights says whether the LM head is the embedding matrix.
 enum class HeadWeights : std::uint8_t { separate, tied };
 
-/// How the frequencies of RoPE are changed for contexts longer than those of pretraining (rope_type).
+/// RopeType says how the frequencies of RoPE are changed for contexts longer than those of pretraining (rope_type).
 enum class RopeType : std::uint8_t {
   unscaled,  ///< not at all ("default")
   llama3     ///< by wavelength, as Llama 3.1 does: rope_frequency in model/layers/rope.hpp
 };
 
-/// The numbers of a scaled RoPE (rope_scaling, or rope_parameters in newer files); all but `type` are read for llama3
-/// only.
+/// RopeScaling holds the numbers of a scaled RoPE (rope_scaling, or rope_parameters in newer files). All but `type` are
+/// read only for llama3.
 struct RopeScaling {
   RopeType type = RopeType::unscaled;
   double factor = 1.0;                        ///< slow pairs turn this many times slower, 1 or more
@@ -41,7 +42,7 @@ struct RopeScaling {
   friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
 
-/// All that the angles of RoPE depend on.
+/// RopeOptions holds all that the angles of RoPE depend on.
 struct RopeOptions {
   std::size_t head_dim = 0;
   double theta = 10000.0;
@@ -50,7 +51,7 @@ struct RopeOptions {
   friend bool operator==(const RopeOptions&, const RopeOptions&) = default;
 };
 
-/// Sizes and switches of a model. Hugging Face names in brackets if they differ.
+/// ModelConfig holds the sizes and switches of a model. Hugging Face names stand in brackets if they differ.
 struct ModelConfig {
   Architecture architecture = Architecture::qwen3;
   std::size_t vocabulary = 0;    ///< V (vocab_size)
@@ -72,19 +73,19 @@ struct ModelConfig {
   std::int32_t pad_token = -1;               ///< for other programs, nothing here pads; -1 if there is none
 
   RopeOptions rope() const { return {.head_dim = head_dim, .theta = rope_theta, .scaling = rope_scaling}; }
-  /// Columns of the query projection's result.
+  /// Gives the number of columns of the query projection's result.
   std::size_t query_size() const { return heads * head_dim; }
-  /// Columns of the key projection's result, and of the value projection's.
+  /// Gives the number of columns of the key projection's result, which is also that of the value projection's.
   std::size_t key_size() const { return kv_heads * head_dim; }
-  /// Columns of queries, keys and values together.
+  /// Gives the number of columns of queries, keys and values together.
   std::size_t qkv_size() const { return query_size() + 2 * key_size(); }
-  /// Query heads that share one key head.
+  /// Gives the number of query heads that share one key head.
   std::size_t heads_per_kv() const { return heads / kv_heads; }
 
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
-/// A Qwen3 configuration: query/key norm, no biases.
+/// Makes a Qwen3 configuration: query/key norm, no biases.
 inline ModelConfig qwen3_config(std::size_t vocabulary, std::size_t hidden, std::size_t layers, std::size_t heads,
                                 std::size_t kv_heads, std::size_t head_dim, std::size_t intermediate) {
   ModelConfig config;
@@ -118,11 +119,11 @@ inline void validate_rope_scaling(const RopeScaling& s) {
 }
 }  // namespace detail
 
-/// Refuses what no model can have.
+/// Refuses a configuration that no model can have.
 /// @throws BadArgument naming the field.
 inline void check(const ModelConfig& c) {
   using detail::require_config;
-  // Far above any model, and low enough that products of three sizes fit into 64 bits.
+  // This is far above any model, and low enough that products of three sizes fit into 64 bits.
   constexpr std::size_t limit = std::size_t{1} << 20;
   const auto size = [&](std::size_t value, const char* field, std::size_t most) {
     require_config(value > 0 && value <= most, field,

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Decoding with cached keys and values: a prompt runs once, its responses share its cache and own a tail.
+/// Decoding with cached keys and values. A prompt runs once; its responses share its cache, and each has a tail of its
+/// own.
 
 #include <algorithm>
 #include <cmath>
@@ -28,7 +29,8 @@
 
 namespace maestro {
 
-/// Runs prompts, each token once, and keeps their keys and values for the lanes that decode their responses.
+/// PromptRunner runs prompts, each token once, and keeps their keys and values for the lanes that decode their
+/// responses.
 template <class T, class Backend>
 class PromptRunner {
  public:
@@ -56,7 +58,7 @@ class PromptRunner {
   }
 
   const PromptCache<T>& cache() const { return cache_; }
-  /// Rows of all runs so far.
+  /// Gives the number of rows of all runs so far.
   std::size_t rows() const { return rows_; }
 
  private:
@@ -67,12 +69,12 @@ class PromptRunner {
   std::size_t rows_ = 0;
 };
 
-/// Decodes responses token by token as one batch of rows; a row attends to its prompt's cache and its own tail. Lanes
-/// with disjoint responses may run on different threads over the same prompts.
+/// Decoder decodes responses token by token as one batch of rows; a row attends to its prompt's cache and its own
+/// tail. Lanes with disjoint responses may run on different threads over the same prompts.
 ///
 /// Reusing one object reuses its storage: tails grow in blocks of 64 tokens between steps, and a step allocates nothing
 /// else once its largest batch has been seen. Results do not depend on which other rows are in a step, except for the
-/// GEMM backend's rounding; with NativeBackend they are the bits of Transformer::forward.
+/// GEMM backend's rounding; with NativeBackend they have the same bits as those of Transformer::forward.
 template <class T, class Backend, class Weights = ModelWeights<T>>
 class Decoder {
  public:
@@ -105,11 +107,11 @@ class Decoder {
     return hidden_.view();
   }
 
-  /// Gives a finished response's cache back for others to use.
+  /// Makes the cache of a finished response available to others.
   void release(std::size_t response) { tails_.release(response); }
 
  private:
-  /// Consecutive rows of a step with the same prompt.
+  /// Work is consecutive rows of a step with the same prompt.
   struct Work {
     std::size_t first;
     std::size_t rows;

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The weights of a model that is not trained, stored once: packed for the native kernels, which serve forward and
-/// backward passes and decoding alike, and in bfloat16 if that is wanted.
+/// The weights of a model that is not trained, stored once. They are packed for the native kernels, which serve forward
+/// and backward passes and decoding alike, and may be stored in bfloat16.
 
 #include <algorithm>
 #include <cstddef>
@@ -20,16 +20,18 @@
 
 namespace maestro {
 
-/// T: the type that passes compute in. S: the type in which matrices are stored, T or Bfloat16; norms and biases are T.
-/// 2 bytes a parameter in Bfloat16, a tied head once. Immutable once made; const use from several threads is safe.
+/// FrozenWeights holds the weights of a model that is not trained. T is the type that passes compute in. S is the type
+/// in which matrices are stored, T or Bfloat16; norms and biases are T. In Bfloat16 a parameter takes 2 bytes; a tied
+/// head is stored once. The object is immutable once made, and const use from several threads is safe.
 template <class T, class S = T>
 class FrozenWeights {
  public:
   using MatrixType = PackedView<T, S>;
 
-  /// @param read  read(tensor, first, values): elements [first, first + values.size()) of ModelLayout(config)[tensor],
-  ///              row after row; called for all of every tensor, in the order of `first`.
-  /// @throws BadArgument when the configuration is not valid, and what `read` throws.
+  /// Reads all tensors.
+  /// @param read  read(tensor, first, values) fills elements [first, first + values.size()) of
+  ///   ModelLayout(config)[tensor], row after row. It is called for all of every tensor, in the order of `first`.
+  /// @throws BadArgument if the configuration is not valid, and what `read` throws.
   template <class Read>
   FrozenWeights(const ModelConfig& config, Read&& read) : config_(config), layout_(config) {
     lay_out();
@@ -55,7 +57,7 @@ class FrozenWeights {
   MatrixType head() const { return head_; }
   std::span<const T> final_norm() const { return final_norm_; }
   const LayerWeights<const T, MatrixType>& layer(std::size_t index) const { return layers_[index]; }
-  /// Bytes of every value.
+  /// Gives the number of bytes that all values take.
   std::size_t bytes() const { return values_.size() * sizeof(S) + vector_values_.size() * sizeof(T); }
 
   /// Gives the same weights in the form in which they are trained or saved.
@@ -78,7 +80,7 @@ class FrozenWeights {
 
  private:
   static constexpr std::size_t panel = detail::panel_cols<T>;
-  /// Where a tensor lies: a vector, or outputs [first, first + rows) of a packed matrix.
+  /// Part says where a tensor lies: as a vector, or as outputs [first, first + rows) of a packed matrix.
   struct Part {
     T* vector = nullptr;
     MatrixType matrix{};
@@ -139,7 +141,7 @@ class FrozenWeights {
     (tensor.kind == TensorKind::final_norm ? final_norm_ : vector_of(layers_[tensor.layer], tensor.kind)) = vector;
   }
 
-  /// In blocks of rows, so that no second copy of a large matrix exists.
+  /// Reads in blocks of rows, so that no second copy of a large matrix exists.
   template <class Read>
   void read_rows(std::size_t tensor, Read&& read) {
     const Part& part = parts_[tensor];

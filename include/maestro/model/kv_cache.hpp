@@ -2,7 +2,7 @@
 
 /// @file
 /// Keys and values of prompts (written once, read by all their responses) and of responses (growing token by token).
-/// Keys lie transposed (D x tokens), so that scores of many keys are one tile product.
+/// Keys lie transposed (D x tokens), so that one tile product gives the scores of many keys.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// Cache of N prompts of known lengths, in one allocation.
+/// PromptCache holds the keys and values of N prompts of known lengths, in one allocation.
 template <class T>
 class PromptCache {
  public:
@@ -39,18 +39,19 @@ class PromptCache {
   }
 
   std::size_t length(std::size_t prompt) const { return lengths_[prompt]; }
-  /// Columns of keys().
+  /// Gives the number of columns of keys().
   std::size_t padded(std::size_t prompt) const { return padded_cols<T>(lengths_[prompt]); }
-  /// (D x padded)
+  /// Gives the keys of one head, (D x padded).
   const T* keys(std::size_t layer, std::size_t prompt, std::size_t head) const {
     return values_.data() + begins_[prompt] + (layer * heads_ + head) * head_size(prompt);
   }
-  /// (length x padded D)
+  /// Gives the values of one head, (length x padded D).
   const T* values(std::size_t layer, std::size_t prompt, std::size_t head) const {
     return keys(layer, prompt, head) + dim_ * padded(prompt);
   }
 
-  /// Takes keys and values from the prompt's rows of qkv (length x (H + 2 Hkv) D). Prompts may be stored in parallel.
+  /// Takes keys and values from the prompt's rows of qkv (length x (H + 2 Hkv) D). Different prompts may be stored in
+  /// parallel.
   void store(std::size_t layer, std::size_t prompt, MatrixView<const T> qkv) {
     const std::size_t stride = padded(prompt);
     for (std::size_t head = 0; head < heads_; ++head) {
@@ -77,14 +78,14 @@ class PromptCache {
   AlignedVector<T> values_;
 };
 
-/// Cache of B responses in blocks of attention_stretch tokens. Memory follows the tokens that exist, not the length
-/// limit; blocks of released responses are used again.
+/// TailCache holds the keys and values of B responses in blocks of attention_stretch tokens. Its memory follows the
+/// tokens that exist, not the length limit; blocks of released responses are used again.
 template <class T>
 class TailCache {
  public:
   static constexpr std::size_t block_tokens = attention_stretch;
 
-  /// Forgets all responses; keeps blocks that fit the configuration.
+  /// Forgets all responses, and keeps the blocks that fit the configuration.
   void reset(const ModelConfig& config, std::size_t responses) {
     const std::size_t dim_padded = padded_cols<T>(config.head_dim);
     const std::size_t head_size = block_tokens * (config.head_dim + dim_padded);
@@ -103,11 +104,12 @@ class TailCache {
   }
 
   std::size_t length(std::size_t response) const { return lengths_[response]; }
-  /// Score columns that the response's blocks take.
+  /// Gives the number of score columns that the response's blocks take.
   std::size_t padded(std::size_t response) const { return owned_[response].size() * block_tokens; }
   std::size_t blocks() const { return blocks_.size(); }
 
-  /// Makes room for one more token, which `store` then writes for every layer and head. Not in parallel.
+  /// Makes room for one more token, which `store` then writes for every layer and head. It must not be called in
+  /// parallel.
   void extend(std::size_t response) {
     if (lengths_[response] % block_tokens == 0) {
       if (free_.empty()) {
@@ -119,7 +121,7 @@ class TailCache {
     }
     ++lengths_[response];
   }
-  /// Writes key and value (D each) of the response's last token.
+  /// Writes the key and the value (D each) of the response's last token.
   void store(std::size_t layer, std::size_t head, std::size_t response, const T* key, const T* value) {
     const std::size_t token = lengths_[response] - 1;
     const std::size_t column = token % block_tokens;

@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// What a tensor is to the model, in the order of visits.
+/// TensorKind says what a tensor is to the model, in the order of visits.
 enum class TensorKind : std::uint8_t {
   embedding,
   input_norm,
@@ -41,25 +41,26 @@ enum class TensorKind : std::uint8_t {
 /// The number of kinds.
 inline constexpr std::size_t tensor_kinds = 17;
 
-/// How a tensor begins when a model is made from nothing.
+/// TensorInit says how a tensor begins if a model is made from nothing.
 enum class TensorInit : std::uint8_t {
-  normal,    ///< deviation 0.02
-  residual,  ///< deviation 0.02 / sqrt(2 layers): what writes into the residual stream
+  normal,    ///< standard deviation 0.02
+  residual,  ///< standard deviation 0.02 / sqrt(2 layers): what writes into the residual stream
   ones,
   zeros,
 };
 
 namespace detail {
 
-/// The sizes that a side of a tensor can have.
+/// TensorSide lists the sizes that a side of a tensor can have.
 enum class TensorSide : std::uint8_t { one, vocabulary, hidden, query, key, head, intermediate };
-/// Which configurations have a tensor.
+/// TensorPresence says which configurations have a tensor.
 enum class TensorPresence : std::uint8_t { always, with_qkv_bias, with_query_key_norm, with_separate_head };
-/// Where a tensor is stored: a tensor that continues lies behind the one before it without a gap, so that one product
-/// serves both.
+/// TensorPlace says where a tensor is stored. A tensor that continues lies behind the one before it without a gap, so
+/// that one product serves both.
 enum class TensorPlace : std::uint8_t { begins, continues };
 
-/// A line of the table. `name` is that of Hugging Face's checkpoints, in a layer without the layer's prefix.
+/// TensorRow is a line of the table. `name` is that of Hugging Face's checkpoints, without the layer's prefix if the
+/// tensor belongs to a layer.
 struct TensorRow {
   TensorKind kind;
   std::string_view name;
@@ -71,7 +72,7 @@ struct TensorRow {
   TensorPresence presence = TensorPresence::always;
 };
 
-/// By TensorKind. Matrices are (out x in), vectors have one row.
+/// The table is indexed by TensorKind. Matrices are (out x in), vectors have one row.
 inline constexpr std::array<TensorRow, tensor_kinds> tensor_table = [] {
   using enum TensorKind;
   using enum TensorInit;
@@ -139,14 +140,14 @@ inline bool is_present(const ModelConfig& c, TensorPresence presence) {
 
 }  // namespace detail
 
-/// The name of a tensor in checkpoints; of a tensor of a layer, what follows "model.layers.N.".
+/// Gives the name of a tensor in checkpoints. For a tensor of a layer, this is what follows "model.layers.N.".
 constexpr std::string_view tensor_name(TensorKind kind) { return detail::table_row(kind).name; }
-/// Whether each layer has a tensor of this kind, rather than the model one.
+/// Tells whether each layer, rather than the model, has a tensor of this kind.
 constexpr bool is_in_layer(TensorKind kind) { return kind > TensorKind::embedding && kind < TensorKind::final_norm; }
-/// Norms and biases are vectors, everything else is a matrix.
+/// Tells whether a tensor is a matrix. Norms and biases are vectors, everything else is a matrix.
 constexpr bool is_matrix(TensorKind kind) { return detail::table_row(kind).rows != detail::TensorSide::one; }
 
-/// One tensor of a model: an entry of its layout.
+/// TensorSpec is one tensor of a model: an entry of its layout.
 struct TensorSpec {
   std::string name{};  ///< in checkpoints
   TensorKind kind = TensorKind::embedding;
@@ -157,7 +158,7 @@ struct TensorSpec {
   WeightDecay decay = WeightDecay::apply;
 
   std::size_t size() const { return rows * cols; }
-  /// The shape that checkpoints store: one size for a vector, two for a matrix.
+  /// Gives the shape that checkpoints store: one size for a vector, two for a matrix.
   std::vector<std::size_t> shape() const {
     return is_matrix(kind) ? std::vector<std::size_t>{rows, cols} : std::vector<std::size_t>{cols};
   }
@@ -165,11 +166,12 @@ struct TensorSpec {
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
-/// The tensors of a model in the order in which they are visited, initialized and written. Depends on the configuration
-/// alone.
+/// ModelLayout lists the tensors of a model in the order in which they are visited, initialized and written. It depends
+/// on the configuration alone.
 class ModelLayout {
  public:
   ModelLayout() = default;
+  /// Lists the tensors of `config`.
   /// @throws BadArgument if the configuration is not valid.
   explicit ModelLayout(const ModelConfig& config) {
     check(config);
@@ -184,20 +186,20 @@ class ModelLayout {
     add(config, TensorKind::head, {}, 0);
   }
 
-  /// A tied head is the embedding and has no entry of its own.
+  /// Gives all entries. A tied head is the embedding and has no entry of its own.
   std::span<const TensorSpec> tensors() const& { return tensors_; }
   std::span<const TensorSpec> tensors() const&& = delete;  // the entries would be gone
   const TensorSpec& operator[](std::size_t index) const { return tensors_[index]; }
   std::size_t size() const { return tensors_.size(); }
 
-  /// The number of values in all matrices.
+  /// Gives the number of values in all matrices.
   std::size_t matrix_parameters() const { return count(true); }
-  /// The number of values in all norms and biases.
+  /// Gives the number of values in all norms and biases.
   std::size_t vector_parameters() const { return count(false); }
   std::size_t parameters() const { return matrix_parameters() + vector_parameters(); }
 
   /// Calls f(first, last) for each run [first, last) of entries that are stored as one matrix or vector: query, key and
-  /// value; their biases; gate and up; every other tensor by itself.
+  /// value; their biases; gate and up; and every other tensor by itself.
   template <class F>
   void for_each_block(F&& f) const {
     for (std::size_t first = 0; first < size();) {
@@ -207,7 +209,7 @@ class ModelLayout {
       first = last;
     }
   }
-  /// Outputs of the matrix that a block is stored as, or the length of its vector.
+  /// Gives the number of outputs of the matrix that a block is stored as, or the length of its vector.
   std::size_t block_outputs(std::size_t first, std::size_t last) const {
     std::size_t outputs = 0;
     for (std::size_t i = first; i < last; ++i)

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The language-model head without a logits tensor: log-probs, entropies and their gradients in chunks of rows and of
-/// vocabulary.
+/// The language-model head without a logits tensor. Log-probs, entropies and their gradients are computed in chunks of
+/// rows and of vocabulary.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,13 +22,13 @@
 
 namespace maestro {
 
-/// The memory of the language-model head is bounded by these options.
+/// LmHeadOptions bound the memory of the language-model head.
 struct LmHeadOptions {
   std::size_t workspace_bytes = std::size_t{4} << 20;  ///< for logits and gathered rows together; at least 64 KiB
 };
 
-/// What the head is asked: log p(targets[t] | hidden[predictors[t]]) for every token t.
-/// M: how the weight is seen, packed or not.
+/// HeadBatch says what the head is asked: log p(targets[t] | hidden[predictors[t]]) for every token t. M is the type
+/// of the weight's view, packed or not.
 template <class T, class M = MatrixView<const T>>
 struct HeadBatch {
   MatrixView<const T> hidden;               ///< (R x d) final hidden states
@@ -38,9 +38,10 @@ struct HeadBatch {
   double temperature = 1.0;                 ///< above 0: softmax(hidden weight^T / temperature)
 };
 
-/// Chunked head. Its buffers stay within LmHeadOptions::workspace_bytes (or 16 rows of d, if those need more),
-/// whatever the tokens and V; besides them a few words per token. Logits are computed once per distinct predictor row,
-/// and again in backward. Deterministic for the same shapes, threads and backend.
+/// LmHead computes in chunks. Its buffers stay within LmHeadOptions::workspace_bytes (or 16 rows of d, if those need
+/// more), whatever the number of tokens and V; besides them it keeps a few words per token. Logits are computed once
+/// per distinct predictor row, and again in the backward pass. Results are deterministic for the same shapes, threads
+/// and backend.
 template <class T, class Backend>
 class LmHead {
  public:
@@ -48,10 +49,10 @@ class LmHead {
     require(options.workspace_bytes >= 65536, "lm head: workspace_bytes must be at least 65536");
   }
 
-  /// Log-probs of the targets and entropies, both overwritten.
-  /// @param log_probs  (tokens)
-  /// @param entropies  (tokens) nats; or empty.
-  /// @throws BadArgument for sizes and indices out of range; BadData when a row's logits are not finite.
+  /// Computes the log-probs of the targets and the entropies.
+  /// @param log_probs  (tokens) overwritten.
+  /// @param entropies  (tokens) nats, overwritten; or empty.
+  /// @throws BadArgument for sizes and indices out of range; BadData if a row's logits are not finite.
   template <class M, class U>
   void forward(const HeadBatch<T, M>& batch, std::span<U> log_probs, std::type_identity_t<std::span<U>> entropies) {
     sort_by_predictor(batch);
@@ -83,10 +84,11 @@ class LmHead {
     }
   }
 
-  /// The gradient of sum(d_log_probs * log_probs) + sum(d_entropies * entropies), for the batch of the last forward.
+  /// Computes the gradient of sum(d_log_probs * log_probs) + sum(d_entropies * entropies), for the batch of the last
+  /// forward pass.
   /// @param d_entropies  (tokens) or empty.
-  /// @param d_hidden     (R x d) accumulated.
-  /// @param d_weight     (V x d) accumulated; or empty (frozen head).
+  /// @param d_hidden  (R x d) accumulated.
+  /// @param d_weight  (V x d) accumulated; or empty (frozen head).
   template <class M, class U>
   void backward(const HeadBatch<T, M>& batch, std::span<const U> d_log_probs,
                 std::type_identity_t<std::span<const U>> d_entropies, MatrixView<T> d_hidden, MatrixView<T> d_weight) {
@@ -129,7 +131,8 @@ class LmHead {
     MatrixView<T> logits;  ///< after temperature
   };
 
-  /// order_: tokens sorted by predictor; rows_: the distinct predictors; begins_: where each one's tokens begin.
+  /// Fills order_ (tokens sorted by predictor), rows_ (the distinct predictors) and begins_ (where each one's tokens
+  /// begin).
   template <class M>
   void sort_by_predictor(const HeadBatch<T, M>& batch) {
     if (!(batch.temperature > 0.0)) throw BadArgument("lm head: temperature must be positive");
@@ -180,7 +183,8 @@ class LmHead {
         const std::size_t width = std::min(columns, vocabulary - column);
         logits_.resize(count, width);
         linear<Backend, T, M>(gathered_.view(), middle_outputs(batch.weight, column, width), {}, logits_.view());
-        // Not by gemm's alpha: a sampler scales finished logits, and the two must agree to the bit.
+        // The temperature is not applied by gemm's alpha: a sampler scales finished logits, and the two must agree to
+        // the bit.
         if (batch.temperature != 1.0) scale_logits(static_cast<T>(1.0 / batch.temperature));
         body(Chunk{.first_row = first, .row_count = count, .first_column = column, .logits = logits_.view()});
       }

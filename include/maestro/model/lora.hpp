@@ -27,18 +27,18 @@
 
 namespace maestro {
 
-/// The projections that can have an adapter.
+/// LoraTarget lists the projections that can have an adapter.
 enum class LoraTarget : std::uint8_t { query, key, value, output, gate, up, down };
 
 /// The number of projections of a layer that can have an adapter.
 inline constexpr std::size_t lora_target_count = 7;
 
-/// The tensor that a target's adapter stands beside, in the enum's order.
+/// The tensor beside which a target's adapter stands, in the enum's order.
 inline constexpr std::array<TensorKind, lora_target_count> lora_target_kinds{
     TensorKind::query, TensorKind::key, TensorKind::value, TensorKind::output,
     TensorKind::gate,  TensorKind::up,  TensorKind::down};
 
-/// The target that a tensor is; empty if it can have no adapter.
+/// Gives the target that a tensor is. The result is empty if the tensor can have no adapter.
 constexpr std::optional<LoraTarget> lora_target_of(TensorKind kind) {
   for (std::size_t t = 0; t < lora_target_count; ++t) {
     if (lora_target_kinds[t] == kind) return static_cast<LoraTarget>(t);
@@ -57,14 +57,14 @@ inline constexpr std::array<std::string_view, lora_target_count> lora_target_nam
   return names;
 }();
 
-/// LoraScaling says what s, the factor of an adapter's product, is made from.
+/// LoraScaling says how s, the factor of an adapter's product, is computed.
 enum class LoraScaling : std::uint8_t {
   standard,         ///< alpha / r
   rank_stabilized,  ///< alpha / sqrt(r). Source: Kalajdzievski 2023, https://arxiv.org/abs/2312.03732
 };
 inline constexpr std::array<std::string_view, 2> lora_scaling_names{"standard", "rank_stabilized"};
 
-/// The adapters of a model are made from these options.
+/// LoraOptions describe the adapters of a model.
 struct LoraOptions {
   std::size_t rank = 16;  ///< r
   double alpha = 32.0;
@@ -82,8 +82,8 @@ struct LoraOptions {
   friend bool operator==(const LoraOptions&, const LoraOptions&) = default;
 };
 
-/// The list of the adapters' options: see OptionList. Without a help for the rank, whose 0 is no LoRA on a command
-/// line.
+/// Lists the options of the adapters; see OptionList. The rank has no help text here, since rank 0 means no LoRA on a
+/// command line.
 template <OptionsOf<LoraOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "lora_r", .list = "lora"}, o.rank);
@@ -106,15 +106,16 @@ inline void check(const LoraOptions& options) {
   require(!options.targets.empty(), "LoRA: at least one projection must have an adapter");
 }
 
-/// The factors A and B of every adapter of a model (or their gradients) in one allocation, with PEFT's names.
-/// Copying copies the values.
+/// LoraFactors holds the factors A and B of every adapter of a model (or their gradients) in one allocation, with
+/// PEFT's names. Copying it copies the values.
 template <class T>
 class LoraFactors {
  public:
   LoraFactors() = default;
-  /// No adapter at all.
+  /// Makes an object without any adapter.
   explicit LoraFactors(const ModelConfig& config) : config_(config) { options_.targets.clear(); }
-  /// Zeros. @throws BadArgument for options outside their domains and for a configuration that is not valid.
+  /// Makes factors that are all zero.
+  /// @throws BadArgument for options outside their domains and for a configuration that is not valid.
   LoraFactors(const ModelConfig& config, const LoraOptions& options) : config_(config), options_(options) {
     check(options);
     const ModelLayout layout(config);
@@ -138,13 +139,13 @@ class LoraFactors {
 
   LayerAdapters<T> layer(std::size_t index) { return views<T>(*this, index); }
   LayerAdapters<const T> layer(std::size_t index) const { return views<const T>(*this, index); }
-  /// The adapter of one projection; empty if it has none.
+  /// Gives the adapter of one projection. It is empty if the projection has none.
   Adapter<const T> adapter(std::size_t layer, LoraTarget target) const {
     return adapter_view<const T>(*this, layer, target);
   }
 
-  /// A uniform in (-1, 1) / sqrt(in), as PEFT starts it; B zero, so that the model is the base's at first. Depends on
-  /// the seed and the shapes alone.
+  /// Draws A uniformly from (-1, 1) / sqrt(in), as PEFT does, and sets B to zero, so that the model is at first the
+  /// base. The result depends on the seed and the shapes alone.
   void initialize(std::uint64_t seed) {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Entry& e = entries_[i];
@@ -161,7 +162,7 @@ class LoraFactors {
       }
     }
   }
-  /// B = 0: the adapters are switched off.
+  /// Sets B to zero, which switches the adapters off.
   void switch_off() {
     for (const Entry& e : entries_) {
       if (e.factor == Factor::b) std::fill_n(values_.data() + e.offset, e.rows * e.cols, T(0));
@@ -187,7 +188,7 @@ class LoraFactors {
     LoraFactors none;
     visit(none, f);
   }
-  /// Calls f(ParameterView<const T>).
+  /// Calls f(ParameterView<const T>) for every factor.
   template <class F>
   void visit(F&& f) const {
     for (const Entry& e : entries_) {

@@ -23,8 +23,8 @@
 
 namespace maestro {
 
-/// Gradients of the adapters alone. What backward passes ask for beside them is empty, or, if a sum is written in
-/// passing, a place that nobody reads.
+/// LoraGradients holds the gradients of the adapters alone. Whatever else a backward pass asks for is empty, or, if a
+/// sum is written in passing, a place that nobody reads.
 template <class T>
 class LoraGradients {
  public:
@@ -55,9 +55,9 @@ class LoraGradients {
   AlignedVector<T> unread_;
 };
 
-/// A base that is not trained and adapters that are. Copies share the base and have adapters of their own, so that
-/// a KL reference or a proxy costs no second model. Needs NativeBackend.
-/// S: the type in which the base is stored, T or Bfloat16; adapters, and all that is computed, are T.
+/// LoraModel is a base that is not trained, with adapters that are. Copies share the base and have adapters of their
+/// own, so that a KL reference or a proxy costs no second model. It needs NativeBackend. S is the type in which the
+/// base is stored, T or Bfloat16; the adapters, and all that is computed, are T.
 template <class T, class S = T>
 class LoraModel {
  public:
@@ -69,10 +69,10 @@ class LoraModel {
       : base_(std::move(base)), factors_(std::move(factors)) {
     require(factors_.config() == base_->config(), "LoRA: the adapters have the shapes of another model");
   }
-  /// The base alone, with nothing to train.
+  /// Makes a model of the base alone, with nothing to train.
   explicit LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base)
       : base_(std::move(base)), factors_(base_->config()) {}
-  /// Fresh adapters.
+  /// Makes a model with fresh adapters.
   LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, const LoraOptions& options, std::uint64_t seed)
       : base_(std::move(base)), factors_(base_->config(), options) {
     factors_.initialize(seed);
@@ -91,13 +91,13 @@ class LoraModel {
     w.adapters = factors_.layer(index);
     return w;
   }
-  /// Bytes of every value, base and adapters.
+  /// Gives the number of bytes that all values take, base and adapters.
   std::size_t bytes() const { return base_->bytes() + factors_.bytes(); }
-  /// Trained ones.
+  /// Gives the number of trained parameters.
   std::size_t parameters() const { return factors_.parameters(); }
 
   Gradients make_gradients() const { return Gradients(config(), factors_.options()); }
-  /// Calls f(ParameterView<T>) for every factor; the base has nothing to visit.
+  /// Calls f(ParameterView<T>) for every factor. The base has nothing to visit.
   template <class F>
   void visit(F&& f) {
     factors_.visit(std::forward<F>(f));
@@ -107,14 +107,14 @@ class LoraModel {
     factors_.visit(gradients.factors(), std::forward<F>(f));
   }
 
-  /// The model with its adapters switched off: the base, as the KL reference.
+  /// Gives the model with its adapters switched off. This is the base, as the KL reference.
   LoraModel without_adapters() const {
     LoraModel model = *this;
     model.factors_.switch_off();
     return model;
   }
 
-  /// W + s B A for every projection with an adapter, summed in double.
+  /// Gives the weights W + s B A for every projection with an adapter, summed in double.
   ModelWeights<T> merged() const {
     ModelWeights<T> weights = base_->unpacked();
     for (std::size_t i = 0; i < weights.layout().size(); ++i) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The ragged layout in which a transformer runs a batch: prompt_1 | r_11 | ... | r_1G | prompt_2 | ... without
-/// padding, the prompt of a group once.
+/// The ragged layout in which a transformer runs a batch: prompt_1 | r_11 | ... | r_1G | prompt_2 | ... There is no
+/// padding, and the prompt of a group is stored once.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,18 +17,20 @@
 
 namespace maestro {
 
-/// Whether the responses of a group share the rows of their prompt, or each has its own copy.
+/// PromptRows says whether the responses of a group share the rows of their prompt, or each has its own copy.
 enum class PromptRows : std::uint8_t { shared, separate };
-/// Whether the last token of a response becomes a row; the terminal hidden state needs it, teacher forcing does not.
+/// LastToken says whether the last token of a response becomes a row. The terminal hidden state needs it, teacher
+/// forcing does not.
 enum class LastToken : std::uint8_t { omit, feed };
 
-/// These options say which rows a packed batch has.
+/// PackOptions say which rows a packed batch has.
 struct PackOptions {
   PromptRows prompts = PromptRows::shared;
   LastToken last_token = LastToken::omit;
 };
 
-/// Consecutive rows that attend to `prefix_rows` rows from `prefix_begin` on, and causally to each other.
+/// Segment is a run of consecutive rows that attend to `prefix_rows` rows from `prefix_begin` on, and causally to each
+/// other.
 struct Segment {
   std::size_t begin = 0;
   std::size_t rows = 0;
@@ -36,8 +38,8 @@ struct Segment {
   std::size_t prefix_rows = 0;
 };
 
-/// Rows of tokens with their positions and who attends to whom; and for each response token the row that predicts it.
-/// Reusing one object reuses its storage.
+/// PackedBatch holds rows of tokens with their positions, says which rows attend to which, and names for each response
+/// token the row that predicts it. Reusing one object reuses its storage.
 class PackedBatch {
  public:
   /// Packs groups [first, last). `targets` and `predictors` follow the packed order of the responses' tokens, from the
@@ -71,13 +73,14 @@ class PackedBatch {
     }
   }
   /// Packs groups [first, last) of rollouts.
-  /// @throws BadArgument also if the actions of the rollouts are floats.
+  /// @throws BadArgument as the other overload does, and also if the actions of the rollouts are floats.
   void pack(const Rollouts& rollouts, std::size_t first, std::size_t last, const PackOptions& options = {}) {
     require(rollouts.actions.empty(),
             "packed batch: the responses' actions are floats (Rollouts::actions); a transformer reads tokens");
     pack(rollouts.prompt_tokens, rollouts.tokens, rollouts.groups, first, last, options);
   }
-  /// Packs prompts alone, as decoding begins: one segment per prompt, its last row in `terminal_rows`, no targets.
+  /// Packs prompts alone, as decoding begins: each prompt is one segment, its last row stands in `terminal_rows`, and
+  /// there are no targets.
   /// @throws BadArgument naming the prompt that has no tokens.
   void pack_prompts(const Ragged<std::int32_t>& prompts) {
     clear();
@@ -91,8 +94,9 @@ class PackedBatch {
       close_group();
     }
   }
-  /// Adds one sequence whose row t predicts token t + 1: plain language modeling. `clear` comes before the first.
-  /// @throws BadArgument when the sequence is empty.
+  /// Adds one sequence whose row t predicts token t + 1, as in plain language modeling. `clear` must be called before
+  /// the first sequence.
+  /// @throws BadArgument if the sequence is empty.
   void push_sequence(std::span<const std::int32_t> sequence) {
     require(!sequence.empty(), "packed batch: a sequence has no tokens");
     const std::size_t begin = push_prompt(sequence);
@@ -115,17 +119,17 @@ class PackedBatch {
     longest_ = 0;
   }
 
-  /// Rows of the forward pass.
+  /// Gives the number of rows of the forward pass.
   std::size_t rows() const { return tokens_.size(); }
-  /// Rows that hold prompt tokens: what sharing saves shows here.
+  /// Gives the number of rows that hold prompt tokens. Sharing prompts makes it smaller.
   std::size_t prompt_rows() const { return prompt_rows_; }
   std::span<const std::int32_t> tokens() const { return tokens_; }        ///< (rows)
   std::span<const std::int32_t> positions() const { return positions_; }  ///< (rows) from 0 in each sequence
   std::span<const Segment> segments() const { return segments_; }         ///< a prefix comes before those that use it
-  /// Offsets into segments: those of one cluster touch only rows of that cluster.
+  /// Gives offsets into segments: the segments of one cluster touch only rows of that cluster.
   std::span<const std::size_t> clusters() const { return clusters_; }
   std::size_t cluster_count() const { return clusters_.size() - 1; }
-  /// Most keys that one row sees.
+  /// Gives the largest number of keys that one row attends to.
   std::size_t longest() const { return longest_; }
   std::span<const std::size_t> predictors() const { return predictors_; }        ///< (targets) row that predicts it
   std::span<const std::int32_t> targets() const { return targets_; }             ///< tokens to be predicted

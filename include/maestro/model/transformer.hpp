@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The decoder-only transformer over a packed batch: tokens to hidden states after the final norm, and back.
+/// The decoder-only transformer over a packed batch: from tokens to hidden states after the final norm, and back.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,14 +21,15 @@
 
 namespace maestro {
 
-/// What a forward pass keeps for a backward pass.
+/// Keep says what a forward pass keeps for a backward pass.
 enum class Keep : std::uint8_t {
   nothing,      ///< one layer's activations at a time
-  inputs,       ///< of every layer its input; backward runs the layer once more. The same bits as activations
+  inputs,       ///< the input of every layer; backward runs each layer once more. The bits are those of `activations`
   activations,  ///< of every layer
 };
 
-/// Buffers of forward and backward, reused over calls: once the largest batch has been seen, nothing is allocated.
+/// TransformerWorkspace holds the buffers of the forward and the backward pass. They are reused over calls: once the
+/// largest batch has been seen, nothing is allocated.
 template <class T>
 struct TransformerWorkspace {
   RopeTable<T> rope;
@@ -43,15 +44,14 @@ struct TransformerWorkspace {
   Keep kept = Keep::nothing;
 };
 
-/// The transformer as pure functions: parameters and buffers are arguments.
+/// Transformer is the transformer as pure functions: parameters and buffers are arguments.
 template <class T, class Backend>
 class Transformer {
  public:
-  /// Hidden states (rows x d) after the final norm; the view lies in `workspace`.
-  /// `after_layer(l, LayerActivations<T>&)` is called when layer l is done (a decoder takes keys and values from
-  /// activations.qkv there).
-  /// Deterministic for a given thread count and backend.
-  /// @tparam Weights  ModelWeights, or FrozenWeights or LoraModel with NativeBackend
+  /// Computes hidden states (rows x d) after the final norm. The returned view lies in `workspace`. `after_layer(l,
+  /// LayerActivations<T>&)` is called as soon as layer l is done; a decoder takes keys and values from activations.qkv
+  /// there. The result is deterministic for a given thread count and backend.
+  /// @tparam Weights  ModelWeights, or FrozenWeights or LoraModel with NativeBackend.
   /// @throws BadArgument for a token outside the vocabulary, or a position at or past max_positions.
   template <class Weights, class AfterLayer>
   static MatrixView<const T> forward(const Weights& weights, const PackedBatch& batch,
@@ -83,11 +83,11 @@ class Transformer {
     return forward(weights, batch, workspace, keep, [](std::size_t, const LayerActivations<T>&) {});
   }
 
-  /// Adds the gradient of sum(d_hidden * hidden) of the last forward (that kept inputs or activations, with the same
-  /// weights and batch) to `gradients`; parameters whose gradient view is empty are frozen. d_hidden (rows x d) is read
-  /// only. The head's own gradient is the head's to add; if it is tied, gradients.head() is the embedding's.
-  /// Deterministic for a given thread count and backend.
-  /// @throws BadArgument when the last forward kept nothing, or shapes do not fit.
+  /// Adds the gradient of sum(d_hidden * hidden) to `gradients`. It belongs to the last forward pass, which must have
+  /// kept inputs or activations, with the same weights and batch. A parameter whose gradient view is empty is frozen.
+  /// d_hidden (rows x d) is only read. The gradient of the LM head is for the head to add; if the head is tied,
+  /// gradients.head() is the embedding's. The result is deterministic for a given thread count and backend.
+  /// @throws BadArgument if the last forward pass kept nothing, or shapes do not fit.
   template <class Weights>
   static void backward(const Weights& weights, const PackedBatch& batch, TransformerWorkspace<T>& workspace,
                        MatrixView<const T> d_hidden, typename Weights::Gradients& gradients) {

@@ -24,10 +24,10 @@
 
 namespace maestro {
 
-/// Views of one layer's parameters. Matrices are (out x in); an absent parameter is an empty view.
-/// `qkv` spans the query, key and value projections, one after another; `gate_up` the gate and up projections.
-/// M: how a matrix is seen; a PackedView once a backend has packed it (model/prepared_weights.hpp). A matrix without
-/// values is frozen, if the views are of gradients.
+/// LayerWeights holds views of one layer's parameters. Matrices are (out x in); an absent parameter is an empty view.
+/// `qkv` spans the query, key and value projections, one after another; `gate_up` spans the gate and up projections. M
+/// is the type of a matrix's view: a PackedView once a backend has packed it (model/prepared_weights.hpp). If the views
+/// are of gradients, a matrix without values is frozen.
 template <class T, class M = MatrixView<T>>
 struct LayerWeights {
   std::span<T> input_norm;  ///< (d)
@@ -42,14 +42,14 @@ struct LayerWeights {
   LayerAdapters<T> adapters{};
 };
 
-/// The view of a layer's block of matrices, by the kind of its first tensor.
+/// Gives the view of a layer's block of matrices, by the kind of its first tensor.
 template <class T, class M>
 M& matrix_of(LayerWeights<T, M>& layer, TensorKind kind) {
   if (kind == TensorKind::query) return layer.qkv;
   if (kind == TensorKind::output) return layer.output;
   return kind == TensorKind::gate ? layer.gate_up : layer.down;
 }
-/// The view of a layer's block of vectors, by the kind of its first tensor.
+/// Gives the view of a layer's block of vectors, by the kind of its first tensor.
 template <class T, class M>
 std::span<T>& vector_of(LayerWeights<T, M>& layer, TensorKind kind) {
   if (kind == TensorKind::input_norm) return layer.input_norm;
@@ -58,8 +58,8 @@ std::span<T>& vector_of(LayerWeights<T, M>& layer, TensorKind kind) {
   return kind == TensorKind::key_norm ? layer.key_norm : layer.post_norm;
 }
 
-/// All parameters of one model (or their gradients, or a moment of them): values on one 64-byte aligned allocation.
-/// Copying copies the values. Views are valid until assignment to, or destruction of, the object.
+/// ModelWeights holds all parameters of one model (or their gradients, or a moment of them) in one 64-byte aligned
+/// allocation. Copying it copies the values. Views are valid until the object is assigned to or destroyed.
 template <class T>
 class ModelWeights {
  public:
@@ -67,36 +67,36 @@ class ModelWeights {
   using Gradients = ModelWeights;
 
   ModelWeights() = default;
-  /// Zeros, in the shapes of `config`.
-  /// @throws BadArgument when the configuration is not valid.
+  /// Makes weights that are all zero, in the shapes of `config`.
+  /// @throws BadArgument if the configuration is not valid.
   explicit ModelWeights(const ModelConfig& config) : config_(config), layout_(config) {
     lay_out();
     values_.assign(size_, T(0));
   }
 
   const ModelConfig& config() const { return config_; }
-  /// The tensors in visiting order.
+  /// Gives the tensors in visiting order.
   const ModelLayout& layout() const { return layout_; }
-  /// Every value, tensors in visiting order, with zeros in the gaps that keep tensors aligned.
+  /// Gives every value, tensors in visiting order, with zeros in the gaps that keep tensors aligned.
   std::span<T> flat() { return values_; }
   std::span<const T> flat() const { return values_; }
-  /// The values of layout()[tensor], row after row.
+  /// Gives the values of layout()[tensor], row after row.
   std::span<T> values(std::size_t tensor) { return {values_.data() + offsets_[tensor], layout_[tensor].size()}; }
   std::span<const T> values(std::size_t tensor) const {
     return {values_.data() + offsets_[tensor], layout_[tensor].size()};
   }
-  /// Number of parameters, without gaps; a tied head counts once.
+  /// Gives the number of parameters, without gaps. A tied head counts once.
   std::size_t parameters() const { return layout_.parameters(); }
-  /// Bytes of every value.
+  /// Gives the number of bytes that all values take.
   std::size_t bytes() const { return flat().size_bytes(); }
   bool empty() const { return values_.empty(); }
-  /// Zeros in the same shapes.
+  /// Makes zeros in the same shapes.
   Gradients make_gradients() const { return Gradients(config_); }
   void set_zero() { std::fill(values_.begin(), values_.end(), T(0)); }
 
   MatrixView<T> embedding() { return matrix<T>(*this, TensorKind::embedding); }
   MatrixView<const T> embedding() const { return matrix<const T>(*this, TensorKind::embedding); }
-  /// (V x d); the embedding itself if the head is tied.
+  /// Gives the LM head, (V x d); it is the embedding itself if the head is tied.
   MatrixView<T> head() { return matrix<T>(*this, head_); }
   MatrixView<const T> head() const { return matrix<const T>(*this, head_); }
   std::span<T> final_norm() { return vector<T>(*this, TensorKind::final_norm); }
@@ -110,7 +110,7 @@ class ModelWeights {
     for (std::size_t i = 0; i < layout_.size(); ++i) f(view<T>(i, values(i), {}));
   }
   /// Calls f(ParameterView<T>) for every parameter with its gradient; an empty `gradients` object gives no gradients.
-  /// @throws BadArgument when the gradients belong to another configuration.
+  /// @throws BadArgument if the gradients belong to another configuration.
   template <class F>
   void visit(ModelWeights& gradients, F&& f) {
     if (gradients.values_.empty()) return visit(f);
@@ -125,8 +125,8 @@ class ModelWeights {
     for (std::size_t i = 0; i < layout_.size(); ++i) f(view<const T>(i, values(i), {}));
   }
 
-  /// Random weights: normal with deviation 0.02, output and down projections divided by sqrt(2 layers), norms 1,
-  /// biases 0. Depends on the seed and the configuration alone.
+  /// Draws random weights: normal with standard deviation 0.02, output and down projections divided by sqrt(2 layers),
+  /// norms 1, biases 0. The result depends on the seed and the configuration alone.
   void initialize(std::uint64_t seed) {
     for (std::size_t i = 0; i < layout_.size(); ++i) {
       const RandomStream stream(
@@ -136,7 +136,7 @@ class ModelWeights {
   }
 
  private:
-  /// Tensors that are stored as one, those of layer 0 for a kind that each layer has.
+  /// Block is a run of tensors that are stored as one; for a kind that each layer has, it describes those of layer 0.
   struct Block {
     std::size_t offset = 0;
     std::size_t rows = 0;  ///< 0 if the model has no such tensor
@@ -168,7 +168,8 @@ class ModelWeights {
             .decay = tensor.decay};
   }
 
-  /// Blocks begin on the allocator's alignment. Each layer is laid out as layer 0, layer_stride_ values further on.
+  /// Places every block at the allocator's alignment. Each layer is laid out as layer 0 is, layer_stride_ values
+  /// further on.
   void lay_out() {
     constexpr std::size_t step = AlignedAllocator<T>::alignment / sizeof(T);
     offsets_.reserve(layout_.size());

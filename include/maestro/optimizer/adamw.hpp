@@ -16,7 +16,7 @@
 
 namespace maestro {
 
-/// The defaults are those of Hugging Face's trainers.
+/// AdamWOptions describe an AdamW. The defaults are those of Hugging Face's trainers.
 struct AdamWOptions {
   double beta1 = 0.9;         ///< in [0, 1)
   double beta2 = 0.999;       ///< in [0, 1)
@@ -24,7 +24,7 @@ struct AdamWOptions {
   double weight_decay = 0.0;  ///< decoupled, at least 0; parameters marked WeightDecay::skip are spared
 };
 
-/// The list of AdamW's settings: see OptionList.
+/// Lists AdamW's options; see OptionList.
 template <OptionsOf<AdamWOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   constexpr Recorded rarely = Recorded::unless_default;
@@ -34,7 +34,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "weight_decay", .help = "AdamW's decoupled weight decay"}, s.weight_decay);
 }
 
-/// The scalars of step `step`, counted from 1, of a parameter that decays.
+/// Gives the scalars of step `step`, counted from 1, of a parameter that decays.
 template <class T>
 AdamWStep<T> adamw_step(const AdamWOptions& options, double learning_rate, std::uint64_t step) {
   const auto steps = static_cast<double>(step);
@@ -47,16 +47,17 @@ AdamWStep<T> adamw_step(const AdamWOptions& options, double learning_rate, std::
           .epsilon = static_cast<T>(options.epsilon)};
 }
 
-/// AdamW with bias correction and decoupled decay: torch.optim.AdamW's formulas, moments of type T.
-/// Parameters without gradients (frozen) are skipped. Gradients are read, not cleared, and must be finite
-/// (clip_global_norm checks). Parallel over elements, so the same bits for any number of threads; the first step
+/// AdamW has bias correction and decoupled decay: torch.optim.AdamW's formulas, with moments of type T. Parameters
+/// without gradients (frozen) are skipped. Gradients are read, not cleared, and must be finite (clip_global_norm
+/// checks). The step is parallel over elements, so the bits are the same for any number of threads; the first step
 /// allocates two values per parameter.
 template <class T = float>
 class AdamW {
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument naming the setting out of domain.
+  /// Makes an optimizer without state.
+  /// @throws BadArgument naming the option outside its domain.
   explicit AdamW(const AdamWOptions& options = {}) : options_(options) {
     require(options.beta1 >= 0.0 && options.beta1 < 1.0, "AdamW: beta1 must be in [0, 1)");
     require(options.beta2 >= 0.0 && options.beta2 < 1.0, "AdamW: beta2 must be in [0, 1)");
@@ -65,9 +66,9 @@ class AdamW {
             "AdamW: weight_decay must be at least 0");
   }
 
-  /// One step on every trainable parameter.
-  /// @throws BadArgument for a learning rate that is negative or not finite, or when the trainable parameters are not
-  ///         those of the earlier steps (or of the loaded state).
+  /// Takes one step on every trainable parameter.
+  /// @throws BadArgument for a learning rate that is negative or not finite, or if the trainable parameters are not
+  ///   those of the earlier steps (or of the loaded state).
   template <Visitable P>
   void step(P& part, double learning_rate) {
     require(std::isfinite(learning_rate) && learning_rate >= 0.0, "AdamW: the learning rate must be at least 0");

@@ -17,7 +17,8 @@
 
 namespace maestro {
 
-/// Sum of squares in double, over fixed blocks and lanes, so the same bits for any number of threads. No allocation.
+/// Computes the sum of squares in double, over fixed blocks and lanes, so that the bits are the same for any number of
+/// threads. It allocates nothing.
 template <class T>
 double sum_of_squares(std::span<const T> values) {
   constexpr std::size_t blocks = 64;
@@ -46,7 +47,7 @@ double sum_of_squares(std::span<const T> values) {
   return sum;
 }
 
-/// Euclidean norm of all gradients together, in double.
+/// Computes the Euclidean norm of all gradients together, in double.
 /// @throws BadData naming the first parameter whose gradients are not all finite.
 template <Visitable P>
 double global_norm(P& part) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// One element of the step of each optimizer. Neutral: host loops and kernels call them.
+/// The step of each optimizer for one element. Neutral: host loops and kernels call it.
 
 #include <cmath>
 
@@ -9,7 +9,7 @@
 
 namespace maestro {
 
-/// The scalars of one AdamW step, computed once in double.
+/// AdamWStep holds the scalars of one AdamW step, computed once in double.
 template <class T>
 struct AdamWStep {
   T first_share;  ///< 1 - beta1, subtracted in double: 1 - 0.999f is 5e-5 off
@@ -21,7 +21,7 @@ struct AdamWStep {
   T epsilon;
 };
 
-/// Decoupled decay, then p -= step_size m / (sqrt(v)/second_root + epsilon), with both moments updated in place.
+/// Applies decoupled decay, then p -= step_size m / (sqrt(v)/second_root + epsilon); both moments are updated in place.
 /// Source: Loshchilov and Hutter 2019; torch.optim.AdamW.
 template <class T>
 MAESTRO_HD inline void adamw_element(T& value, T gradient, T& first, T& second, const AdamWStep<T>& s) {
@@ -30,7 +30,8 @@ MAESTRO_HD inline void adamw_element(T& value, T gradient, T& first, T& second, 
   value = s.keep * value - s.step_size * first / (std::sqrt(second) / s.second_root + s.epsilon);
 }
 
-/// b = momentum b + (g + decay p); p -= learning_rate b. `first` makes b the gradient itself, as torch.optim.SGD.
+/// Applies b = momentum b + (g + decay p); p -= learning_rate b. `first` makes b the gradient itself, as
+/// torch.optim.SGD does.
 template <class T>
 MAESTRO_HD inline void sgd_element(T& value, T gradient, T& buffer, bool first, T momentum, T decay, T learning_rate) {
   const T decayed = gradient + decay * value;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Walks over the trainable parameters of a part, shared by the optimizers. Neutral.
+/// Loops over the trainable parameters of a part, which the optimizers share. Neutral.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +31,7 @@ void visit_trainable(P& part, F&& f) {
   });
 }
 
-/// Size and fingerprint of the trainable parameters: names, lengths and order.
+/// ParameterLayout is size and fingerprint of the trainable parameters: names, lengths and order.
 struct ParameterLayout {
   std::size_t values = 0;
   std::uint64_t fingerprint = fnv1a_start;  ///< of each name and its length in eight bytes, the lowest first

@@ -17,7 +17,7 @@ namespace maestro {
 /// OptimizerKind says which optimizer is taken.
 enum class OptimizerKind { adamw, sgd };
 
-/// The names of the optimizers stand in the enum's order.
+/// The names of the optimizers, in the enum's order.
 inline constexpr std::array<std::string_view, 2> optimizer_names{"adamw", "sgd"};
 
 /// Finds the optimizer called `name`.
@@ -26,14 +26,14 @@ inline OptimizerKind optimizer_from_name(std::string_view name) {
   return static_cast<OptimizerKind>(index_of_name("optimizer", name, optimizer_names));
 }
 
-/// An Optimizer is made from these settings; it reads those of its own kind.
+/// OptimizerOptions describe an Optimizer. Each kind reads its own options.
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adamw;
   AdamWOptions adamw{};
   SgdOptions sgd{};
 };
 
-/// The list of the optimizer's settings: see OptionList. That SGD was chosen is told by its settings.
+/// Lists the optimizer's options; see OptionList. The choice of SGD shows by SGD's own options.
 template <OptionsOf<OptimizerOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   const Recorded sgd = s.kind == OptimizerKind::sgd ? Recorded::always : Recorded::never;
@@ -42,13 +42,14 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "sgd", .list = "sgd", .recorded = sgd}, s.sgd);
 }
 
-/// The optimizer that the settings name. State and step are those of the chosen one.
+/// Optimizer is the optimizer that the options name. State and step are those of the chosen one.
 template <class T = float>
 class Optimizer {
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument if the chosen optimizer's settings are out of domain.
+  /// Makes the chosen optimizer.
+  /// @throws BadArgument if its options are outside their domains.
   explicit Optimizer(const OptimizerOptions& options = {}) : optimizer_(make(options)) {}
 
   template <Visitable P>

@@ -21,7 +21,7 @@ enum class ScheduleKind {
   cosine,    ///< half a cosine from 1 to 0
 };
 
-/// The names of the schedules stand in the enum's order.
+/// The names of the schedules, in the enum's order.
 inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "linear", "cosine"};
 
 /// Finds the schedule called `name`.
@@ -30,14 +30,14 @@ inline ScheduleKind schedule_from_name(std::string_view name) {
   return static_cast<ScheduleKind>(index_of_name("learning-rate schedule", name, schedule_names));
 }
 
-/// A learning-rate schedule is described by these settings.
+/// ScheduleOptions describe a learning-rate schedule.
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::linear;  ///< TRL's default
   std::size_t warmup_steps = 0;              ///< the factor climbs from 0 in equal steps
   std::size_t total_steps = 0;               ///< warmup included; not needed by constant
 };
 
-/// The list of the schedule's settings: see OptionList.
+/// Lists the schedule's options; see OptionList.
 template <OptionsOf<ScheduleOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   const Recorded end = s.kind == ScheduleKind::constant ? Recorded::never : Recorded::always;
@@ -50,15 +50,15 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "steps", .recorded = end}, s.total_steps);
 }
 
-/// Refuses settings that do not go together.
-/// @throws BadArgument if a decaying schedule has no end, or the warmup passes it.
+/// Refuses options that do not go together.
+/// @throws BadArgument if a decaying schedule has no end, or if the warmup passes its end.
 inline void check(const ScheduleOptions& options) {
   if (options.kind == ScheduleKind::constant) return;
   require(options.total_steps > 0, "schedule: total_steps must be above 0 for linear and cosine");
   require(options.warmup_steps <= options.total_steps, "schedule: warmup_steps must not pass total_steps");
 }
 
-/// What the learning rate of optimizer step `step` (from 0) is multiplied by, in [0, 1]; 0 at and after the end.
+/// Gives the factor of the learning rate at optimizer step `step` (from 0), in [0, 1]; it is 0 at and after the end.
 /// warmup: step / warmup_steps; linear: (total - step)/(total - warmup); cosine: (1 + cos(pi progress))/2.
 /// Source: transformers get_{constant,linear,cosine}_schedule_with_warmup.
 inline double learning_rate_factor(const ScheduleOptions& options, std::size_t step) {

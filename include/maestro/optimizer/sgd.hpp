@@ -16,35 +16,37 @@
 
 namespace maestro {
 
-/// Sgd is made from these settings.
+/// SgdOptions describe an Sgd.
 struct SgdOptions {
   double momentum = 0.0;      ///< in [0, 1)
   double weight_decay = 0.0;  ///< added to the gradient, at least 0; parameters marked WeightDecay::skip are spared
 };
 
-/// The list of SGD's settings: see OptionList.
+/// Lists SGD's options; see OptionList.
 template <OptionsOf<SgdOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "momentum"}, s.momentum);
   f({.name = "weight_decay"}, s.weight_decay);
 }
 
-/// torch.optim.SGD's formulas without dampening: b = momentum b + (g + decay p), p -= learning_rate b; the first b is
-/// the gradient. Skips frozen parameters, reads gradients without clearing them; same bits for any number of threads.
+/// Sgd uses torch.optim.SGD's formulas without dampening: b = momentum b + (g + decay p), p -= learning_rate b; the
+/// first b is the gradient. It skips frozen parameters and reads gradients without clearing them. The bits are the same
+/// for any number of threads.
 template <class T = float>
 class Sgd {
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument naming the setting out of domain.
+  /// Makes an optimizer without state.
+  /// @throws BadArgument naming the option outside its domain.
   explicit Sgd(const SgdOptions& options = {}) : options_(options) {
     require(options.momentum >= 0.0 && options.momentum < 1.0, "SGD: momentum must be in [0, 1)");
     require(std::isfinite(options.weight_decay) && options.weight_decay >= 0.0, "SGD: weight_decay must be at least 0");
   }
 
-  /// One step on every trainable parameter.
-  /// @throws BadArgument for a learning rate that is negative or not finite, or, with momentum, when the trainable
-  ///         parameters are not those of the earlier steps.
+  /// Takes one step on every trainable parameter.
+  /// @throws BadArgument for a learning rate that is negative or not finite, or, with momentum, if the trainable
+  ///   parameters are not those of the earlier steps.
   template <Visitable P>
   void step(P& part, double learning_rate) {
     require(std::isfinite(learning_rate) && learning_rate >= 0.0, "SGD: the learning rate must be at least 0");

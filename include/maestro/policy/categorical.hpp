@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What the policies without a language model share: every token of a response is drawn from one categorical
+/// The shared part of the policies without a language model: every token of a response is drawn from one categorical
 /// distribution over A actions, which the prompt alone decides.
 
 #include <algorithm>
@@ -21,12 +21,13 @@
 
 namespace maestro::detail {
 
-/// Generation and the softmax of such a policy; the policy itself provides logits and takes their gradient.
+/// Categorical holds generation and the softmax of such a policy. The policy itself provides logits and takes their
+/// gradient.
 template <class T>
 class Categorical {
  public:
   /// Draws G responses of `length` tokens per prompt from logits.row(n). A response is cut at max_completion_length,
-  /// and ends early with a stop token. Fills everything but `prompt_tokens` and `hidden`.
+  /// and ends early with a stop token. Everything but `prompt_tokens` and `hidden` is filled.
   static Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key,
                            std::size_t length, MatrixView<const T> logits) {
     Sampler<T> sampler(sampling);
@@ -62,7 +63,7 @@ class Categorical {
     return result;
   }
 
-  /// Hidden states: features.row(group of the response) ++ how often each action was taken, divided by T.
+  /// Computes the hidden states: features.row(group of the response) ++ how often each action was taken, divided by T.
   static void hidden_states(Rollouts& rollouts, MatrixView<const T> features, std::size_t actions) {
     rollouts.hidden.assign(rollouts.size(), features.cols() + actions, 0.0f);
     for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
@@ -77,10 +78,10 @@ class Categorical {
     }
   }
 
-  /// Log-probs and entropies of the groups in range, overwritten.
+  /// Computes log-probs and entropies of the groups in range, overwritten.
   /// @param logits  (groups in range x A) before temperature.
   /// @throws BadArgument for a range outside the batch or output sizes that do not fit; BadData naming the response
-  /// whose token is no action.
+  ///   whose token is not an action.
   template <class U>
   static void log_probs(const Rollouts& rollouts, GroupRange range, MatrixView<const T> logits, std::span<U> log_probs,
                         std::span<U> entropies, const char* policy) {
@@ -116,7 +117,7 @@ class Categorical {
     }
   }
 
-  /// What backward needs of the rollouts of a forward.
+  /// Kept holds what backward needs of the rollouts of a forward pass.
   struct Kept {
     std::vector<std::int32_t> tokens;
     std::vector<std::size_t> begins;  ///< per group in range, and one past the last
@@ -162,7 +163,7 @@ class Categorical {
     }
   }
 
-  /// First token of group g.
+  /// Gives the index of the first token of group g.
   static std::size_t token_offset(const Rollouts& rollouts, std::size_t g) {
     return rollouts.tokens.offsets()[rollouts.groups.offsets()[g]];
   }

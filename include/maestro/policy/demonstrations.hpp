@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Given responses as rollouts, so that supervised training is the same forward and backward as reinforcement:
-/// d loss / d log-prob = -1/n for each of n response tokens.
+/// Given responses as rollouts. Supervised training is then the same forward and backward pass as reinforcement
+/// learning: d loss / d log-prob = -1/n for each of n response tokens.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,15 +16,15 @@
 
 namespace maestro {
 
-/// A prompt and the response to learn.
+/// Demonstration is a prompt and the response to learn.
 struct Demonstration {
   std::string prompt;
   std::string response;
 };
 
-/// Rollouts of N groups of one response: the tokens of the response and the end token (Finish::stop), cut at
-/// `max_completion_length` tokens (Finish::length). Log-probs and entropies are 0, there are no hidden states, and
-/// Prompt::row counts from 0.
+/// Makes rollouts of N groups of one response. A response is the demonstration's tokens and the end token
+/// (Finish::stop), cut at `max_completion_length` tokens (Finish::length). Log-probs and entropies are 0, there are no
+/// hidden states, and Prompt::row counts from 0.
 template <Tokenizer Tok>
 Rollouts demonstrations(std::span<const Demonstration> pairs, const Tok& tokenizer,
                         std::size_t max_completion_length = std::numeric_limits<std::size_t>::max()) {

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// A policy whose actions are floats: normal distributions around means that a small network computes.
+/// A policy whose actions are floats. A small network computes the means of normal distributions, from which actions
+/// are drawn.
 
 #include <algorithm>
 #include <cmath>
@@ -18,13 +19,14 @@
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/policy/categorical.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/policy/tanh_network.hpp"
 
 namespace maestro {
 
-/// A GaussianPolicy is made from these options.
+/// GaussianPolicyOptions describe a GaussianPolicy.
 struct GaussianPolicyOptions {
   std::size_t features = 1;    ///< F, the length of Prompt::features; at least 1
   std::size_t width = 32;      ///< H, hidden units; at least 1
@@ -34,22 +36,25 @@ struct GaussianPolicyOptions {
   std::uint64_t seed = 0;      ///< of the initial weights
 };
 
-/// Diagonal normal distributions over actions of D floats. A response is a plan of T actions, all drawn given the
-/// prompt alone: a_td ~ N(mu_td, sigma_d^2), mu = W2 tanh(W1 x + b1) + b2 (T x D) over x = Prompt::features (F).
-/// log sigma (D) is learned and does not depend on the prompt. The weights start as those of MlpPolicy.
+/// GaussianPolicy has diagonal normal distributions over actions of D floats. A response is a plan of T actions, all
+/// drawn given the prompt alone: a_td ~ N(mu_td, sigma_d^2), mu = W2 tanh(W1 x + b1) + b2 (T x D) over x =
+/// Prompt::features (F). log sigma (D) is learned and does not depend on the prompt. The weights start as those of
+/// MlpPolicy.
 ///
-/// log p of a step is sum_d log N(a_d; mu_d, sigma_d^2), its entropy sum_d (1/2 + 1/2 log 2 pi + log sigma_d) in nats.
-/// A temperature tau makes that p^(1/tau), normalized: sigma is multiplied by sqrt(tau). Greedy decoding gives the
-/// means. max_completion_length cuts a plan; there are neither prompt tokens nor texts. A draw is keyed by seed, step,
-/// data row, response and its place t D + d.
-/// Hidden state (H + D): tanh(W1 x + b1) ++ mean over the response's steps of (a - mu) / sigma. So it has read the
-/// response, in a form that depends neither on the scale of the actions nor on how far training has come.
-/// log_probs is thread-safe as long as nothing changes the policy.
+/// log p of a step is sum_d log N(a_d; mu_d, sigma_d^2); its entropy is sum_d (1/2 + 1/2 log 2 pi + log sigma_d) in
+/// nats. A temperature tau replaces p by p^(1/tau), normalized: sigma is multiplied by sqrt(tau). Greedy decoding gives
+/// the means. max_completion_length cuts a plan; there are neither prompt tokens nor texts. A draw is keyed by seed,
+/// step, data row, response and its place t D + d.
+///
+/// The hidden state (H + D) is tanh(W1 x + b1) ++ mean over the response's steps of (a - mu) / sigma. So it depends on
+/// the response, in a form that depends neither on the scale of the actions nor on how far training has come. log_probs
+/// is thread-safe as long as nothing changes the policy.
 template <class T = float>
-class GaussianPolicy {
+class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
  public:
   using scalar_type = T;
 
+  /// Makes a policy with initial weights.
   /// @throws BadArgument naming the option outside its domain.
   explicit GaussianPolicy(const GaussianPolicyOptions& options)
       : options_(checked(options)),
@@ -60,23 +65,26 @@ class GaussianPolicy {
 
   std::size_t hidden_size() const { return options_.width + options_.dimensions; }
   const GaussianPolicyOptions& options() const { return options_; }
-  /// log sigma (D) at temperature 1.
+  /// Gives log sigma (D) at temperature 1.
   std::span<const T> log_std_dev() const { return log_std_dev_; }
-  /// The means of the prompts' plans, (N x T D): what greedy decoding gives. @throws BadArgument as generate.
+  /// Gives the means of the prompts' plans, (N x T D), as greedy decoding does.
+  /// @throws BadArgument as generate.
   Matrix<T> means(std::span<const Prompt> prompts) const {
     Pass pass;
     network_.forward(prompts, name, pass);
     return pass.outputs;
   }
 
-  /// What generate would refuse of these prompts and settings, before a run begins. @throws BadArgument as generate.
+  /// Refuses, before a run begins, prompts and options that generate would refuse.
+  /// @throws BadArgument as generate.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     check_sampling(sampling);
     for (const Prompt& prompt : prompts) network_.check_prompt(prompt, name);
   }
 
-  /// @throws BadArgument naming the data row whose features do not fit, or a sampling setting that speaks of tokens;
-  /// BadData when the policy has diverged.
+  /// Draws G plans per prompt.
+  /// @throws BadArgument naming the data row whose features do not fit, or a sampling option that concerns tokens;
+  ///   BadData if the policy has diverged.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     check_sampling(sampling);
     Pass pass;
@@ -102,30 +110,12 @@ class GaussianPolicy {
     return result;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   void zero_gradients() {
     network_.zero_gradients();
     log_std_dev_gradient_.assign(options_.dimensions, T(0));
   }
-  /// The network's parameters by the names of MlpPolicy, then "log_std_dev" (1 x D), which weight decay skips.
+  /// Calls f(ParameterView<T>) for the network's parameters under the names of MlpPolicy, then for "log_std_dev" (1 x
+  /// D), which weight decay skips.
   template <class F>
   void visit(F&& f) {
     network_.visit(f);
@@ -138,15 +128,16 @@ class GaussianPolicy {
   }
 
  private:
+  friend class detail::FloatAndDouble<GaussianPolicy>;
   using Pass = typename detail::TanhNetwork<T>::Pass;
   static constexpr const char* name = "gaussian policy";
 
-  /// What the distributions of all steps have in common.
+  /// Spread holds what the distributions of all steps have in common.
   struct Spread {
     std::vector<double> inverse_std_dev;  ///< (D) at the temperature of the rollouts
     double log_normalizer = 0.0;          ///< sum_d (log sigma_d + 1/2 log 2 pi)
   };
-  /// What backward needs of a forward beside the network's pass.
+  /// Kept holds what backward needs of a forward pass beside the network's own pass.
   struct Kept {
     Matrix<T> std_devs;              ///< (steps x D) z = (a - mu) / sigma
     std::vector<std::size_t> means;  ///< (steps) where the means of a step begin in the pass's outputs
@@ -219,7 +210,8 @@ class GaussianPolicy {
     }
   }
 
-  /// The prompts of the groups in range. @throws BadArgument or BadData for rollouts of another policy.
+  /// Gives the prompts of the groups in range.
+  /// @throws BadArgument or BadData for rollouts of another policy.
   std::span<const Prompt> prompts_of(const Rollouts& rollouts, GroupRange range) const {
     detail::check_range(rollouts, range, name);
     if (rollouts.actions.rows() != rollouts.tokens.size() ||
@@ -232,7 +224,8 @@ class GaussianPolicy {
     return std::span<const Prompt>(rollouts.prompts).subspan(range.first, range.last - range.first);
   }
 
-  /// Log-probs, and entropies if that span is not empty, of the groups in range, overwritten; fills kept too.
+  /// Computes log-probs, and entropies if that span is not empty, of the groups in range, overwritten; fills `kept`
+  /// too.
   template <class U>
   void fill(const Rollouts& rollouts, GroupRange range, MatrixView<const T> means, std::span<U> log_probs,
             std::span<U> entropies, Kept& kept) const {
@@ -260,7 +253,7 @@ class GaussianPolicy {
     const double entropy = kept.spread.log_normalizer + 0.5 * static_cast<double>(options_.dimensions);
     std::ranges::fill(entropies, static_cast<U>(entropy));
   }
-  /// log p of one action (D); overwrites deviations (D) with z.
+  /// Gives log p of one action (D), and overwrites std_devs (D) with z.
   static double log_density(std::span<const float> action, const T* mean, const Spread& spread, std::span<T> std_devs) {
     double squares = 0.0;
     for (std::size_t d = 0; d < action.size(); ++d) {
@@ -297,7 +290,8 @@ class GaussianPolicy {
     fill<U>(rollouts, range, pass_.outputs, log_probs, entropies, kept_);
     kept_.ready = true;
   }
-  /// d log p / d mu = z / sigma, d log p / d log sigma = z^2 - 1, d entropy / d log sigma = 1, z = (a - mu) / sigma.
+  /// Uses d log p / d mu = z / sigma, d log p / d log sigma = z^2 - 1 and d entropy / d log sigma = 1, with z = (a -
+  /// mu) / sigma.
   template <class U>
   void run_backward(std::span<const U> d_log_probs, std::span<const U> d_entropies) {
     if (!kept_.ready || d_log_probs.size() != kept_.means.size() ||

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The rollout loop of a transformer: prefill, then draw and feed one token per response and step.
+/// The rollout loop of a transformer. It prefills the prompts, then draws and feeds one token per response and step.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,15 +22,15 @@
 
 namespace maestro {
 
-/// These options trade memory for speed in generation.
+/// GenerationOptions trade memory for speed in generation.
 struct GenerationOptions {
   std::size_t logits_bytes = std::size_t{8} << 20;  ///< logits of rows sampled together; at least one row in any case
-  /// Up to this many bytes of weights every thread decodes responses of its own (a lane), without waiting for others.
-  /// Above it all responses advance as one batch that the threads share, so that weights are read once a step.
+  /// Up to this many bytes of weights, every thread decodes responses of its own (a lane), without waiting for others.
+  /// Above it, all responses advance as one batch that the threads share, so that weights are read once a step.
   std::size_t lane_weight_bytes = std::size_t{32} << 20;
 };
 
-/// What a generator has run so far.
+/// GenerationCounters say what a generator has run so far.
 struct GenerationCounters {
   std::size_t prompt_rows = 0;    ///< rows of prefill: each prompt token once, whatever the group's size
   std::size_t response_rows = 0;  ///< rows of all steps
@@ -39,10 +39,10 @@ struct GenerationCounters {
 
 namespace detail {
 
-/// Draws and feeds the tokens of some responses until all are done.
+/// GenerationLane draws and feeds the tokens of some responses until all are done.
 ///
-/// Every drawn token is fed, the last one too, so that the terminal hidden state has read the whole response; rows that
-/// are done leave the batch.
+/// Every drawn token is fed, the last one included, so that the terminal hidden state depends on the whole response.
+/// Rows that are done leave the batch.
 template <class T, class Backend, class Weights>
 class GenerationLane {
  public:
@@ -81,7 +81,8 @@ class GenerationLane {
     decoder_.begin(request.weights.config(), request.prompts, source_);
   }
 
-  /// Writes hidden and finish of its responses, which must have their sizes; the tokens are in log().
+  /// Writes hidden states and Finish of its responses. Both arrays must already have their sizes. The tokens are in
+  /// log().
   void run(const Request& request, Rollouts& rollouts) {
     MatrixView<const T> hidden = request.prompt_hidden;
     for (std::uint32_t position = 0; !active_.empty(); ++position) {
@@ -93,7 +94,7 @@ class GenerationLane {
     }
   }
 
-  /// In step order; `response` counts in the whole batch.
+  /// Gives the drawn tokens in step order; `response` counts in the whole batch.
   std::span<const Drawn> log() const { return log_; }
   std::size_t steps() const { return steps_; }
 
@@ -176,9 +177,9 @@ class GenerationLane {
 
 }  // namespace detail
 
-/// Draws the responses of a batch; owns the storage, reused over calls. The prompt and the logits of its first token
-/// are computed once, not once per response (once per lane, if a group spans two).
-/// Same bits for the same seed, threads and backend.
+/// Generator draws the responses of a batch. It owns the storage, which is reused over calls. The prompt and the logits
+/// of its first token are computed once, not once per response (once per lane, if a group spans two). The bits are the
+/// same for the same seed, threads and backend.
 template <class T, class Backend, class Weights = ModelWeights<T>>
 class Generator {
  public:

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// How much memory a training run of a transformer policy takes at most, part by part, before it begins.
+/// An estimate, before a run begins, of the most memory that a training run of a transformer policy takes, part by
+/// part.
 
 #include <algorithm>
 #include <array>
@@ -21,7 +22,7 @@
 
 namespace maestro {
 
-/// What a run holds; sizes of a value in bytes.
+/// MemoryRequest says what a run holds. Sizes of a value are in bytes.
 struct MemoryRequest {
   std::size_t value = 4;              ///< of a parameter that is trained, and of all that is computed
   std::size_t stored = 4;             ///< of a frozen weight; only with LoRA
@@ -35,13 +36,13 @@ struct MemoryRequest {
   std::size_t micro_batch_tokens = 0;  ///< of a training pass
 };
 
-/// A MemoryPart is one line of an estimate: what takes memory, and how much of it.
+/// MemoryPart is one line of an estimate: what takes memory, and how much.
 struct MemoryPart {
   std::string name;
   std::uint64_t bytes = 0;
 };
 
-/// A bound: prompts and responses are taken to be as long as they may be.
+/// MemoryEstimate is a bound: it assumes prompts and responses of the greatest length allowed.
 struct MemoryEstimate {
   std::vector<MemoryPart> parts;
   std::uint64_t total() const {
@@ -52,7 +53,7 @@ struct MemoryEstimate {
 
 namespace detail {
 
-/// Parameters of a model's adapters.
+/// Gives the number of parameters of a model's adapters.
 inline std::uint64_t adapter_parameters(const ModelLayout& layout, const LoraOptions& lora) {
   std::uint64_t count = 0;
   for (const TensorSpec& tensor : layout.tensors()) {
@@ -61,28 +62,28 @@ inline std::uint64_t adapter_parameters(const ModelLayout& layout, const LoraOpt
   }
   return count;
 }
-/// Values per row of LayerActivations (model/block.hpp).
+/// Gives the number of values per row of LayerActivations (model/block.hpp).
 inline std::uint64_t activation_cols(const ModelConfig& c) {
   const std::uint64_t heads = c.query_key_norm == QueryKeyNorm::present ? c.query_size() + c.key_size() : 0;
   return 4 * c.hidden + c.qkv_size() + heads + c.query_size() + 2 * c.heads + 3 * c.intermediate + 4;
 }
 
-/// The same of a pass that keeps nothing for a backward pass.
+/// Gives the number of values per row of a pass that keeps nothing for a backward pass.
 inline std::uint64_t scoring_cols(const ModelConfig& c) { return activation_cols(c) + 2 * c.hidden; }
 
 }  // namespace detail
 
-/// Bytes of all parameters of a model.
+/// Gives the bytes of all parameters of a model.
 inline std::uint64_t model_bytes(const ModelConfig& c, std::size_t value = 4) {
   return std::uint64_t{ModelLayout(c).parameters()} * value;
 }
 
-/// Bytes that a pass over `rows` tokens takes beside the weights if nothing is kept for a backward pass.
+/// Gives the bytes that a pass over `rows` tokens takes beside the weights if nothing is kept for a backward pass.
 inline std::uint64_t scoring_bytes(const ModelConfig& c, std::uint64_t rows, std::size_t value = 4) {
   return detail::scoring_cols(c) * rows * value;
 }
 
-/// Source of the parts: the buffers of TransformerPolicy, its Generator and AdamW.
+/// Estimates the memory of a run. The parts are the buffers of TransformerPolicy, its Generator and AdamW.
 inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest& request) {
   using namespace detail;
   const ModelLayout layout(c);
@@ -127,8 +128,8 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   return estimate;
 }
 
-/// Bytes that this process may still take without swapping: the kernel's MemAvailable, or what is left of the limit of
-/// its control group if that is less. Empty if neither can be read.
+/// Gives the bytes that this process may still take without swapping: the kernel's MemAvailable, or what is left of the
+/// limit of its control group if that is less. The result is empty if neither can be read.
 inline std::optional<std::uint64_t> available_memory() {
   std::optional<std::uint64_t> available;
   std::ifstream info("/proc/meminfo");
@@ -145,7 +146,7 @@ inline std::optional<std::uint64_t> available_memory() {
   return available;
 }
 
-/// 1.5 GiB.
+/// Writes a number of bytes for people: "1.5 GiB".
 inline std::string memory_text(std::uint64_t bytes) {
   static constexpr std::array<const char*, 4> units{"KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes) / 1024.0;

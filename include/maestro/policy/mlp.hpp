@@ -9,30 +9,32 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/policy/categorical.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/tanh_network.hpp"
 
 namespace maestro {
 
-/// An MlpPolicy is made from these options.
+/// MlpPolicyOptions describe an MlpPolicy.
 struct MlpPolicyOptions {
   std::size_t features = 1;  ///< F, the length of Prompt::features
   std::size_t actions = 2;   ///< A
   std::uint64_t seed = 0;    ///< of the initial weights
 };
 
-/// logits = W2 tanh(W1 x + b1) + b2 over x = Prompt::features (F); a response is one action, its text the action's
-/// decimal number. Weights start normal with deviation 1/sqrt(inputs), biases at 0; they depend on the seed alone.
-/// Hidden state (Width + A): tanh(W1 x + b1) ++ one-hot action.
-/// log_probs is thread-safe as long as nothing changes the policy.
+/// MlpPolicy is a softmax over logits = W2 tanh(W1 x + b1) + b2, x = Prompt::features (F). A response is one action,
+/// and its text is the action's decimal number. Weights start normal with standard deviation 1/sqrt(inputs), biases at
+/// 0; they depend on the seed alone. The hidden state (Width + A) is tanh(W1 x + b1) ++ one-hot action. log_probs is
+/// thread-safe as long as nothing changes the policy.
 template <std::size_t Width, class T = float>
-class MlpPolicy {
+class MlpPolicy : public detail::FloatAndDouble<MlpPolicy<Width, T>> {
   static_assert(Width > 0, "maestro: an MlpPolicy needs at least one hidden unit");
 
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument when a size is 0.
+  /// Makes a policy with initial weights.
+  /// @throws BadArgument if a size is 0.
   explicit MlpPolicy(const MlpPolicyOptions& options)
       : options_(checked(options)),
         network_({.features = options.features, .width = Width, .outputs = options.actions}, options.seed) {}
@@ -50,25 +52,7 @@ class MlpPolicy {
     return result;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
+  /// Refuses, before a run begins, prompts that generate would refuse.
   /// @throws BadArgument naming the data row whose features do not fit.
   void check_prompts(std::span<const Prompt> prompts, const Sampling&) const {
     for (const Prompt& prompt : prompts) network_.check_prompt(prompt, name);
@@ -81,6 +65,7 @@ class MlpPolicy {
   }
 
  private:
+  friend class detail::FloatAndDouble<MlpPolicy>;
   using Pass = typename detail::TanhNetwork<T>::Pass;
   static constexpr const char* name = "mlp policy";
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What the trainer needs of a policy. No base class: any type with these members fits.
+/// What the trainer needs of a policy. There is no base class: any type with these members fits.
 
 #include <concepts>
 #include <cstddef>
@@ -42,7 +42,7 @@ concept ZeroesGradients = requires(P& policy) {
   policy.zero_gradients();
 };
 
-// Optional members: what the trainer can call, and whether there is a member of that name in any form.
+// For each optional member: can the trainer call it, and is there a member of that name in any form?
 
 template <class P>
 concept ChecksPrompts = requires(const P& policy, std::span<const Prompt> prompts, const Sampling& sampling) {
@@ -61,7 +61,7 @@ concept NamesWithoutAdapters = requires {
   &P::without_adapters;
 };
 
-/// Every optional member that is there can be called.
+/// Is true if every optional member that exists can be called.
 template <class P>
 inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckPrompts<P>, ChecksPrompts<P>) &&
                                                     absent_or_fit(NamesWithoutAdapters<P>, GivesBase<P>);
@@ -73,21 +73,23 @@ inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckProm
 /// - `scalar_type`: float or double, the type of the parameters and of the optimizer's moments. What crosses this
 ///   interface (log-probs, entropies, their gradients, hidden states) is float either way.
 /// - `hidden_size()`: d, the length of a terminal hidden state.
-/// - `generate(prompts, sampling, key)`: G responses per prompt with log-probs, entropies and terminal hidden states;
-///   a data row may come twice, its responses then have draws of their own (token_stream).
-/// - `forward(rollouts, range, log_probs, entropies)`: log-probs (and entropies, if that span is not empty) of every
-///   response token of the groups in range, in packed order, at rollouts.temperature; keeps what backward needs.
+/// - `generate(prompts, sampling, key)`: draws G responses per prompt with log-probs, entropies and terminal hidden
+///   states. A data row may come twice; its responses then have draws of their own (token_stream).
+/// - `forward(rollouts, range, log_probs, entropies)`: computes log-probs (and entropies, if that span is not empty) of
+///   every response token of the groups in range, in packed order, at rollouts.temperature. It keeps what backward
+///   needs.
 /// - `backward(d_log_probs, d_entropies)`: adds the gradient of sum(d_log_probs * log_probs) + sum(d_entropies *
-///   entropies) of the last forward to the parameters' gradients; d_entropies may be empty. Once per forward.
-/// - `log_probs(rollouts, range, out)`: the values of forward without keeping anything; const.
-/// - `zero_gradients()`, and `visit(f)`: calls f(ParameterView<scalar_type>) for each parameter, always in the same
-///   order.
+///   entropies) of the last forward pass to the parameters' gradients; d_entropies may be empty. It is called once per
+///   forward pass.
+/// - `log_probs(rollouts, range, out)`: computes the values of forward without keeping anything; const.
+/// - `zero_gradients()`, and `visit(f)`, which calls f(ParameterView<scalar_type>) for each parameter, always in the
+///   same order.
 /// - optional `check_prompts(prompts, sampling)`: const; throws for a prompt that generate would refuse, so that a run
 ///   is refused before its first step.
-/// - optional `without_adapters()`: const; the policy before any training, for the KL reference.
+/// - optional `without_adapters()`: const; gives the policy before any training, for the KL reference.
 ///
-/// Copying a policy copies its parameters; workspaces and gradients need not be copied. A type that is no policy gets
-/// one error from Trainer that says what it lacks (trainer/requirements.hpp).
+/// Copying a policy copies its parameters; workspaces and gradients need not be copied. If a type is no policy, Trainer
+/// gives one error that says what it lacks (trainer/requirements.hpp).
 template <class P>
 concept Policy = std::copy_constructible<P> && Trainable<P> && detail::HasHiddenSize<P> && detail::Generates<P> &&
     detail::RunsForward<P> && detail::RunsBackward<P> && detail::GivesLogProbs<P> && detail::ZeroesGradients<P> &&

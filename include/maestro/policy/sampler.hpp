@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Draws a token from a row of logits.
+/// Draws of a token from a row of logits.
 
 #include <algorithm>
 #include <cmath>
@@ -21,19 +21,20 @@
 
 namespace maestro {
 
-/// A drawn token.
+/// SampledToken is a token with what its draw says about it.
 struct SampledToken {
   std::int32_t token = 0;
   double log_prob = 0.0;  ///< after temperature, before top-k / top-p / min-p
   double entropy = 0.0;   ///< nats, of the same distribution
 };
 
-/// Draws tokens under one setting; holds the workspace, so use one per thread.
-/// Among equally probable tokens the filters keep the lowest indices, and greedy decoding takes the lowest. Top-p is
-/// relative to what top-k kept. Nothing is allocated once a row of the same length has been seen.
+/// Sampler draws tokens under one set of options. It holds the workspace, so each thread needs its own. Among equally
+/// probable tokens the filters keep the lowest indices, and greedy decoding takes the lowest. Top-p is relative to what
+/// top-k kept. Nothing is allocated once a row of the same length has been seen.
 template <class T>
 class Sampler {
  public:
+  /// Makes a sampler for these options.
   /// @throws BadArgument as check(sampling).
   explicit Sampler(const Sampling& sampling)
       : temperature_(sampling.temperature),
@@ -52,9 +53,9 @@ class Sampler {
     if (filters()) candidates_.reserve(vocabulary);
   }
 
-  /// One draw: the token at `position` of the response that `stream` names.
+  /// Draws the token at `position` of the response that `stream` names.
   /// @param logits  (V) before temperature; -infinity bars a token.
-  /// @throws BadData naming the stream's data row and response when a logit is NaN or +infinity, or none is finite.
+  /// @throws BadData naming the stream's data row and response if a logit is NaN or +infinity, or none is finite.
   SampledToken draw(std::span<const T> logits, const RandomStream& stream, std::uint32_t position) {
     reserve(logits.size());
     const auto inverse = static_cast<T>(1.0 / temperature_);
@@ -68,7 +69,7 @@ class Sampler {
   }
 
  private:
-  /// Fills weights_ from scaled_, in the chunks of the LM head, so that both give a token the same log-prob.
+  /// Fills weights_ from scaled_ in the chunks of the LM head, so that both give a token the same log-prob.
   SoftmaxState weigh() {
     SoftmaxState softmax;
     tops_.clear();
@@ -101,7 +102,7 @@ class Sampler {
     if (!filters()) return sample_index(weights_.data(), weights_.size(), uniform);
     keep_candidates();
     if (candidates_.empty()) return 0;
-    // Drawn in index order, so that a filter which removes nothing draws the same token as no filter.
+    // Candidates are drawn in index order, so that a filter which removes nothing draws the same token as no filter.
     std::sort(candidates_.begin(), candidates_.end());
     kept_.resize(candidates_.size());
     for (std::size_t i = 0; i < candidates_.size(); ++i) kept_[i] = weights_[candidates_[i]];
@@ -127,7 +128,7 @@ class Sampler {
     const double least = min_p_ * static_cast<double>(heaviest);
     std::erase_if(candidates_, [&](std::uint32_t i) { return static_cast<double>(weights_[i]) < least; });
   }
-  /// Takes the most probable candidates off a heap until their share reaches top_p: O(V) for a peaked distribution.
+  /// Takes the most probable candidates off a heap until their share reaches top_p. O(V) for a peaked distribution.
   template <class Before>
   void keep_top_p(const Before& before) {
     std::sort(candidates_.begin(), candidates_.end());  // the sum's order must not depend on how top-k was found
@@ -162,7 +163,7 @@ class Sampler {
   std::vector<T> kept_;
 };
 
-/// The stream that draws the tokens of one response; `response` is its response_number.
+/// Gives the stream that draws the tokens of one response; `response` is its response_number.
 inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std::size_t response) {
   return RandomStream({.seed = key.seed,
                        .purpose = Purpose::token_sampling,
@@ -171,7 +172,7 @@ inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std:
                        .response = static_cast<std::uint32_t>(response)});
 }
 
-/// The stream of response i of a batch whose prompts and groups are set.
+/// Gives the stream of response i of a batch whose prompts and groups are set.
 inline RandomStream token_stream(const DrawKey& key, const Rollouts& rollouts, std::size_t i) {
   const std::size_t group = rollouts.groups.group_of(i);
   const auto row_of = [&](std::size_t g) { return rollouts.prompts[g].row; };

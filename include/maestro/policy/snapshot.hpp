@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A frozen copy of a policy: the KL reference, or the proxy that rewards consult.
+/// A frozen copy of a policy, as the KL reference or as the proxy that rewards consult.
 
 #include <algorithm>
 #include <cstddef>
@@ -16,14 +16,15 @@
 
 namespace maestro {
 
-/// Parameters of a policy as they were at the last `synchronize`. Owns its copy; the source may change or go away.
+/// Snapshot holds the parameters of a policy as they were at the last `synchronize`. It owns its copy; the source may
+/// change or go away.
 template <Policy P>
 class Snapshot {
  public:
   explicit Snapshot(P policy) : policy_(std::move(policy)) {}
 
-  /// Overwrites the values with those of `policy`. Allocates a list of views, no parameters.
-  /// @throws BadArgument naming the parameter that differs in name or shape; nothing is copied then.
+  /// Overwrites the values with those of `policy`. It allocates a list of views, and no parameters.
+  /// @throws BadArgument naming the parameter that differs in name or shape; then nothing is copied.
   void synchronize(P& policy) {
     std::vector<std::pair<const void*, std::size_t>> sources;
     std::vector<std::string> names;
@@ -57,7 +58,7 @@ class Snapshot {
   }
 
   const P& policy() const { return policy_; }
-  /// The parameters by name.
+  /// Visits the parameters by name.
   template <class Visitor>
   void visit_state(Visitor& v) {
     ParameterValues<P>{policy_}.visit_state(v);

@@ -13,27 +13,29 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/parameter.hpp"
 #include "maestro/policy/categorical.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/policy.hpp"
 
 namespace maestro {
 
-/// A TabularPolicy is made from these options.
+/// TabularOptions describe a TabularPolicy.
 struct TabularOptions {
   std::size_t contexts = 1;  ///< C, at least 1
   std::size_t actions = 2;   ///< A, at least 1
   std::size_t length = 1;    ///< tokens of a response, at least 1; each is an action drawn from the context's row
 };
 
-/// Softmax over a row of logits, which start at 0 (uniform). A prompt's context is Prompt::row modulo C; its text is
-/// not read. A response is `length` actions, its text their decimal numbers with blanks between them. Hidden state (C +
-/// A): one-hot context ++ share of each action among the tokens (one-hot if length is 1). log_probs is thread-safe
-/// as long as nothing changes the policy.
+/// TabularPolicy is a softmax over a row of logits, which start at 0 (uniform). A prompt's context is Prompt::row
+/// modulo C; its text is not read. A response is `length` actions, and its text is their decimal numbers separated by
+/// blanks. The hidden state (C + A) is one-hot context ++ share of each action among the tokens (one-hot if length is
+/// 1). log_probs is thread-safe as long as nothing changes the policy.
 template <class T = float>
-class TabularPolicy {
+class TabularPolicy : public detail::FloatAndDouble<TabularPolicy<T>> {
  public:
   using scalar_type = T;
 
-  /// @throws BadArgument when a size is 0.
+  /// Makes a policy that is uniform everywhere.
+  /// @throws BadArgument if a size is 0.
   explicit TabularPolicy(const TabularOptions& options) : options_(options) {
     require(options.contexts > 0, "tabular policy: contexts must be at least 1");
     require(options.actions > 0, "tabular policy: actions must be at least 1");
@@ -44,7 +46,7 @@ class TabularPolicy {
 
   std::size_t hidden_size() const { return options_.contexts + options_.actions; }
   const TabularOptions& options() const { return options_; }
-  /// (C x A), free to be set.
+  /// Gives the logits, (C x A). The caller may set them.
   MatrixView<T> logits() { return logits_.view(); }
 
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
@@ -63,25 +65,6 @@ class TabularPolicy {
     return result;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   void zero_gradients() { gradients_.assign(options_.contexts, options_.actions, T(0)); }
   template <class F>
   void visit(F&& f) {
@@ -93,6 +76,7 @@ class TabularPolicy {
   }
 
  private:
+  friend class detail::FloatAndDouble<TabularPolicy>;
   static constexpr const char* name = "tabular policy";
 
   std::size_t context(const Prompt& prompt) const {

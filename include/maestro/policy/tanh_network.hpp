@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The network of the policies that read a prompt's numbers: one hidden layer of tanh units.
+/// The network of the policies that read a prompt's numbers. It has one hidden layer of tanh units.
 
 #include <cmath>
 #include <cstddef>
@@ -17,19 +17,20 @@
 
 namespace maestro::detail {
 
-/// F numbers in, H hidden units, O numbers out; each at least 1.
+/// TanhNetworkShape: F numbers in, H hidden units, O numbers out; each is at least 1.
 struct TanhNetworkShape {
   std::size_t features = 1;
   std::size_t width = 1;
   std::size_t outputs = 1;
 };
 
-/// y = W2 tanh(W1 x + b1) + b2 over x = Prompt::features (F). Weights start normal with deviation 1/sqrt(inputs),
-/// biases at 0; they depend on the seed alone. `forward` is thread-safe as long as nothing changes the network.
+/// TanhNetwork computes y = W2 tanh(W1 x + b1) + b2 over x = Prompt::features (F). Weights start normal with standard
+/// deviation 1/sqrt(inputs), biases at 0; they depend on the seed alone. `forward` is thread-safe as long as nothing
+/// changes the network.
 template <class T>
 class TanhNetwork {
  public:
-  /// The layers of N prompts: what `forward` writes and `backward` reads.
+  /// Pass holds the layers of N prompts. `forward` writes it, and `backward` reads it.
   struct Pass {
     Matrix<T> inputs;   ///< (N x F)
     Matrix<T> hidden;   ///< (N x H) after tanh
@@ -52,7 +53,8 @@ class TanhNetwork {
 
   const TanhNetworkShape& shape() const { return shape_; }
 
-  /// @throws BadArgument naming the policy and the data row whose features do not fit.
+  /// Refuses a prompt whose features do not fit.
+  /// @throws BadArgument naming the policy and the data row.
   void check_prompt(const Prompt& prompt, const char* policy) const {
     if (prompt.features.size() == shape_.features) return;
     throw BadArgument(std::string(policy) + ": data row " + std::to_string(prompt.row) + " has " +
@@ -60,7 +62,8 @@ class TanhNetwork {
                       std::to_string(shape_.features));
   }
 
-  /// Overwrites `pass`. @throws BadArgument as check_prompt.
+  /// Computes the layers of `prompts`; `pass` is overwritten.
+  /// @throws BadArgument as check_prompt.
   void forward(std::span<const Prompt> prompts, const char* policy, Pass& pass) const {
     pass.inputs.resize(prompts.size(), shape_.features);
     pass.hidden.resize(prompts.size(), shape_.width);

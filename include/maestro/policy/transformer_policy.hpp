@@ -20,8 +20,10 @@
 #include "maestro/model/packed_batch.hpp"
 #include "maestro/model/transformer.hpp"
 #include "maestro/model/weights.hpp"
+#include "maestro/policy/float_and_double.hpp"
 #include "maestro/policy/generation.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/policy/prompt_tokens.hpp"
 #include "maestro/policy/sampler.hpp"
 #include "maestro/text/chat_encode.hpp"
 #include "maestro/text/chat_format.hpp"
@@ -35,13 +37,14 @@ enum class PromptStart : std::uint8_t {
   begin_token,  ///< the configuration's begin_token (Llama)
 };
 
-/// Activations says what the training pass keeps of its forward half; the results are the same bits.
+/// Activations says what the training pass keeps of its forward half. The results have the same bits either way.
 enum class Activations : std::uint8_t {
   keep,       ///< of every layer
   recompute,  ///< only each layer's input (gradient checkpointing): less memory for one more forward pass
 };
 
-/// These options say how a TransformerPolicy reads prompts and uses memory; its weights are given apart.
+/// TransformerPolicyOptions say how a TransformerPolicy reads prompts and uses memory. Its weights are given
+/// separately.
 struct TransformerPolicyOptions {
   PromptStart prompt_start = PromptStart::text;
   Activations activations = Activations::keep;
@@ -50,7 +53,7 @@ struct TransformerPolicyOptions {
   ChatFormat chat{};  ///< how conversations are written; none: prompts are texts
 };
 
-/// The tokens of a text without a chat format: after the begin token, if the options say so.
+/// Encodes a text without a chat format. The begin token comes first if the options say so.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, std::string_view text) {
@@ -59,9 +62,9 @@ std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig&
   return tokens;
 }
 
-/// The tokens of a prompt: with a chat format its messages (or its text as the only message of a user) and the
+/// Encodes a prompt. With a chat format the tokens are its messages (or its text as the only message of a user) and the
 /// beginning of the answer, otherwise its text. A begin token that the chat format writes itself is not doubled.
-/// @throws BadArgument for a conversation that needs a chat format, Unsupported naming a role.
+/// @throws BadArgument for a conversation that needs a chat format; Unsupported naming a role that the format lacks.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, const Prompt& prompt) {
@@ -85,7 +88,7 @@ std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig&
 
 namespace detail {
 
-/// Owns a workspace made from options; a copy of the owner gets a fresh one made from the same options.
+/// OwnWorkspace owns a workspace made from options. A copy of the owner gets a fresh one made from the same options.
 template <class W, class Options>
 class OwnWorkspace {
  public:
@@ -109,26 +112,31 @@ class OwnWorkspace {
 
 }  // namespace detail
 
-/// Policy over text: weights, tokenizer, and the passes over packed batches with a shared prompt prefix.
+/// TransformerPolicy is a policy over text: weights, tokenizer, and the passes over packed batches with a shared prompt
+/// prefix.
 ///
-/// A response ends with tokenizer.end_token(), one of the configuration's end_tokens or of Sampling::stop_tokens, the
-/// token that ends a turn of the chat format, or at the length limit. Hidden state (d): of the response's last token,
-/// after the final norm. Copies share nothing; a copy has the weights, but neither gradients nor workspaces. Gradients
-/// exist from the first zero_gradients or backward on; before that, `visit` shows parameters without gradients.
-/// Deterministic for the same threads and backend.
-/// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights
+/// A response ends with tokenizer.end_token(), with one of the configuration's end_tokens or of Sampling::stop_tokens,
+/// with the token that ends a turn of the chat format, or at the length limit. The hidden state (d) is that of the
+/// response's last token, after the final norm. Copies share nothing but the tokens of prompts; a copy has the weights,
+/// but neither gradients nor workspaces. Gradients exist from the first zero_gradients or backward on; before that,
+/// `visit` shows parameters without gradients. Results are deterministic for the same threads and backend.
+/// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights.
 template <class T, class Backend, Tokenizer Tok, class Weights = ModelWeights<T>>
-class TransformerPolicy {
+class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Backend, Tok, Weights>> {
  public:
   using scalar_type = T;
   using weights_type = Weights;
 
-  /// @throws BadArgument when the tokenizer knows more tokens than the model, its end token is not among them, or it
-  /// lacks a special token of the chat format.
-  TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {})
+  /// Makes a policy of weights and tokenizer.
+  /// @param prompt_tokens  what the same tokenizer with the same options encoded before; nullptr: nothing.
+  /// @throws BadArgument if the tokenizer knows more tokens than the model, if its end token is not among them, or if
+  ///   it lacks a special token of the chat format.
+  TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {},
+                    std::shared_ptr<PromptTokens> prompt_tokens = nullptr)
       : weights_(std::move(weights)),
         tokenizer_(std::move(tokenizer)),
         options_(options),
+        prompt_tokens_(prompt_tokens ? std::move(prompt_tokens) : std::make_shared<PromptTokens>()),
         training_(options),
         scoring_(options) {
     const std::size_t vocabulary = config().vocabulary;
@@ -152,20 +160,21 @@ class TransformerPolicy {
   Weights& weights() { return weights_; }
   const Tok& tokenizer() const { return tokenizer_; }
   std::size_t hidden_size() const { return config().hidden; }
-  /// What generation has run so far.
+  /// Tells what generation has run so far.
   const GenerationCounters& counters() const { return training_->generator.counters(); }
 
-  /// The tokens of a text as the model reads it, without a chat format.
+  /// Encodes a text as the model reads it, without a chat format.
   std::vector<std::int32_t> encode_prompt(std::string_view text) const {
     return maestro::encode_prompt(tokenizer_, config(), options_, text);
   }
 
-  /// The tokens of a prompt as the model reads it; see the function of the same name.
+  /// Encodes a prompt as the model reads it; see the function of the same name. The tokens are remembered.
   std::vector<std::int32_t> encode_prompt(const Prompt& prompt) const {
-    return maestro::encode_prompt(tokenizer_, config(), options_, prompt);
+    return prompt_tokens_->get(
+        prompt, [&](const Prompt& p) { return maestro::encode_prompt(tokenizer_, config(), options_, p); });
   }
 
-  /// What generate would refuse of these prompts, before a run begins.
+  /// Refuses, before a run begins, prompts that generate would refuse.
   /// @throws BadArgument as generate.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     check(sampling);
@@ -174,8 +183,9 @@ class TransformerPolicy {
     }
   }
 
+  /// Draws G responses per prompt.
   /// @throws BadArgument naming the data row of a prompt that is empty or leaves no room for a response, with the
-  /// sizes.
+  ///   sizes.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     check(sampling);
     Rollouts rollouts;
@@ -198,42 +208,22 @@ class TransformerPolicy {
     return rollouts;
   }
 
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void forward(const Rollouts& rollouts, GroupRange range, std::span<double> log_probs, std::span<double> entropies) {
-    run_forward(rollouts, range, log_probs, entropies);
-  }
-  void backward(std::span<const float> d_log_probs, std::span<const float> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  void backward(std::span<const double> d_log_probs, std::span<const double> d_entropies) {
-    run_backward(d_log_probs, d_entropies);
-  }
-  /// Its workspace is its own and locked: calls from several threads wait for each other and leave what backward needs
-  /// alone.
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-  void log_probs(const Rollouts& rollouts, GroupRange range, std::span<double> out) const {
-    run_log_probs(rollouts, range, out);
-  }
-
   void zero_gradients() {
     make_gradients();
     training_->gradients.set_zero();
   }
-  /// A policy whose adapters are switched off: the KL reference of a LoRA policy.
+  /// Gives a policy whose adapters are switched off. This is the KL reference of a LoRA policy.
   TransformerPolicy without_adapters() const requires requires(const Weights& w) { w.without_adapters(); }
   { return TransformerPolicy(weights_.without_adapters(), tokenizer_, options_); }
 
-  /// Parameters by their Hugging Face names, adapters by PEFT's.
+  /// Calls f(ParameterView<T>) for the parameters by their Hugging Face names, adapters by PEFT's.
   template <class F>
   void visit(F&& f) {
     weights_.visit(training_->gradients, std::forward<F>(f));
   }
 
  private:
+  friend class detail::FloatAndDouble<TransformerPolicy>;
   enum class State : std::uint8_t { idle, ready_for_backward };
   struct Pass {
     explicit Pass(const TransformerPolicyOptions& options) : head(options.head) {}
@@ -271,7 +261,7 @@ class TransformerPolicy {
     }
   }
 
-  // Without the stop token, and without ids that the tokenizer does not know (a model's vocabulary may be padded).
+  // The text lacks the stop token, and ids that the tokenizer does not know (a model's vocabulary may be padded).
   std::string text_of(const Rollouts& rollouts, std::size_t response) const {
     std::span<const std::int32_t> tokens = rollouts.tokens.row(response);
     if (rollouts.finish[response] == Finish::stop) tokens = tokens.first(tokens.size() - 1);
@@ -307,6 +297,8 @@ class TransformerPolicy {
     run_pass(training_->pass, keep, rollouts, range, log_probs, entropies);
     training_->state = State::ready_for_backward;
   }
+  /// The workspace is separate and locked: calls from several threads wait for each other, and what backward needs is
+  /// left alone.
   template <class U>
   void run_log_probs(const Rollouts& rollouts, GroupRange range, std::span<U> out) const {
     const std::lock_guard lock(scoring_->mutex);
@@ -327,6 +319,7 @@ class TransformerPolicy {
   Weights weights_;
   Tok tokenizer_;
   TransformerPolicyOptions options_;
+  std::shared_ptr<PromptTokens> prompt_tokens_;  ///< shared by copies, which encode alike
   detail::OwnWorkspace<Training, TransformerPolicyOptions> training_;
   detail::OwnWorkspace<Scoring, TransformerPolicyOptions> scoring_;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Rewards of any type behind one, and a set of them whose number is known at run time: for command lines.
+/// Type-erased rewards, and a set of them whose number is known at run time, for command lines.
 
 #include <algorithm>
 #include <concepts>
@@ -24,10 +24,12 @@
 
 namespace maestro {
 
-/// A reward of any type that goes with policies of type P; it has the reward's hooks. Copying it copies the reward.
+/// AnyReward holds a reward of any type that goes with policies of type P, hooks included. Copying it copies the
+/// reward.
 template <class P>
 class AnyReward {
  public:
+  /// Takes over a reward.
   /// @throws BadArgument if the reward's name is empty.
   template <Reward R>
   requires(!std::same_as<R, AnyReward>) AnyReward(R reward) : reward_(std::make_unique<Model<R>>(std::move(reward))) {}
@@ -40,7 +42,7 @@ class AnyReward {
   AnyReward& operator=(AnyReward&&) noexcept = default;
   ~AnyReward() = default;
 
-  /// A view of the reward's own name.
+  /// Gives a view of the reward's own name.
   std::string_view name() const { return reward_->name(); }
   /// Fills one column as RewardSet::evaluate does.
   void evaluate(const Rollouts& rollouts, MatrixView<float> column) const { reward_->evaluate(rollouts, column); }
@@ -67,7 +69,7 @@ class AnyReward {
     virtual void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const = 0;
     virtual void visit_state(AnyStateVisitor& v) = 0;
   };
-  /// A set of one knows which hooks its reward has.
+  /// Asks a set of one reward, which knows the hooks that its reward has.
   template <Reward R>
   struct Model final : Interface {
     explicit Model(R reward) : set(std::move(reward)) {}
@@ -87,26 +89,27 @@ class AnyReward {
   std::unique_ptr<Interface> reward_;
 };
 
-/// K rewards held by value, in order, K known at run time:
+/// AnyRewardSet holds K rewards by value, in order; K is known at run time:
 ///
 ///     std::vector<AnyReward<Policy>> chosen;
 ///     chosen.emplace_back(Format{});
-///     Trainer trainer{policy, AnyRewardSet<Policy>(std::move(chosen)), AnyConductor("linear", 1), settings};
+///     Trainer trainer{policy, AnyRewardSet<Policy>(std::move(chosen)), AnyConductor("linear", 1), options};
 ///
-/// Scores, hooks and checkpoints are those of a RewardSet of the same rewards. Of several failures that of the first
+/// Scores, hooks and checkpoints are those of a RewardSet of the same rewards. Of several failures, that of the first
 /// reward is reported.
 template <class P>
 class AnyRewardSet {
  public:
+  /// Takes over the rewards.
   /// @throws BadArgument if there is no reward, or if a name occurs twice.
   explicit AnyRewardSet(std::vector<AnyReward<P>> rewards) : rewards_(std::move(rewards)) {
     if (rewards_.empty()) throw BadArgument("AnyRewardSet: there is no reward");
     detail::check_reward_names("AnyRewardSet", names());
   }
 
-  /// K, the number of rewards.
+  /// Gives K, the number of rewards.
   std::size_t size() const { return rewards_.size(); }
-  /// The K names, in order; views of the rewards' own.
+  /// Gives the K names, in order, as views of the rewards' own names.
   std::vector<std::string_view> names() const {
     std::vector<std::string_view> names;
     for (const AnyReward<P>& reward : rewards_) names.push_back(reward.name());

@@ -26,18 +26,19 @@ enum class EntropySign : unsigned char {
   varied,   ///< high entropy is good
 };
 
-/// RewardScale says whether a reward is its rank in the group or the figure itself.
+/// RewardScale says whether a reward is the rank in the group or the raw value.
 enum class RewardScale : unsigned char { group_rank, raw };
 
-/// The Entropy reward is made from these options.
+/// EntropyOptions describe the Entropy reward.
 struct EntropyOptions {
   EntropySign sign = EntropySign::certain;
   RewardScale scale = RewardScale::group_rank;
 };
 
-/// Mean entropy of the distributions a response's tokens were drawn from, H = sum_t H_t / T in nats.
-/// Ranked: (n - rank)/n in (0, 1] inside the group, 1 for the best (rank_in_groups). Raw: -H, or H if varied.
-/// An empty response has no entropy: the reward does not apply. Of float actions it is the differential entropy.
+/// Entropy rewards the mean entropy of the distributions from which a response's tokens were drawn, H = sum_t H_t / T
+/// in nats. Ranked, it is (n - rank)/n in (0, 1] inside the group, 1 for the best (rank_in_groups). Raw, it is -H, or H
+/// for EntropySign::varied. An empty response has no entropy, and the reward does not apply. For float actions H is the
+/// differential entropy.
 /// Source: MAESTRO's entropy reward after EM-RL [2505.15134], ranked; the sign is an option of ours.
 class Entropy {
  public:

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Whether the answer is the reference.
+/// A reward for the right answer.
 
 #include <optional>
 #include <string_view>
@@ -12,13 +12,13 @@
 
 namespace maestro {
 
-/// The ExactMatch reward is made from these options.
+/// ExactMatchOptions describe the ExactMatch reward.
 struct ExactMatchOptions {
   TagNames tags{};
 };
 
-/// 1 when the answer equals the reference, both without white space at the ends; else 0. A response without the tag
-/// structure gets 0; a prompt without a reference: the reward does not apply.
+/// ExactMatch is 1 if the answer equals the reference, both without white space at the ends, and else 0. A response
+/// without the tag structure gets 0. If the prompt has no reference, the reward does not apply.
 class ExactMatch {
  public:
   static constexpr std::string_view name = "exact_match";

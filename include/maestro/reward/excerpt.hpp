@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Untrusted text, made fit for an error message.
+/// Untrusted text, cleaned and shortened for an error message.
 
 #include <cstddef>
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace maestro {
 
-/// The first `limit` characters of `text` on one line: control characters (C0, DEL, C1) are left out, broken UTF-8
-/// becomes U+FFFD, and "..." marks a cut.
+/// Gives the first `limit` characters of `text` on one line. Control characters (C0, DEL, C1) are left out, broken
+/// UTF-8 becomes U+FFFD, and "..." marks a cut.
 inline std::string excerpt(std::string_view text, std::size_t limit = 60) {
   const std::string valid = replace_invalid_utf8(text);
   std::string result;

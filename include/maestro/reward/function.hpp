@@ -13,7 +13,7 @@
 
 namespace maestro {
 
-/// What reward(name, function) returns: a reward whose call operators are those of `function`.
+/// FunctionReward is what reward(name, function) returns: a reward whose call operators are those of `function`.
 template <class F>
 struct FunctionReward {
   std::string name;
@@ -28,7 +28,7 @@ struct FunctionReward {
   }
 };
 
-/// A reward of any callable, so that a lambda needs no type of its own:
+/// Makes a reward of any callable, so that a lambda needs no type of its own:
 ///
 ///     RewardSet rewards{Format{}, reward("short", [](const Completion& c) { return c.text.size() < 80 ? 1.0f : 0.0f;
 ///     })};

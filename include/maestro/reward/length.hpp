@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// LengthUnit says in what a length is counted.
+/// LengthUnit says in which unit a length is counted.
 enum class LengthUnit : unsigned char {
   tokens,      ///< of the whole response, the stop token included; the steps of float actions
   words,       ///< runs without white space
@@ -37,7 +37,7 @@ enum class LengthShape : unsigned char {
   target,         ///< max(-1, -|L - target| / target)
 };
 
-/// The Length reward is made from these options; each shape reads its own.
+/// LengthOptions describe the Length reward. Each shape reads its own options.
 struct LengthOptions {
   LengthShape shape = LengthShape::soft_overlong;
   LengthUnit unit = LengthUnit::tokens;
@@ -45,29 +45,31 @@ struct LengthOptions {
   double max_length = 256;  ///< soft_overlong: > 0
   double cache = 64;        ///< soft_overlong: in [0, max_length]; 0 makes a step after max_length
   double target = 128;      ///< target: > 0
-  /// target: the target of each prompt, > 0; nullopt: the reward does not apply. Empty: `target` for all. Thread-safe.
+  /// For the shape `target`: the target of each prompt, > 0; nullopt: the reward does not apply. An empty function
+  /// means `target` for all prompts. It must be thread-safe.
   std::function<std::optional<double>(const Prompt&)> target_of{};
   TagNames tags{};  ///< for LengthPart::answer
 };
 
-/// DAPO's soft overlong penalty: 0 for L <= max - cache, (max - cache - L)/cache up to max, -1 beyond.
+/// Gives DAPO's soft overlong penalty: 0 for L <= max - cache, (max - cache - L)/cache up to max, -1 beyond.
 inline double soft_overlong(double length, double max_length, double cache) {
   if (length <= max_length - cache) return 0.0;
   if (length >= max_length) return -1.0;
   return (max_length - cache - length) / cache;
 }
 
-/// -|L - target|/target, not below -1.
+/// Gives -|L - target|/target, but not less than -1.
 inline double target_length(double length, double target) {
   return std::max(-1.0, -std::abs(length - target) / target);
 }
 
-/// A length penalty in [-1, 0]. Source: soft overlong from DAPO [2503.14476]; the target shape is ours.
+/// Length is a length penalty in [-1, 0]. Source: soft overlong from DAPO [2503.14476]; the target shape is ours.
 class Length {
  public:
   static constexpr std::string_view name = "length";
 
-  /// @throws BadArgument on an option outside its domain, and on tokens of the answer (only the response has tokens).
+  /// Makes the reward.
+  /// @throws BadArgument for an option outside its domain, and for tokens of the answer (only the response has tokens).
   explicit Length(LengthOptions options = {}) : options_(std::move(options)), structure_(options_.tags) {
     if (options_.shape == LengthShape::soft_overlong) {
       require(std::isfinite(options_.max_length) && options_.max_length > 0, "Length: max_length must be positive");

@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// A string that can be a template argument.
+/// FixedString is a string that can be a template argument.
 template <std::size_t N>
 struct FixedString {
   char value[N]{};
@@ -22,13 +22,13 @@ struct FixedString {
   constexpr std::string_view view() const { return {value, N - 1}; }
 };
 
-/// The reward R under another name: `Named<"strict", Length>{Length{{.max_length = 50}}}`.
+/// Named is the reward R under another name: `Named<"strict", Length>{Length{{.max_length = 50}}}`.
 template <FixedString Name, Reward R>
 struct Named : R {
   static constexpr std::string_view name = Name.view();
 };
 
-/// `named<"strict">(Length{{.max_length = 50}})`: as Named, the type deduced.
+/// Makes a Named, with the type deduced: `named<"strict">(Length{{.max_length = 50}})`.
 template <FixedString Name, Reward R>
 Named<Name, R> named(R reward) {
   return {std::move(reward)};

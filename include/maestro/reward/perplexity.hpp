@@ -1,13 +1,12 @@
 #pragma once
 
 /// @file
-/// How likely a model finds the reference answer after the response's own reasoning.
+/// A reward that asks how likely a model finds the reference answer after the response's own reasoning.
 
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -17,63 +16,66 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/platform.hpp"
-#include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/group_rank.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
 #include "maestro/reward/scorer.hpp"
+#include "maestro/reward/scorer_hooks.hpp"
 #include "maestro/reward/tag_format.hpp"
 #include "maestro/reward/text_parts.hpp"
 
 namespace maestro {
 
-/// log of the NOVER perplexity: mean NLL / max(1, 1 + log10(tokens of the reasoning)); no tokens count as one.
-/// The divisor lets longer reasoning cost a little, so that it is not cut for its own sake. Source: NOVER [2505.16022].
+/// Gives the log of the NOVER perplexity: mean NLL / max(1, 1 + log10(tokens of the reasoning)). Reasoning of no tokens
+/// counts as one token. The divisor makes longer reasoning cost only a little, so that reasoning is not cut for its own
+/// sake. Source: NOVER [2505.16022].
 inline double log_nover_perplexity(double mean_nll, std::size_t reasoning_tokens) {
   const double tokens = static_cast<double>(std::max<std::size_t>(reasoning_tokens, 1));
   return mean_nll / std::max(1.0, 1.0 + std::log10(tokens));
 }
 
-/// exp(mean NLL / max(1, 1 + log10(tokens of the reasoning))), at least 1.
+/// Gives exp(mean NLL / max(1, 1 + log10(tokens of the reasoning))), at least 1.
 inline double nover_perplexity(double mean_nll, std::size_t reasoning_tokens) {
   return std::exp(log_nover_perplexity(mean_nll, reasoning_tokens));
 }
 
-/// PerplexityScale says what the perplexity reward gives.
+/// PerplexityScale says which value the perplexity reward has.
 enum class PerplexityScale : unsigned char {
   group_rank,    ///< (n_valid - rank)/n_valid inside the group, rank 0 the lowest perplexity; invalid format 0
   negative_log,  ///< -log perplexity <= 0; invalid format gives PerplexityOptions::invalid_value
 };
 
-/// The Perplexity reward is made from these options.
+/// PerplexityOptions describe the Perplexity reward.
 struct PerplexityOptions {
   TagNames tags{};
   PerplexityScale scale = PerplexityScale::group_rank;
   float invalid_value = -10.0f;  ///< negative_log only: the value of a response without the tag structure; finite
 };
 
-/// Perplexity of the reference answer after prompt, response and opening answer tag, under a LikelihoodScorer:
-/// `Perplexity{}` asks a copy of the policy that trains, which its Trainer attaches (PolicyProxy, renewed every few
-/// steps), `Perplexity{scorer}` another model.
-/// A response without the tag structure is not scored. A prompt without a reference: the reward does not apply.
-/// The reasoning is counted in the scorer's tokens if it has `count_tokens(text)`; otherwise the response's own
-/// tokens are split in proportion to bytes.
+/// Perplexity rewards a low perplexity of the reference answer after prompt, response and opening answer tag, under a
+/// LikelihoodScorer. `Perplexity{}` asks a copy of the policy in training, which its Trainer attaches (PolicyProxy,
+/// renewed every few steps); `Perplexity{scorer}` asks another model. A response without the tag structure is not
+/// scored. If the prompt has no reference, the reward does not apply. The reasoning is counted in the scorer's tokens
+/// if the scorer has `count_tokens(text)`; otherwise the response's own tokens are split in proportion to bytes.
 /// Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in nover_perplexity and rank_in_groups.
 template <LikelihoodScorer S = PolicyProxy>
-class Perplexity {
+class Perplexity : public detail::ScorerHooks<S> {
+  using detail::ScorerHooks<S>::scorer_;
+
  public:
   static constexpr std::string_view name = "perplexity";
 
+  /// Makes the reward.
   /// @throws BadArgument if invalid_value is not finite.
   explicit Perplexity(PerplexityOptions options = {}) requires std::same_as<S, PolicyProxy>
       : Perplexity(PolicyProxy(), std::move(options)) {}
   explicit Perplexity(S scorer, PerplexityOptions options = {})
-      : scorer_(std::move(scorer)), structure_(options.tags), options_(std::move(options)) {
+      : detail::ScorerHooks<S>(std::move(scorer)), structure_(options.tags), options_(std::move(options)) {
     require(std::isfinite(options_.invalid_value), "Perplexity: invalid_value must be finite");
   }
 
-  /// One call of the scorer for the whole batch.
+  /// Scores the whole batch with one call of the scorer.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);
     std::vector<LikelihoodQuery> queries;
@@ -104,8 +106,8 @@ class Perplexity {
     fill(rollouts, log_perplexity, scores);
   }
 
-  /// Refuses prompts whose reference the scorer could not score after the longest response; a response's text is taken
-  /// to have no more of the scorer's tokens than were drawn.
+  /// Refuses prompts whose reference the scorer could not score after the longest response. It assumes that a
+  /// response's text has no more of the scorer's tokens than were drawn.
   /// @throws BadArgument naming data row and sizes.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires
       requires(const S& scorer, const Prompt& prompt) {
@@ -117,24 +119,6 @@ class Perplexity {
       scorer_.check_query(prompt, sampling.max_completion_length, prompt.reference);
     }
   }
-
-  /// Forwarded to the scorer.
-  template <class P>
-  void attach(const P& policy) requires requires(S& scorer) {
-    scorer.attach(policy);
-  }
-  { scorer_.attach(policy); }
-  template <class P>
-  void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
-    scorer.before_step(policy, step);
-  }
-  { scorer_.before_step(policy, step); }
-  template <class Visitor>
-  void visit_state(Visitor& v) requires Stateful<S> {
-    v("scorer", scorer_);
-  }
-
-  const S& scorer() const { return scorer_; }
 
  private:
   std::size_t reasoning_tokens(const Completion& completion, std::string_view reasoning) const {
@@ -162,7 +146,6 @@ class Perplexity {
     }
   }
 
-  S scorer_;
   TagStructure structure_;
   PerplexityOptions options_;
 };

@@ -1,61 +1,44 @@
 #pragma once
 
 /// @file
-/// The score of a model of human preference.
+/// A reward that is the score of a model of human preference.
 
-#include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
 
-#include "maestro/core/state.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/scorer.hpp"
+#include "maestro/reward/scorer_hooks.hpp"
 #include "maestro/reward/text_parts.hpp"
 
 namespace maestro {
 
-/// The raw score of a PreferenceScorer for prompt and response; any finite scale (standardize in the scalarization).
+/// Preference is the raw score of a PreferenceScorer for prompt and response. Any finite scale will do; the
+/// scalarization can standardize it.
 /// Source: MAESTRO's preference reward (a sequence-classification reward model).
 template <PreferenceScorer S>
-class Preference {
+class Preference : public detail::ScorerHooks<S> {
+  using detail::ScorerHooks<S>::scorer_;
+
  public:
   static constexpr std::string_view name = "preference";
 
-  explicit Preference(S scorer) : scorer_(std::move(scorer)) {}
+  explicit Preference(S scorer) : detail::ScorerHooks<S>(std::move(scorer)) {}
 
-  /// One call of the scorer for the whole batch.
+  /// Scores the whole batch with one call of the scorer.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);
     scorer_.score(rollouts, scores);
   }
 
-  /// Forwarded to the scorer.
+  /// Passes the question on to the scorer.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires
       requires(const S& scorer) {
     scorer.check_prompts(prompts, sampling);
   }
   { scorer_.check_prompts(prompts, sampling); }
-  template <class P>
-  void attach(const P& policy) requires requires(S& scorer) {
-    scorer.attach(policy);
-  }
-  { scorer_.attach(policy); }
-  template <class P>
-  void before_step(P& policy, std::uint32_t step) requires requires(S& scorer) {
-    scorer.before_step(policy, step);
-  }
-  { scorer_.before_step(policy, step); }
-  template <class Visitor>
-  void visit_state(Visitor& v) requires Stateful<S> {
-    v("scorer", scorer_);
-  }
-
-  const S& scorer() const { return scorer_; }
-
- private:
-  S scorer_;
 };
 
 }  // namespace maestro

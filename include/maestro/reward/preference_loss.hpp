@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a reward model is trained with: loss and gradient with respect to its scores.
+/// Losses for training a reward model, with their gradients with respect to its scores.
 
 #include <cmath>
 #include <cstddef>
@@ -13,16 +13,16 @@
 
 namespace maestro {
 
-/// Two scored responses to one prompt, by their place in the batch.
+/// PreferencePair is two scored responses to one prompt, by their places in the batch.
 struct PreferencePair {
   std::size_t chosen = 0;
   std::size_t rejected = 0;
 };
 
-/// Mean over pairs of -log sigmoid(s_chosen - s_rejected), in nats (Bradley and Terry).
+/// Computes the mean over pairs of -log sigmoid(s_chosen - s_rejected), in nats (Bradley and Terry).
 /// @param scores    (B)
 /// @param d_scores  (B) overwritten with the loss's gradient; a response may be in several pairs.
-/// @throws BadArgument when there is no pair, one names a response that is not there, or sizes differ.
+/// @throws BadArgument if there is no pair, if a pair names a response that is not there, or if sizes differ.
 template <class T>
 double bradley_terry_loss(std::span<const T> scores, std::span<const PreferencePair> pairs,
                           std::type_identity_t<std::span<T>> d_scores) {
@@ -47,9 +47,9 @@ double bradley_terry_loss(std::span<const T> scores, std::span<const PreferenceP
   return loss;
 }
 
-/// Mean over responses of (s - target)^2.
+/// Computes the mean over responses of (s - target)^2.
 /// @param d_scores  (B) overwritten with the loss's gradient.
-/// @throws BadArgument when there is no score or sizes differ.
+/// @throws BadArgument if there is no score or sizes differ.
 template <class T>
 double squared_error_loss(std::span<const T> scores, std::type_identity_t<std::span<const T>> targets,
                           std::type_identity_t<std::span<T>> d_scores) {

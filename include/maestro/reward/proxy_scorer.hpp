@@ -32,15 +32,15 @@ concept TextPolicy = Policy<P> && requires(const P& policy) {
   requires Tokenizer<std::remove_cvref_t<decltype(policy.tokenizer())>>;
 };
 
-/// These options say how a proxy follows the policy, and how much of a batch it scores at once.
+/// ProxyOptions say how a proxy follows the policy, and how much of a batch it scores at once.
 struct ProxyOptions {
   std::uint32_t sync_steps = 6;            ///< the copy follows the policy every so many steps; 0: it stays as it is
   std::size_t micro_batch_tokens = 16384;  ///< of one call; at least one group; at least 1
 };
 
-/// Likelihoods under a copy of the policy, taken at construction and renewed every few steps: a LikelihoodScorer.
-/// The tokens of prefix and continuation follow the batch's own prompt tokens, shared by the queries of a group; only
-/// the continuation's tokens are scored, at temperature 1.
+/// ProxyScorer is a LikelihoodScorer that computes likelihoods under a copy of the policy. The copy is made at
+/// construction and renewed every few steps. The tokens of prefix and continuation follow the batch's own prompt
+/// tokens, which the queries of a group share; only the continuation's tokens are scored, at temperature 1.
 /// Source: MAESTRO, section on the perplexity reward (renewed every 6 steps, 12 for long outputs), after NOVER
 /// [2505.16022].
 template <TextPolicy P>
@@ -50,10 +50,10 @@ class ProxyScorer {
     require(options.micro_batch_tokens > 0, "ProxyScorer: micro_batch_tokens must be at least 1");
   }
 
-  /// out_q = -mean_t log p(token t of continuation q | prompt, prefix, tokens before t) in nats; overwritten.
+  /// Computes out_q = -mean_t log p(token t of continuation q | prompt, prefix, tokens before t) in nats; overwritten.
   /// @param queries  sorted by group.
-  /// @throws BadArgument when queries are not sorted, name a group that is not there, or do not fit `out`; BadData when
-  /// a continuation has no tokens.
+  /// @throws BadArgument if queries are not sorted, name a group that is not there, or do not fit `out`; BadData if a
+  ///   continuation has no tokens.
   void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
     if (out.size() != queries.size()) throw BadArgument("ProxyScorer: out needs one value per query");
     std::vector<std::size_t> scored(queries.size());
@@ -73,8 +73,8 @@ class ProxyScorer {
     });
   }
 
-  /// Refuses a query that the proxy's positions could not hold, for checks before a run: `continuation` after the
-  /// prompt and a prefix of up to `prefix_tokens` tokens. Nothing to check if the policy names no limit.
+  /// Refuses, before a run, a query that the proxy's positions could not hold: `continuation` after the prompt and a
+  /// prefix of up to `prefix_tokens` tokens. If the policy names no limit, nothing is refused.
   /// @throws BadArgument naming data row and sizes, or a continuation that has no tokens.
   void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const {
     const std::size_t scored = count_tokens(continuation);
@@ -95,10 +95,10 @@ class ProxyScorer {
     }
   }
 
-  /// Tokens of `text`.
+  /// Gives the number of tokens of `text`.
   std::size_t count_tokens(std::string_view text) const { return proxy_.policy().tokenizer().encode(text).size(); }
 
-  /// Renews the copy when step is a multiple of sync_steps; the copy of step 0 is the one made at construction.
+  /// Renews the copy if step is a multiple of sync_steps. The copy of step 0 is the one made at construction.
   template <class Q>
   void before_step(Q& policy, std::uint32_t step) {
     static_assert(std::same_as<std::remove_const_t<Q>, P>,
@@ -113,7 +113,7 @@ class ProxyScorer {
   const P& proxy() const { return proxy_.policy(); }
 
  private:
-  /// Tokens of a prompt as the policy encodes it, from the whole prompt if it reads that, else from its text.
+  /// Encodes a prompt as the policy does: from the whole prompt if the policy can read it, else from its text.
   template <class Q>
   static std::size_t prompt_size(const Q& policy, const Prompt& prompt) requires requires {
     policy.encode_prompt(prompt).size();
@@ -125,7 +125,7 @@ class ProxyScorer {
     return policy.encode_prompt(prompt.text).size();
   }
 
-  /// One response per query, under the prompts that have any; `scored` gets the tokens of each continuation.
+  /// Makes one response per query, under the prompts that have any; `scored` gets the tokens of each continuation.
   Rollouts pack(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
                 std::span<std::size_t> scored) const {
     const auto& tokenizer = proxy_.policy().tokenizer();
@@ -162,10 +162,12 @@ class ProxyScorer {
   ProxyOptions options_;
 };
 
-/// A ProxyScorer of the policy that trains, whatever its type: a LikelihoodScorer that needs no policy beforehand. A
-/// Trainer attaches its policy when it is made; elsewhere `attach(policy)` does. Copies share nothing.
+/// PolicyProxy is a ProxyScorer of the policy in training, whatever its type: a LikelihoodScorer that needs no policy
+/// beforehand. A Trainer attaches its policy when it is made; elsewhere the caller calls `attach(policy)`. Copies share
+/// nothing.
 class PolicyProxy {
  public:
+  /// Makes a proxy without a policy.
   /// @throws BadArgument as ProxyScorer.
   explicit PolicyProxy(ProxyOptions options = {}) : options_(options) {
     require(options.micro_batch_tokens > 0, "PolicyProxy: micro_batch_tokens must be at least 1");
@@ -177,7 +179,7 @@ class PolicyProxy {
   PolicyProxy& operator=(PolicyProxy&&) noexcept = default;
   ~PolicyProxy() = default;
 
-  /// Takes a copy of `policy`, in place of an earlier one.
+  /// Takes a copy of `policy`, which replaces an earlier one.
   template <class P>
   void attach(const P& policy) {
     static_assert(TextPolicy<P>, "maestro: a reward that asks a proxy of the policy needs a policy with a tokenizer()");
@@ -186,7 +188,7 @@ class PolicyProxy {
   bool attached() const { return proxy_ != nullptr; }
 
   /// Scores as ProxyScorer::mean_nll does.
-  /// @throws BadArgument if no policy is attached, and as the ProxyScorer.
+  /// @throws BadArgument if no policy is attached, and as ProxyScorer.
   void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
     proxy().mean_nll(rollouts, queries, out);
   }
@@ -194,6 +196,7 @@ class PolicyProxy {
     proxy().check_query(prompt, prefix_tokens, continuation);
   }
   std::size_t count_tokens(std::string_view text) const { return proxy().count_tokens(text); }
+  /// Renews the copy as ProxyScorer::before_step does.
   /// @throws BadArgument if the policy attached is of another type.
   template <class P>
   void before_step(P& policy, std::uint32_t step) {

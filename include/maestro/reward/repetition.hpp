@@ -15,18 +15,20 @@
 
 namespace maestro {
 
-/// The Repetition reward is made from these options.
+/// RepetitionOptions describe the Repetition reward.
 struct RepetitionOptions {
   std::size_t n = 3;  ///< words of an n-gram, at least 1
 };
 
-/// Share of distinct word n-grams, distinct / all, in (0, 1]; 1 when none occurs twice. A response of fewer than n
-/// words has no n-gram: the reward does not apply. O(W log W) comparisons. Source: distinct-n [1510.03055].
+/// Repetition is the share of distinct word n-grams, distinct / all, in (0, 1]; it is 1 if none occurs twice. A
+/// response of fewer than n words has no n-gram, and the reward does not apply. O(W log W) comparisons. Source:
+/// distinct-n [1510.03055].
 class Repetition {
  public:
   static constexpr std::string_view name = "repetition";
 
-  /// @throws BadArgument when n is 0.
+  /// Makes the reward.
+  /// @throws BadArgument if n is 0.
   explicit Repetition(RepetitionOptions options = {}) : n_(options.n) {
     require(n_ > 0, "Repetition: n must be positive");
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a type lacks of a Reward, said in one error.
+/// One error for what a type lacks of a Reward.
 
 #include <concepts>
 #include <optional>
@@ -17,7 +17,7 @@
 
 namespace maestro::detail {
 
-/// Stands in for a type that was refused, so that the error about it stays the only one. Never called.
+/// RefusedReward stands in for a refused type, so that the error about it stays the only one. It is never called.
 struct RefusedReward {
   static constexpr std::string_view name = "refused";
   template <class T>
@@ -25,7 +25,7 @@ struct RefusedReward {
   float operator()(const Completion&) const { return 0.0f; }
 };
 
-/// Whether a name must be a member, or comes from elsewhere (reward("name", f)).
+/// RewardName says whether a name must be a member, or comes from elsewhere (reward("name", f)).
 enum class RewardName { member, given };
 
 template <class R>
@@ -84,8 +84,8 @@ concept HasNameFunction = requires(const R& reward) {
   reward.name();
 };
 
-/// R itself if it is a reward; else one error that names the first thing that it lacks, and RefusedReward. A caller
-/// mends the call operator first, then its result, then the name.
+/// Is R itself if R is a reward. Otherwise it is RefusedReward, with one error that names the first thing that R lacks:
+/// the call operator, then its result, then the name.
 template <class R, RewardName Name = RewardName::member>
 constexpr auto accept_reward() {
   constexpr bool judges = GivesScore<R> || FillsScores<R>;

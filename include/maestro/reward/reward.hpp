@@ -13,12 +13,12 @@
 ///     };
 ///
 /// `name` may be a static or a plain member. nullopt (NaN in the batch form) means that the reward does not apply to
-/// the response; infinity, and NaN from the per-response form, are errors naming reward, prompt and response.
-/// Optional hooks, found with `requires`: `attach(policy)` gives a reward the policy that trains once, before the run
-/// (to take a proxy copy of it), `before_step(policy, step)` lets it follow the policy, `check_prompts(prompts,
-/// sampling) const` throws before a run for a prompt that it could not judge in some step, `visit_state(v)` puts its
-/// state into checkpoints. A lambda becomes a reward by reward("name", f) of function.hpp. A type that is no reward
-/// gets one error from RewardSet that says what it lacks (requirements.hpp).
+/// the response. Infinity, and NaN from the per-response form, are errors that name reward, prompt and response. A
+/// reward may have these hooks: `attach(policy)` gets the policy in training once, before the run (to take a proxy copy
+/// of it); `before_step(policy, step)` lets the reward follow the policy; `check_prompts(prompts, sampling) const`
+/// throws before a run for a prompt that the reward could not judge in some step; `visit_state(v)` puts the reward's
+/// state into checkpoints. A lambda becomes a reward by reward("name", f) of function.hpp. If a type is no reward,
+/// RewardSet gives one error that says what it lacks (requirements.hpp).
 
 #include <concepts>
 #include <optional>

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The K rewards of a run, K known to the compiler.
+/// The K rewards of a run. K is known to the compiler.
 
 #include <algorithm>
 #include <array>
@@ -36,7 +36,7 @@ namespace maestro {
 
 namespace detail {
 
-/// "reward 'x', data row 12 ("How many..."), response 3": the place that an error names; responses count from 0.
+/// Writes the place that an error names: "reward 'x', data row 12 ("How many..."), response 3". Responses count from 0.
 inline std::string reward_place(std::string_view reward, const Rollouts& rollouts, std::size_t row) {
   const std::size_t group = rollouts.groups.group_of(row);
   const Prompt& prompt = rollouts.prompts[group];
@@ -44,7 +44,8 @@ inline std::string reward_place(std::string_view reward, const Rollouts& rollout
          excerpt(prompt.text) + "\"), response " + std::to_string(row - rollouts.groups.begin(group));
 }
 
-/// The value a per-response reward gives, NaN if it does not apply. @throws BadData naming the place.
+/// Gives the value of a per-response reward, NaN if it does not apply.
+/// @throws BadData naming the place.
 template <CompletionReward R>
 float checked_score(const R& reward, const Rollouts& rollouts, std::size_t row) {
   std::optional<float> score;
@@ -65,7 +66,8 @@ float checked_score(const R& reward, const Rollouts& rollouts, std::size_t row) 
   return *score;
 }
 
-/// Scores the batch into `column`; NaN if the reward does not apply. @throws BadData naming reward or place.
+/// Scores the batch into `column`; NaN if the reward does not apply.
+/// @throws BadData naming reward or place.
 template <BatchReward R>
 void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> column) {
   std::fill(column.begin(), column.end(), std::numeric_limits<float>::quiet_NaN());
@@ -83,7 +85,8 @@ void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> 
   }
 }
 
-/// @throws BadArgument on an empty name, or one that occurs twice.
+/// Refuses names that a set cannot have.
+/// @throws BadArgument for an empty name, or one that occurs twice.
 inline void check_reward_names(const char* set, std::span<const std::string_view> names) {
   for (std::size_t k = 0; k < names.size(); ++k) {
     if (names[k].empty()) throw BadArgument(std::string(set) + ": reward " + std::to_string(k) + " has an empty name");
@@ -95,7 +98,8 @@ inline void check_reward_names(const char* set, std::span<const std::string_view
   }
 }
 
-/// @throws BadArgument if `rewards` is not (B x K).
+/// Refuses an output of another shape than (B x K).
+/// @throws BadArgument
 inline void check_reward_shape(const char* set, const Rollouts& rollouts, MatrixView<const float> rewards,
                                std::size_t count) {
   if (rewards.rows() == rollouts.size() && rewards.cols() == count) return;
@@ -105,10 +109,10 @@ inline void check_reward_shape(const char* set, const Rollouts& rollouts, Matrix
 
 }  // namespace detail
 
-/// K rewards held by value, in order: `RewardSet rewards{Format{}, Length{{.max_length = 200}}, Politeness{}};`
-/// Two rewards of one type need different names: see Named.
-/// A type that fits both reward forms is used in its batch form; one that fits neither gets one error that says what it
-/// lacks. A lambda becomes a reward by its name: reward("short", f).
+/// RewardSet holds K rewards by value, in order: `RewardSet rewards{Format{}, Length{{.max_length = 200}},
+/// Politeness{}};` Two rewards of one type need different names: see Named. A type that fits both reward forms is used
+/// in its batch form; one that fits neither gets one error that says what it lacks. A lambda becomes a reward if it
+/// gets a name: reward("short", f).
 template <class... Rs>
 class RewardSet {
  public:
@@ -116,22 +120,23 @@ class RewardSet {
   static constexpr std::size_t size = sizeof...(Rs);
   static_assert(size > 0, "maestro: a RewardSet needs at least one reward");
 
-  /// @throws BadArgument on an empty name, or one that occurs twice.
+  /// Takes over the rewards.
+  /// @throws BadArgument for an empty name, or one that occurs twice.
   explicit RewardSet(Rs... rewards) : rewards_(std::move(rewards)...) {
     detail::check_reward_names("RewardSet", names());
   }
 
-  /// The K names, in order; views of the rewards' own.
+  /// Gives the K names, in order, as views of the rewards' own names.
   std::array<std::string_view, size> names() const {
     return std::apply([](const auto&... reward) { return std::array{std::string_view(reward.name)...}; }, rewards_);
   }
 
-  /// Scores every response with every reward.
+  /// Scores every response with every reward. Per-response rewards run in parallel over responses; batch rewards run
+  /// one after another outside that loop. The result is deterministic: of several failures, the one of the lowest
+  /// response is reported.
   /// @param rewards  (B x K) overwritten; NaN if a reward does not apply.
-  /// Per-response rewards run in parallel over responses, batch rewards one after another outside that loop.
-  /// Deterministic: of several failures the one of the lowest response is reported.
-  /// @throws BadData naming reward, data row, prompt and response, when a value is infinite, when a per-response reward
-  /// gives NaN, or when a reward throws (its exception is nested); BadArgument when the shape is not (B x K).
+  /// @throws BadData naming reward, data row, prompt and response, if a value is infinite, if a per-response reward
+  ///   gives NaN, or if a reward throws (its exception is nested); BadArgument if the shape is not (B x K).
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
     detail::check_reward_shape("RewardSet", rollouts, rewards, size);
     evaluate_completions(rollouts, rewards, std::make_index_sequence<size>{});
@@ -180,7 +185,8 @@ class RewardSet {
         *this);
   }
 
-  /// Calls check_prompts(prompts, sampling) of the rewards that have it: what a step would refuse, before a run.
+  /// Calls check_prompts(prompts, sampling) of the rewards that have it, so that what a step would refuse is refused
+  /// before a run.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     for_each_reward(
         [&](std::size_t, const auto& reward) {
@@ -207,7 +213,7 @@ class RewardSet {
         *this);
   }
 
-  /// Reward k itself.
+  /// Gives reward k itself.
   template <std::size_t k>
   const auto& get() const {
     return std::get<k>(rewards_);
@@ -227,7 +233,7 @@ class RewardSet {
     });
   }
 
-  /// f(k, reward) for every reward of `self`, in order.
+  /// Calls f(k, reward) for every reward of `self`, in order.
   template <class F, class Self>
   static void for_each_reward(F&& f, Self& self) {
     std::apply(

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Models that rewards consult. Both run one packed batch a call and are called outside parallel loops.
+/// The models that rewards consult. Each runs one packed batch per call and is called outside parallel loops.
 
 #include <concepts>
 #include <cstddef>
@@ -12,15 +12,16 @@
 
 namespace maestro {
 
-/// A text whose probability is asked: of `continuation`, after the prompt of group `group` and `prefix`.
+/// LikelihoodQuery asks for the probability of a text: of `continuation`, after the prompt of group `group` and
+/// `prefix`.
 struct LikelihoodQuery {
   std::size_t group = 0;     ///< index into the batch's prompts; queries are sorted by it
   std::string prefix;        ///< what stands between the prompt and the continuation
   std::string continuation;  ///< what is scored
 };
 
-/// A LikelihoodScorer gives the mean negative log-likelihood in nats per token of each continuation: the perplexity
-/// reward asks it.
+/// A LikelihoodScorer gives the mean negative log-likelihood in nats per token of each continuation. The perplexity
+/// reward uses it.
 template <class S>
 concept LikelihoodScorer = std::move_constructible<S> &&
     requires(const S& scorer, const Rollouts& rollouts, std::span<const LikelihoodQuery> queries,
@@ -28,7 +29,7 @@ concept LikelihoodScorer = std::move_constructible<S> &&
   scorer.mean_nll(rollouts, queries, out);
 };
 
-/// A PreferenceScorer gives one score to each response of the batch: the preference reward asks it.
+/// A PreferenceScorer gives one score to each response of the batch. The preference reward uses it.
 template <class S>
 concept PreferenceScorer = std::move_constructible<S> &&
     requires(const S& scorer, const Rollouts& rollouts, std::span<float> out) {

@@ -15,13 +15,13 @@
 
 namespace maestro {
 
-/// The names of the tags a response must have.
+/// TagNames holds the names of the tags that a response must have.
 struct TagNames {
   std::string reasoning = "think";  ///< empty: the response has no reasoning part
   std::string answer = "answer";
 };
 
-/// What a response has of the required structure. The views point into the parsed text.
+/// TagParse says what a response has of the required structure. The views point into the parsed text.
 struct TagParse {
   std::string_view reasoning{};        ///< between the reasoning tags; empty unless valid
   std::string_view answer{};           ///< between the answer tags; empty unless valid
@@ -31,11 +31,13 @@ struct TagParse {
   bool valid = false;  ///< every rule is kept
 };
 
-/// Parses responses by one set of tags. Rules: each tag string occurs exactly once (4 rules, 2 without reasoning), in
-/// the order of the structure, with nothing but white space before, between and after the parts (1 rule each).
+/// TagStructure parses responses by one set of tags. The rules are: each tag string occurs exactly once (4 rules, 2
+/// without reasoning), in the order of the structure, with nothing but white space before, between and after the parts
+/// (1 rule each).
 class TagStructure {
  public:
-  /// @throws BadArgument when a name is empty (answer), equal to the other, or has white space, '<', '>' or '/'.
+  /// Takes the names of the tags.
+  /// @throws BadArgument if a name is empty (answer), equals the other, or has white space, '<', '>' or '/'.
   explicit TagStructure(const TagNames& names = {}) {
     require(!names.answer.empty(), "tags: the answer tag needs a name");
     require(names.answer != names.reasoning, "tags: reasoning and answer need different names");
@@ -89,13 +91,14 @@ enum class FormatGrade : unsigned char {
   graded,  ///< share of the rules kept
 };
 
-/// The Format reward is made from these options.
+/// FormatOptions describe the Format reward.
 struct FormatOptions {
   TagNames tags{};
   FormatGrade grade = FormatGrade::strict;
 };
 
-/// Whether a response has the required tag structure; in [0, 1]. Source: MAESTRO's format reward; the grade is ours.
+/// Format says how well a response keeps the required tag structure, in [0, 1]. Source: MAESTRO's format reward; the
+/// grade is ours.
 class Format {
  public:
   static constexpr std::string_view name = "format";

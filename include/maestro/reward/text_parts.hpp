@@ -11,7 +11,8 @@
 
 namespace maestro {
 
-/// Refuses a response of float actions for a reward that judges texts. @param actions  (T x D) of the response or batch
+/// Refuses a response of float actions for a reward that judges texts.
+/// @param actions  (T x D) of the response or batch.
 /// @throws BadArgument
 inline void require_text(MatrixView<const float> actions) {
   require(actions.empty(),
@@ -19,16 +20,17 @@ inline void require_text(MatrixView<const float> actions) {
           "no text; take a reward that reads the actions");
 }
 
-/// The text that a reward judges. @throws BadArgument if the response is one of float actions.
+/// Gives the text that a reward judges.
+/// @throws BadArgument if the response is one of float actions.
 inline std::string_view text_of(const Completion& completion) {
   require_text(completion.actions);
   return completion.text;
 }
 
-/// The ASCII white space, which the text rewards separate words by.
+/// The characters of ASCII white space, which separate words for the text rewards.
 inline constexpr std::string_view white_space = " \t\r\n\f\v";
 
-/// `text` without ASCII white space at either end.
+/// Gives `text` without ASCII white space at either end.
 inline std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(white_space);
   if (first == std::string_view::npos) return {};
@@ -52,7 +54,7 @@ inline std::size_t count_words(std::string_view text) {
   return count;
 }
 
-/// UTF-8 code points: bytes that do not continue a character.
+/// Counts UTF-8 code points: bytes that do not continue a character.
 inline std::size_t count_characters(std::string_view text) {
   std::size_t count = 0;
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) == 0x80 ? 0u : 1u;

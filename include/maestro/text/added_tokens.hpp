@@ -19,29 +19,31 @@
 
 namespace maestro {
 
-/// One entry of a tokenizer's added tokens.
+/// AddedToken is one entry of a tokenizer's added tokens.
 struct AddedToken {
   std::int32_t id = 0;
   std::string content{};
-  bool special = false;      ///< plain text never becomes it, and decoding leaves it out
-  bool single_word = false;  ///< only if no word character stands beside it
-  bool lstrip = false;       ///< takes the white space before it
-  bool rstrip = false;       ///< takes the white space behind it
-  bool normalized = false;   ///< searched for, in its normalized form, in normalized text
+  bool special = false;      ///< whether plain text never becomes it, and decoding leaves it out
+  bool single_word = false;  ///< whether it counts only if no word character stands beside it
+  bool lstrip = false;       ///< whether it takes the white space before it
+  bool rstrip = false;       ///< whether it takes the white space behind it
+  bool normalized = false;   ///< whether it is searched for, in its normalized form, in normalized text
 
   friend bool operator==(const AddedToken&, const AddedToken&) = default;
 };
 
-/// Whether text that spells a special token is that token.
+/// SpecialTokens says whether text that spells a special token is that token.
 enum class SpecialTokens : std::uint8_t { recognized, as_text };
 
 namespace detail {
 
-/// The longest of a set of texts at a place. Memory: some 40 bytes for each byte of the texts.
+/// TextTrie finds the longest of a set of texts at a place. It takes some 40 bytes of memory for each byte of the
+/// texts.
 class TextTrie {
  public:
   static constexpr std::size_t max_bytes = std::size_t{1} << 22;  ///< of all texts together
 
+  /// Adds a text.
   /// @throws BadArgument for an empty text or one added before, Unsupported for too many bytes.
   void add(std::string_view text, std::size_t value) {
     require(!text.empty(), "added tokens: one is empty");
@@ -68,7 +70,7 @@ class TextTrie {
 
   bool empty() const { return nodes_.size() == 1; }
 
-  /// The value of the longest text that `rest` begins with, and its length; length 0 if there is none.
+  /// Gives the value of the longest text with which `rest` begins, and its length; the length is 0 if there is none.
   std::pair<std::size_t, std::size_t> longest(std::string_view rest) const {
     std::pair<std::size_t, std::size_t> best{none, 0};
     if (!starts_[static_cast<unsigned char>(rest.front())]) return best;
@@ -99,7 +101,7 @@ class TextTrie {
   std::array<bool, 256> starts_{};
 };
 
-/// The white space at the end of `text`, in bytes.
+/// Gives the number of bytes of white space at the end of `text`.
 inline std::size_t trailing_white_space(std::string_view text) {
   const std::size_t size = text.size();
   while (!text.empty()) {
@@ -110,7 +112,7 @@ inline std::size_t trailing_white_space(std::string_view text) {
   return size - text.size();
 }
 
-/// The white space at the start of `text`, in bytes.
+/// Gives the number of bytes of white space at the start of `text`.
 inline std::size_t leading_white_space(std::string_view text) {
   std::size_t bytes = 0;
   while (bytes < text.size()) {
@@ -123,17 +125,19 @@ inline std::size_t leading_white_space(std::string_view text) {
 
 }  // namespace detail
 
-/// Finds added tokens, the leftmost first and of those the longest, as the `tokenizers` library does: a token that is
-/// found and does not count (a special one read as text, or a part of a word) hides others that begin inside it.
+/// AddedTokenSearch finds added tokens, the leftmost first and of those the longest, as the `tokenizers` library does.
+/// A token that is found and does not count (a special one read as text, or a part of a word) hides others that begin
+/// inside it.
 class AddedTokenSearch {
  public:
-  /// `token` is searched for as `pattern`. @throws BadArgument for a pattern that is empty or was added before.
+  /// Adds a token, which is searched for as `pattern`.
+  /// @throws BadArgument for a pattern that is empty or was added before.
   void add(AddedToken token, std::string_view pattern) {
     trie_.add(pattern, tokens_.size());
     tokens_.push_back(std::move(token));
   }
 
-  /// Calls f(piece, id) for each piece of `text` in order; id is empty for a piece that is text. Valid UTF-8.
+  /// Calls f(piece, id) for each piece of `text`, valid UTF-8, in order; id is empty for a piece that is text.
   template <class F>
   void split(std::string_view text, SpecialTokens specials, F&& f) const {
     std::size_t done = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A tokenizer whose type is known at run time only, as that of a model folder is.
+/// A tokenizer whose type is known only at run time, such as that of a model folder.
 
 #include <concepts>
 #include <cstddef>
@@ -22,38 +22,39 @@
 
 namespace maestro {
 
-/// Holds any tokenizer and passes every call on to it, so that results are those of the tokenizer itself. Copies share
-/// it and cost a pointer; it is never changed, and const use from several threads is safe. Immutable once made.
+/// AnyTokenizer holds any tokenizer and passes every call on to it, so that results are those of the tokenizer itself.
+/// Copies share it and cost a pointer. It never changes, and const use from several threads is safe.
 ///
-/// Members that a tokenizer need not have are passed on if it has them: without `special` no special token is known,
-/// so that a chat format is refused; without `begin_token` there is none.
+/// Optional members of a tokenizer are passed on if it has them. Without `special` no special token is known, so that a
+/// chat format is refused; without `begin_token` there is none.
 class AnyTokenizer {
  public:
+  /// Takes over a tokenizer.
   /// @param files  name and content of the files that the tokenizer was read from; empty if there are none. If the
-  ///               tokenizer keeps its own, leave them out.
+  ///   tokenizer keeps its own files, this argument is left out.
   template <Tokenizer Tok>
   requires(!std::same_as<Tok, AnyTokenizer>) explicit AnyTokenizer(Tok tokenizer,
                                                                    std::map<std::string, std::string> files = {})
       : AnyTokenizer(std::make_shared<const Held<Tok>>(std::move(tokenizer), std::move(files))) {}
 
   std::vector<std::int32_t> encode(std::string_view text) const { return held_->encode(text); }
-  /// The bytes of the tokens; special tokens are left out.
+  /// Gives the bytes of the tokens. Special tokens are left out.
   std::string decode(std::span<const std::int32_t> tokens) const { return held_->decode(tokens); }
-  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }
   std::size_t vocabulary_size() const { return vocabulary_size_; }
   std::int32_t end_token() const { return end_token_; }
-  /// The token that the tokenizer's own template puts before a text; empty if there is none.
+  /// Gives the token that the tokenizer's own template puts before a text; empty if there is none.
   std::optional<std::int32_t> begin_token() const { return held_->begin_token(); }
-  /// The id of a special token by its name, such as "<|im_end|>".
+  /// Gives the id of a special token by its name, such as "<|im_end|>".
   /// @throws BadArgument naming one that does not exist.
   std::int32_t special(std::string_view name) const { return held_->special(name); }
-  /// Name and content of the files that it was read from; empty if it was made otherwise.
+  /// Gives name and content of the files that the tokenizer was read from; empty if it was made otherwise.
   const std::map<std::string, std::string>& files() const { return held_->files(); }
 
-  /// The tokenizer itself if it is a Tok, else nullptr.
+  /// Gives the tokenizer itself if it is a Tok, else nullptr.
   template <Tokenizer Tok>
   const Tok* get_if() const {
     const auto* held = dynamic_cast<const Held<Tok>*>(held_.get());

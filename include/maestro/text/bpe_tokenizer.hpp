@@ -33,10 +33,11 @@ namespace maestro {
 /// Normalization says what a tokenizer does to a text before it splits it.
 enum class Normalization : std::uint8_t { none, nfc };
 
-/// What becomes of a word that is itself a token: merged as any other, or taken as that token (`ignore_merges`).
+/// WholeWords says what happens to a word that is itself a token: it is merged as any other, or taken as that token
+/// (`ignore_merges`).
 enum class WholeWords : std::uint8_t { merged, taken };
 
-/// All that a BpeTokenizer is made of.
+/// BpeTokenizerParts holds all that a BpeTokenizer is made of.
 struct BpeTokenizerParts {
   std::vector<std::pair<std::string, std::int32_t>> vocabulary{};  ///< tokens in the byte-level alphabet, and their ids
   std::vector<Merge> merges{};                                     ///< by rank
@@ -53,14 +54,14 @@ namespace detail {
 
 enum class TokenKind : std::uint8_t { none, plain, special };
 
-/// Bytes of one token in the text of all.
+/// TokenText is the place of one token's bytes in the text of all tokens.
 struct TokenText {
   std::uint32_t begin = 0;
   std::uint32_t size = 0;
   TokenKind kind = TokenKind::none;
 };
 
-/// What the copies of a tokenizer share. Nothing but the cache changes once it is made.
+/// BpeTables is what the copies of a tokenizer share. Nothing but the cache changes once it is made.
 class BpeTables {
  public:
   static constexpr std::int32_t id_limit = 1 << 22;
@@ -88,7 +89,7 @@ class BpeTables {
     return it == words_.end() ? std::nullopt : std::optional(it->second);
   }
 
-  /// Appends the tokens of `text`, valid UTF-8.
+  /// Appends the tokens of `text`, which must be valid UTF-8.
   void encode(std::string_view text, SpecialTokens specials, std::vector<std::int32_t>& tokens) const {
     raw_.split(text, specials, [&](std::string_view piece, std::optional<std::int32_t> id) {
       if (id) {
@@ -129,7 +130,8 @@ class BpeTables {
     }
   }
 
-  /// A token that the vocabulary knows keeps its id; the others are numbered behind the vocabulary.
+  /// Gives ids to the added tokens. A token that the vocabulary knows keeps its id; the others are numbered behind the
+  /// vocabulary.
   void add_tokens(const std::unordered_map<std::string_view, std::int32_t>& ids) {
     std::unordered_set<std::string_view> seen;
     std::size_t next = parts_.vocabulary.size();
@@ -153,7 +155,7 @@ class BpeTables {
     }
   }
 
-  /// Merges must stay inside the vocabulary, and plain text must not become a special token by them.
+  /// Checks that merges stay inside the vocabulary, and that they never turn plain text into a special token.
   void check_merges() const {
     const auto check = [&](std::int32_t id) {
       require(id >= 0 && static_cast<std::size_t>(id) < size() && at(id).kind != TokenKind::none,
@@ -181,7 +183,7 @@ class BpeTables {
     }
   }
 
-  /// Only what is spelled in the alphabet can be a word.
+  /// Indexes the tokens that are spelled in the alphabet, since only those can be words.
   void index_words() {
     words_.reserve(parts_.vocabulary.size());
     for (const auto& [token, id] : parts_.vocabulary) {
@@ -235,29 +237,30 @@ class BpeTables {
 
 }  // namespace detail
 
-/// Normalization, added tokens, pre-tokenizer and merges in the order of the `tokenizers` library. Immutable: copies
-/// share their tables, and const use from several threads is safe.
+/// BpeTokenizer applies normalization, added tokens, pre-tokenizer and merges in the order of the `tokenizers` library.
+/// It is immutable: copies share their tables, and const use from several threads is safe.
 ///
 /// Text that is not UTF-8 is read with one U+FFFD for each broken sequence, as Python's errors="replace" does. Bytes
-/// that the vocabulary has no token for (`missing_bytes`) are left out, as `tokenizers` does without an unknown token.
+/// for which the vocabulary has no token (`missing_bytes`) are left out, as `tokenizers` does without an unknown token.
 /// decode(encode(text)) is `text` unless the file says otherwise: NFC, lstrip and rstrip, a prefix space, a split that
-/// removes. Deviation: an added token decodes to its own content, where `tokenizers` reads content that happens to be
-/// spelled in the byte-level alphabet (such as "\u00e9") as bytes.
+/// removes. One deviation: an added token decodes to its own content, while `tokenizers` reads content that happens to
+/// be spelled in the byte-level alphabet (such as "\u00e9") as bytes.
 class BpeTokenizer {
  public:
   static constexpr std::size_t longest_text = std::size_t{1} << 27;  ///< bytes of one text to encode
 
+  /// Makes a tokenizer of its parts.
   /// @throws BadArgument naming the token that is out of order, Unsupported for a special token that merges can make.
   explicit BpeTokenizer(BpeTokenizerParts parts)
       : tables_(std::make_shared<const detail::BpeTables>(std::move(parts))) {}
 
-  /// The largest id + 1; some ids below may have no token.
+  /// Gives the largest id + 1. Some ids below it may have no token.
   std::size_t vocabulary_size() const { return tables_->size(); }
   std::int32_t end_token() const { return tables_->parts().end_token; }
-  /// The token that the file's own template puts before a text, if it does; encoding never adds it.
+  /// Gives the token that the file's own template puts before a text, if it does. Encoding never adds it.
   std::optional<std::int32_t> begin_token() const { return tables_->parts().begin_token; }
 
-  /// The id of a special token by its name, such as "<|im_end|>".
+  /// Gives the id of a special token by its name, such as "<|im_end|>".
   /// @throws BadArgument naming one that does not exist.
   std::int32_t special(std::string_view name) const {
     if (const std::optional<std::int32_t> id = find_special(name)) return *id;
@@ -269,35 +272,35 @@ class BpeTokenizer {
     }
     return std::nullopt;
   }
-  /// The id of a token, added or not, by the text that it decodes to.
+  /// Finds the id of a token, added or not, by the text that it decodes to.
   std::optional<std::int32_t> find_token(std::string_view text) const {
     for (const AddedToken& token : added_tokens()) {
       if (token.content == text) return token.id;
     }
     return tables_->find(text);
   }
-  /// Special and plain ones, as the file lists them.
+  /// Lists the added tokens, special and plain, as the file does.
   const std::vector<AddedToken>& added_tokens() const { return tables_->parts().added_tokens; }
-  /// How many of the 256 bytes have no token.
+  /// Tells how many of the 256 bytes have no token.
   std::size_t missing_bytes() const {
     std::size_t count = 0;
     for (const std::int32_t id : tables_->byte_ids()) count += id < 0;
     return count;
   }
-  /// The files that it was read from, name and content.
+  /// Gives name and content of the files that the tokenizer was read from.
   const std::map<std::string, std::string>& files() const { return tables_->parts().files; }
 
-  /// The tokens of plain text: what spells a special token becomes its characters, so an untrusted prompt cannot end a
-  /// turn. Added tokens that are not special are found. As `tokenizers` with encode_special_tokens = True.
+  /// Encodes plain text. Text that spells a special token becomes its characters, so an untrusted prompt cannot end a
+  /// turn. Added tokens that are not special are found. `tokenizers` does the same with encode_special_tokens = True.
   /// @throws BadArgument for a text of more than `longest_text`, BadData if a pattern of the file gives up.
   std::vector<std::int32_t> encode(std::string_view text) const { return encode_as(text, SpecialTokens::as_text); }
-  /// The tokens of text in which special tokens are spelled out, such as a rendered chat.
-  /// As `tokenizers`' encode(text, add_special_tokens=False).
+  /// Encodes text in which special tokens are spelled out, such as a rendered chat. `tokenizers` does the same with
+  /// encode(text, add_special_tokens=False).
   std::vector<std::int32_t> encode_with_special(std::string_view text) const {
     return encode_as(text, SpecialTokens::recognized);
   }
 
-  /// The bytes of the tokens, which need not be valid UTF-8; special tokens and ids without a token are left out.
+  /// Gives the bytes of the tokens, which need not be valid UTF-8. Special tokens and ids without a token are left out.
   /// @throws BadArgument for an id outside the vocabulary.
   std::string decode(std::span<const std::int32_t> tokens) const {
     std::string text;
@@ -310,7 +313,7 @@ class BpeTokenizer {
     }
     return text;
   }
-  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// The alphabet of byte-level BPE: one printable character for each byte, so that vocabularies are text. Printable
-/// Latin-1 stands for itself, the other bytes take the code points from 256 upwards.
-/// Source: Radford et al. 2019 (GPT-2), bytes_to_unicode.
+/// The alphabet of byte-level BPE. It has one printable character for each byte, so that vocabularies are text.
+/// Printable Latin-1 stands for itself; the other bytes take the code points from 256 upwards. Source: Radford et al.
+/// 2019 (GPT-2), bytes_to_unicode.
 
 #include <array>
 #include <cstddef>
@@ -45,8 +45,8 @@ inline constexpr std::array<std::int16_t, byte_level_code_points> byte_level_byt
 
 }  // namespace detail
 
-/// The bytes that a token of the vocabulary stands for; nothing when one of its characters is not in the alphabet.
-/// `token` is valid UTF-8.
+/// Gives the bytes that a token of the vocabulary stands for; nothing if one of its characters is not in the alphabet.
+/// `token` must be valid UTF-8.
 inline std::optional<std::string> bytes_of_symbols(std::string_view token) {
   std::string bytes;
   bytes.reserve(token.size());
@@ -63,7 +63,7 @@ inline std::optional<std::string> bytes_of_symbols(std::string_view token) {
   return bytes;
 }
 
-/// Bytes written in the alphabet, as UTF-8.
+/// Writes bytes in the alphabet, as UTF-8.
 inline std::string symbols_of_bytes(std::string_view bytes) {
   std::string symbols;
   symbols.reserve(2 * bytes.size());

@@ -17,21 +17,23 @@
 
 namespace maestro {
 
-/// A ByteTokenizer is made from these options.
+/// ByteTokenizerOptions describe a ByteTokenizer.
 struct ByteTokenizerOptions {
-  std::size_t vocabulary = 272;            ///< 259 or more; ids that mean nothing pad it to a convenient multiple
+  std::size_t vocabulary = 272;            ///< 259 or more; ids without meaning fill it up to a convenient multiple
   std::string_view end = "<|endoftext|>";  ///< the special token that ends a response
 };
 
-/// A tokenizer whose tokens are bytes. Ids 0 to 255 are bytes, then come <|endoftext|> (256), <|im_start|> (257),
-/// <|im_end|> (258), then padding without meaning. Any bytes encode, and decode(encode(bytes)) gives them back; text
-/// that spells a special token becomes its bytes, never the token. Stateless; const use from several threads is safe.
+/// ByteTokenizer is a tokenizer whose tokens are bytes. Ids 0 to 255 are bytes; then come <|endoftext|> (256),
+/// <|im_start|> (257), <|im_end|> (258), and padding without meaning. Any bytes can be encoded, and
+/// decode(encode(bytes)) gives them back; text that spells a special token becomes its bytes, never the token. The
+/// object is stateless, and const use from several threads is safe.
 class ByteTokenizer {
  public:
   static constexpr std::array<std::string_view, 3> special_names{"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
   static constexpr std::int32_t first_special = 256;
   static constexpr std::size_t smallest_vocabulary = 256 + special_names.size();
 
+  /// Makes a tokenizer.
   /// @throws BadArgument for a vocabulary that is too small, or an end that is no special token.
   explicit ByteTokenizer(ByteTokenizerOptions options = {}) : vocabulary_(options.vocabulary) {
     require(vocabulary_ >= smallest_vocabulary && vocabulary_ <= 0x7fffffffu,
@@ -41,7 +43,7 @@ class ByteTokenizer {
 
   std::size_t vocabulary_size() const { return vocabulary_; }
   std::int32_t end_token() const { return end_; }
-  /// The id of a special token by its name, such as "<|im_end|>".
+  /// Gives the id of a special token by its name, such as "<|im_end|>".
   /// @throws BadArgument naming one that does not exist.
   std::int32_t special(std::string_view name) const {
     for (std::size_t i = 0; i < special_names.size(); ++i) {
@@ -49,7 +51,7 @@ class ByteTokenizer {
     }
     throw BadArgument("byte tokenizer: there is no special token '" + replace_invalid_utf8(name) + "'");
   }
-  /// The name of a special token; "<|reserved_N|>" for padding.
+  /// Gives the name of a special token; "<|reserved_N|>" for padding.
   /// @throws BadArgument for a byte or an id outside the vocabulary.
   std::string special_name(std::int32_t id) const {
     check(id);
@@ -65,7 +67,7 @@ class ByteTokenizer {
     for (const char c : text) tokens.push_back(static_cast<unsigned char>(c));
     return tokens;
   }
-  /// The bytes of the tokens, which need not be valid UTF-8; special tokens and padding are left out.
+  /// Gives the bytes of the tokens, which need not be valid UTF-8. Special tokens and padding are left out.
   /// @throws BadArgument for an id outside the vocabulary.
   std::string decode(std::span<const std::int32_t> tokens) const {
     std::string text;
@@ -76,7 +78,7 @@ class ByteTokenizer {
     }
     return text;
   }
-  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8: for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }

@@ -40,7 +40,7 @@ inline void initialize_oniguruma() {
   if (code != ONIG_NORMAL) throw Error("Oniguruma cannot start: " + oniguruma_message(code, nullptr));
 }
 
-/// Where the last match of this thread lies.
+/// OnigurumaRegion says where the last match of this thread lies.
 class OnigurumaRegion {
  public:
   OnigurumaRegion() : region_(::onig_region_new()) {
@@ -57,12 +57,13 @@ class OnigurumaRegion {
 
 }  // namespace detail
 
-/// A compiled expression. Immutable; copies share it, and const use from several threads is safe.
+/// Pattern is a compiled expression. It is immutable; copies share it, and const use from several threads is safe.
 class Pattern {
  public:
   static constexpr std::size_t longest_expression = std::size_t{1} << 16;  ///< bytes
 
-  /// @throws BadArgument with Oniguruma's message when `expression` does not compile or is very long.
+  /// Compiles an expression.
+  /// @throws BadArgument with Oniguruma's message if `expression` does not compile or is very long.
   explicit Pattern(std::string_view expression) : expression_(expression) {
     detail::initialize_oniguruma();
     if (expression.size() > longest_expression || !is_utf8(expression)) {
@@ -83,9 +84,9 @@ class Pattern {
 
   const std::string& expression() const { return expression_; }
 
-  /// Calls f(begin, end) for each match in turn, searching on from the end of the last one; an empty match right behind
-  /// the last match does not count. `text` is valid UTF-8.
-  /// @throws BadData when Oniguruma gives up (an expression that backtracks without end).
+  /// Calls f(begin, end) for each match in turn; each search begins at the end of the last match. An empty match right
+  /// behind the last match does not count. `text` must be valid UTF-8.
+  /// @throws BadData if Oniguruma gives up (an expression that backtracks without end).
   template <class F>
   void for_each_match(std::string_view text, F&& f) const {
     std::size_t from = 0;
@@ -103,7 +104,7 @@ class Pattern {
     }
   }
 
-  /// Whether `text` holds a match.
+  /// Tells whether `text` holds a match.
   bool found_in(std::string_view text) const {
     std::pair<std::size_t, std::size_t> match;
     return search(text, 0, match);
@@ -111,7 +112,7 @@ class Pattern {
 
  private:
   bool search(std::string_view text, std::size_t from, std::pair<std::size_t, std::size_t>& match) const {
-    // Read before the caller goes on to another pattern, so one for each thread is enough.
+    // The region is read before the caller goes on to another pattern, so one for each thread is enough.
     static thread_local detail::OnigurumaRegion region;
     static constexpr OnigUChar nothing = 0;
     const auto* begin = text.empty() ? &nothing : reinterpret_cast<const OnigUChar*>(text.data());

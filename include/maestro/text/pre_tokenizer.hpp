@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Cutting a text into the words that byte-pair encoding never merges across. Needs maestro::tokenizers.
+/// The split of a text into words, which byte-pair encoding never merges across. Needs maestro::tokenizers.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace maestro {
 
-/// What becomes of a delimiter. For "a-b--c" and "-":
+/// SplitBehavior says what happens to a delimiter. For "a-b--c" and "-":
 enum class SplitBehavior : std::uint8_t {
   removed,               ///< a b c
   isolated,              ///< a - b - - c
@@ -26,22 +26,23 @@ enum class SplitBehavior : std::uint8_t {
   contiguous             ///< a - b -- c
 };
 
-/// What a split takes for its delimiters: the matches of its pattern, or all that lies between them.
+/// Delimiter says what a split takes for its delimiters: the matches of its pattern, or all that lies between them.
 enum class Delimiter : std::uint8_t { matches, rest };
 
-/// A pattern, or a text that is searched for as it is.
+/// SplitStep splits by a pattern, or by a text that is searched for as it is.
 struct SplitStep {
   std::variant<Pattern, std::string> pattern;
   SplitBehavior behavior = SplitBehavior::isolated;
   Delimiter delimiter = Delimiter::matches;
 };
 
-/// Numbers (Unicode's category N) apart from the rest: each character alone (isolated), or runs (contiguous).
+/// DigitsStep splits numbers (Unicode's category N) from the rest: each character alone (isolated), or runs
+/// (contiguous).
 struct DigitsStep {
   SplitBehavior behavior = SplitBehavior::isolated;
 };
 
-/// A step cuts every piece that the step before it left.
+/// PreTokenizerStep cuts every piece that the step before it left.
 using PreTokenizerStep = std::variant<SplitStep, DigitsStep>;
 
 /// PrefixSpace says whether a text gets a space before it.
@@ -57,7 +58,7 @@ struct SplitPiece {
   bool delimiter = false;
 };
 
-/// A delimiter joins the piece before it, unless that is a delimiter too.
+/// Joins a delimiter with the piece before it, unless that is a delimiter too.
 inline std::vector<SplitPiece> joined_with_previous(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool after_delimiter = false;
@@ -72,7 +73,7 @@ inline std::vector<SplitPiece> joined_with_previous(const std::vector<SplitPiece
   return joined;
 }
 
-/// The same from the other end.
+/// Does the same from the other end.
 inline std::vector<SplitPiece> joined_with_next(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool before_delimiter = false;
@@ -87,7 +88,7 @@ inline std::vector<SplitPiece> joined_with_next(const std::vector<SplitPiece>& p
   return {joined.rbegin(), joined.rend()};
 }
 
-/// Neighbors of one kind become one. A first piece that is no delimiter joins nothing.
+/// Joins neighbors of one kind. A first piece that is no delimiter joins nothing.
 inline std::vector<SplitPiece> joined_alike(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool previous = false;
@@ -160,12 +161,14 @@ inline const SplitStep& gpt2_split() {
 
 }  // namespace detail
 
-/// Splits one after another, and at the end the byte-level step. Const use from several threads is safe.
+/// PreTokenizer does one split after another, and at the end the byte-level step. Const use from several threads is
+/// safe.
 class PreTokenizer {
  public:
   static constexpr std::size_t max_steps = 64;
 
   PreTokenizer() = default;
+  /// Makes a pre-tokenizer of its steps.
   /// @throws BadArgument for an empty text to search for, or more than `max_steps`.
   PreTokenizer(std::vector<PreTokenizerStep> steps, PrefixSpace prefix, WordPattern words)
       : steps_(std::move(steps)), prefix_(prefix), words_(words) {
@@ -177,14 +180,14 @@ class PreTokenizer {
     }
   }
 
-  /// Calls f(word) for each word of `text`, which is valid UTF-8, in order. A word is good for the call only.
+  /// Calls f(word) for each word of `text`, which must be valid UTF-8, in order. A word is valid only during the call.
   template <class F>
   void for_each_word(std::string_view text, F&& f) const {
     if (!text.empty()) run(0, text, f);
   }
 
  private:
-  // As deep as there are steps.
+  // The recursion is as deep as there are steps.
   template <class F>
   void run(std::size_t index, std::string_view text, F& f) const {
     if (index == steps_.size()) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Text of a response while its tokens still arrive.
+/// The text of a response while its tokens still arrive.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Bytes at the end of `text` that begin a code point which is not whole yet; 0 if there is none.
+/// Gives the number of bytes at the end of `text` that begin a code point which is not whole yet; 0 if there is none.
 inline std::size_t unfinished_utf8(std::string_view text) {
   for (std::size_t size = 1; size <= 3 && size <= text.size(); ++size) {
     const std::string_view end = text.substr(text.size() - size);
@@ -31,20 +31,20 @@ inline std::size_t unfinished_utf8(std::string_view text) {
 
 }  // namespace detail
 
-/// Holds back the bytes of a character that is not whole yet, so that what it gives is always valid UTF-8: all of it
-/// together is `decode_display` of all tokens.
+/// StreamDecoder holds back the bytes of a character that is not whole yet, so that what it gives is always valid
+/// UTF-8. All of it together is `decode_display` of all tokens.
 ///
 ///     StreamDecoder stream(tokenizer);
 ///     for (token : response) std::cout << stream.push(token);
 ///     std::cout << stream.finish();
 ///
-/// The tokenizer must outlive it, and decode token by token as byte-level tokenizers do.
+/// The tokenizer must outlive the decoder, and must decode token by token as byte-level tokenizers do.
 template <Tokenizer Tok>
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tok& tokenizer) : tokenizer_(&tokenizer) {}
 
-  /// The text that `token` completes, which may be empty; bytes that cannot become UTF-8 are U+FFFD.
+  /// Gives the text that `token` completes, which may be empty. Bytes that cannot become UTF-8 are U+FFFD.
   /// @throws BadArgument for an id outside the vocabulary.
   std::string push(std::int32_t token) {
     pending_ += tokenizer_->decode(std::span(&token, 1));
@@ -53,7 +53,7 @@ class StreamDecoder {
     pending_.erase(0, pending_.size() - held);
     return text;
   }
-  /// What was held back: U+FFFD if the tokens ended inside a character. The decoder is then as new.
+  /// Gives what was held back: U+FFFD if the tokens ended inside a character. The decoder is then as new.
   std::string finish() {
     std::string text = replace_invalid_utf8(pending_);
     pending_.clear();

@@ -9,8 +9,8 @@
 
 namespace maestro {
 
-/// Bytes at the start of `text` that form one code point; 0 if they form none. `text` must not be empty.
-/// `broken` receives how many of them the longest beginning of a code point has (at least 1).
+/// Gives the number of bytes at the start of `text` that form one code point; 0 if they form none. `text` must not be
+/// empty. `broken` receives the length of the longest beginning of a code point (at least 1).
 inline std::size_t utf8_length(std::string_view text, std::size_t& broken) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   broken = 1;
@@ -44,7 +44,7 @@ inline bool is_utf8(std::string_view text) {
   return true;
 }
 
-/// `text` with each broken sequence replaced by one U+FFFD, as Python's errors="replace" does.
+/// Gives `text` with each broken sequence replaced by one U+FFFD, as Python's errors="replace" does.
 inline std::string replace_invalid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -62,13 +62,13 @@ inline std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
-/// A CodePoint is one character, with its length in the text.
+/// CodePoint is one character, with its length in the text.
 struct CodePoint {
   char32_t value = 0;
   std::size_t bytes = 0;  ///< length in UTF-8
 };
 
-/// The first code point of a valid UTF-8 text that is not empty.
+/// Gives the first code point of a valid UTF-8 text that is not empty.
 inline CodePoint first_code_point(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[i])); };
   const char32_t first = byte(0);
@@ -78,7 +78,7 @@ inline CodePoint first_code_point(std::string_view text) {
   return {((first & 0x07) << 18) | ((byte(1) & 0x3f) << 12) | ((byte(2) & 0x3f) << 6) | (byte(3) & 0x3f), 4};
 }
 
-/// The last code point of a valid UTF-8 text that is not empty.
+/// Gives the last code point of a valid UTF-8 text that is not empty.
 inline CodePoint last_code_point(std::string_view text) {
   std::size_t begin = text.size() - 1;
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80) --begin;

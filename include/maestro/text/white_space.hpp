@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// White space, and cutting it off the ends of a text as Python's str.strip does.
+/// White space, and its removal from the ends of a text as Python's str.strip does it.
 
 #include <cstddef>
 #include <string_view>
@@ -10,19 +10,19 @@
 
 namespace maestro {
 
-/// The property White_Space.
+/// Tells whether a character has Unicode's property White_Space.
 constexpr bool is_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-/// That, and the separators of the C0 controls. Source: Python's str.isspace (bidirectional classes WS, B, S, or
-/// category Zs).
+/// Tells whether a character is white space or a separator of the C0 controls. Source: Python's str.isspace
+/// (bidirectional classes WS, B, S, or category Zs).
 constexpr bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1c && c <= 0x1f); }
 
 namespace detail {
 
-/// Bytes of the white space at the start of `text`; 0 if there is none.
+/// Gives the bytes of the white space at the start of `text`; 0 if there is none.
 inline std::size_t python_space_bytes(std::string_view text) {
   std::size_t broken = 0;
   const std::size_t length = text.empty() ? 0 : utf8_length(text, broken);
@@ -31,7 +31,7 @@ inline std::size_t python_space_bytes(std::string_view text) {
 
 }  // namespace detail
 
-/// `text` without white space at both ends. Bytes that are no UTF-8 are no white space.
+/// Gives `text` without white space at both ends. Bytes that are no UTF-8 are no white space.
 inline std::string_view without_white_space(std::string_view text) {
   while (const std::size_t length = detail::python_space_bytes(text)) text.remove_prefix(length);
   for (std::size_t length = 1; length <= 3 && length <= text.size();) {  // white space has at most 3 bytes
@@ -45,12 +45,12 @@ inline std::string_view without_white_space(std::string_view text) {
   return text;
 }
 
-/// `text` without any `c` at its start.
+/// Gives `text` without any `c` at its start.
 constexpr std::string_view without_leading(std::string_view text, char c) {
   while (text.starts_with(c)) text.remove_prefix(1);
   return text;
 }
-/// `text` without any `c` at its end.
+/// Gives `text` without any `c` at its end.
 constexpr std::string_view without_trailing(std::string_view text, char c) {
   while (text.ends_with(c)) text.remove_suffix(1);
   return text;

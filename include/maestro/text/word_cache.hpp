@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A bounded memory of words already merged, shared by the threads that use one tokenizer.
+/// A bounded store of words already merged, shared by the threads that use one tokenizer.
 
 #include <array>
 #include <cstddef>
@@ -15,15 +15,15 @@
 
 namespace maestro {
 
-/// One slot per hash: a new word replaces the one that was there. Safe from several threads; what is found never
-/// depends on who stored it, since a word always has the same tokens.
+/// WordCache has one slot per hash: a new word replaces the one that was there. Use from several threads is safe. A
+/// word always has the same tokens, so what is found never depends on who stored it.
 class WordCache {
  public:
   static constexpr std::size_t longest_word = 64;  ///< bytes; longer words are rarely met again
 
   explicit WordCache(std::size_t slots = std::size_t{1} << 14) : slots_(slots) {}
 
-  /// Appends the tokens of `word` if they are known; false otherwise.
+  /// Appends the tokens of `word` if they are known, and tells whether they were.
   bool append(std::string_view word, std::vector<std::int32_t>& tokens) {
     const std::size_t place = place_of(word);
     const std::lock_guard lock(mutexes_[place % mutexes_.size()]);

@@ -23,16 +23,16 @@ struct Interval {
   double high = 0.0;
 };
 
-/// These settings say from how many samples an interval comes, and at which level.
+/// BootstrapOptions say how many samples an interval comes from, and its level.
 struct BootstrapOptions {
   std::size_t resamples = 2000;
   double level = 0.95;  ///< in (0, 1)
   std::uint64_t seed = 0;
 };
 
-/// Mean of `values` with its percentile bootstrap interval: `resamples` means of samples drawn with replacement.
-/// Give one value per prompt (the mean over its responses), since responses to one prompt are not independent.
-/// O(resamples * n), deterministic. Source: Efron 1979.
+/// Computes the mean of `values` with its percentile bootstrap interval: `resamples` means of samples drawn with
+/// replacement. The values should be one per prompt (the mean over its responses), since responses to one prompt are
+/// not independent. O(resamples * n), deterministic. Source: Efron 1979.
 /// @throws BadArgument for no values, no resamples or a level outside (0, 1).
 inline Interval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options = {}) {
   require(!values.empty(), "bootstrap: there are no values");

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Checkpoints of a run: whole or not there, a limited number of them, refused when they belong to another run.
+/// Checkpoints of a run. A checkpoint is whole or not there, only the newest are kept, and one that belongs to another
+/// run is refused.
 
 #include <algorithm>
 #include <cstdint>
@@ -20,26 +21,27 @@
 
 namespace maestro {
 
-/// These settings say where the checkpoints of a run lie, and which belong to it.
+/// CheckpointOptions say where the checkpoints of a run lie, and which belong to it.
 struct CheckpointOptions {
   std::string folder;    ///< holds step-00000012/ and so on; made if it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
-  /// Whatever decides the run's results (options, data); a checkpoint with another is refused. If it is a JSON
-  /// object, the refusal names the keys that differ.
+  /// A text of whatever decides the run's results (options, data); a checkpoint with another text is refused. If it is
+  /// a JSON object, the refusal names the keys that differ.
   std::string fingerprint{};
 };
 
 namespace detail {
 
-/// Makes a folder and those above it. @throws IoError
+/// Makes a folder and those above it.
+/// @throws IoError
 inline void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) throw IoError(path + ": cannot create the folder: " + error.message());
 }
 
-/// What differs between two fingerprints, one line each; empty where both are JSON objects with the same members,
-/// whatever their order.
+/// Lists what differs between two fingerprints, one line each. The list is empty if both are JSON objects with the same
+/// members, whatever their order.
 inline std::string fingerprint_difference(const std::string& saved, const std::string& now) {
   const auto object = [](const std::string& text) {
     try {
@@ -66,11 +68,12 @@ inline std::string fingerprint_difference(const std::string& saved, const std::s
 
 }  // namespace detail
 
-/// Saves and loads the whole state of a trainer: see Trainer::visit_state. Each checkpoint is written to a temporary
-/// folder, synced and renamed; only then are the oldest ones removed, so a crash at any moment loses nothing.
+/// Checkpoints saves and loads the whole state of a trainer; see Trainer::visit_state. Each checkpoint is written to a
+/// temporary folder, synced and renamed; only then are the oldest ones removed, so a crash at any moment loses nothing.
 class Checkpoints {
  public:
-  /// Makes the folder and clears what a crash left half-written. @throws IoError
+  /// Makes the folder and clears what a crash left half-written.
+  /// @throws IoError
   explicit Checkpoints(CheckpointOptions options) : options_(std::move(options)) {
     require(options_.keep > 0, "checkpoints: keep must be at least 1");
     detail::make_folder(options_.folder);
@@ -81,18 +84,18 @@ class Checkpoints {
     }
   }
 
-  /// The newest checkpoint's folder.
+  /// Gives the newest checkpoint's folder, if there is one.
   std::optional<std::string> newest() const { return newest_in(options_.folder); }
-  /// Finds the newest checkpoint of a folder that a run may be writing: it only looks, and makes and clears nothing.
+  /// Finds the newest checkpoint of a folder that a run may be writing. It only looks; it makes and clears nothing.
   static std::optional<std::string> newest_in(const std::string& folder) {
     const auto steps = saved_steps(folder);
     if (steps.empty()) return std::nullopt;
     return path_of(folder, steps.back());
   }
 
+  /// Refuses a checkpoint of another run. The order of a fingerprint's members does not count.
   /// @param checkpoint  a folder that newest gave.
-  /// The order of a fingerprint's members does not count.
-  /// @throws BadFile when the checkpoint is damaged or was made by a run with another fingerprint.
+  /// @throws BadFile if the checkpoint is damaged or was made by a run with another fingerprint.
   static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint) {
     std::string found;
     StateReader reader(checkpoint + "/state.safetensors");
@@ -105,7 +108,8 @@ class Checkpoints {
                   difference);
   }
 
-  /// @throws IoError; the checkpoints there were survive.
+  /// Saves the trainer's state and removes the oldest checkpoints.
+  /// @throws IoError; the earlier checkpoints then survive.
   template <class TrainerType>
   void save(TrainerType& trainer) {
     AtomicFolder folder(path_of(options_.folder, trainer.steps_done()));
@@ -117,8 +121,8 @@ class Checkpoints {
       detail::remove_tree(path_of(options_.folder, steps[i]));
   }
 
-  /// Loads the newest checkpoint, if there is one, and says whether there was.
-  /// @throws BadFile when it is damaged or was made by a run with another fingerprint.
+  /// Loads the newest checkpoint, if there is one, and tells whether there was.
+  /// @throws BadFile if it is damaged or was made by a run with another fingerprint.
   template <class TrainerType>
   bool resume(TrainerType& trainer) const {
     const auto folder = newest();
@@ -148,7 +152,7 @@ class Checkpoints {
     return folder + name;
   }
 
-  /// Steps of the complete checkpoints, ascending.
+  /// Gives the steps of the complete checkpoints, ascending.
   static std::vector<std::uint32_t> saved_steps(const std::string& folder) {
     std::vector<std::uint32_t> steps;
     for (const std::string& name : detail::names_in(folder)) {

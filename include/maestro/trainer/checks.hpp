@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a step refuses of the Conductor's and the scalarization's results, before anything learns from them.
+/// Checks of what the Conductor and the scalarization return in a step, before anything learns from it.
 
 #include <cmath>
 #include <cstddef>
@@ -20,6 +20,7 @@
 
 namespace maestro::detail {
 
+/// Refuses a Conductor for another number of rewards.
 /// @throws BadArgument if the Conductor is for another number of rewards than `rewards`.
 template <Conductor C>
 void check_action_count(const C& conductor, std::size_t rewards) {
@@ -34,16 +35,17 @@ void check_action_count(const C& conductor, std::size_t rewards) {
                     std::to_string(rewards));
 }
 
-/// Fills what a scalarization must overwrite.
+/// The value that outputs are filled with before a scalarization, which must overwrite them.
 inline constexpr float unwritten = std::numeric_limits<float>::quiet_NaN();
 
-/// "the Conductor Halves": the part that an error names.
+/// Gives the words by which an error names a part: "the Conductor Halves".
 template <class T>
 std::string part_name(const char* part) {
   return std::string(part) + " " + std::string(type_name<T>());
 }
 
-/// @throws BadArgument naming a matrix of the decision that is not (B x K), or may not be left out.
+/// Refuses a matrix of the decision whose shape does not fit.
+/// @throws BadArgument naming a matrix that is not (B x K), or may not be left out.
 template <class C>
 void check_decision_shape(const Decision& decision, std::size_t rows, std::size_t cols) {
   const auto fits = [&](const char* what, const Matrix<float>& matrix, bool needed) {
@@ -95,10 +97,10 @@ void check_decision(const Decision& decision, MatrixView<const float> rewards) {
   }
 }
 
-/// Refuses a scalarization that left something as it was. The outputs were filled with `unwritten`.
+/// Refuses the result of a scalarization that did not write an output. The outputs were filled with `unwritten`.
 /// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
-/// @throws BadData naming the scalarization, the output and the response; Unsupported naming those if there are no
-///         counterfactual advantages, though they were asked for.
+/// @throws BadData naming the scalarization, the output and the response; Unsupported naming the scalarization if there
+///   are no counterfactual advantages, though they were asked for.
 template <class S>
 void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {
   const auto left = [](const char* what, std::size_t row) {

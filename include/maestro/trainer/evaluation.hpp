@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Held-out evaluation: sampled responses to prompts that training never saw, scored by a judge of the caller's.
+/// Held-out evaluation. Responses are sampled for prompts that training never saw, and the caller's judge scores them.
 
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// These settings say how the responses of an evaluation are drawn, and its intervals.
+/// EvaluationOptions say how the responses of an evaluation are drawn, and how its intervals are computed.
 struct EvaluationOptions {
   Sampling sampling{.num_generations = 4};
   std::uint64_t seed = 1234;
@@ -27,7 +27,7 @@ struct EvaluationOptions {
   BootstrapOptions bootstrap{};
 };
 
-/// Scores of one evaluation. `prompt_scores[i]` is the mean over the responses to prompt i.
+/// Evaluation holds the scores of one evaluation. `prompt_scores[i]` is the mean over the responses to prompt i.
 struct Evaluation {
   std::vector<double> prompt_scores;               ///< (N)
   std::map<std::string, Interval> per_task;        ///< by Prompt::task
@@ -37,9 +37,9 @@ struct Evaluation {
 };
 
 /// Generates `num_generations` responses to each prompt and scores each with `judge(Completion) -> double`.
-/// `on_rollouts(rollouts, scores)` sees every batch: for samples to print. Deterministic in the settings' seed; the
-/// draws are keyed apart from training's by step 2^32 - 1.
-/// @throws BadData when the judge returns a value that is not finite.
+/// `on_rollouts(rollouts, scores)` sees every batch, for example to print samples. The result is deterministic in the
+/// options' seed; the draws are keyed apart from training's by step 2^32 - 1.
+/// @throws BadData if the judge returns a value that is not finite.
 template <Policy P, class Judge, class Visit>
 Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge, const EvaluationOptions& options,
                     Visit&& on_rollouts) {
@@ -80,7 +80,7 @@ Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& jud
   return result;
 }
 
-/// Does the same without looking at the batches.
+/// Does the same without a view of the batches.
 template <Policy P, class Judge>
 Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge,
                     const EvaluationOptions& options = {}) {

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// What makes two runs the same run: settings and prompts as the text that a checkpoint keeps.
+/// The fingerprint of a run: options and prompts as the text that a checkpoint keeps. Two runs are the same run if
+/// their fingerprints agree.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,14 +24,14 @@
 
 namespace maestro {
 
-/// The name of a hash in a fingerprint.
+/// Writes a hash as a fingerprint has it.
 inline std::string hash_text(std::uint64_t hash) {
   char text[24];
   std::snprintf(text, sizeof text, "fnv1a %016llx", static_cast<unsigned long long>(hash));
   return text;
 }
 
-/// A hash of the prompts as they are trained on, whatever file or generator they came from.
+/// Gives a hash of the prompts as they are trained on, whatever file or generator they came from.
 inline std::string prompts_content(std::span<const Prompt> prompts) {
   std::uint64_t hash = fnv1a_start;
   for (const Prompt& prompt : prompts) {
@@ -49,7 +50,7 @@ inline std::string prompts_content(std::span<const Prompt> prompts) {
 
 namespace detail {
 
-/// The value of a setting as a fingerprint has it.
+/// Writes the value of an option as a fingerprint has it.
 template <class T>
 OrderedJson recorded_value(const OptionInfo& info, const T& value) {
   if constexpr (std::is_enum_v<T>) {
@@ -71,7 +72,7 @@ requires std::is_enum_v<Enum> OrderedJson recorded_value(const OptionInfo& info,
   return list;
 }
 
-/// The settings of this kind, each under its key or in its list.
+/// Gathers the options of this kind, each under its key or in its list.
 template <OptionList S>
 OrderedJson recorded_options(const S& options, Recorded kind) {
   OrderedJson json = OrderedJson::object();
@@ -89,8 +90,8 @@ OrderedJson recorded_options(const S& options, Recorded kind) {
 
 }  // namespace detail
 
-/// Adds the settings that decide a run's results as the struct's list (see OptionList) names them; those that few runs
-/// touch only where they, or others of their list, are not the default.
+/// Adds the options that decide a run's results under the names of the struct's list (see OptionList). Options that few
+/// runs touch are added only if they, or others of their list, differ from the default.
 template <OptionList S>
 void record_options(OrderedJson& json, const S& options) {
   json.update(detail::recorded_options(options, Recorded::always));
@@ -102,7 +103,7 @@ void record_options(OrderedJson& json, const S& options) {
   }
 }
 
-/// Adds every setting of the trainer that decides a run's results, under TRL's names where it has one.
+/// Adds every option of the trainer that decides a run's results, under TRL's name if TRL has one.
 inline void add_options(OrderedJson& json, const TrainerOptions& t) {
   record_options(json, t);
   if (t.objective.reduction == Reduction::dr_grpo &&
@@ -111,8 +112,8 @@ inline void add_options(OrderedJson& json, const TrainerOptions& t) {
   }
 }
 
-/// The fingerprint of a run that names none itself: the trainer's settings, the names of the rewards and the content of
-/// the prompts. What policy, rewards and Conductor were made from it cannot know.
+/// Gives the fingerprint of a run that names none itself: the trainer's options, the names of the rewards and the
+/// content of the prompts. It cannot know what policy, rewards and Conductor were made from.
 template <class TrainerType>
 std::string run_fingerprint(const TrainerType& trainer, std::span<const Prompt> prompts) {
   OrderedJson json;

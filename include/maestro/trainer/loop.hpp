@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The run around the steps: draws prompts, tells observers, saves checkpoints, stops when asked.
+/// The loop around the steps. It draws prompts, tells observers, saves checkpoints, and stops if asked.
 
 #include <concepts>
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace maestro {
 
-/// These settings say how long run_loop runs, and when it saves.
+/// LoopOptions say how long run_loop runs, and when it saves.
 struct LoopOptions {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< call `save` after every so many steps; 0: only at the end
@@ -22,12 +22,12 @@ struct LoopOptions {
   std::function<void()> save{};         ///< writes a checkpoint; may be empty
 };
 
-/// LoopEnd says whether a run came to its last step, or was asked to stop before it.
+/// LoopEnd says whether a run reached its last step or was asked to stop before it.
 enum class LoopEnd { finished, stopped };
 
-/// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves.
-/// Observers see every step in the order given. A stop request is honored between steps, so nothing is lost.
-/// @throws BadArgument before the first step for data that a later one would refuse: see Trainer::check_prompts.
+/// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
+/// in the order given. A stop request is honored between steps, so nothing is lost.
+/// @throws BadArgument, before the first step, for data that a later step would refuse: see Trainer::check_prompts.
 template <class TrainerType, class... Observers>
 LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopOptions& options,
                  Observers&... observers) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The names under which a step's figures are logged: TRL's if TRL has the figure, conductor/... for the rest.
+/// The names under which a step's figures are logged: TRL's name if TRL has the figure, conductor/... for the rest.
 
 #include <string>
 
@@ -9,8 +9,8 @@
 
 namespace maestro {
 
-/// Calls write(name, value) for every figure of the step, in a fixed order. Timings are left out: they are the only
-/// figures that differ between runs of one seed (see for_each_timing).
+/// Calls write(name, value) for every figure of the step, in a fixed order. Timings are left out, since they are the
+/// only figures that differ between runs of one seed (see for_each_timing).
 template <class Write>
 void for_each_metric(const StepReport& report, Write&& write) {
   write("epoch", report.epoch);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Metrics as JSON lines: one record per step, and one file of sample completions.
+/// Metrics as JSON lines. One file has a record per step, another has sample completions.
 
 #include <algorithm>
 #include <cstddef>
@@ -18,14 +18,15 @@
 
 namespace maestro {
 
-/// Whether wall-clock figures are logged; without them two runs of one seed write the same bytes.
+/// LogTimings says whether wall-clock figures are logged. Without them, two runs of one seed write the same bytes.
 enum class LogTimings : std::uint8_t { record, omit };
 
-/// Observer that appends {"step": ..., "<metric>": ...} to a file after every step. NaN becomes null.
+/// MetricsLog is an observer that appends {"step": ..., "<metric>": ...} to a file after every step. NaN becomes null.
 /// Beside the step's own figures it logs the mean weight of each reward per task, `conductor/task/<task>/<reward>`.
 class MetricsLog {
  public:
-  /// @throws IoError. To resume, cut the file back first with truncate_after(path, steps_done).
+  /// Opens the file. To resume, a program first cuts the file back with truncate_after(path, steps_done).
+  /// @throws IoError
   explicit MetricsLog(const std::string& path, LogTimings timings = LogTimings::record,
                       OpenMode mode = OpenMode::append)
       : writer_(path, mode), timings_(timings) {}
@@ -64,12 +65,12 @@ class MetricsLog {
   LogTimings timings_;
 };
 
-/// Observer that appends the first completion of a few prompts of some steps, with its rewards, weights and advantage.
-/// A response of float actions is written as "actions", a list of D numbers for each of its steps, in the place of
-/// "completion".
+/// SampleLog is an observer that appends the first completion of a few prompts of some steps, with its rewards, weights
+/// and advantage. A response of float actions is written as "actions", a list of D numbers for each of its steps, in
+/// place of "completion".
 class SampleLog {
  public:
-  /// These settings say how often samples are written, and of how many prompts.
+  /// Options say how often samples are written, and for how many prompts.
   struct Options {
     std::uint32_t every = 10;  ///< steps; at least 1
     std::size_t prompts = 3;   ///< of each such step

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Run-time settings of a training run, with TRL's defaults.
+/// The run-time options of a training run, with TRL's defaults.
 
 #include <cmath>
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace maestro {
 
-/// Settings of Trainer. Everything that a type need not know.
+/// TrainerOptions holds everything of a Trainer that no type need know.
 struct TrainerOptions {
   std::uint64_t seed = 42;
   std::size_t prompts_per_step = 8;  ///< N; the loop draws that many prompts for each step
@@ -33,7 +33,7 @@ struct TrainerOptions {
   std::size_t reference_sync_steps = 0;   ///< copy the policy into the KL reference every so many steps; 0: never
 };
 
-/// The list of the trainer's settings: see OptionList.
+/// Lists the trainer's options; see OptionList.
 template <OptionsOf<TrainerOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   constexpr std::string_view policy = "Policy";
@@ -54,8 +54,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "micro_batch_tokens", .recorded = Recorded::unless_default}, s.micro_batch_tokens);
 }
 
-/// Refuses settings outside their domains.
-/// @throws BadArgument naming the setting, its value's domain and the remedy.
+/// Refuses options outside their domains.
+/// @throws BadArgument naming the option, its value's domain and the remedy.
 inline void check(const TrainerOptions& options) {
   require(options.prompts_per_step > 0, "trainer: prompts_per_step must be at least 1");
   check(options.sampling);

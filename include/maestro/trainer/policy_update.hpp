@@ -29,10 +29,10 @@ struct UpdateReport {
   double rollout_gap_max = 0.0;
 };
 
-/// Turns advantages into optimizer updates of a policy.
+/// PolicyUpdate turns advantages into optimizer updates of a policy.
 ///
-/// On the first visit of a mini-batch before any update the old log-probs are the training pass's own, so the first
-/// ratio is exactly 1; for later visits they are computed under the weights the batch was drawn with.
+/// On the first visit of a mini-batch before any update, the old log-probs are the training pass's own, so the first
+/// ratio is exactly 1. For later visits they are computed under the weights with which the batch was drawn.
 template <Policy P>
 class PolicyUpdate {
  public:
@@ -42,7 +42,8 @@ class PolicyUpdate {
   explicit PolicyUpdate(const TrainerOptions& options)
       : options_(options), objective_(options.objective), optimizer_(options.optimizer) {}
 
-  /// @param before_change  called before each optimizer step; what throws before the first has changed no parameter.
+  /// Makes the updates of one batch.
+  /// @param before_change  called before each optimizer step; if it throws before the first, no parameter has changed.
   template <Communicator Comm, class BeforeChange>
   UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
                    std::span<const float> reference_log_probs, double learning_rate, Comm& communicator,
@@ -90,8 +91,8 @@ class PolicyUpdate {
   }
 
  private:
-  /// Log-probs under the current weights of the groups from `first_group` on; the groups before it are the first
-  /// mini-batch, whose own training pass supplies them.
+  /// Computes the log-probs, under the current weights, of the groups from `first_group` on. The groups before it are
+  /// the first mini-batch, whose own training pass supplies them.
   void remember_old_log_probs(const P& policy, const Rollouts& rollouts, std::size_t first_group) {
     old_log_probs_.resize(rollouts.tokens.size());
     for_each_micro_batch(

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// One line of progress per step: overwritten in place on a terminal, a plain line every so often elsewhere.
+/// One line of progress per step. On a terminal it is overwritten in place; elsewhere a plain line comes every so
+/// often.
 
 #include <cstdint>
 #include <cstdio>
@@ -13,10 +14,10 @@
 
 namespace maestro {
 
-/// ProgressStyle says whether a line is overwritten in place, or lines follow each other.
+/// ProgressStyle says whether one line is overwritten in place, or lines follow each other.
 enum class ProgressStyle { terminal, lines };
 
-/// These settings say how Progress writes.
+/// ProgressOptions say how Progress writes.
 struct ProgressOptions {
   ProgressStyle style = ProgressStyle::lines;
   std::uint32_t total_steps = 0;
@@ -24,7 +25,7 @@ struct ProgressOptions {
   std::string label{};            ///< printed before each line
 };
 
-/// Observer that writes step, mean of each reward, weights, tokens per second and time left to a stream.
+/// Progress is an observer that writes step, mean of each reward, weights, tokens per second and time left to a stream.
 class Progress {
  public:
   Progress(std::ostream& out, ProgressOptions options) : out_(&out), options_(std::move(options)) {

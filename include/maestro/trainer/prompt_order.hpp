@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Which prompts a step trains on: every epoch is its own permutation of the data, drawn from the seed.
+/// The choice of prompts for a step. Every epoch is its own permutation of the data, drawn from the seed.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,17 +15,19 @@
 
 namespace maestro {
 
-/// Position in the data is a function of the step alone, so a resumed run needs no state to continue in place.
+/// PromptOrder gives the prompts of each step. The position in the data is a function of the step alone, so a resumed
+/// run needs no state to continue in place.
 class PromptOrder {
  public:
-  /// @throws BadArgument when there are no prompts.
+  /// Takes the data, which must outlive the object.
+  /// @throws BadArgument if there are no prompts.
   PromptOrder(std::span<const Prompt> data, std::size_t prompts_per_step, std::uint64_t seed)
       : data_(data), prompts_per_step_(prompts_per_step), seed_(seed) {
     require(!data.empty(), "training data: there are no prompts");
     require(prompts_per_step > 0, "training data: prompts_per_step must be at least 1");
   }
 
-  /// The prompts of 0-based step `step`; a batch may straddle two epochs.
+  /// Gives the prompts of 0-based step `step`. A batch may straddle two epochs.
   std::vector<Prompt> batch(std::uint32_t step) {
     std::vector<Prompt> prompts;
     prompts.reserve(prompts_per_step_);
@@ -36,7 +38,7 @@ class PromptOrder {
     return prompts;
   }
 
-  /// Passes over the data once `steps` steps are done.
+  /// Gives the number of passes over the data once `steps` steps are done.
   double epoch(std::uint32_t steps) const {
     return static_cast<double>(steps) * static_cast<double>(prompts_per_step_) / static_cast<double>(data_.size());
   }

@@ -22,9 +22,9 @@
 
 namespace maestro {
 
-/// What Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size` or, if it is
-/// known at run time, `size() const`; `names()` gives K names; `evaluate(rollouts, out)` overwrites out (B x K), NaN
-/// if a reward does not apply.
+/// Rewards is what Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size` or, if
+/// it is known at run time, `size() const`. `names()` gives K names, and `evaluate(rollouts, out)` overwrites out (B x
+/// K), with NaN if a reward does not apply.
 template <class R>
 concept Rewards = std::move_constructible<R> &&
     requires(R& rewards, const R& fixed, const Rollouts& rollouts, MatrixView<float> out) {
@@ -45,12 +45,13 @@ template <class C>
 concept CountsActions = requires {
   typename std::integral_constant<std::size_t, C::actions>;
 };
-/// If either is known at run time only, the Trainer's constructor compares them; a Conductor that names no number of
-/// actions is judged by its decisions.
+/// SameCount compares K with the Conductor's number of actions if both are known to the compiler. If either is known
+/// only at run time, the Trainer's constructor compares them; a Conductor that names no number of actions is judged by
+/// its decisions.
 template <class R, class C>
 concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::size} == std::size_t{C::actions};
 
-/// Whether the parts fit a Trainer and each other.
+/// Tells whether the parts fit a Trainer and each other.
 template <class P, class R, class C, class S, class Comm>
 concept TrainerParts =
     Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S, Comm> && SameCount<R, C>;
@@ -58,8 +59,8 @@ concept TrainerParts =
 template <class Comm, class P, class R, class C, class S>
 concept UnfitFor = !TrainerParts<P, R, C, ScalarizationFor<S>, Comm>;
 
-/// Stands in for every part of a trainer that was refused, so that the error about it stays the only one. Not defined:
-/// such a program does not compile.
+/// RefusedPart stands in for every part of a refused trainer, so that the error about it stays the only one. It is not
+/// defined: such a program does not compile.
 struct RefusedPart {
   using scalar_type = float;
   static constexpr std::size_t size = 1;
@@ -84,7 +85,7 @@ struct RefusedPart {
   void operator()(const ScalarizationInput&, const ScalarizationOutput&, Comm&) const {}
 };
 
-/// One error for the first thing that P lacks of a Policy.
+/// Gives one error for the first thing that P lacks of a Policy.
 template <class P>
 constexpr void refuse_policy() {
   if constexpr (!requires { typename P::scalar_type; }) {
@@ -129,7 +130,7 @@ constexpr void refuse_policy() {
   }
 }
 
-/// One error for what R lacks of Rewards.
+/// Gives one error for what R lacks of Rewards.
 template <class R>
 constexpr void refuse_rewards() {
   static_assert(refused<R>,
@@ -137,7 +138,7 @@ constexpr void refuse_rewards() {
                 "a type of your own needs size (K), names() const and evaluate(rollouts, out)");
 }
 
-/// One error for the first thing that C lacks of a Conductor.
+/// Gives one error for the first thing that C lacks of a Conductor.
 template <class C>
 constexpr void refuse_conductor() {
   if constexpr (!Decides<C>) {
@@ -165,7 +166,7 @@ constexpr void refuse_conductor() {
   }
 }
 
-/// One error for the first thing that S lacks of a Scalarization.
+/// Gives one error for the first thing that S lacks of a Scalarization.
 template <class S, class Comm>
 constexpr void refuse_scalarization() {
   if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
@@ -185,7 +186,7 @@ constexpr void refuse_scalarization() {
   }
 }
 
-/// One error for what Comm lacks of a Communicator.
+/// Gives one error for what Comm lacks of a Communicator.
 template <class Comm>
 constexpr void refuse_communicator() {
   static_assert(refused<Comm>,
@@ -193,7 +194,7 @@ constexpr void refuse_communicator() {
                 "all_reduce_sum(std::span<double>) and all_reduce_sum(std::span<float>)");
 }
 
-/// One error for another number of actions than rewards.
+/// Gives one error for a number of actions that differs from that of the rewards.
 template <std::size_t Rewards, std::size_t Actions>
 constexpr void refuse_count() {
   static_assert(Rewards == Actions,
@@ -201,7 +202,7 @@ constexpr void refuse_count() {
                 "write for instance maestro::LinearConductor<rewards.size>");
 }
 
-/// One error for the first part that does not fit. The type is RefusedPart.
+/// Gives one error for the first part that does not fit. The type is RefusedPart.
 template <class P, class R, class C, class S, class Comm>
 constexpr auto refuse_parts() {
   if constexpr (!Policy<P>) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The figures of a step's rewards and of the weights that they were given.
+/// The figures of a step's rewards, and of the weights that they were given.
 
 #include <cmath>
 #include <cstddef>
@@ -18,27 +18,27 @@ namespace maestro {
 
 namespace detail {
 
-/// Moments of columns (core/statistics.hpp, with its bits) from rows that come one after another: all means in one
-/// walk, all squares in a second one.
+/// ColumnMoments computes moments of columns (with the bits of core/statistics.hpp) from rows that come one after
+/// another: all means in one walk, all squares in a second one.
 class ColumnMoments {
  public:
   explicit ColumnMoments(std::size_t columns) : first_(columns), sum_(columns), moments_(columns) {}
 
-  /// First walk.
+  /// Adds a value in the first walk.
   void add(std::size_t column, double value) {
     if (std::isnan(value)) return;
     if (moments_[column].count == 0) first_[column] = value;
     sum_[column] += value - first_[column];
     ++moments_[column].count;
   }
-  /// Between the walks.
+  /// Computes the means, between the walks.
   void finish_means() {
     for (std::size_t k = 0; k < moments_.size(); ++k) {
       if (moments_[k].count == 0) continue;
       moments_[k].mean = first_[k] + sum_[k] / static_cast<double>(moments_[k].count);
     }
   }
-  /// Second walk.
+  /// Adds a value in the second walk.
   void add_square(std::size_t column, double value) {
     const double std_dev = value - moments_[column].mean;
     if (std_dev == std_dev) {
@@ -53,7 +53,7 @@ class ColumnMoments {
   std::vector<Moments> moments_;
 };
 
-/// Mean of every column; 0 of a matrix without rows.
+/// Gives the mean of every column, and 0 for a matrix without rows.
 inline std::vector<double> column_means(MatrixView<const float> values) {
   ColumnMoments columns(values.cols());
   for (std::size_t i = 0; i < values.rows(); ++i) {
@@ -65,7 +65,7 @@ inline std::vector<double> column_means(MatrixView<const float> values) {
   return means;
 }
 
-/// Which rewards vary in the groups, a group at a time.
+/// GroupVariation records which rewards vary in the groups, one group at a time.
 class GroupVariation {
  public:
   explicit GroupVariation(std::size_t rewards) : first_(rewards), varies_(rewards), varying_groups_(rewards) {}
@@ -94,7 +94,7 @@ class GroupVariation {
   double frac_varies(std::size_t reward) const {
     return static_cast<double>(varying_groups_[reward]) / static_cast<double>(groups_);
   }
-  /// NaN if no group has a value.
+  /// Gives the share of groups in which no reward varies. It is NaN if no group has a value.
   double frac_constant() const { return static_cast<double>(constant_groups_) / static_cast<double>(valued_groups_); }
 
  private:
@@ -108,10 +108,10 @@ class GroupVariation {
 
 }  // namespace detail
 
-/// Fills report.rewards but for the names, and report.frac_reward_zero_std. Two walks over the scores, one over weights
-/// and propensities; in index order, deterministic, O(B K).
-/// @param scores    (B x K), NaN if a reward does not apply
-/// @param decision  of the B rows
+/// Fills report.rewards except the names, and report.frac_reward_zero_std. It walks twice over the scores and once over
+/// weights and propensities, in index order; deterministic, O(B K).
+/// @param scores    (B x K), NaN if a reward does not apply.
+/// @param decision  of the B rows.
 inline void describe_rewards(MatrixView<const float> scores, const Decision& decision, const Groups& groups,
                              StepReport& report) {
   const std::size_t count = scores.cols();

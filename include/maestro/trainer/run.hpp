@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A run in a folder: metrics, samples, checkpoints and the trained model, resumed where it stopped.
+/// A run in a folder: metrics, samples, checkpoints and the trained model. It resumes where it stopped.
 
 #include <algorithm>
 #include <cstddef>
@@ -26,21 +26,21 @@
 
 namespace maestro {
 
-/// Resume says what becomes of a run in a folder that holds a checkpoint.
+/// Resume says what happens to a run in a folder that holds a checkpoint.
 enum class Resume : std::uint8_t {
   automatic,  ///< the run goes on from the newest one
   never,      ///< the folder is refused
 };
 
-/// These settings say how long a Run runs, what it keeps, and what it prints.
+/// RunOptions say how long a Run runs, what it keeps, and what it prints.
 struct RunOptions {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< steps between checkpoints; 0: only at the end and when stopped
   std::size_t keep = 2;                 ///< newest checkpoints kept; at least 1
   std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving. A program that
                                         ///< wants to stop on SIGINT sets a flag in its own handler and asks it here
-  /// Text of all that decides the run's results; the folder's checkpoint with another is refused. Empty: the text that
-  /// run_fingerprint gives.
+  /// A text of all that decides the run's results; a checkpoint of the folder with another text is refused. If it is
+  /// empty, the text is what run_fingerprint gives.
   std::string fingerprint{};
   Resume resume = Resume::automatic;
   LogTimings timings = LogTimings::record;
@@ -49,18 +49,19 @@ struct RunOptions {
   ProgressStyle style = ProgressStyle::lines;
 };
 
-/// Trains in a folder, which it makes:
+/// Run trains in a folder, which it makes:
 ///
 ///     Run run("runs/mine", {.steps = 200, .progress = &std::cout});
 ///     run(trainer, load_prompts("prompts.jsonl"));
 ///
-/// The folder then holds `metrics.jsonl` (MetricsLog), `samples.jsonl` (SampleLog), `checkpoints/`, and `model/` if
-/// the policy has `save(folder) const`. If it holds a checkpoint the run goes on from there: a run that was stopped
-/// or killed at any moment ends in the bytes of an undisturbed one (timings apart). As long as the Run lives, no other
-/// can take the folder. It changes no signal handler.
+/// The folder then holds `metrics.jsonl` (MetricsLog), `samples.jsonl` (SampleLog), `checkpoints/`, and `model/` if the
+/// policy has `save(folder) const`. If the folder holds a checkpoint, the run goes on from there: a run that was
+/// stopped or killed at any moment ends in the bytes of an undisturbed one (timings apart). As long as the Run lives,
+/// no other Run can take the folder. It changes no signal handler.
 class Run {
  public:
-  /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or for keep 0 or steps 0.
+  /// Takes the folder.
+  /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or if keep or steps is 0.
   explicit Run(std::string folder, RunOptions options = {})
       : folder_(made(std::move(folder))), options_(std::move(options)), lock_(folder_) {
     require(options_.keep > 0, "run: keep must be at least 1");
@@ -73,8 +74,8 @@ class Run {
   static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
 
   /// Runs the steps that are left, and tells each to the observers too.
-  /// @throws BadFile if the newest checkpoint is damaged or of a run with another fingerprint; BadArgument if
-  /// there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
+  /// @throws BadFile if the newest checkpoint is damaged or belongs to a run with another fingerprint; BadArgument if
+  ///   there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
   template <class TrainerType, class... Observers>
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
     Checkpoints checkpoints(
@@ -105,7 +106,7 @@ class Run {
   }
 
  private:
-  /// Progress if there is a stream for it.
+  /// ProgressObserver is Progress if there is a stream for it.
   class ProgressObserver {
    public:
     explicit ProgressObserver(const RunOptions& options) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What one trainer step did: the figures that observers write, and the data they were computed from.
+/// What one trainer step did: the figures that observers write, and the data from which they were computed.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,8 @@
 
 namespace maestro {
 
-/// Mean and deviation (ddof 1) of a reward over the batch, missing values left out.
+/// RewardFigures holds the mean and the standard deviation (ddof 1) of a reward over the batch, missing values left
+/// out.
 struct RewardFigures {
   std::string name;
   double mean = 0.0;
@@ -29,7 +30,8 @@ struct RewardFigures {
   double frac_group_varies = 0.0;  ///< share of groups in which it is not constant
 };
 
-/// Wall-clock seconds by phase. The only figures that differ between two runs of the same seed.
+/// StepTimings holds wall-clock seconds by phase. They are the only figures that differ between two runs of the same
+/// seed.
 struct StepTimings {
   double rollout = 0.0;
   double rewards = 0.0;
@@ -39,7 +41,7 @@ struct StepTimings {
   double total = 0.0;
 };
 
-/// Figures of one step. If a policy's actions are floats, a step of a response counts as a token.
+/// StepReport holds the figures of one step. If a policy's actions are floats, a step of a response counts as a token.
 struct StepReport {
   std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
   double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller chose the prompts
@@ -71,7 +73,7 @@ struct StepReport {
   StepTimings seconds;
 };
 
-/// The data behind a report; valid until the next step.
+/// StepTrace is the data behind a report. It is valid until the next step.
 struct StepTrace {
   const Rollouts& rollouts;
   MatrixView<const float> rewards;  ///< (B x K)
@@ -80,7 +82,7 @@ struct StepTrace {
   std::span<const float> advantages;      ///< (B)
 };
 
-/// An Observer is anything that wants to see each step.
+/// An Observer is any callable that wants to see each step.
 template <class O>
 concept Observer = requires(O& observer, const StepReport& report, const StepTrace& trace) {
   observer.on_step(report, trace);
@@ -88,7 +90,7 @@ concept Observer = requires(O& observer, const StepReport& report, const StepTra
 
 namespace detail {
 
-/// One error for a type that is handed to a run as an observer and is none.
+/// Gives one error for a type that is handed to a run as an observer but is none.
 template <class O>
 constexpr void require_observer() {
   static_assert(Observer<O>,

@@ -41,7 +41,7 @@ namespace maestro {
 
 namespace detail {
 
-/// K of a set of rewards, as a number of no size if the set's type knows it.
+/// RewardCount is K of a set of rewards. It takes no space if the set's type knows K.
 template <Rewards R>
 class RewardCount {
  public:
@@ -61,22 +61,23 @@ class RewardCount<R> {
 
 }  // namespace detail
 
-/// Trains a policy by GRPO on K rewards whose weights a Conductor chooses.
+/// Trainer trains a policy by GRPO on K rewards whose weights a Conductor chooses.
 ///
-///     maestro::Trainer trainer{std::move(policy), rewards, conductor, settings};
+///     maestro::Trainer trainer{std::move(policy), rewards, conductor, options};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// A scalarization, or an advantage estimator, may stand before the settings; without one it is DefaultScalarization.
-/// The parts are held by value and moved in; `policy()`, `rewards()`, `conductor()` give them back. Parameters are
-/// copied for the KL reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread
-/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+/// A scalarization, or an advantage estimator, may stand before the options; without one it is DefaultScalarization. The
+/// parts are moved in and held by value; `policy()`, `rewards()` and `conductor()` give access to them. Parameters are copied for the KL
+/// reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend
+/// give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, S, Comm>
 class Trainer {
  public:
   [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
 
-  /// @throws BadArgument for settings outside their domains.
+  /// Takes over the parts.
+  /// @throws BadArgument for options outside their domains.
   Trainer(P policy, R rewards, C conductor, S scalarization, TrainerOptions options, Comm communicator = {})
       : num_rewards(rewards),
         options_(std::move(options)),
@@ -96,7 +97,7 @@ class Trainer {
       : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(options)) {}
 
   /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
-  /// check_prompts); run_loop asks before its first step.
+  /// check_prompts). run_loop calls it before its first step.
   void check_prompts(std::span<const Prompt> prompts) const {
     if constexpr (requires { policy_.check_prompts(prompts, options_.sampling); }) {
       policy_.check_prompts(prompts, options_.sampling);
@@ -108,12 +109,12 @@ class Trainer {
 
   /// Generates responses to `prompts`, learns from them, and says what happened.
   ///
-  /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint holds but what
-  /// follows the policy by its period (proxies, the KL reference): it may be tried again, or another may follow. One
-  /// that throws later has left policy, optimizer and Conductor between two steps: every further step is then refused
-  /// until the state of a checkpoint is loaded.
-  /// @throws BadData when a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
-  /// that failed too late.
+  /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint holds, except
+  /// what follows the policy by its own period (proxies, the KL reference). It may be tried again, or another may
+  /// follow. A step that throws later has left policy, optimizer and Conductor between two steps; every further step is
+  /// then refused until the state of a checkpoint is loaded.
+  /// @throws BadData if a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
+  ///   that failed too late.
   const StepReport& step(std::span<const Prompt> prompts) {
     require(!prompts.empty(), "trainer: a step needs at least one prompt");
     require(condition_ == Condition::whole,
@@ -153,10 +154,10 @@ class Trainer {
     return report_;
   }
 
-  /// The data of the last step.
+  /// Gives the data of the last step.
   StepTrace trace() const { return {rollouts_, scores_, decision_, scalar_rewards_, advantages_}; }
   const StepReport& report() const { return report_; }
-  /// Steps done.
+  /// Gives the number of steps done.
   std::uint32_t steps_done() const { return step_; }
 
   P& policy() { return policy_; }
@@ -167,7 +168,7 @@ class Trainer {
   const C& conductor() const { return conductor_; }
   const TrainerOptions& options() const { return options_; }
 
-  /// Everything the next step depends on: see core/state.hpp.
+  /// Visits everything that the next step depends on: see core/state.hpp.
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("step", step_);
@@ -183,14 +184,14 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
-  /// Whether the parts that a step changes are all of the same step.
+  /// Condition says whether the parts that a step changes are all of the same step.
   enum class Condition : std::uint8_t { whole, torn };
 
   static double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
 
-  /// The policy as it is, or, if it has adapters, its base: what it was before any training.
+  /// Takes as the reference the policy as it is, or, if it has adapters, its base: what it was before any training.
   void make_reference() {
     if constexpr (requires { policy_.without_adapters(); }) {
       reference_.emplace(policy_.without_adapters());
@@ -211,7 +212,7 @@ class Trainer {
     rewards_.evaluate(rollouts_, scores_.view());
   }
 
-  /// The KL reference's log-probs, and the penalty that they make if the KL sits in the reward.
+  /// Computes the KL reference's log-probs, and the penalty that they make if the KL sits in the reward.
   void ask_reference() {
     reference_log_probs_.clear();
     penalty_.clear();
@@ -251,7 +252,7 @@ class Trainer {
     report_.draw_noise_share = draw_noise_.share(scalarization_, in, advantages_, communicator_);
   }
 
-  /// After the policy's update, so that a failure there leaves the Conductor as it was.
+  /// Runs after the policy's update, so that a failure there leaves the Conductor as it was.
   void teach_conductor() {
     if constexpr (detail::Observes<C>) {
       conductor_.observe(Feedback{.decision = decision_,

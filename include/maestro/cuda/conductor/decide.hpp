@@ -17,7 +17,8 @@
 
 namespace maestro::gpu {
 
-/// The actions of B rows and what they make of the weights; all in the executor's memory, row-major.
+/// DecisionView is the actions of B rows and the weights that follow from them; all in the executor's memory,
+/// row-major.
 struct DecisionView {
   std::int32_t* actions = nullptr;  ///< (B)
   float* probabilities = nullptr;   ///< (B x K) propensities
@@ -26,14 +27,15 @@ struct DecisionView {
   float emphasis = 0.0f;
 };
 
-/// What changes from one step to the next, in the executor's memory, so that a recorded sequence stays valid.
+/// StepScalars holds what changes from one step to the next, in the executor's memory, so that a recorded sequence
+/// stays valid.
 struct StepScalars {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
   AdamWStep<float> adamw{};
 };
 
-/// *scalars = value, in the order of the launches.
+/// SetScalars sets *scalars = value, in the order of the launches.
 struct SetScalars {
   static constexpr unsigned threads = 32;
   StepScalars* scalars = nullptr;
@@ -46,8 +48,8 @@ struct SetScalars {
   }
 };
 
-/// numbers (N): how many responses to the data row of a group earlier groups of the batch hold. O(N) a group, all
-/// groups at once.
+/// CountResponses computes numbers (N): how many responses to the data row of a group earlier groups of the batch hold.
+/// O(N) a group, all groups at once.
 struct CountResponses {
   const std::int64_t* data_rows = nullptr;  ///< (N)
   GroupLayout groups;
@@ -68,7 +70,8 @@ struct CountResponses {
   }
 };
 
-/// Epilogue of a head: draws the row's action and writes its part of the decision, as conductor/learned.hpp does.
+/// DrawAction is an epilogue of a head: it draws the row's action and writes its part of the decision, as
+/// conductor/learned.hpp does.
 template <std::size_t K>
 struct DrawAction {
   const float* rewards = nullptr;  ///< (B x K) NaN masks an action
@@ -87,7 +90,7 @@ struct DrawAction {
   MAESTRO_HD void operator()(std::size_t row, std::size_t, std::size_t, const float* logits) const {
     draw(row, row, logits);
   }
-  /// The decision of `row` from the draw of row `source`, which has these logits.
+  /// Makes the decision of `row` from the draw of row `source`, which has these logits.
   MAESTRO_HD void draw(std::size_t row, std::size_t source, const float* logits) const {
     bool finite = true;
     bool applicable[K];
@@ -116,7 +119,7 @@ struct DrawAction {
   }
 };
 
-/// Draws from logits (B x K) that lie there, one action for all rows of a group.
+/// DrawPerGroup draws from stored logits (B x K), one action for all rows of a group.
 template <std::size_t K>
 struct DrawPerGroup {
   DrawAction<K> draw;
@@ -128,7 +131,7 @@ struct DrawPerGroup {
   }
 };
 
-/// Epilogue of a head: weights (rows x K) = softmax(logits / tau), without floor or draw.
+/// SoftWeights is an epilogue of a head: weights (rows x K) = softmax(logits / tau), without floor or draw.
 template <std::size_t K>
 struct SoftWeights {
   const float* log_tau = nullptr;

@@ -2,7 +2,7 @@
 
 /// @file
 /// Kernel bodies, and elements for launch_elements(), of a layer y = x W' + b for heads of few outputs, which no
-/// library's kernels suit: the inputs are read once for several outputs and rows at a time. Neutral.
+/// library's kernels suit. The inputs are read once for several outputs and rows at a time. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -14,20 +14,21 @@
 
 namespace maestro::gpu {
 
-/// Four neighbors, loaded at once.
+/// Four holds four neighbors, loaded at once.
 template <class S>
 struct alignas(4 * sizeof(S)) Four {
   S value[4];
 };
 
-/// Whether rows of `inputs` values at `values` can be read by fours.
+/// Tells whether rows of `inputs` values at `values` can be read by fours.
 template <class S>
 bool fours_fit(const S* values, std::size_t inputs) {
   return inputs % 4 == 0 && reinterpret_cast<std::uintptr_t>(values) % sizeof(Four<S>) == 0;
 }
 
-/// A team computes `Rows` rows of `Outputs` outputs: each member a share of the inputs, float sums, then a sum over the
-/// members. epilogue(row, first output, count, values): what becomes of them, on one member.
+/// DenseForward lets a team compute `Rows` rows of `Outputs` outputs: each member takes a share of the inputs in float
+/// sums, then the members' sums are added. epilogue(row, first output, count, values) says what becomes of them, on one
+/// member.
 template <std::size_t Outputs, class S, class Epilogue>
 struct DenseForward {
   static_assert(Outputs >= 1 && Outputs <= 64, "maestro: at most 64 outputs at once");
@@ -100,7 +101,7 @@ struct DenseForward {
   }
 };
 
-/// Epilogue: values (rows x outputs) as they are.
+/// StoreValues is the epilogue that stores values (rows x outputs) as they are.
 struct StoreValues {
   float* values = nullptr;
   std::size_t outputs = 0;
@@ -110,7 +111,8 @@ struct StoreValues {
   }
 };
 
-/// Epilogue: activations (rows x outputs) = tanh. A value that is not finite is that of a hidden state that is not.
+/// StoreTanh is the epilogue that stores activations (rows x outputs) = tanh. A value that is not finite is that of a
+/// hidden state that is not.
 template <class S>
 struct StoreTanh {
   S* activations = nullptr;
@@ -125,7 +127,7 @@ struct StoreTanh {
   }
 };
 
-/// Applies an epilogue to values (rows x outputs) that a library computed.
+/// ApplyEpilogue applies an epilogue to values (rows x outputs) that a library computed.
 template <class Epilogue>
 struct ApplyEpilogue {
   const float* values = nullptr;
@@ -137,8 +139,9 @@ struct ApplyEpilogue {
   MAESTRO_HD void operator()(std::size_t at) const { epilogue(at / outputs, at % outputs, 1, values + at); }
 };
 
-/// partial (chunks x outputs x (inputs + 1)): y' x over a chunk of rows, and in the last column the sums of y.
-/// y (rows x outputs) is the gradient by the layer's outputs. One member a column; float sums in the order of the rows.
+/// DenseWeightGradients computes partial (chunks x outputs x (inputs + 1)): y' x over a chunk of rows, and in the last
+/// column the sums of y. y (rows x outputs) is the gradient with respect to the layer's outputs. Each member takes one
+/// column; float sums run in the order of the rows.
 template <class Y, class S>
 struct DenseWeightGradients {
   static constexpr unsigned threads = 256;
@@ -155,7 +158,7 @@ struct DenseWeightGradients {
   static std::size_t blocks(std::size_t inputs, std::size_t outputs) {
     return (inputs + threads) / threads * ((outputs + outputs_per_team - 1) / outputs_per_team);
   }
-  /// Chunks that keep a device busy and are worth their sum.
+  /// Chooses a number of chunks that keeps a device busy and is worth the sum.
   static std::size_t choose_chunks(std::size_t rows, std::size_t inputs, std::size_t outputs) {
     constexpr std::size_t busy = 512;
     const std::size_t wanted = busy / blocks(inputs, outputs);
@@ -190,7 +193,7 @@ struct DenseWeightGradients {
   }
 };
 
-/// weight (outputs x inputs) and bias (outputs) gradients = the sums of the chunks, in order.
+/// SumChunks computes weight (outputs x inputs) and bias (outputs) gradients = the sums of the chunks, in order.
 struct SumChunks {
   const float* partial = nullptr;
   std::size_t chunks = 1;
@@ -209,8 +212,8 @@ struct SumChunks {
   }
 };
 
-/// by_in (rows x inputs) = (y W) (1 - a^2): through the layer and the tanh before it, whose outputs a (rows x inputs)
-/// are.
+/// DenseInputGradients computes by_in (rows x inputs) = (y W) (1 - a^2): the gradient through the layer and the tanh
+/// before it, whose outputs are a (rows x inputs).
 template <class Y, class S>
 struct DenseInputGradients {
   const Y* y = nullptr;       ///< (rows x outputs)
@@ -234,7 +237,7 @@ struct DenseInputGradients {
   }
 };
 
-/// Epilogue of a product y W that a library computed: the same.
+/// ThroughTanh does the same as an epilogue of a product y W that a library computed.
 template <class S>
 struct ThroughTanh {
   const S* activations = nullptr;
@@ -250,7 +253,8 @@ struct ThroughTanh {
   }
 };
 
-/// to (rows x size) = from, each row scaled to unit RMS where `unit_rms`; a zero row stays zero. Converted.
+/// CopyRows computes to (rows x size) = from, converted, with each row scaled to unit RMS if `unit_rms`; a zero row
+/// stays zero.
 template <class From, class To>
 struct CopyRows {
   static constexpr unsigned threads = 256;

@@ -15,14 +15,14 @@
 
 namespace maestro::gpu {
 
-/// A learned Conductor on the current device, with a stream of its own. Call it from a function in a .cu file that the
-/// rest of the program, compiled without nvcc, sees as a declaration:
+/// Makes a learned Conductor on the current device, with a stream of its own. It is called from a function in a .cu
+/// file, which the rest of the program, compiled without nvcc, sees as a declaration:
 ///
 ///     gpu::DeviceConductor<LinearNetwork<5>> on_device(const LearnedConductorOptions& options) {
 ///       return gpu::make_conductor<LinearNetwork<5>>(options);
 ///     }
 ///
-/// @throws CudaError where there is no device; BadArgument naming an option outside its domain.
+/// @throws CudaError if there is no device; BadArgument naming an option outside its domain.
 template <class Network, class S = float>
 DeviceConductor<Network> make_conductor(const LearnedConductorOptions& options = {}) {
   return DeviceConductor<Network>(std::make_unique<ConductorOn<OwnStreamExecutor, Network, S>>(options));

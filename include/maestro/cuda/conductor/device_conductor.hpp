@@ -21,7 +21,7 @@
 
 namespace maestro::gpu {
 
-/// A learned Conductor somewhere else: its members are those of conductor/learned.hpp.
+/// Interface of a learned Conductor that works elsewhere. Its members are those of conductor/learned.hpp.
 template <class Network>
 class ConductorBackend {
  public:
@@ -35,7 +35,7 @@ class ConductorBackend {
   virtual void load(LearnedState<Network>& state) = 0;
 };
 
-/// Data on the host, work on an executor: batches go up, decisions come down, and it waits for both. S as in
+/// Works on an executor for data on the host: batches go up, decisions come down, and it waits for both. S is as in
 /// cuda/conductor/learned.hpp.
 template <Executor E, class Network, class S = float>
 class ConductorOn final : public ConductorBackend<Network> {
@@ -74,8 +74,8 @@ class ConductorOn final : public ConductorBackend<Network> {
     return decision;
   }
 
-  /// Hidden states that lie where those of the last decision lay, at the same step, are taken to be those: they are on
-  /// the executor already.
+  /// Remembers a step. Hidden states at the address of the last decision's, in the same step, are taken to be those:
+  /// they are on the executor already.
   void observe(const Feedback& feedback) override {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
@@ -130,7 +130,7 @@ class ConductorOn final : public ConductorBackend<Network> {
   template <class T>
   using Buffer = typename E::template Buffer<T>;
 
-  /// Packs, where rows lie apart, and uploads. Waits where the host's memory is this object's.
+  /// Uploads a matrix, packed first if its rows lie apart. Waits if the host's memory is this object's.
   void upload(MatrixView<const float> from, Buffer<float>& to) const {
     to.reserve(from.rows() * from.cols());
     if (from.contiguous()) return executor_.upload(from.data(), to.data(), from.rows() * from.cols());
@@ -183,9 +183,9 @@ class ConductorOn final : public ConductorBackend<Network> {
   mutable std::vector<S> rounded_;
 };
 
-/// Satisfies maestro::Conductor, so that a Trainer's Conductor works on a device: interface, options, checkpoints and
-/// errors are conductor/learned.hpp's, and each reads the other's checkpoints. A C++ file needs this header only; the
-/// backend is made where nvcc compiles (make_conductor of cuda/conductor/device.cuh).
+/// DeviceConductor satisfies maestro::Conductor, so that a Trainer's Conductor works on a device. Interface, options,
+/// checkpoints and errors are those of conductor/learned.hpp, and each reads the other's checkpoints. A C++ file needs
+/// this header only; the backend is made in a file that nvcc compiles (make_conductor of cuda/conductor/device.cuh).
 template <class Network>
 class DeviceConductor {
  public:

@@ -20,7 +20,7 @@
 
 namespace maestro::gpu {
 
-/// The widths of a network that the device knows.
+/// NetworkShape gives the widths of a network that the device knows.
 template <class Network>
 struct NetworkShape {
   static_assert(sizeof(Network) == 0,
@@ -35,9 +35,9 @@ struct NetworkShape<MlpNetwork<K, Widths...>> {
   static constexpr std::array<std::size_t, sizeof...(Widths) + 1> outputs{Widths..., K};
 };
 
-/// A network's parameters in float, in one array (weight and bias of each layer, then log tau), with gradients and
-/// moments. S is what products read: float, or Bfloat16 for hidden states and activations in bfloat16; the weights are
-/// then rounded for the products, sums and parameters stay float.
+/// Head holds a network's parameters in float, in one array (weight and bias of each layer, then log tau), with
+/// gradients and moments. S is the type that products read: float, or Bfloat16 for hidden states and activations in
+/// bfloat16. The weights are then rounded for the products; sums and parameters stay float.
 template <Executor E, class Network, class S = float>
 class Head {
   static_assert(std::is_same_v<S, float> || std::is_same_v<S, Bfloat16>, "maestro: float or Bfloat16");
@@ -51,7 +51,8 @@ class Head {
 
   explicit Head(E& executor) : executor_(&executor) {}
 
-  /// Sets d; 0 is not known. The parameters are then to be loaded, unless d was the same: then nothing changes.
+  /// Sets d; 0 means that it is not known. The parameters must then be loaded, unless d was the same: then nothing
+  /// changes.
   void resize(std::size_t inputs) {
     if (inputs == inputs_) return;
     inputs_ = inputs;
@@ -71,10 +72,10 @@ class Head {
     if constexpr (rounds) rounded_.reserve(end);
     square_sums_.reserve(SquareSums::teams(end));
   }
-  /// d; 0 until resize().
+  /// Gives d; 0 until resize().
   std::size_t inputs() const { return inputs_; }
   std::size_t inputs_of(std::size_t layer) const { return layer == 0 ? inputs_ : Shape::outputs[layer - 1]; }
-  /// Parameters, log tau included; 0 while d is not known.
+  /// Gives the number of parameters, log tau included; 0 while d is not known.
   std::size_t count() const { return inputs_ == 0 ? 0 : segments_.end[segments_.count - 1]; }
   float* values() { return values_.data(); }
   float* gradients() { return gradients_.data(); }
@@ -83,7 +84,7 @@ class Head {
   float* log_tau() { return values_.data() + count() - 1; }
   float* log_tau_gradient() { return gradients_.data() + count() - 1; }
 
-  /// Tells that `values` were written from outside.
+  /// Tells the head that `values` were written from outside.
   void values_changed() {
     if constexpr (rounds) {
       launch_elements(*executor_, count(), RoundValues<S>{values_.data(), rounded_.data()});
@@ -91,7 +92,7 @@ class Head {
   }
 
   /// Makes room for passes over `rows` rows, so that they allocate nothing.
-  /// @param backward  whether backward() will follow
+  /// @param backward  whether backward() will follow.
   void prepare(std::size_t rows, bool backward) {
     std::size_t widest = 0;
     std::size_t partial = 0;
@@ -108,10 +109,10 @@ class Head {
     if (backward) moves_ += partial_.reserve(partial);
   }
 
-  /// Changes whenever a workspace moved, so that recordings know.
+  /// Gives a number that changes whenever a workspace has moved, so that recordings know.
   std::size_t moves() const { return moves_; }
 
-  /// Logits of x (rows x d), which go row by row to `last` (an epilogue of dense.hpp).
+  /// Computes logits of x (rows x d), which go row by row to `last` (an epilogue of dense.hpp).
   template <class Epilogue>
   void forward(const S* x, std::size_t rows, const Epilogue& last, FaultWord* record) {
     for (std::size_t l = 0; l + 1 < layers; ++l) {
@@ -133,7 +134,8 @@ class Head {
     launch(dense<actions>(x, rows, layers - 1, last));
   }
 
-  /// Gradients of the parameters, log tau's left alone, from `by_logits` (rows x K) after forward() on the same x.
+  /// Computes the gradients of the parameters, except log tau's, from `by_logits` (rows x K) after forward() on the
+  /// same x.
   void backward(const S* x, std::size_t rows, const float* by_logits) {
     weight_gradients(x, rows, layers - 1, by_logits);
     if constexpr (layers > 1) {
@@ -146,13 +148,13 @@ class Head {
     }
   }
 
-  /// figures->gradient_norm of all parameters but, where it is fixed, log tau.
+  /// Computes figures->gradient_norm of all parameters, except log tau if it is fixed.
   void measure(bool with_log_tau, UpdateFigures* figures, FaultWord* record) {
     const std::size_t trained = count() - (with_log_tau ? 0 : 1);
     executor_->launch(SquareSums::teams(trained), SquareSums{gradients_.data(), trained, square_sums_.data()});
     executor_->launch(1, FinishNorm{square_sums_.data(), gradients_.data(), trained, segments_, figures, record});
   }
-  /// One AdamW step.
+  /// Takes one AdamW step.
   void step(bool with_log_tau, double max_norm, const UpdateFigures* figures, const StepScalars* scalars) {
     launch_elements(*executor_, count() - (with_log_tau ? 0 : 1),
                     StepParameters<S>{values_.data(), gradients_.data(), first_.data(), second_.data(),
@@ -221,7 +223,7 @@ class Head {
     elements(SumChunks{partial_.data(), body.chunks, body.inputs, body.outputs, by_weight, by_bias});
   }
 
-  /// Gradients by the outputs of the layer before.
+  /// Computes the gradients with respect to the outputs of the layer before.
   template <class Y>
   void input_gradients(std::size_t rows, std::size_t layer, const Y* y) {
     const std::size_t inputs = inputs_of(layer);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The MAESTRO Conductor on data that lies on the device: the entry points for CUDA programs. Neutral.
+/// The MAESTRO Conductor on data that lies on the device. CUDA programs begin here. Neutral.
 
 #include <algorithm>
 #include <cmath>
@@ -25,21 +25,22 @@
 
 namespace maestro::gpu {
 
-/// What the Conductor reads to decide; every pointer is the executor's memory.
+/// DecideBatch holds what the Conductor reads to decide. Every pointer is the executor's memory.
 template <class S>
 struct DecideBatch {
   const S* hidden = nullptr;                ///< (B x d) terminal hidden states
-  const float* rewards = nullptr;           ///< (B x K), NaN where a reward does not apply
+  const float* rewards = nullptr;           ///< (B x K), NaN if a reward does not apply
   GroupLayout groups;                       ///< of the B rows
   const std::int64_t* data_rows = nullptr;  ///< (N) data row of each group's prompt, in [0, 2^32): keys the draws
   std::uint64_t seed = 0;                   ///< of the run
   std::uint32_t step = 0;                   ///< trainer step
 };
 
-/// The learned Conductor of conductor/learned.hpp, with all of its options, on an executor: decide, observe and update
-/// enqueue their work and return; nothing leaves the executor's memory, nothing is allocated once the largest batch
-/// has been seen, and nothing waits. A whole decision and a whole update are each one recorded sequence (a CUDA graph
-/// on a device) for the pointers and sizes that it was given; others are run as they are the first time.
+/// LearnedConductor is the learned Conductor of conductor/learned.hpp, with all of its options, on an executor. decide,
+/// observe and update enqueue their work and return: nothing leaves the executor's memory, nothing is allocated once
+/// the largest batch has been seen, and nothing waits. A whole decision and a whole update are each one recorded
+/// sequence (a CUDA graph on a device) for the pointers and sizes that it was given; with others, the sequence is first
+/// run without a recording.
 ///
 ///     gpu::LearnedConductor<gpu::StreamExecutor, LinearNetwork<5>> conductor(executor, {.hidden_size = 4096});
 ///     gpu::DecisionView d = conductor.decide({hidden, rewards, layout, data_rows, seed, step}, record.data());
@@ -47,13 +48,14 @@ struct DecideBatch {
 ///     conductor.observe(d, hidden, advantages, rows, step, record.data());
 ///     if (conductor.update(record.data())) report = conductor.report();   // report() waits
 ///
-/// The same logits, seed and keys give the same actions as on the host; logits agree with the host's up to the rounding
-/// of float sums. S is the type of hidden states and activations (head.hpp). Single-threaded use.
+/// The same logits, seed and keys give the same actions as on the host. Logits agree with the host's up to the rounding
+/// of float sums. S is the type of hidden states and activations (head.hpp). The object is for one thread at a time.
 template <Executor E, class Network, class S = float>
 class LearnedConductor {
  public:
   static constexpr std::size_t actions = Network::actions;
 
+  /// Makes a Conductor.
   /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
   explicit LearnedConductor(E& executor, const LearnedConductorOptions& options = {})
       : options_(options), executor_(&executor), head_(executor) {
@@ -63,7 +65,7 @@ class LearnedConductor {
     if (options_.hidden_size > 0) initialize(options_.hidden_size);
   }
   const LearnedConductorOptions& options() const { return options_; }
-  /// d; 0 while it is not known.
+  /// Gives d; 0 while it is not known.
   std::size_t hidden_size() const { return head_.inputs(); }
 
   /// Starts the head for hidden states of size d, as the host's does: the same seed gives the same parameters.
@@ -75,7 +77,7 @@ class LearnedConductor {
   }
 
   /// Draws an action per response. The view is this object's memory, valid until the next call.
-  /// @throws BadArgument where the size of the hidden states is not known, or a pointer is missing.
+  /// @throws BadArgument if the size of the hidden states is not known, or a pointer is missing.
   DecisionView decide(const DecideBatch<S>& in, FaultWord* record) {
     const std::size_t rows = in.groups.rows;
     require_size();
@@ -95,8 +97,8 @@ class LearnedConductor {
 
   /// Remembers a step for the next update. Meta-rewards are advantages (B) for the sampled estimator, counterfactual
   /// advantages (B x K) for the counterfactual one.
-  /// @param hidden  (B x d) as decided on
-  /// @throws BadArgument where the size of the hidden states is not known, or a pointer is missing.
+  /// @param hidden  (B x d), as at the decision.
+  /// @throws BadArgument if the size of the hidden states is not known, or a pointer is missing.
   void observe(const DecisionView& decision, const S* hidden, const float* meta, std::size_t rows, std::uint32_t step,
                FaultWord* record) {
     require_size();
@@ -111,8 +113,8 @@ class LearnedConductor {
     observed_ = 1;
   }
 
-  /// Every `period` observed steps: one optimizer step over the buffer, which is then cleared or kept. False when
-  /// nothing was due.
+  /// Takes, every `period` observed steps, one optimizer step over the buffer, which is then cleared or kept. The
+  /// result is false if no update was due.
   bool update(FaultWord* record) {
     if (observed_ == 0) return false;
     observed_ = 0;
@@ -135,7 +137,7 @@ class LearnedConductor {
     return true;
   }
 
-  /// What the last update did. Waits for it.
+  /// Gives the report of the last update. Waits for it.
   /// @throws BadArgument while the size of the hidden states is not known.
   ConductorReport report() {
     require_size();
@@ -153,7 +155,7 @@ class LearnedConductor {
     return result;
   }
 
-  /// The loss over the buffer and its gradients, in gradients(); the parameters do not move. Waits.
+  /// Computes the loss over the buffer and its gradients, in gradients(); the parameters do not move. Waits.
   /// @throws BadArgument while nothing is remembered.
   ConductorReport differentiate(FaultWord* record) {
     require(entries() > 0, "conductor: nothing was observed that could be differentiated");
@@ -162,12 +164,12 @@ class LearnedConductor {
     launch_gradients(record);
     return report();
   }
-  /// Gradients of the parameters in the order of Network::visit, then log tau's.
+  /// Gives the gradients of the parameters in the order of Network::visit, then log tau's.
   float* gradients() { return head_.gradients(); }
   std::size_t parameter_count() const { return head_.count(); }
 
-  /// Soft use without exploration: out (rows x K) = softmax(logits / tau), without floor, overwritten.
-  /// @throws BadArgument where the size of the hidden states is not known.
+  /// Gives weights without exploration: out (rows x K) = softmax(logits / tau), without floor, overwritten.
+  /// @throws BadArgument if the size of the hidden states is not known.
   void weights(const S* hidden, std::size_t rows, float* out, FaultWord* record) {
     require_size();
     if (rows == 0) return;
@@ -176,10 +178,10 @@ class LearnedConductor {
   }
 
   bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
-  /// Entries in the buffer.
+  /// Gives the number of entries in the buffer.
   std::size_t entries() const { return steps_.size(); }
 
-  /// Everything the next step depends on, in the host's form: the host's Conductor reads it and the other way round.
+  /// Gives everything that the next step depends on, in the host's form, so that the host's Conductor can read it.
   /// Waits.
   LearnedState<Network> save() {
     LearnedState<Network> state;
@@ -226,6 +228,7 @@ class LearnedConductor {
     return state;
   }
 
+  /// Loads such a state, also one that the host's Conductor saved.
   /// @throws BadFile naming what does not fit this Conductor.
   void load(LearnedState<Network>& state) {
     state.check(options_, actions);
@@ -313,7 +316,7 @@ class LearnedConductor {
     return scaled_.data();
   }
 
-  /// Room for `count` entries, the present ones kept.
+  /// Makes room for `count` entries; the present ones are kept.
   void reserve_buffer(std::size_t count) {
     const std::size_t size = std::min(std::max(count, 2 * hidden_rows_), options_.capacity);
     if (count <= hidden_rows_) return;
@@ -420,7 +423,7 @@ class LearnedConductor {
   Buffer<float> logits_;
   Buffer<S> scaled_;
 
-  // What is remembered, oldest first; steps_ says how many entries there are.
+  // These hold what is remembered, oldest first; steps_ says how many entries there are.
   Buffer<S> hidden_;
   Buffer<float> propensities_;
   Buffer<float> meta_;

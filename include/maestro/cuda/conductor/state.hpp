@@ -17,7 +17,7 @@
 
 namespace maestro::gpu {
 
-/// AdamW's state, by the names of optimizer/adamw.hpp.
+/// AdamWState is AdamW's state, under the names of optimizer/adamw.hpp.
 struct AdamWState {
   std::uint64_t step = 0;
   std::uint64_t layout = 0;
@@ -33,8 +33,8 @@ struct AdamWState {
   }
 };
 
-/// What maestro::LearnedConductor<Network> keeps between steps, under the same names: a checkpoint of either is one of
-/// the other's.
+/// LearnedState holds what maestro::LearnedConductor<Network> keeps between steps, under the same names: a checkpoint
+/// of either can be loaded by the other.
 template <class Network>
 struct LearnedState {
   Network network;
@@ -58,26 +58,27 @@ struct LearnedState {
     v("dropped", dropped);
   }
 
-  /// The network's parameters in visiting order.
+  /// Gives the network's parameters in visiting order.
   std::vector<float> parameters() {
     std::vector<float> values;
     network.visit([&](auto view) { values.insert(values.end(), view.values.begin(), view.values.end()); });
     return values;
   }
-  /// Sets them from the front of `values`.
+  /// Sets the parameters from the front of `values`.
   void set_parameters(const std::vector<float>& values) {
     std::size_t at = 0;
     network.visit([&](auto view) {
       for (float& value : view.values) value = values[at++];
     });
   }
-  /// What the optimizer trains: as LearnedConductor::visit presents it.
+  /// Gives the layout of what the optimizer trains, as LearnedConductor::visit presents it.
   ParameterLayout layout(bool with_temperature) {
     ParameterLayout layout = layout_of(network);
     if (with_temperature) layout.add("conductor.log_temperature", 1);
     return layout;
   }
 
+  /// Checks the state.
   /// @throws BadFile naming what does not fit a Conductor of these options.
   void check(const LearnedConductorOptions& options, std::size_t actions) {
     maestro::detail::check_loaded(options, actions, network.input_size(), buffer, static_cast<double>(log_tau));

@@ -16,15 +16,16 @@
 
 namespace maestro::gpu {
 
-/// What an update found, in the executor's memory.
+/// UpdateFigures holds what an update found, in the executor's memory.
 struct UpdateFigures {
   double surrogate = 0.0;
   double entropy = 0.0;
   double baseline = 0.0;
-  double gradient_norm = 0.0;  ///< before clipping; not finite where the step was left out
+  double gradient_norm = 0.0;  ///< before clipping; not finite if the step was left out
 };
 
-/// Epilogue of a head: an entry's logits become d loss / d logits (n x K), its terms (n) go beside.
+/// DifferentiateEntry is an epilogue of a head: an entry's logits become d loss / d logits (n x K), and its terms (n)
+/// are stored beside them.
 template <std::size_t K>
 struct DifferentiateEntry {
   EntryRule rule;
@@ -48,7 +49,8 @@ struct DifferentiateEntry {
   }
 };
 
-/// figures = {}, but for the baseline: the mean of the meta-rewards (n) where `centered`. One team.
+/// StartUpdate sets figures = {} except for the baseline, which is the mean of the meta-rewards (n) if `centered`. One
+/// team.
 struct StartUpdate {
   static constexpr unsigned threads = 256;
   const float* meta = nullptr;
@@ -70,13 +72,13 @@ struct StartUpdate {
   }
 };
 
-/// Adds the entries' terms up. One team.
+/// SumTerms adds the entries' terms up. One team.
 struct SumTerms {
   static constexpr unsigned threads = 256;
   const EntryTerms* terms = nullptr;
   std::size_t count = 0;
   UpdateFigures* figures = nullptr;
-  float* log_tau_gradient = nullptr;  ///< null where the temperature is fixed
+  float* log_tau_gradient = nullptr;  ///< null if the temperature is fixed
 
   std::size_t shared_bytes() const { return 0; }
   template <Team T>
@@ -96,13 +98,13 @@ struct SumTerms {
   }
 };
 
-/// The parameters of a head in one array: weight and bias of each layer, then log tau.
+/// ParameterSegments describes the parameters of a head in one array: weight and bias of each layer, then log tau.
 struct ParameterSegments {
   static constexpr std::size_t most = 17;
   std::size_t end[most] = {};  ///< one past the last element
   std::size_t count = 0;
 
-  /// Weights are even segments but for log tau: those decay.
+  /// Tells whether a segment decays. Weights are the even segments, except log tau; they decay.
   MAESTRO_HD bool decays(std::size_t segment) const { return segment % 2 == 0 && segment + 1 < count; }
   MAESTRO_HD std::size_t of(std::size_t element) const {
     std::size_t segment = 0;
@@ -111,7 +113,7 @@ struct ParameterSegments {
   }
 };
 
-/// partial (teams): sums of squares of the gradients, each of 4096.
+/// SquareSums computes partial (teams): sums of squares of the gradients, each of 4096.
 struct SquareSums {
   static constexpr unsigned threads = 256;
   static constexpr std::size_t share = 4096;
@@ -133,7 +135,7 @@ struct SquareSums {
   }
 };
 
-/// The global norm; a gradient that is not finite is reported with the parameter's place. One team.
+/// FinishNorm computes the global norm. A gradient that is not finite is reported with the parameter's place. One team.
 struct FinishNorm {
   static constexpr unsigned threads = 256;
   const double* partial = nullptr;
@@ -159,15 +161,15 @@ struct FinishNorm {
   }
 };
 
-/// One AdamW step on every parameter, gradients clipped by the global norm (optimizer/clip.hpp). Nothing moves where
-/// the norm is not finite. Where S is not float, `rounded` follows the values.
+/// StepParameters is one AdamW step on every parameter, with gradients clipped by the global norm (optimizer/clip.hpp).
+/// If the norm is not finite, nothing moves. If S is not float, `rounded` follows the values.
 template <class S>
 struct StepParameters {
   float* values = nullptr;
   const float* gradients = nullptr;
   float* first = nullptr;
   float* second = nullptr;
-  S* rounded = nullptr;  ///< null where S is float
+  S* rounded = nullptr;  ///< null if S is float
   ParameterSegments segments;
   double max_norm = 1.0;
   const UpdateFigures* figures = nullptr;
@@ -186,7 +188,7 @@ struct StepParameters {
   }
 };
 
-/// rounded (count) = values.
+/// RoundValues computes rounded (count) = values.
 template <class S>
 struct RoundValues {
   const float* values = nullptr;
@@ -195,8 +197,9 @@ struct RoundValues {
   MAESTRO_HD void operator()(std::size_t at) const { rounded[at] = S(values[at]); }
 };
 
-/// Remembers the entries of a step, and reports the first row that cannot be learned from: an action outside [0, K) or
-/// of propensity 0, a meta-reward of a possible action that is not finite. Such an action is kept as 0.
+/// KeepEntries remembers the entries of a step, and reports the first row that cannot be learned from: an action
+/// outside [0, K) or of propensity 0, or a meta-reward of a possible action that is not finite. Such an action is kept
+/// as 0.
 template <std::size_t K>
 struct KeepEntries {
   const std::int32_t* actions = nullptr;  ///< (rows), as are the next

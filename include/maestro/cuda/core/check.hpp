@@ -12,12 +12,13 @@
 
 namespace maestro::gpu {
 
-/// A call of the CUDA runtime or a CUDA library failed.
+/// CudaError reports that a call of the CUDA runtime or of a CUDA library failed.
 class CudaError : public Error {
  public:
   using Error::Error;
 };
 
+/// Checks the status of a call.
 /// @throws CudaError naming the call, the error and what it means.
 inline void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
@@ -29,7 +30,7 @@ inline void check(cublasStatus_t status, const char* call) {
   throw CudaError(std::string(call) + ": " + cublasLtGetStatusName(status) + ", " + cublasLtGetStatusString(status));
 }
 
-/// Whether this machine has a device that programs can use; says why in `reason` where not. Never throws.
+/// Tells whether this machine has a device that programs can use; if not, `reason` says why. Never throws.
 inline bool has_device(std::string* reason = nullptr) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
@@ -41,5 +42,5 @@ inline bool has_device(std::string* reason = nullptr) {
 
 }  // namespace maestro::gpu
 
-/// Throws CudaError where the call that it is given does not succeed.
+/// Throws CudaError if the given call does not succeed.
 #define MAESTRO_CUDA(call) ::maestro::gpu::check((call), #call)

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What the device's algorithms need of the place that they run in: memory, launches, and sequences of launches that
-/// are recorded once and replayed. Neutral.
+/// What the device's algorithms need of the place where they run: memory, launches, and sequences of launches that are
+/// recorded once and replayed. Neutral.
 
 #include <concepts>
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace maestro::gpu {
 
-/// What a recorded sequence depends on: pointers, sizes, options. Two equal keys may share a recording.
+/// GraphKey holds what a recorded sequence depends on: pointers, sizes, options. Two equal keys may share a recording.
 class GraphKey {
  public:
   template <class... Ts>
@@ -33,8 +33,8 @@ class GraphKey {
   std::vector<unsigned char> bytes_;
 };
 
-/// One of the three products of a layer y = x W' + b with `inputs` and `outputs`, on `rows` rows. Row-major, packed. S
-/// is what is multiplied (float or Bfloat16); sums and results are float.
+/// LayerProduct is one of the three products of a layer y = x W' + b with `inputs` and `outputs`, on `rows` rows,
+/// row-major and packed. S is the type that is multiplied (float or Bfloat16); sums and results are float.
 template <class S>
 struct LayerProduct {
   enum class Kind : std::uint8_t {
@@ -55,7 +55,7 @@ struct LayerProduct {
 
 namespace detail {
 
-/// The least of a kernel's body, to state the concept with.
+/// EmptyBody is the least that a kernel's body has; it serves to state the concept.
 struct EmptyBody {
   static constexpr unsigned threads = 32;
   std::size_t shared_bytes() const { return 0; }
@@ -65,13 +65,15 @@ struct EmptyBody {
 
 }  // namespace detail
 
-/// - `launch(teams, body)`: body(team, t) for every t in [0, teams), in any order. A body has `threads` (of a block),
-///   `shared_bytes()` and is copied.
-/// - `replay(graph, key, record)`: what `record()` launches, recorded where `key` is not that of the recording in
-///   `graph`.
-/// - `multiply(product)`: true where a library of the executor's has done it, false where it does not suit.
-/// - `copy`, `upload`, `download`, `clear`: in the order of the launches; the host may read after `wait()`.
-/// - `Buffer<T>`: `reserve(count)` grows it, and is the only place that allocates.
+/// An Executor is a place where kernel bodies run.
+///
+/// - `launch(teams, body)`: calls body(team, t) for every t in [0, teams), in any order. A body has `threads` (of a
+///   block) and `shared_bytes()`, and is copied.
+/// - `replay(graph, key, record)`: runs what `record()` launches. It is recorded first if `key` is not that of the
+///   recording in `graph`.
+/// - `multiply(product)`: is true if a library of the executor's has done it, and false if the product does not suit.
+/// - `copy`, `upload`, `download`, `clear`: run in the order of the launches; the host may read after `wait()`.
+/// - `Buffer<T>`: memory; `reserve(count)` grows it, and is the only function that allocates.
 template <class E>
 concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKey& key, void (*record)(),
                             typename E::template Buffer<float>& buffer, const float* from, float* to) {
@@ -90,7 +92,7 @@ concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKe
 
 namespace detail {
 
-/// element(i) for every i in [0, count), one member each.
+/// Is a kernel body that calls element(i) for every i in [0, count), on one member each.
 template <class F>
 struct ElementsBody {
   static constexpr unsigned threads = 256;
@@ -109,7 +111,8 @@ struct ElementsBody {
 
 }  // namespace detail
 
-/// element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call is MAESTRO_HD.
+/// Calls element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call is
+/// MAESTRO_HD.
 template <Executor E, class F>
 void launch_elements(E& executor, std::size_t count, const F& element) {
   constexpr std::size_t threads = detail::ElementsBody<F>::threads;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The device record: the first value that no formula admits, found by kernels and thrown where the caller
+/// The device record: the first value that no formula admits. Kernels find it, and it is thrown when the caller
 /// synchronizes. Neutral.
 
 #include <array>
@@ -19,7 +19,7 @@
 
 namespace maestro::gpu {
 
-/// What was found; of two, the one named first here is thrown.
+/// Fault says what was found; of two, the one that comes first here is thrown.
 enum class Fault : std::uint8_t {
   group_too_large,         ///< a group has more rows than GroupLayout::largest
   data_row_out_of_range,   ///< of group `row`: outside [0, 2^32)
@@ -42,11 +42,12 @@ enum class Fault : std::uint8_t {
   ratio_overflow,
 };
 
-/// One word: kind, row and column, so that the least is the first. All ones: nothing was found.
+/// FaultWord is one word of kind, row and column, so that the least word is the first fault. If all bits are 1, nothing
+/// was found.
 using FaultWord = unsigned long long;
 inline constexpr FaultWord no_fault = ~FaultWord{0};
 
-/// Rows are counted up to 2^32 - 1 and columns up to 2^24 - 1; what lies beyond is named as that.
+/// Makes a word. Rows are counted up to 2^32 - 1 and columns up to 2^24 - 1; a larger place is named as that limit.
 MAESTRO_HD constexpr FaultWord fault_word(Fault kind, std::size_t row, std::size_t column) {
   constexpr std::size_t max_row = 0xFFFFFFFFu;
   constexpr std::size_t max_column = 0xFFFFFFu;
@@ -54,7 +55,7 @@ MAESTRO_HD constexpr FaultWord fault_word(Fault kind, std::size_t row, std::size
          static_cast<FaultWord>(column < max_column ? column : max_column);
 }
 
-/// Keeps the least word in *record. Safe from any number of threads; the result does not depend on their order.
+/// Keeps the least word in *record. It is safe from any number of threads; the result does not depend on their order.
 MAESTRO_HD inline void report_fault(FaultWord* record, Fault kind, std::size_t row, std::size_t column = 0) {
   const FaultWord word = fault_word(kind, row, column);
 #if defined(__CUDA_ARCH__)
@@ -67,7 +68,8 @@ MAESTRO_HD inline void report_fault(FaultWord* record, Fault kind, std::size_t r
 #endif
 }
 
-/// @throws BadData with the place and the remedy unless `word` is no_fault; BadArgument for the caller's own mistakes.
+/// Throws what a word says, unless it is no_fault.
+/// @throws BadData with the place and the remedy; BadArgument for the caller's own mistakes.
 inline void throw_fault(FaultWord word) {
   if (word == no_fault) return;
   const auto kind = static_cast<Fault>(word >> 56);
@@ -124,7 +126,7 @@ inline void throw_fault(FaultWord word) {
   throw Error("the device record holds a word that no kernel writes; was it initialized?");
 }
 
-/// A record on an executor. Bad data found by the launches that were given `data()` is thrown by `check()`.
+/// FaultRecord is a record on an executor. Bad data that launches with its `data()` find is thrown by `check()`.
 template <class Executor>
 class FaultRecord {
  public:
@@ -134,7 +136,7 @@ class FaultRecord {
   }
   /// Forgets what was found, in the order of the launches.
   void reset(Executor& executor) { executor.upload(&no_fault, word_.data(), 1); }
-  /// The word that kernels write.
+  /// Gives the word that kernels write.
   FaultWord* data() { return word_.data(); }
   /// Waits for the launches so far.
   /// @throws BadData naming what was found, which is then forgotten.

@@ -11,17 +11,20 @@
 
 namespace maestro::gpu {
 
-/// N consecutive groups of B rows in all, even or ragged. A view: the offsets belong to the caller.
+/// GroupLayout is N consecutive groups of B rows in all, uniform or ragged. It is a view: the offsets belong to the
+/// caller.
 struct GroupLayout {
-  const std::int64_t* offsets = nullptr;  ///< (N + 1) on the device, from 0 to B, not decreasing; null for even groups
-  std::size_t groups = 0;                 ///< N
-  std::size_t rows = 0;                   ///< B
-  std::size_t largest = 0;                ///< rows of the largest group, or a bound on it
+  const std::int64_t* offsets =
+      nullptr;              ///< (N + 1) on the device, from 0 to B, not decreasing; null for uniform groups
+  std::size_t groups = 0;   ///< N
+  std::size_t rows = 0;     ///< B
+  std::size_t largest = 0;  ///< rows of the largest group, or a bound on it
 
-  /// `count` groups of `size` rows each.
+  /// Makes `count` groups of `size` rows each.
   static GroupLayout uniform(std::size_t count, std::size_t size) { return {nullptr, count, count * size, size}; }
-  /// @param largest  rows of the largest group, or a bound: sets how much scratch is kept. A group that is larger is
-  ///                 refused as Fault::group_too_large.
+  /// Makes groups of any sizes.
+  /// @param largest  rows of the largest group, or a bound on it; it decides how much scratch is kept. A larger group
+  ///   is refused as Fault::group_too_large.
   static GroupLayout ragged(const std::int64_t* offsets, std::size_t count, std::size_t rows, std::size_t largest) {
     return {offsets, count, rows, std::min(largest, rows)};
   }
@@ -31,7 +34,7 @@ struct GroupLayout {
   }
   MAESTRO_HD std::size_t end(std::size_t g) const { return begin(g + 1); }
   MAESTRO_HD std::size_t size(std::size_t g) const { return end(g) - begin(g); }
-  /// The group of a row. O(log N).
+  /// Gives the group of a row. O(log N).
   MAESTRO_HD std::size_t group_of(std::size_t row) const {
     if (offsets == nullptr) return row / largest;
     std::size_t low = 0;

@@ -12,10 +12,10 @@
 
 namespace maestro::gpu {
 
-/// Rows of a group up to which one member adds it up, in the order of moments_of(), sooner than a team meets.
+/// Up to this many rows, one member adds up a group, in the order of moments_of(), sooner than a team meets.
 inline constexpr std::size_t one_member_rows = 64;
 
-/// Consecutive whole groups [first, last) and their rows [begin, end).
+/// GroupRun is consecutive whole groups [first, last) and their rows [begin, end).
 struct GroupRun {
   std::size_t first = 0;
   std::size_t last = 0;
@@ -26,8 +26,8 @@ struct GroupRun {
   MAESTRO_HD std::size_t rows() const { return end - begin; }
 };
 
-/// The longest run from group `first` on, before `last`, of at most `max_rows` rows and `max_groups` groups; a group
-/// of more rows is a run of its own. O(log max_groups).
+/// Gives the longest run from group `first` on, before `last`, of at most `max_rows` rows and `max_groups` groups. A
+/// group of more rows is a run of its own. O(log max_groups).
 MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first, std::size_t last,
                                     std::size_t max_rows, std::size_t max_groups) {
   const std::size_t begin = layout.begin(first);
@@ -45,7 +45,7 @@ MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first
 }
 
 /// Cuts the groups [first, last) into runs (see run_from) and calls f(run) for one after another. Every member of a
-/// team meets the same runs, so f may hold barriers.
+/// team gets the same runs, so f may hold barriers.
 template <class F>
 MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::size_t last, std::size_t max_rows,
                              std::size_t max_groups, const F& f) {
@@ -56,8 +56,8 @@ MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::
   }
 }
 
-/// Which of the run's groups its row i belongs to, both counted from the run's first. O(log of the run's groups). Runs
-/// of several groups are short, so 32 bits do.
+/// Tells which of the run's groups its row i belongs to, both counted from the run's first. O(log of the run's groups).
+/// Runs of several groups are short, so 32 bits are enough.
 MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const GroupRun& run, std::size_t i) {
   if (run.groups() == 1) return 0;
   if (layout.offsets == nullptr) return static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(layout.largest);
@@ -74,14 +74,14 @@ MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const Grou
   return low - run.first;
 }
 
-/// How many consecutive groups to give a team, so that it has about `rows` rows if groups are of average size: at least
-/// 1, at most `max_groups`. For the host: it knows B and N, but not the offsets.
+/// Tells how many consecutive groups to give a team, so that it has about `rows` rows if groups are of average size: at
+/// least 1, at most `max_groups`. It is for the host, which knows B and N, but not the offsets.
 inline std::size_t groups_per_team(const GroupLayout& layout, std::size_t rows, std::size_t max_groups) {
   if (layout.rows == 0) return max_groups;
   return std::clamp<std::size_t>(rows * layout.groups / layout.rows, 1, max_groups);
 }
 
-/// Teams needed for all groups, `per_team` each.
+/// Gives the number of teams needed for all groups, `per_team` each.
 inline std::size_t teams_for(const GroupLayout& layout, std::size_t per_team) {
   return layout.groups / per_team + (layout.groups % per_team != 0 ? 1 : 0);
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Runs kernel bodies on the host: one team after another, each a team of one. The reference for the device, and what
-/// runs where there is none. Neutral.
+/// An executor that runs kernel bodies on the host: one team after another, each a team of one. It is the reference for
+/// the device, and runs where there is none. Neutral.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,14 +15,14 @@
 
 namespace maestro::gpu {
 
-/// The executor whose memory is the host's; everything is done when a call returns.
+/// HostExecutor is the executor whose memory is the host's; everything is done when a call returns.
 class HostExecutor {
  public:
-  /// Storage that only ever grows; contents are lost when it does.
+  /// Buffer is storage that only ever grows; its contents are lost when it does.
   template <class T>
   class Buffer {
    public:
-    /// Room for `count` values. True where the storage moved.
+    /// Makes room for `count` values, and tells whether the storage moved.
     bool reserve(std::size_t count) {
       if (count <= values_.size()) return false;
       values_.assign(count, T{});
@@ -35,9 +35,10 @@ class HostExecutor {
    private:
     AlignedVector<T> values_;
   };
-  /// Nothing to remember: a recorded sequence is simply run.
+  /// Graph has nothing to remember: a recorded sequence is simply run.
   struct Graph {};
 
+  /// Runs body(team, t) for every team.
   /// @throws BadArgument for a body that wants more scratch than a team may share.
   template <class Body>
   void launch(std::size_t teams, const Body& body) {
@@ -70,7 +71,8 @@ class HostExecutor {
     std::fill_n(values, count, T{});
   }
   void wait() {}
-  /// Bytes that a team may share: those of the devices we build for, so that the host takes the same paths.
+  /// Gives the bytes that a team may share. They are those of the devices that the library is built for, so that the
+  /// host takes the same paths.
   std::size_t shared_limit() const { return std::size_t{160} * 1024; }
 
  private:

@@ -19,9 +19,9 @@
 
 namespace maestro::gpu {
 
-/// Products with the bias, or its gradient, fused into them. Single precision is computed as such, not as TF32.
-/// The algorithm of a shape is chosen once, for the last 64 shapes; the workspace is allocated once. Identical from run
-/// to run on one device.
+/// Matmul computes products with the bias, or its gradient, fused into them. Single precision is computed as such, not
+/// as TF32. The algorithm of a shape is chosen once, for the last 64 shapes; the workspace is allocated once. Results
+/// are identical from run to run on one device.
 class Matmul {
  public:
   Matmul() { MAESTRO_CUDA(cublasLtCreate(&handle_)); }
@@ -32,8 +32,8 @@ class Matmul {
     cublasLtDestroy(handle_);
   }
 
-  /// Whether a layer is large enough to be worth a library's launch: below, the kernels that take a few outputs at once
-  /// read the same bytes in one pass.
+  /// Tells whether a layer is large enough to be worth a library's launch. For a smaller one, the kernels that take a
+  /// few outputs at once read the same bytes in one pass.
   template <class S>
   static bool suits(const LayerProduct<S>& p) {
     constexpr std::size_t least = 32;
@@ -44,7 +44,7 @@ class Matmul {
            aligned(address(p.y)) && aligned(address(p.bias)) && aligned(address(p.result));
   }
 
-  /// False, with nothing done, where the layer does not suit.
+  /// Computes the product. If the layer does not suit, the result is false and nothing is done.
   template <class S>
   bool operator()(const LayerProduct<S>& p, cudaStream_t stream) {
     if (!suits(p)) return false;
@@ -68,7 +68,7 @@ class Matmul {
   static constexpr std::size_t max_plans = 64;
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
-  /// cuBLAS is column-major: a row-major matrix is its own transpose there.
+  /// Plan is a product as cuBLAS does it. cuBLAS is column-major: a row-major matrix is its own transpose there.
   struct Plan {
     int kind = 0;
     cudaDataType type = CUDA_R_32F;

@@ -12,7 +12,7 @@
 
 namespace maestro::gpu {
 
-/// A stream that does not wait for the legacy default stream. Destroying it does not wait for its work.
+/// Stream is a stream that does not wait for the legacy default stream. Destroying it does not wait for its work.
 class Stream {
  public:
   Stream() { MAESTRO_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
@@ -32,7 +32,8 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-/// Device memory for values of T that only ever grows; contents are lost when it does. Not initialized.
+/// DeviceBuffer is device memory for values of T that only ever grows; its contents are lost when it does. It is not
+/// initialized.
 template <class T>
 class DeviceBuffer {
  public:
@@ -48,7 +49,8 @@ class DeviceBuffer {
     if (data_ != nullptr) cudaFree(data_);
   }
 
-  /// Room for `count` values. True where the storage moved: only then does it allocate, and wait for the device.
+  /// Makes room for `count` values, and tells whether the storage moved. Only then does it allocate, and wait for the
+  /// device.
   bool reserve(std::size_t count) {
     if (count <= capacity_) return false;
     if (count > static_cast<std::size_t>(-1) / sizeof(T)) throw BadArgument("device buffer: the size overflows");

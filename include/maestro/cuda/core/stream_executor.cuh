@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Runs kernel bodies on the device: one block a team, on a stream.
+/// An executor that runs kernel bodies on the device: one block per team, on a stream.
 
 #if !defined(__CUDACC__)
 #error "maestro/cuda/core/stream_executor.cuh holds kernels: compile this file with nvcc (name it .cu)"
@@ -23,7 +23,7 @@
 
 namespace maestro::gpu {
 
-/// The threads of a block.
+/// BlockTeam is the threads of a block.
 template <unsigned Threads>
 class BlockTeam {
   static_assert(Threads % 32 == 0 && Threads >= 32 && Threads <= 1024, "maestro: a block has whole warps");
@@ -44,7 +44,7 @@ class BlockTeam {
     __syncthreads();
 #endif
   }
-  /// cub::BlockReduce in its default order, which depends on the block's size alone.
+  /// Uses cub::BlockReduce in its default order, which depends on the block's size alone.
   template <class T, class Op>
   MAESTRO_HD T reduce(T value, const Op& op) const {
 #if defined(__CUDA_ARCH__)
@@ -61,7 +61,7 @@ class BlockTeam {
 #endif
     return value;
   }
-  /// Shuffles within warps, then one sum over the warps. `Most` bounds count.
+  /// Uses shuffles within warps, then one sum over the warps. `Most` bounds count.
   template <std::size_t Most>
   MAESTRO_HD void sum_each(const float* values, std::size_t count, float* sums) const {
 #if defined(__CUDA_ARCH__)
@@ -97,7 +97,7 @@ class BlockTeam {
 
 namespace detail {
 
-/// The one kernel: every body is run by it.
+/// This is the only kernel: it runs every body.
 template <class Body>
 __global__ void __launch_bounds__(Body::threads) run_body(const Body body) {
   extern __shared__ __align__(16) unsigned char maestro_shared[];
@@ -106,14 +106,14 @@ __global__ void __launch_bounds__(Body::threads) run_body(const Body body) {
 
 }  // namespace detail
 
-/// The executor of a device: launches and copies go to the stream that it was given, in order. It never waits, but in
-/// wait(), and where a buffer grows.
+/// StreamExecutor is the executor of a device. Launches and copies go to the stream that it was given, in order. It
+/// waits only in wait(), and if a buffer grows.
 class StreamExecutor {
  public:
   template <class T>
   using Buffer = DeviceBuffer<T>;
 
-  /// A recorded sequence of launches.
+  /// Graph is a recorded sequence of launches.
   class Graph {
    public:
     Graph() = default;
@@ -134,7 +134,7 @@ class StreamExecutor {
     cudaGraphExec_t graph_ = nullptr;
   };
 
-  /// @param stream  where everything runs; it must outlive the executor. The legacy default stream is fine.
+  /// @param stream  everything runs on it; it must outlive the executor. The legacy default stream is fine.
   explicit StreamExecutor(cudaStream_t stream) : stream_(stream) {
     int device = 0;
     int limit = 0;
@@ -162,9 +162,10 @@ class StreamExecutor {
     MAESTRO_CUDA(cudaPeekAtLastError());
   }
 
-  /// A key met for the first time is run as it is, since kernels must not be loaded and nothing be allocated while
-  /// recording; met again it is recorded, and replayed from then on. It records on a stream of its own, so that the
-  /// caller's may be the legacy default stream. A caller that is recording a graph itself gets the launches in it.
+  /// Runs or replays a sequence. The first time that a key is met its sequence is run without a recording, since
+  /// kernels must not be loaded and nothing be allocated while recording. The second time it is recorded, and from then
+  /// on replayed. It records on a stream of its own, so that the caller's may be the legacy default stream. A caller
+  /// that is recording a graph itself gets the launches in it.
   template <class Record>
   void replay(Graph& graph, const GraphKey& key, const Record& record) {
     cudaStreamCaptureStatus status{};
@@ -180,7 +181,7 @@ class StreamExecutor {
     MAESTRO_CUDA(cudaGraphLaunch(graph.graph_, stream_));
   }
 
-  /// By cuBLASLt, where the layer is large enough for it.
+  /// Multiplies by cuBLASLt if the layer is large enough for it.
   template <class S>
   bool multiply(const LayerProduct<S>& product) {
     return matmul_(product, target());
@@ -250,7 +251,7 @@ struct OwnStream {
 
 }  // namespace detail
 
-/// A StreamExecutor with a stream of its own.
+/// OwnStreamExecutor is a StreamExecutor with a stream of its own.
 class OwnStreamExecutor : private detail::OwnStream, public StreamExecutor {
  public:
   OwnStreamExecutor() : StreamExecutor(own.get()) {}

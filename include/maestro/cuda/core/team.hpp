@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Teams: the threads that work on one piece of a batch together. A kernel's body is a function over a team, so that
+/// Teams: the threads that work together on one piece of a batch. A kernel's body is a function over a team, so that
 /// the very same body runs as a block on the device and as a plain loop on the host. Neutral.
 
 #include <concepts>
@@ -13,11 +13,14 @@
 
 namespace maestro::gpu {
 
-/// - `rank()` in [0, `size()`); `sync()`: a barrier after which every member sees what the others wrote.
-/// - `reduce(value, op)`: op over the members' values in a fixed order; every member gets it. A barrier too.
-/// - `sum_each(values, count, sums)`: sums[v] = the sum of the members' values[v]; a barrier too. `sums` is shared.
-/// - `shared()`: the team's scratch, aligned to 16 bytes.
-/// Every member must reach every barrier.
+/// A Team is the threads that work together on one piece of a batch. Every member must reach every barrier.
+///
+/// - `rank()`: gives a member's number in [0, `size()`).
+/// - `sync()`: is a barrier after which every member sees what the others wrote.
+/// - `reduce(value, op)`: gives op over the members' values, in a fixed order, to every member. It is a barrier too.
+/// - `sum_each(values, count, sums)`: writes sums[v] = the sum of the members' values[v]; `sums` is shared. It is a
+///   barrier too.
+/// - `shared()`: gives the team's scratch, aligned to 16 bytes.
 template <class T>
 concept Team = requires(const T& team, double value, double (*op)(double, double), const float* values, float* sums) {
   { team.rank() } -> std::convertible_to<std::size_t>;
@@ -28,7 +31,7 @@ concept Team = requires(const T& team, double value, double (*op)(double, double
   { team.shared() } -> std::same_as<unsigned char*>;
 };
 
-/// A team of one: the host's.
+/// SerialTeam is a team of one, which the host uses.
 class SerialTeam {
  public:
   MAESTRO_HD explicit SerialTeam(unsigned char* shared) : shared_(shared) {}
@@ -50,7 +53,7 @@ class SerialTeam {
   unsigned char* shared_;
 };
 
-/// Calls f(i) for every i in [0, count), each on one member. No barrier.
+/// Calls f(i) for every i in [0, count), each on one member. It has no barrier.
 template <Team T, class F>
 MAESTRO_HD void for_each(const T& team, std::size_t count, const F& f) {
   for (std::size_t i = team.rank(); i < count; i += team.size()) f(i);
@@ -75,8 +78,8 @@ struct Smaller {
   }
 };
 
-/// moments_of(count, get) by the whole team; every member gets them. Equal values give exactly 0 as squares, as there;
-/// sums are made in another order. `get` may read what is shared. Four barriers.
+/// Computes moments_of(count, get) by the whole team; every member gets them. Equal values give exactly 0 as squares,
+/// as there; sums are made in another order. `get` may read what is shared. It has four barriers.
 template <Team T, class Get>
 MAESTRO_HD Moments team_moments(const T& team, std::size_t count, const Get& get) {
   constexpr std::uint64_t none = ~std::uint64_t{0};

@@ -21,7 +21,7 @@ namespace maestro::gpu {
 
 namespace detail {
 
-/// The penalty of one response, and how many of its tokens were clamped.
+/// ResponseKlPenalty computes the penalty of one response, and how many of its tokens were clamped.
 template <class T>
 struct ResponseKlPenalty {
   static constexpr unsigned threads = 128;
@@ -83,14 +83,15 @@ struct SumOfCounts {
 
 }  // namespace detail
 
-/// maestro::kl_penalty on an executor: penalty_i = beta sum_t k(d_t). One team per response; sums in double, in an
-/// order that depends on the team's size alone, so that results are identical from run to run. On HostExecutor it is
-/// the CPU's own order. O(t).
+/// KlPenalty is maestro::kl_penalty on an executor: penalty_i = beta sum_t k(d_t). One team works per response. Sums
+/// are in double, in an order that depends on the team's size alone, so that results are identical from run to run. On
+/// HostExecutor the order is the CPU's own. O(t).
 template <Executor E>
 class KlPenalty {
  public:
-  /// @param executor  must outlive this.
-  /// @throws BadArgument where beta is negative or not finite.
+  /// Makes a penalty.
+  /// @param executor  must outlive this object.
+  /// @throws BadArgument if beta is negative or not finite.
   explicit KlPenalty(E& executor, double beta, KlEstimator estimator = KlEstimator::k3)
       : executor_(&executor), beta_(beta), estimator_(estimator) {
     require(std::isfinite(beta) && beta >= 0.0, "kl penalty: beta must be finite and at least 0");
@@ -98,17 +99,16 @@ class KlPenalty {
     executor_->clear(total_.data(), 1);
   }
 
-  /// Room for this many responses: calls that are no larger allocate nothing.
+  /// Makes room for this many responses. Calls that are no larger then allocate nothing.
   void reserve(std::size_t rows) { counts_.reserve(rows); }
 
   /// Launches the penalties of some responses. Everything lies in the executor's memory; T is float or double.
   /// @param log_probs            (t) of the policy that generated, packed.
   /// @param reference_log_probs  (t)
   /// @param penalty              (b) overwritten; 0 for an empty response.
-  /// @param record  as FaultRecord::data(): names row and token of a log-prob that is not finite, or a row whose
-  /// offsets
-  ///                do not fit. Penalties mean nothing where it holds a fault.
-  /// @throws BadArgument where something needed is null.
+  /// @param record               as FaultRecord::data(): names row and token of a log-prob that is not finite, or a row
+  ///   whose offsets do not fit. If it holds a fault, the penalties mean nothing.
+  /// @throws BadArgument if something needed is null.
   template <class T>
   void operator()(const Responses& responses, const T* log_probs, const T* reference_log_probs, float* penalty,
                   FaultWord* record) {
@@ -131,7 +131,7 @@ class KlPenalty {
     executor_->launch(1, detail::SumOfCounts{.counts = counts_.data(), .rows = responses.rows, .total = total_.data()});
   }
 
-  /// Waits for the launches so far: how many tokens of the last call had |d| above 20 and were clamped.
+  /// Tells how many tokens of the last call had |d| above 20 and were clamped. Waits for the launches so far.
   std::size_t clamped() const {
     std::uint64_t count = 0;
     executor_->download(total_.data(), &count, 1);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The policy loss of a micro-batch on an executor: value, and gradient with respect to per-token log-probs and
+/// The policy loss of a micro-batch on an executor: its value, and its gradient with respect to per-token log-probs and
 /// entropies. Neutral.
 
 #include <cmath>
@@ -20,29 +20,30 @@
 
 namespace maestro::gpu {
 
-/// A micro-batch of b responses with t tokens in all, packed, in the executor's memory.
+/// LossBatch is a micro-batch of b responses with t tokens in all, packed, in the executor's memory.
 template <class T>
 struct LossBatch {
   Responses responses;
   const T* log_probs = nullptr;            ///< (t) of the policy being trained
   const T* old_log_probs = nullptr;        ///< (t) of the policy that generated; null: on-policy, ratio exactly 1
-  const T* reference_log_probs = nullptr;  ///< (t); may be null where beta is 0 or the KL sits in the reward
-  const T* entropies = nullptr;            ///< (t) nats; may be null where entropy_bonus is 0
+  const T* reference_log_probs = nullptr;  ///< (t); may be null if beta is 0 or the KL sits in the reward
+  const T* entropies = nullptr;            ///< (t) nats; may be null if entropy_bonus is 0
   const float* advantages = nullptr;       ///< (b)
   BatchCounts batch;                       ///< of the whole batch over all ranks, by count_batch
 };
 
-/// In the executor's memory, all overwritten. Nothing may alias the batch.
+/// LossGradients says where the results go, in the executor's memory. All are overwritten, and none may alias the
+/// batch.
 template <class T>
 struct LossGradients {
   T* d_log_probs = nullptr;      ///< (t) d loss / d log_probs
-  T* d_entropies = nullptr;      ///< (t) d loss / d entropies; may be null where entropy_bonus is 0
+  T* d_entropies = nullptr;      ///< (t) d loss / d entropies; may be null if entropy_bonus is 0
   LossReport* report = nullptr;  ///< (1) the micro-batch's report, for who does not wait for it; may be null
 };
 
 namespace detail {
 
-/// Report and gradient of one response. Members take its tokens in turn.
+/// ResponseLoss computes report and gradient of one response. Members take its tokens in turn.
 template <class T>
 struct ResponseLoss {
   static constexpr unsigned threads = 128;
@@ -105,7 +106,7 @@ struct ResponseLoss {
     return team.reduce(mean, Add{});
   }
 
-  /// What the i-th token adds beyond its ratio, and its gradients.
+  /// Adds what the i-th token contributes beyond its ratio, and its gradients.
   MAESTRO_HD void add(std::size_t row, const TokenRange& tokens, std::size_t i, const SurrogateTerm& term,
                       double mean_kl, double weight, LossReport& report) const {
     const std::size_t t = tokens.begin + i;
@@ -138,7 +139,7 @@ struct ResponseLoss {
     return term;
   }
 
-  /// The value, which is reported where it is not finite. Members go on with it, for all must reach the barriers.
+  /// Gives the value, and reports it if it is not finite. Members go on with it, for all must reach the barriers.
   template <class V>
   MAESTRO_HD double finite(V value, Fault kind, std::size_t row, std::size_t token) const {
     if (!std::isfinite(value)) fault(kind, row, token);
@@ -150,7 +151,7 @@ struct ResponseLoss {
   }
 };
 
-/// The sum of the rows' reports, in the order of the loop on the host.
+/// SumOfReports computes the sum of the rows' reports, in the order of the loop on the host.
 struct SumOfReports {
   static constexpr unsigned threads = report_chunks;
 
@@ -180,12 +181,12 @@ struct SumOfReports {
 
 }  // namespace detail
 
-/// maestro::Objective on an executor: its loss, gradients and report. One team per response, then one that adds up the
-/// reports; sums in double, each in an order that depends on the team's size alone, so that results are identical from
-/// run to run. On HostExecutor the sums are made in the CPU's own order. O(t).
+/// PolicyLoss is maestro::Objective on an executor: its loss, gradients and report. One team works per response, then
+/// one adds up the reports. Sums are in double, each in an order that depends on the team's size alone, so that results
+/// are identical from run to run. On HostExecutor the sums are made in the CPU's own order. O(t).
 ///
 ///     FaultRecord faults(executor);
-///     PolicyLoss loss(executor, settings);
+///     PolicyLoss loss(executor, options);
 ///     loss(batch, gradients, faults.data());  // only launches
 ///     faults.check(executor);                 // throws for bad data
 ///     LossReport report = loss.report();
@@ -194,8 +195,9 @@ struct SumOfReports {
 template <Executor E>
 class PolicyLoss {
  public:
+  /// Makes a loss.
   /// @param executor  must outlive the loss.
-  /// @throws BadArgument naming a setting out of domain.
+  /// @throws BadArgument naming an option outside its domain.
   explicit PolicyLoss(E& executor, const ObjectiveOptions& options = {})
       : executor_(&executor), options_(options), rule_(loss_rule(options)) {
     check(options);
@@ -203,14 +205,14 @@ class PolicyLoss {
     executor_->clear(report_.data(), 1);
   }
 
-  /// Room for micro-batches of this many responses: calls that are no larger allocate nothing.
+  /// Makes room for micro-batches of this many responses. Calls that are no larger then allocate nothing.
   void reserve(std::size_t rows) { reports_.reserve(rows); }
 
   /// Launches the loss of a micro-batch. T is float or double.
   /// @param record  in the executor's memory, as FaultRecord::data(): names row and token of a log-prob, entropy or
-  ///                advantage that is not finite, of a ratio that overflows, or a row whose offsets do not fit.
-  ///                Gradients and report mean nothing where it holds a fault.
-  /// @throws BadArgument where sizes do not fit or something needed is null.
+  ///   advantage that is not finite, of a ratio that overflows, or a row whose offsets do not fit. If it holds a fault,
+  ///   gradients and report mean nothing.
+  /// @throws BadArgument if sizes do not fit or something needed is null.
   template <class T>
   void operator()(const LossBatch<T>& in, const LossGradients<T>& out, FaultWord* record) {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "maestro: log-probs are float or double");
@@ -227,7 +229,7 @@ class PolicyLoss {
                              .reports = reports_.data(), .rows = rows, .report = report_.data(), .copy = out.report});
   }
 
-  /// Waits for the launches so far; the report of the last micro-batch, zeros before the first.
+  /// Gives the report of the last micro-batch, and zeros before the first. Waits for the launches so far.
   LossReport report() const {
     LossReport report;
     executor_->download(report_.data(), &report, 1);

@@ -2,6 +2,7 @@
 
 /// @file
 /// Grouped-query causal attention over a packed batch. Scores exist only as tiles of (block of queries x keys) per
+/// head; the backward pass computes them again from the kept log-sum-exp. Source of the recomputation: Dao et al. 2022.
 /// head; backward computes them again from the kept log-sum-exp. Source of the recomputation: Dao et al. 2022.
 
 #include <algorithm>
@@ -20,12 +21,12 @@
 
 namespace maestro {
 
-/// Keys of a segment of its own that are summed up in one go; those of its prefix come first, by themselves. A decoder,
-/// which holds the prompt in one place and the response in blocks of this many tokens, sums in the same order, so both
-/// give the same bits.
+/// The number of a segment's own keys that are summed up in one go; the keys of its prefix come first, by themselves. A
+/// decoder holds the prompt in one place and the response in blocks of this many tokens. It sums in the same order, so
+/// both give the same bits.
 inline constexpr std::size_t attention_stretch = 64;
 
-/// Per-thread tiles of attention.
+/// AttentionScratch holds the tiles of one thread.
 template <class T>
 struct AttentionScratch {
   Matrix<T> keys;               ///< (n x D)
@@ -41,12 +42,13 @@ struct AttentionScratch {
   Matrix<T> outputs;            ///< (block x D)
 };
 
-/// Attention of one layer: queries, keys and values from the columns of qkv (rows x (H + 2 Hkv) D).
+/// Attention computes the attention of one layer. Queries, keys and values are the columns of qkv (rows x (H + 2 Hkv)
+/// D).
 template <class T>
 class Attention {
  public:
-  /// attended (rows x H D) and log_sum_exp (rows x H) overwritten.
-  /// Parallel over (segment, key head); does not depend on the number of threads.
+  /// Computes attended (rows x H D) and log_sum_exp (rows x H), both overwritten. It is parallel over (segment, key
+  /// head); the result does not depend on the number of threads.
   void forward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv, MatrixView<T> attended,
                MatrixView<T> log_sum_exp) {
     const std::size_t work = prepare(config, batch, Pass::forward);
@@ -64,8 +66,8 @@ class Attention {
     });
   }
 
-  /// d_qkv (rows x (H + 2 Hkv) D) overwritten from d_attended, given what forward read and wrote.
-  /// Parallel over (cluster, key head); the responses of a cluster add to their prompt's rows in order.
+  /// Computes d_qkv (rows x (H + 2 Hkv) D), overwritten, from d_attended and from what `forward` read and wrote. It is
+  /// parallel over (cluster, key head); the responses of a cluster add to their prompt's rows in order.
   void backward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv,
                 MatrixView<const T> attended, MatrixView<const T> log_sum_exp, MatrixView<const T> d_attended,
                 MatrixView<T> d_qkv) {

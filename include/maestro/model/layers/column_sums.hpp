@@ -12,12 +12,13 @@
 
 namespace maestro {
 
-/// Adds rows up in sixteen chunks, then the chunks in order; the result does not depend on the number of threads.
+/// ColumnSums adds rows up in sixteen chunks and then adds the chunks in order. The result does not depend on the
+/// number of threads.
 template <class T>
 class ColumnSums {
  public:
-  /// total += sum over r < rows of what add_row(r, sum) adds to `sum`, an array as long as `total`. `repeat` says how
-  /// many times over add_row works on that many elements.
+  /// Computes total += sum over r < rows of what add_row(r, sum) adds to `sum`, an array as long as `total`. `repeat`
+  /// says how many times over add_row works on that many elements.
   template <class AddRow>
   void add(std::size_t rows, std::span<T> total, AddRow&& add_row, std::size_t repeat = 1) {
     const std::size_t cols = total.size();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Token embedding: a row of the table per token.
+/// Token embedding: one row of the table per token.
 
 #include <algorithm>
 #include <cstddef>
@@ -30,7 +30,7 @@ inline void check_tokens(std::span<const std::int32_t> tokens, std::size_t vocab
 
 }  // namespace detail
 
-/// out (rows x d) = table rows (V x d) of `tokens`, overwritten.
+/// Copies the table's rows (V x d) of `tokens` to out (rows x d), overwritten.
 /// @throws BadArgument naming the row of a token outside the vocabulary.
 template <class T>
 void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
@@ -51,7 +51,8 @@ void embed(const PackedView<T, S>& table, std::span<const std::int32_t> tokens, 
   });
 }
 
-/// d_table += d_out rows, in row order; parallel over columns, so that equal tokens never meet on two threads.
+/// Adds the rows of d_out to those of d_table, in row order. It is parallel over columns, so that equal tokens never
+/// meet on two threads.
 template <class T>
 void embed_backward(std::span<const std::int32_t> tokens, MatrixView<const T> d_out, MatrixView<T> d_table) {
   constexpr std::size_t width = 32;

@@ -28,29 +28,29 @@ void times_weight(MatrixView<const T> x, const PackedView<T, S>& weight, T beta,
 
 }  // namespace detail
 
-/// out of a weight (out x in).
+/// Gives the number of outputs of a weight (out x in).
 template <class T>
 std::size_t outputs_of(MatrixView<const T> weight) {
   return weight.rows();
 }
-/// Gives the same of a packed weight.
+/// Gives the number of outputs of a packed weight.
 template <class T, class S>
 std::size_t outputs_of(const PackedView<T, S>& weight) {
   return weight.cols();
 }
 
-/// The part of a weight that makes outputs [first, first + count); `first` a multiple of 64.
+/// Gives the part of a weight that makes outputs [first, first + count). `first` must be a multiple of 64.
 template <class T>
 MatrixView<const T> middle_outputs(MatrixView<const T> weight, std::size_t first, std::size_t count) {
   return weight.middle_rows(first, count);
 }
-/// Gives the same of a packed weight.
+/// Gives that part of a packed weight.
 template <class T, class S>
 PackedView<T, S> middle_outputs(const PackedView<T, S>& weight, std::size_t first, std::size_t count) {
   return weight.middle_cols(first, count);
 }
 
-/// y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
+/// Computes y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
 template <class Backend, class T, class Weight = MatrixView<const T>>
 void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
             MatrixView<T> y) {
@@ -62,13 +62,13 @@ void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, s
   });
 }
 
-/// y += x W': a projection added to the residual stream.
+/// Computes y += x W': a projection added to the residual stream.
 template <class Backend, class T, class Weight = MatrixView<const T>>
 void linear_add(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, MatrixView<T> y) {
   detail::times_weight<Backend, T>(x, weight, T(1), y);
 }
 
-/// dx = dy W, overwritten.
+/// Computes dx = dy W, overwritten.
 template <class Backend, class T>
 void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, MatrixView<T> d_x) {
   gemm<Backend>(Transpose::no, Transpose::no, T(1), d_y, weight, T(0), d_x);
@@ -80,7 +80,8 @@ void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, S>& weig
   if (d_y.rows() > 0) Gemm<Backend>::template run_back<T, S>(T(1), d_y, weight, T(0), d_x);
 }
 
-/// dW += dy' x, db += column sums of dy; what is empty is frozen. Deterministic for a given thread count.
+/// Computes dW += dy' x, and db += column sums of dy. An empty view is frozen. The result is deterministic for a given
+/// thread count.
 template <class Backend, class T>
 void linear_backward_weight(MatrixView<const T> x, MatrixView<const T> d_y, MatrixView<T> d_weight, std::span<T> d_bias,
                             ColumnSums<T>& sums) {

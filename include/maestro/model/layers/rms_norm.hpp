@@ -14,7 +14,8 @@
 
 namespace maestro {
 
-/// One vector of `count` values; y may be x. Returns 1 / sqrt(mean(x^2) + eps), which backward needs.
+/// Normalizes one vector of `count` values; y may be x. Returns 1 / sqrt(mean(x^2) + eps), which the backward pass
+/// needs.
 template <class T>
 inline T rms_norm_vector(const T* x, const T* weight, double eps, std::size_t count, T* y) {
   const T inverse =
@@ -23,8 +24,8 @@ inline T rms_norm_vector(const T* x, const T* weight, double eps, std::size_t co
   return inverse;
 }
 
-/// Gradient of one vector: dx = inverse (w dy - x inverse^2 mean(w dy x)), and d_weight += dy x inverse.
-/// d_x receives the gradient by `put(d_x[c], value)`: overwritten or added to; d_x may be d_y when overwritten.
+/// Computes the gradient of one vector: dx = inverse (w dy - x inverse^2 mean(w dy x)), and d_weight += dy x inverse.
+/// `put(d_x[c], value)` overwrites d_x or adds to it; d_x may be d_y if it is overwritten.
 template <class T, class Put>
 inline void rms_norm_vector_backward(const T* x, const T* weight, T inverse, const T* d_y, std::size_t count, T* d_x,
                                      T* d_weight, Put put) {
@@ -36,7 +37,7 @@ inline void rms_norm_vector_backward(const T* x, const T* weight, T inverse, con
   }
 }
 
-/// Rows of x (rows x d) to rows of y, overwritten; `inverse` (rows) is kept for backward.
+/// Normalizes the rows of x (rows x d) into those of y, overwritten. `inverse` (rows) is kept for the backward pass.
 template <class T>
 void rms_norm(MatrixView<const T> x, std::span<const T> weight, double eps, MatrixView<T> y, std::span<T> inverse) {
   parallel_for(x.rows(), 4 * x.cols(), [&](std::size_t r) {
@@ -44,8 +45,8 @@ void rms_norm(MatrixView<const T> x, std::span<const T> weight, double eps, Matr
   });
 }
 
-/// d_x += gradient with respect to x (the residual stream collects), d_weight += its gradient.
-/// Does not depend on the number of threads.
+/// Adds the gradient with respect to x to d_x (the residual stream collects), and the weight's gradient to d_weight.
+/// The result does not depend on the number of threads.
 template <class T>
 void rms_norm_backward(MatrixView<const T> x, std::span<const T> weight, std::span<const T> inverse,
                        MatrixView<const T> d_y, MatrixView<T> d_x, std::span<T> d_weight, ColumnSums<T>& sums) {

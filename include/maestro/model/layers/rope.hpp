@@ -13,8 +13,9 @@
 
 namespace maestro {
 
-/// Radians that pair i of a head of D elements turns from one position to the next: f = theta^(-2i/D). Of type llama3,
-/// with the wavelength w = 2 pi / f, the old context L, the factor F and the low and high frequency factors a and b:
+/// Gives the angle in radians by which pair i of a head of D elements turns from one position to the next: f =
+/// theta^(-2i/D). For type llama3 it is the following, with the wavelength w = 2 pi / f, the old context L, the factor
+/// F, and the low and high frequency factors a and b:
 ///
 ///     w > L / a           f / F
 ///     w < L / b           f
@@ -33,11 +34,12 @@ inline double rope_frequency(const RopeOptions& rope, std::size_t i) {
   return (1.0 - kept) * f / s.factor + kept * f;
 }
 
-/// cos and sin of every position in use, computed in double.
+/// RopeTable holds cos and sin of every position in use, computed in double.
 template <class T>
 class RopeTable {
  public:
-  /// Holds positions [0, positions) afterwards; grows by doubling, so that a decoder's calls settle.
+  /// Makes the table hold positions [0, positions). It grows by doubling, so that a decoder's calls soon stop
+  /// allocating.
   void ensure(const RopeOptions& rope, std::size_t positions) {
     if (rope == rope_ && positions <= cos_.rows()) return;
     const std::size_t half = rope.head_dim / 2;
@@ -60,7 +62,7 @@ class RopeTable {
 
   /// Turns one head of D values in place to `position`.
   void rotate(T* head, std::size_t position) const { turn<false>(head, position); }
-  /// Turns one head back: the gradient of `rotate`.
+  /// Turns one head back. This is the gradient of `rotate`.
   void rotate_back(T* head, std::size_t position) const { turn<true>(head, position); }
 
  private:

@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// y = silu(gate) up. gate_up (rows x 2I) holds gate, then up; y (rows x I) overwritten.
+/// Computes y = silu(gate) up. gate_up (rows x 2I) holds gate, then up; y (rows x I) is overwritten.
 template <class T>
 void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
   const std::size_t width = y.cols();
@@ -23,7 +23,7 @@ void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
   });
 }
 
-/// d_gate_up (rows x 2I) overwritten from d_y (rows x I); the activation is computed again from gate_up.
+/// Computes d_gate_up (rows x 2I), overwritten, from d_y (rows x I). The activation is computed again from gate_up.
 template <class T>
 void swiglu_backward(MatrixView<const T> gate_up, MatrixView<const T> d_y, MatrixView<T> d_gate_up) {
   const std::size_t width = d_y.cols();
