@@ -4,6 +4,7 @@
 /// Options that the others leave without effect: refused, since a run that ignores one is not the run asked for.
 
 #include <algorithm>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,6 +61,22 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(!uses(o, "perplexity"), {"proxy-sync-steps"}, "unless --rewards has perplexity");
   refuse(!uses(o, "length"), {"length-shape", "length-target"}, "unless --rewards has length");
   refuse(o.length_shape != LengthChoice::target, {"length-target"}, "without --length-shape target");
+
+  const auto only_with = [&](std::initializer_list<ScalarizerKind> kinds, const char* option) {
+    const bool read = std::find(kinds.begin(), kinds.end(), o.scalarizer.kind) != kinds.end();
+    std::string names;
+    for (const ScalarizerKind kind : kinds) {
+      names += (names.empty() ? "" : " or ") + std::string(scalarizer_names[static_cast<std::size_t>(kind)]);
+    }
+    refuse(!read, {option}, "without --scalarizer " + names);
+  };
+  using enum ScalarizerKind;
+  only_with({tchebycheff, augmented_tchebycheff, smooth_tchebycheff}, "scalarizer-ideal");
+  only_with({augmented_tchebycheff}, "scalarizer-rho");
+  only_with({smooth_tchebycheff}, "scalarizer-mu");
+  only_with({softmin}, "scalarizer-tau");
+  only_with({gated}, "scalarizer-gate");
+  only_with({gated}, "scalarizer-threshold");
 
   const bool paper = o.conductor == "maestro_paper";
   const bool learned = o.conductor == "linear" || o.conductor == "mlp";

@@ -22,6 +22,7 @@
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/run.hpp"
 #include "train/model_options.hpp"
+#include "train/scalarizer.hpp"
 
 namespace maestro::examples {
 
@@ -61,6 +62,7 @@ struct TrainOptions {
   double length_target = 128.0;              ///< tokens, for LengthChoice::target
   std::string scalarization = "own_weight";  ///< with `normalize`, DefaultScalarization
   std::string normalize = "z_score";
+  ScalarizerOptions scalarizer{};
   std::string conductor = "linear";
   LearnedConductorOptions learned{};
   RandomWeightsOptions random{};
@@ -106,7 +108,8 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .list = "length_shape"},
     o.length_target);
   f({.name = "scalarization",
-     .help = "Rewards to advantages: {}; group, unless given, with --conductor maestro_paper",
+     .help = "Rewards to advantages, by an estimator or as another framework has it: {}; group, unless given, with "
+             "--conductor maestro_paper",
      .group = group,
      .values = scalarization_names},
     o.scalarization);
@@ -115,6 +118,7 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .values = normalizer_names},
     o.normalize);
+  f({.name = "scalarizers", .group = group, .recorded = Recorded::unless_default}, o.scalarizer);
 }
 
 /// The part of the list below that says which Conductor weighs the rewards, and how.
@@ -244,6 +248,30 @@ inline std::vector<std::string_view> chosen_rewards(const TrainOptions& options)
     if (uses(options, name)) chosen.push_back(name);
   }
   return chosen;
+}
+
+/// What happens to rewards before they are compared.
+/// @throws BadArgument for ideals that are neither one nor one for each reward, and for a gate that is no reward of the
+/// run.
+inline AdvantagesOptions advantages_options(const TrainOptions& o) {
+  const ScalarizerOptions& given = o.scalarizer;
+  AdvantagesOptions options{
+      .normalizer = {.kind = normalizer_from_name(o.normalize)},
+      .scalarizer = {
+          .kind = given.kind, .rho = given.rho, .mu = given.mu, .tau = given.tau, .threshold = given.threshold}};
+  const std::vector<std::string_view> rewards = chosen_rewards(o);
+  if (given.ideal.size() > 1 && given.ideal.size() != rewards.size()) {
+    throw BadArgument("--scalarizer-ideal has " + std::to_string(given.ideal.size()) + " values for " +
+                      std::to_string(rewards.size()) + " rewards; give one for all, or one for each of --rewards");
+  }
+  for (std::size_t k = 0; k < rewards.size() && !given.ideal.empty(); ++k) {
+    const auto place = std::find(o.rewards.begin(), o.rewards.end(), rewards[k]) - o.rewards.begin();
+    options.scalarizer.ideal[k] = given.ideal[given.ideal.size() > 1 ? static_cast<std::size_t>(place) : 0];
+  }
+  if (given.kind == ScalarizerKind::gated) {
+    options.scalarizer.gate = index_of_name("--scalarizer-gate", given.gate, rewards);
+  }
+  return options;
 }
 
 }  // namespace maestro::examples

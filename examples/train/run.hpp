@@ -173,9 +173,7 @@ int train_as(const TrainOptions& options, Output output) {
   const PolicyPlan plan(options);
   check_memory(options, estimate(options, plan, prompts));
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
-                  AnyScalarization(options.scalarization,
-                                   {.normalizer = {.kind = normalizer_from_name(options.normalize)}}),
-                  options.trainer};
+                  AnyScalarization(options.scalarization, advantages_options(options)), options.trainer};
   trainer.check_prompts(prompts);
   const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");

@@ -39,6 +39,7 @@ BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<TrainOptions>();
   member_count::check_list<maestro::RandomWeightsOptions>();
   member_count::check_list<maestro::Saw>();
+  member_count::check_list<maestro::examples::ScalarizerOptions>();
   member_count::check_list<maestro::Exp3Options>();
   member_count::check_list<maestro::PredictabilityOptions>();
   member_count::check_list<maestro::examples::ModelOptions>();

@@ -79,7 +79,7 @@ class GroupEstimate {
       for (std::size_t k = 0; k < result.size(); ++k) {
         if (drawn(k)) continue;
         const Row<Rows> other = reader.row_under(own, k, emphasis);
-        if constexpr (ignores_weights<E>() && !reads_batch<E>) {
+        if constexpr (ignores_weights<E> && !reads_batch<E>) {
           result[k] = static_cast<float>(advantage_of(estimator_, statistics, other));
         } else {
           const auto changed = replaced_statistics(estimator_, group.with(other), statistics, own, other);
@@ -143,7 +143,7 @@ class BatchEstimate {
   template <class Comm>
   void collect(BatchFigures<E>& batch, Comm& comm) const {
     std::vector<BatchFigures<E>> parts;
-    for (int round = 0; round < batch_rounds<E>(); ++round) {
+    for (int round = 0; round < batch_rounds<E>; ++round) {
       parts.assign(count_strips(in_.groups), BatchFigures<E>{});
       for_each_group([&](const PaddedRows<W>& rows, const GroupReader<W>&, std::size_t g) {
         BatchFigures<E>& part = parts[strip_of(in_.groups, g)];
@@ -181,7 +181,7 @@ class Advantages {
     check(options.normalizer);
     check(options.scalarizer);
     if constexpr (requires { estimator.check(); }) estimator.check();
-    if (!reads_total<E>() && options.scalarizer.kind != ScalarizerKind::sum) {
+    if (!reads_total<E> && options.scalarizer.kind != ScalarizerKind::sum) {
       throw BadArgument(std::string(E::name) + ": weighs the rewards one by one, so that scalarizer '" +
                         std::string(scalarizer_names[static_cast<std::size_t>(options.scalarizer.kind)]) +
                         "' would have no effect; use the scalarizer sum");

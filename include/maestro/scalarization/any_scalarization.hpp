@@ -59,9 +59,9 @@ inline constexpr std::array<ScalarizationPreset, 11> scalarization_presets{{
 namespace detail {
 
 constexpr auto all_scalarization_names() {
-  std::array<std::string_view, estimator_names.size() + scalarization_presets.size()> names{};
+  std::array<std::string_view, advantage_estimator_names.size() + scalarization_presets.size()> names{};
   std::size_t i = 0;
-  for (const std::string_view name : estimator_names) names[i++] = name;
+  for (const std::string_view name : advantage_estimator_names) names[i++] = name;
   for (const ScalarizationPreset& preset : scalarization_presets) names[i++] = preset.name;
   return names;
 }
@@ -75,7 +75,7 @@ inline constexpr auto scalarization_names = detail::all_scalarization_names();
 /// Scalarization. One switch per batch.
 class AnyScalarization {
  public:
-  using Variant = Estimators::apply<detail::ScalarizationsOf>::Variant;
+  using Variant = AdvantageEstimators::apply<detail::ScalarizationsOf>::Variant;
 
   AnyScalarization() : scalarization_(static_cast<const Advantages<OwnWeightBaseline>&>(DefaultScalarization())) {}
   template <AdvantageEstimator E>
@@ -96,7 +96,8 @@ class AnyScalarization {
  private:
   static Variant make(std::string_view name, AdvantagesOptions options) {
     const std::size_t index = index_of_name("scalarization", name, scalarization_names);
-    if (index < estimator_names.size()) return Estimators::apply<detail::ScalarizationsOf>::make(index, options);
+    if (index < advantage_estimator_names.size())
+      return AdvantageEstimators::apply<detail::ScalarizationsOf>::make(index, options);
     if (name == "trl_async") return Advantages(GroupRelative{.ddof = 0, .epsilon = 1e-8}, options);
     if (name == "none") return Advantages(DrGrpo{}, options);
     if (name == "verl") return Advantages(GroupRelative{.epsilon = 1e-6, .lone = LoneRow::keep}, options);

@@ -85,9 +85,10 @@ using BatchFigures = typename detail::BatchOf<E>::type;
 template <class E>
 inline constexpr bool reads_batch = !std::same_as<BatchFigures<E>, detail::NoBatch>;
 
-/// How often the groups are seen before the figures of the batch are whole.
+namespace detail {
+
 template <class E>
-constexpr int batch_rounds() {
+consteval int rounds_of() {
   if constexpr (!reads_batch<E>) {
     return 0;
   } else if constexpr (requires { E::rounds; }) {
@@ -97,9 +98,8 @@ constexpr int batch_rounds() {
   }
 }
 
-/// Whether the statistics of E depend on the rewards alone.
 template <class E>
-constexpr bool ignores_weights() {
+consteval bool ignores_weights_of() {
   if constexpr (requires { E::ignores_weights; }) {
     return E::ignores_weights;
   } else {
@@ -107,15 +107,26 @@ constexpr bool ignores_weights() {
   }
 }
 
-/// Whether E reads the scalar reward.
 template <class E>
-constexpr bool reads_total() {
+consteval bool reads_total_of() {
   if constexpr (requires { E::reads_total; }) {
     return E::reads_total;
   } else {
     return true;
   }
 }
+
+}  // namespace detail
+
+/// How often the groups are seen before the figures of the batch are whole.
+template <class E>
+inline constexpr int batch_rounds = detail::rounds_of<E>();
+/// Whether the statistics of E depend on the rewards alone.
+template <class E>
+inline constexpr bool ignores_weights = detail::ignores_weights_of<E>();
+/// Whether E reads the scalar reward.
+template <class E>
+inline constexpr bool reads_total = detail::reads_total_of<E>();
 
 /// The figures of two parts of the batch together, of which `a` comes first.
 template <class E>
@@ -165,7 +176,7 @@ MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& st
     return S{moments, estimator.line(moments)};
   } else if constexpr (requires { estimator.replace(group, statistics, before, after); }) {
     return estimator.replace(group, statistics, before, after);
-  } else if constexpr (ignores_weights<E>()) {
+  } else if constexpr (ignores_weights<E>) {
     return statistics;
   } else {
     static_assert(!reads_batch<E>, "an estimator that reads the batch needs replace(): the batch changes with a row");

@@ -40,23 +40,23 @@ struct TypeList {
 };
 
 /// Every advantage estimator that has a name.
-using Estimators = TypeList<OwnWeightBaseline,  //
-                            GroupRelative,      //
-                            BatchScaled,        //
-                            DrGrpo,             //
-                            Gdpo,               //
-                            Rloo,               //
-                            LeaveOneOut,        //
-                            Opo,                //
-                            BatchCentered,      //
-                            PassAtK,            //
-                            MaxRl,              //
-                            Dvao,               //
-                            CorrGrpo,           //
-                            MoGrpo,             //
-                            SaMrpo,             //
-                            Dara,               //
-                            Gd2po>;
+using AdvantageEstimators = TypeList<OwnWeightBaseline,  //
+                                     GroupRelative,      //
+                                     BatchScaled,        //
+                                     DrGrpo,             //
+                                     Gdpo,               //
+                                     Rloo,               //
+                                     LeaveOneOut,        //
+                                     Opo,                //
+                                     BatchCentered,      //
+                                     PassAtK,            //
+                                     MaxRl,              //
+                                     Dvao,               //
+                                     CorrGrpo,           //
+                                     MoGrpo,             //
+                                     SaMrpo,             //
+                                     Dara,               //
+                                     Gd2po>;
 
 namespace detail {
 
@@ -68,6 +68,6 @@ struct NamesOf {
 }  // namespace detail
 
 /// Their names, in the list's order.
-inline constexpr auto estimator_names = Estimators::apply<detail::NamesOf>::value;
+inline constexpr auto advantage_estimator_names = AdvantageEstimators::apply<detail::NamesOf>::value;
 
 }  // namespace maestro

@@ -60,6 +60,18 @@ MAESTRO_HD double rank_in_group(std::size_t count, std::size_t which, const Get&
   return unit_rank(mid_rank(count, which, get), valid);
 }
 
+namespace detail {
+
+/// Entry i, or (i, c), of values that lie `stride` apart. Not a lambda, which a kernel's compiler takes for the host's.
+struct Strided {
+  const double* values;
+  std::size_t stride;
+  MAESTRO_HD double operator()(std::size_t i) const { return values[i * stride]; }
+  MAESTRO_HD double operator()(std::size_t i, std::size_t c) const { return values[i * stride + c]; }
+};
+
+}  // namespace detail
+
 /// Normalizes the rewards of one group in place; the penalty stays.
 /// @param values  (n x width) those of `rows`; NaN (missing) stays NaN and is left out of the group's figures
 /// A constant reward gives exactly 0 as z-score and 0.5 as rank. O(n K), ranks O(n^2 K).
@@ -68,8 +80,8 @@ void normalize_group(const Normalizer& normalizer, const PaddedRows<W>& rows, st
   const std::size_t width = rows.width();
   if (normalizer.kind == NormalizerKind::z_score) {
     constexpr std::size_t capacity = PaddedRows<W>::capacity;
-    const auto value_of = [&](std::size_t i, std::size_t c) { return rows.value(i, c); };
-    const auto moments = column_moments_of<true, capacity>(rows.size, width, rows.has_gaps(), value_of);
+    const detail::Strided entries{values.data(), width};
+    const auto moments = column_moments_of<true, capacity>(rows.size, width, rows.has_gaps(), entries);
     PerColumn<capacity> divisor;
     for (std::size_t c = 0; c < width; ++c) divisor[c] = moments.std_dev(c, normalizer.ddof) + normalizer.epsilon;
     for (std::size_t i = 0; i < rows.size; ++i) {
@@ -83,7 +95,7 @@ void normalize_group(const Normalizer& normalizer, const PaddedRows<W>& rows, st
   std::vector<double> column(rows.size);
   for (std::size_t k = 0; k < rows.num_rewards(); ++k) {
     for (std::size_t i = 0; i < rows.size; ++i) column[i] = rows.value(i, k);
-    const auto reward = [&column](std::size_t i) { return column[i]; };
+    const detail::Strided reward{column.data(), 1};
     for (std::size_t i = 0; i < rows.size; ++i) {
       if (column[i] == column[i]) values[i * width + k] = rank_in_group(rows.size, i, reward);
     }

@@ -66,10 +66,10 @@ class RewardCount<R> {
 ///     maestro::Trainer trainer{std::move(policy), rewards, conductor, options};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// A scalarization, or an advantage estimator, may stand before the options; without one it is DefaultScalarization. The
-/// parts are moved in and held by value; `policy()`, `rewards()` and `conductor()` give access to them. Parameters are copied for the KL
-/// reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and GEMM backend
-/// give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+/// A scalarization, or an advantage estimator, may stand before the options; without one it is DefaultScalarization.
+/// The parts are moved in and held by value; `policy()`, `rewards()` and `conductor()` give access to them. Parameters
+/// are copied for the KL reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread
+/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, S, Comm>
 class Trainer {

@@ -259,7 +259,7 @@ struct Estimate {
         if (!own.present() || detail::drew(in, place, k)) continue;
         const Row<Rows> unweighed(rows, own.index(), base, k, emphasis);
         const Row<Rows> other = unweighed.with_total(total_of(unweighed, place));
-        if constexpr (ignores_weights<E>() && !reads_batch<E>) {
+        if constexpr (ignores_weights<E> && !reads_batch<E>) {
           to[k] = static_cast<float>(advantage_of(estimator, statistics, other));
         } else {
           const auto changed =

@@ -52,7 +52,7 @@ class Scalarizer {
     Storage<A> storage;
     if constexpr (reads_batch<A>) {
       storage.batch = reserve<BatchFigures<A>>(batch_, 1);
-      for (int round = 0; round < batch_rounds<A>(); ++round) {
+      for (int round = 0; round < batch_rounds<A>; ++round) {
         auto body = body_of<EstimatePart::collect>(scalarization, in, out, record);
         storage.parts = reserve<BatchFigures<A>>(parts_, body.tiling.teams());
         body.round = round;

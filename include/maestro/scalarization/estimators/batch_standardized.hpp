@@ -20,9 +20,9 @@ namespace maestro {
 template <class E>
 struct BatchStandardized {
   static constexpr std::string_view name = "batch_standardized";
-  static_assert(ignores_weights<E>(), "the statistics of the estimator inside must not depend on the weights");
-  static constexpr bool reads_total = maestro::reads_total<E>();
-  static constexpr int rounds = batch_rounds<E>() + 1;
+  static_assert(ignores_weights<E>, "the statistics of the estimator inside must not depend on the weights");
+  static constexpr bool reads_total = maestro::reads_total<E>;
+  static constexpr int rounds = batch_rounds<E> + 1;
   E inner{};
   double epsilon = 1e-4;  ///< added to the deviation, at least 0
 
@@ -45,7 +45,7 @@ struct BatchStandardized {
   MAESTRO_HD Batch collect(int round, const G& group, const Batch& batch) const {
     Batch part;
     if constexpr (reads_batch<E>) {
-      if (round < batch_rounds<E>()) {
+      if (round < batch_rounds<E>) {
         part.inner = inner.collect(round, group, batch.inner);
         return part;
       }

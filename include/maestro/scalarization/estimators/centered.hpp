@@ -17,9 +17,9 @@ namespace maestro {
 template <class E>
 struct Centered {
   static constexpr std::string_view name = "centered";
-  static_assert(ignores_weights<E>() && !reads_batch<E>,
+  static_assert(ignores_weights<E> && !reads_batch<E>,
                 "the statistics of the estimator inside must depend on the group's rewards alone");
-  static constexpr bool reads_total = maestro::reads_total<E>();
+  static constexpr bool reads_total = maestro::reads_total<E>;
   E inner{};
 
   template <class Inner>
