@@ -37,11 +37,9 @@ MAESTRO_HD inline double replace_one(double count, double mean, double before, d
 /// gives the same bits.
 MAESTRO_HD inline Moments replace_one(const Moments& moments, double before, double after) {
   const double change = after - before;
-  Moments result = moments;
-  result.mean = replace_one(static_cast<double>(moments.count), moments.mean, before, after);
-  const double squares = multiply_add(change, (after - result.mean) + (before - moments.mean), moments.squares);
-  result.squares = squares > 0.0 ? squares : 0.0;
-  return result;
+  const double mean = replace_one(static_cast<double>(moments.count), moments.mean, before, after);
+  const double squares = multiply_add(change, (after - mean) + (before - moments.mean), moments.squares);
+  return {moments.count, mean, squares > 0.0 ? squares : 0.0};
 }
 
 /// The moments of f(row) over a group after a row has changed: by replace_one() in O(1); over the group again where
@@ -50,11 +48,12 @@ MAESTRO_HD inline Moments replace_one(const Moments& moments, double before, dou
 /// @param group          the group with the row as it is after
 template <class G, class F>
 MAESTRO_HD Moments replace_in_group(const Moments& moments, double before, double after, const G& group, const F& f) {
-  if (before == after) return moments;
-  const Moments quick = replace_one(moments, before, after);
   const double change = after - before;
-  const double scale = moments.squares + change * change;
-  return quick.squares > 1e-6 * scale ? quick : group.moments(f);
+  const Moments quick = replace_one(moments, before, after);
+  if (quick.squares > 1e-6 * (moments.squares + change * change)) {
+    return {quick.count, quick.mean, quick.squares};  // not a copy, which would wait for the parts
+  }
+  return change == 0.0 ? moments : group.moments(f);
 }
 
 /// Rank in [0, 1] among `valid` values that are not missing: mid-rank / (n - 1); 0.5 for a lone value and for ties of

@@ -63,22 +63,31 @@ class GroupEstimate {
   void find_counterfactuals(const SerialGroup<Rows>& group, const S& statistics, const Reader& reader,
                             const Row<Rows>& own, std::size_t place) const {
     const auto result = out_.counterfactuals.row(place);
-    std::fill(result.begin(), result.end(), out_.advantages[place]);
-    if (!own.present()) return;
+    if (own.present()) {
+      counterfactuals_of(group, statistics, reader, own, result);
+      if (in_.decision.actions.empty()) return;
+      const auto drawn = static_cast<std::size_t>(in_.decision.actions[place]);
+      if (drawn < result.size()) result[drawn] = out_.advantages[place];
+    } else {
+      std::fill(result.begin(), result.end(), out_.advantages[place]);
+    }
+  }
+
+  /// Those of all K actions, the drawn one's included.
+  template <class S>
+  void counterfactuals_of(const SerialGroup<Rows>& group, const S& statistics, const Reader& reader,
+                          const Row<Rows>& own, std::span<float> result) const {
     const auto emphasis = static_cast<double>(in_.decision.emphasis);
-    const auto drawn = [&](std::size_t k) {
-      return !in_.decision.actions.empty() && static_cast<std::size_t>(in_.decision.actions[place]) == k;
-    };
     if constexpr (requires { estimator_.probe(statistics, own, own); }) {
       const auto probe = estimator_.probe(statistics, own, reader.base_row(own));
       for (std::size_t k = 0; k < result.size(); ++k) {
-        if (drawn(k)) continue;
         result[k] = static_cast<float>(estimator_.advantage_if(statistics, probe, own, k, emphasis));
       }
     } else {
+      Row<Rows> base = reader.base_row(own);
+      base = base.with_total(reader.base_total(base));
       for (std::size_t k = 0; k < result.size(); ++k) {
-        if (drawn(k)) continue;
-        const Row<Rows> other = reader.row_under(own, k, emphasis);
+        const Row<Rows> other = reader.row_under(base, k, emphasis);
         if constexpr (ignores_weights<E> && !reads_batch<E>) {
           result[k] = static_cast<float>(advantage_of(estimator_, statistics, other));
         } else {

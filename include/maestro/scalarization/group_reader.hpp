@@ -115,11 +115,22 @@ class GroupReader {
 
   /// The row with the weights that no action has raised; its scalar reward is the own one's.
   Row<Rows> base_row(const Row<Rows>& own) const { return {rows_, own.index(), base_of(own.index()), own.total()}; }
-  /// The row, which is not left out, had it drawn `action`.
+  /// The row, which is not left out, had it drawn `action`. `base` is base_row(own), its scalar reward
+  /// base_total(base).
   /// @throws BadData if the scalarizer has no value for it.
-  Row<Rows> row_under(const Row<Rows>& own, std::size_t action, double emphasis) const {
-    const Row<Rows> other(rows_, own.index(), base_of(own.index()), action, emphasis);
+  Row<Rows> row_under(const Row<Rows>& base, std::size_t action, double emphasis) const {
+    const double* weights = base_of(base.index());
+    // One weight of a sum is larger.
+    if (options_.scalarizer.kind == ScalarizerKind::sum) {
+      const double total = multiply_add(emphasis, present_or_zero(base.value(action)), base.total());
+      return {rows_, base.index(), weights, action, emphasis, total};
+    }
+    const Row<Rows> other(rows_, base.index(), weights, action, emphasis);
     return other.with_total(total_of(other));
+  }
+  /// The scalar reward of base_row(); of no use to scalarizers other than the sum.
+  double base_total(const Row<Rows>& base) const {
+    return options_.scalarizer.kind == ScalarizerKind::sum ? scalarize(options_.scalarizer, base) : base.total();
   }
 
  private:

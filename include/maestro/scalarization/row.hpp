@@ -30,8 +30,9 @@ class Row {
   MAESTRO_HD Row(const L& rows, std::size_t i, const Weight* weights, double total)
       : rows_(&rows), i_(i), weights_(weights), total_(total) {}
   /// The row had it drawn `action`: weights base + emphasis e_action; its scalar reward is still to be set.
-  MAESTRO_HD Row(const L& rows, std::size_t i, const Weight* base, std::size_t action, double emphasis)
-      : rows_(&rows), i_(i), weights_(base), total_(0.0), action_(action), emphasis_(emphasis) {}
+  MAESTRO_HD Row(const L& rows, std::size_t i, const Weight* base, std::size_t action, double emphasis,
+                 double total = 0.0)
+      : rows_(&rows), i_(i), weights_(base), total_(total), action_(action), emphasis_(emphasis) {}
 
   /// R, the scalar reward: normalized, weighed, minus the penalty. NaN if the row is left out.
   MAESTRO_HD double total() const { return total_; }
