@@ -8,7 +8,7 @@ rooms=(core model policy objective optimizer reward conductor scalarization trai
 status=0
 complain() { echo "$1"; status=1; }
 
-mapfile -t places < <(sed -nE 's/^\|[^|]*\| `([a-z_/]+\.hpp:[A-Za-z0-9_]+)` \|.*/\1/p' "$page")
+mapfile -t places < <(sed -nE 's/^\|[^|]*\| `([a-z0-9_/]+\.hpp:[A-Za-z0-9_]+)` \|.*/\1/p' "$page")
 [ ${#places[@]} -gt 0 ] || complain "$page has no places of the form \`file:name\`"
 rows=$(grep -cE '^\| ' "$page")
 headings=$(grep -c '^| formula |' "$page")
