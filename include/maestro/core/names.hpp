@@ -25,8 +25,8 @@ inline std::string join_names(std::span<const std::string_view> names) {
   return all;
 }
 
-/// How many steps make `a` of `b`: a character put in, left out or replaced, or two neighbors that change places.
-/// O(|a| |b|).
+/// Gives the number of steps that turn `a` into `b`. A step inserts, deletes or replaces a character, or swaps two
+/// neighbors. O(|a| |b|).
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -44,8 +44,8 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// The name that is meant by one that is not in `names`: the nearest by edit distance, the first of equals; empty if
-/// more than one step, and more than one for every three of its characters, would be needed.
+/// Gives the name that is probably meant by one that is not in `names`: the nearest by edit distance, and the first of
+/// equals. It is empty if the nearest takes more than max(1, name.size() / 3) steps.
 inline std::string_view nearest_name(std::string_view name, std::span<const std::string_view> names) {
   std::string_view nearest;
   std::size_t least = std::max<std::size_t>(name.size() / 3, 1) + 1;

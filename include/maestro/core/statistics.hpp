@@ -71,7 +71,8 @@ MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   return result;
 }
 
-/// The mean of get(0), ..., get(count - 1), that of moments_of() to the bit; NaN is skipped; 0 of none.
+/// Gives the mean of get(0), ..., get(count - 1), with the bits of moments_of(). NaN is skipped; the mean of no values
+/// is 0.
 template <class Get>
 MAESTRO_HD double mean_of(std::size_t count, const Get& get) {
   double first = 0.0;

@@ -20,7 +20,7 @@ namespace maestro {
 
 namespace detail {
 
-/// The weights of one prompt (K) from its field `column`.
+/// Reads the weights of one prompt (K) from its field `column`.
 inline void parse_weights(const JsonFields& fields, const std::string& column,
                           std::span<const std::string_view> rewards, std::span<float> weights) {
   const std::string wanted = "the weights of " + join_names(rewards) +
@@ -45,14 +45,15 @@ inline void parse_weights(const JsonFields& fields, const std::string& column,
 
 }  // namespace detail
 
-/// Reads the reward weights of prompts from a field of their data lines, which is either an array of K numbers in the
-/// order of `rewards`, or an object with a number for each of their names. For PromptWeights (conductor/rules.hpp).
+/// Reads the reward weights of prompts from a field of their data lines. The field is either an array of K numbers in
+/// the order of `rewards`, or an object with a number for each of their names. PromptWeights (conductor/rules.hpp)
+/// takes the result.
 /// @param prompts  as load_prompts gives them.
 /// @param rewards  (K) names.
 /// @param file     the prompt file, named in messages.
-/// @return (prompts x K), row i of prompt i; any sign, not normalized.
+/// @return (prompts x K), row i for prompt i; any sign, not normalized.
 /// @throws BadFile naming file, line and remedy for a prompt without the field, another number of weights, other names,
-/// a value that is not a finite number, or weights that are all 0.
+///   a value that is not a finite number, or weights that are all 0.
 inline Matrix<float> prompt_weights(std::span<const Prompt> prompts, const std::string& column,
                                     std::span<const std::string_view> rewards, const std::string& file) {
   Matrix<float> weights(prompts.size(), rewards.size());

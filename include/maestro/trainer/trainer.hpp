@@ -337,7 +337,7 @@ class Trainer {
   StepReport report_;
 };
 
-/// An advantage estimator stands for the scalarization by it, Advantages<E>.
+/// An advantage estimator E stands for the scalarization Advantages<E>.
 template <class P, class R, class C, AdvantageEstimator E, class Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, Advantages<E>, Comm> Trainer(P, R, C, E, TrainerOptions, Comm = {})
 ->Trainer<P, R, C, Advantages<E>, Comm>;
