@@ -31,7 +31,9 @@ void same(double ours, const Json& theirs, const std::string& what) {
 BOOST_AUTO_TEST_SUITE(text_metrics)
 
 BOOST_AUTO_TEST_CASE(segments_have_sacrebleus_scores) {
-  for (const Json& row : fixture()["segments"]) {
+  const Json all = fixture();
+  BOOST_TEST(all["segments"].size() > 70u);
+  for (const Json& row : all["segments"]) {
     const std::string response = row["response"];
     const std::string reference = row["reference"];
     const std::string what = row.dump();
@@ -42,7 +44,9 @@ BOOST_AUTO_TEST_CASE(segments_have_sacrebleus_scores) {
 }
 
 BOOST_AUTO_TEST_CASE(tokens_are_those_of_13a) {
-  for (const Json& row : fixture()["segments"]) {
+  const Json all = fixture();
+  BOOST_TEST(all["segments"].size() > 70u);
+  for (const Json& row : all["segments"]) {
     std::string text = row["response"];
     const std::string_view inner = without_white_space(text);
     text.resize(inner.empty() ? 0 : static_cast<std::size_t>(inner.data() - text.data()) + inner.size());
