@@ -1,4 +1,4 @@
-# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers cuda]), and the
+# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers http cuda]), and the
 # pkg-config file.
 
 include(CMakePackageConfigHelpers)
@@ -19,6 +19,7 @@ install(FILES
   ${PROJECT_BINARY_DIR}/package/maestroConfigVersion.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroBlas.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/MaestroHttp.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake
   DESTINATION ${package_dir})
 

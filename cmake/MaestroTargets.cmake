@@ -14,4 +14,5 @@ target_link_libraries(maestro INTERFACE Eigen3::Eigen nlohmann_json::nlohmann_js
 
 include(${CMAKE_CURRENT_LIST_DIR}/MaestroBlas.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/MaestroHttp.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake)

@@ -2,7 +2,7 @@
 
 # What our programs are built with.
 packages_build="g++ cmake ninja-build ccache pkg-config libeigen3-dev nlohmann-json3-dev libcxxopts-dev
-libonig-dev libutf8proc-dev"
+libonig-dev libutf8proc-dev libcpp-httplib-dev libssl-dev"
 # What the tests need beside that.
 packages_tests="libboost-test-dev libopenblas-openmp-dev"
 # What the benchmarks need beside that: Google Benchmark, Python for their driver and their peers, its headers for

@@ -1,4 +1,6 @@
-// Scores models on held-out prompts with judges that no training code can reach, and prints one table.
+// Measures any models on a prompt file; or scores models on held-out prompts with judges that no training code can
+// reach. Prints one table.
+#include <algorithm>
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <exception>
@@ -11,6 +13,7 @@
 
 #include "common/types.hpp"
 #include "evaluate/conductor_kl.hpp"
+#include "evaluate/prompt_file.hpp"
 #include "evaluation/held_out_judge.hpp"
 #include "maestro/hub/load_policy.hpp"
 #include "maestro/io/prompts.hpp"
@@ -90,7 +93,61 @@ std::vector<Candidate> candidates_of(const cxxopts::ParseResult& given) {
   return result;
 }
 
+/// NAME and what follows it in the values of an option.
+std::vector<std::pair<std::string, std::string>> named(const cxxopts::ParseResult& given, const char* option) {
+  std::vector<std::pair<std::string, std::string>> result;
+  if (given.count(option) == 0) return result;
+  for (const std::string& text : given[option].as<std::vector<std::string>>()) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw maestro::BadArgument("--" + std::string(option) + " takes NAME=FOLDER, not '" + text + "'");
+    }
+    result.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return result;
+}
+
+/// The options of an evaluation on --prompts.
+maestro::examples::PromptFileEvaluation prompt_file_options(const cxxopts::ParseResult& given) {
+  maestro::examples::PromptFileEvaluation o;
+  for (const char* other : {"base", "run", "split", "num-prompts", "by-hand"}) {
+    if (given.count(other) > 0) throw maestro::BadArgument("--" + std::string(other) + " has no effect with --prompts");
+  }
+  o.prompts = given["prompts"].as<std::string>();
+  o.limit = given["limit"].as<std::size_t>();
+  for (auto& [name, folder] : named(given, "model")) o.models.push_back({.name = name, .folder = folder});
+  for (auto& [name, folder] : named(given, "adapter")) {
+    const auto model = std::find_if(o.models.begin(), o.models.end(), [&](const auto& m) { return m.name == name; });
+    if (model == o.models.end()) throw maestro::BadArgument("--adapter " + name + "=...: no --model has this name");
+    model->adapter = folder;
+  }
+  if (given.count("metrics") > 0) o.metrics = given["metrics"].as<std::vector<std::string>>();
+  if (given.count("pass-k") > 0) o.ks = given["pass-k"].as<std::vector<std::size_t>>();
+  o.sampling.num_generations = given["num-generations"].as<std::size_t>();
+  o.sampling.max_completion_length = given["max-completion-length"].as<std::size_t>();
+  o.sampling.temperature = given["temperature"].as<double>();
+  const auto decoding = given["decoding"].as<std::string>();
+  o.greedy = decoding != "sampled";
+  o.sampled = decoding != "greedy";
+  if (decoding != "both" && o.greedy == o.sampled) {
+    throw maestro::BadArgument("--decoding: '" + decoding + "' is unknown; choose greedy, sampled or both");
+  }
+  o.seed = given["seed"].as<std::size_t>();
+  o.json = given["json"].as<std::string>();
+  o.samples = given["samples"].as<std::string>();
+  return o;
+}
+
 int run(const cxxopts::ParseResult& given) {
+  if (given.count("prompts") > 0) {
+    maestro::examples::evaluate_prompt_file(prompt_file_options(given));
+    return 0;
+  }
+  for (const char* other : {"model", "adapter", "metrics", "pass-k", "decoding", "json", "limit"}) {
+    if (given.count(other) > 0) {
+      throw maestro::BadArgument("--" + std::string(other) + " has no effect without --prompts");
+    }
+  }
   std::vector<Candidate> candidates = candidates_of(given);
   const auto split_name = given["split"].as<std::string>();
   if (split_name != "held_out" && split_name != "dev") {
@@ -127,12 +184,29 @@ int run(const cxxopts::ParseResult& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  cxxopts::Options options("evaluate",
-                           "Scores models on held-out prompts and prints a table. KL(q, uniform) is that of the "
-                           "Conductor's\nmean action probabilities over the run's last tenth; under 0.05 it has not "
-                           "learned to prefer a reward.\n");
+  cxxopts::Options options(
+      "evaluate",
+      "With --prompts: measures any models on a prompt file, greedy and sampled, with intervals, and the\n"
+      "differences of the later models from the first, the same prompts drawn for both:\n\n"
+      "  evaluate --prompts gsm8k.jsonl --model base=DIR --model trained=runs/mine/model --pass-k 4\n\n"
+      "Without: scores models on the held-out prompts of the built-in families. KL(q, uniform) is that of the "
+      "Conductor's\nmean action probabilities over the run's last tenth; under 0.05 it has not "
+      "learned to prefer a reward.\n");
   options.set_width(110);
   auto add = options.add_options();
+  add("prompts", "JSONL file of prompts with references, as for train", cxxopts::value<std::string>());
+  add("model", "NAME=FOLDER of a model, for --prompts; may be given several times",
+      cxxopts::value<std::vector<std::string>>());
+  add("adapter", "NAME=FOLDER of adapters for the model of that name", cxxopts::value<std::vector<std::string>>());
+  add("metrics",
+      "Of " + maestro::join_names(maestro::examples::measure_names) +
+          "; unless given, as the field `check` of the prompts says: number, letter, translation (chrf, bleu), else "
+          "chrf",
+      cxxopts::value<std::vector<std::string>>());
+  add("pass-k", "k of pass@k, such as 2,4, for exact, number and letter", cxxopts::value<std::vector<std::size_t>>());
+  add("decoding", "greedy, sampled or both", cxxopts::value<std::string>()->default_value("both"));
+  add("limit", "The first so many prompts of the file; 0: all", cxxopts::value<std::size_t>()->default_value("0"));
+  add("json", "File for the figures; empty: none", cxxopts::value<std::string>()->default_value(""));
   add("base", "Folder of the untrained model", cxxopts::value<std::string>());
   add("run", "NAME=FOLDER of a training run; may be given several times", cxxopts::value<std::vector<std::string>>());
   add("split", "Prompts of the built-in families: held_out, dev",
@@ -144,7 +218,8 @@ int main(int argc, char** argv) {
   add("max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"));
   add("temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"));
   add("seed", "Seed of the sampling", cxxopts::value<std::size_t>()->default_value("1234"));
-  add("samples", "File for samples to read; empty: none", cxxopts::value<std::string>()->default_value(""));
+  add("samples", "File for samples to read, with --prompts for all responses; empty: none",
+      cxxopts::value<std::string>()->default_value(""));
   add("help", "This text");
   try {
     const auto given = options.parse(argc, argv);

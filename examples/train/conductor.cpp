@@ -18,22 +18,23 @@ namespace maestro::examples {
 
 namespace {
 
-/// Weights given in the order of --rewards, each at its reward's place in the run.
-/// @throws BadArgument naming the option: a count other than that of --rewards, a value that is not finite, no weight
+/// Weights given in the order of named_rewards, each at its reward's place in the run.
+/// @throws BadArgument naming the option: a count other than that of the rewards, a value that is not finite, no weight
 /// but 0.
 std::vector<float> weights_of(const std::string& option, const std::vector<double>& given, const TrainOptions& o) {
-  if (given.size() != o.rewards.size()) {
+  const std::vector<std::string> names = named_rewards(o);
+  if (given.size() != names.size()) {
     std::string list;
-    for (const std::string& name : o.rewards) list += (list.empty() ? "" : ",") + name;
-    throw BadArgument(option + " has " + std::to_string(given.size()) + " weights for " +
-                      std::to_string(o.rewards.size()) + " rewards; give one for each of " + list + ", in this order");
+    for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
+    throw BadArgument(option + " has " + std::to_string(given.size()) + " weights for " + std::to_string(names.size()) +
+                      " rewards; give one for each of " + list + ", in this order");
   }
   std::vector<float> weights;
-  for (const std::string_view name : chosen_rewards(o)) {
-    const auto place = std::find(o.rewards.begin(), o.rewards.end(), name) - o.rewards.begin();
+  for (const std::string& name : run_rewards(o)) {
+    const auto place = std::find(names.begin(), names.end(), name) - names.begin();
     weights.push_back(static_cast<float>(given[static_cast<std::size_t>(place)]));
     if (!std::isfinite(weights.back())) {
-      throw BadArgument(option + ": the weight of " + std::string(name) + " is not finite");
+      throw BadArgument(option + ": the weight of " + name + " is not finite");
     }
   }
   if (std::all_of(weights.begin(), weights.end(), [](float w) { return w == 0.0f; })) {
@@ -45,11 +46,12 @@ std::vector<float> weights_of(const std::string& option, const std::vector<doubl
 /// The weights in the prompts' own column, the rewards in the order of the run.
 Matrix<float> prompt_weights_of(const TrainOptions& o, std::span<const Prompt> prompts) {
   if (o.prompts.empty()) throw BadArgument("--conductor prompt needs --prompts, a file whose lines have weights");
-  const std::vector<std::string_view> given(o.rewards.begin(), o.rewards.end());
+  const std::vector<std::string> names = named_rewards(o);
+  const std::vector<std::string_view> given(names.begin(), names.end());
   const Matrix<float> read = prompt_weights(prompts, o.weights_column, given, o.prompts);
   Matrix<float> weights(read.rows(), read.cols());
   std::size_t k = 0;
-  for (const std::string_view name : chosen_rewards(o)) {
+  for (const std::string& name : run_rewards(o)) {
     const auto place = static_cast<std::size_t>(std::find(given.begin(), given.end(), name) - given.begin());
     for (std::size_t i = 0; i < read.rows(); ++i) weights(i, k) = read(i, place);
     ++k;
@@ -79,7 +81,7 @@ AnyConductorOptions conductor_options(const TrainOptions& o, std::span<const Pro
 }  // namespace
 
 AnyConductor make_conductor(const TrainOptions& o, std::span<const Prompt> prompts) {
-  return AnyConductor(o.conductor, chosen_rewards(o).size(), conductor_options(o, prompts));
+  return AnyConductor(o.conductor, named_rewards(o).size(), conductor_options(o, prompts));
 }
 
 }  // namespace maestro::examples

@@ -58,6 +58,13 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(t.objective.beta == 0.0 && t.reference_sync_steps > 0, {"ref-sync-steps"}, "while --beta is 0");
 
   refuse(!uses(o, "preference") && !o.reward_model.empty(), {"reward-model"}, "unless --rewards has preference");
+  refuse(!o.outside.any(), {"on-reward-error", "reward-timeout", "reward-retries"},
+         "without --reward-command, --reward-url or --judge-url");
+  std::vector<std::string> of_the_judge;
+  for (const std::string& name : option_names(o.outside)) {
+    if (name.starts_with("judge-") && name != "judge-url") of_the_judge.push_back(name);
+  }
+  refuse(o.outside.judge_url.empty(), of_the_judge, "without --judge-url");
   refuse(!uses(o, "perplexity"), {"proxy-sync-steps"}, "unless --rewards has perplexity");
   refuse(!uses(o, "length"), {"length-shape", "length-target"}, "unless --rewards has length");
   refuse(o.length_shape != LengthChoice::target, {"length-target"}, "without --length-shape target");
@@ -105,7 +112,7 @@ inline void refuse_idle_rewards(const TrainOptions& o, std::span<const Prompt> p
   const auto has_reference = [](const Prompt& prompt) { return !prompt.reference.empty(); };
   if (std::any_of(prompts.begin(), prompts.end(), has_reference)) return;
   const std::string why = " compares with references, and no prompt has one; ";
-  for (const char* reward : {"perplexity", "exact_match"}) {
+  for (const char* reward : {"perplexity", "exact_match", "number", "letter", "chrf", "bleu"}) {
     if (uses(o, reward))
       throw BadArgument("the " + std::string(reward) + " reward" + why + "leave it out of --rewards");
   }

@@ -33,6 +33,7 @@ using maestro::examples::DryRun;
 using maestro::examples::option_help;
 using maestro::examples::option_name;
 using maestro::examples::option_text;
+using maestro::examples::RepeatedText;
 using maestro::examples::TrainOptions;
 
 /// One option for each setting that has a help.
@@ -45,6 +46,8 @@ void add_options(cxxopts::Options& options) {
     };
     if constexpr (std::is_same_v<T, DryRun>) {
       add(cxxopts::value<bool>());
+    } else if constexpr (std::is_same_v<T, RepeatedText>) {
+      add(cxxopts::value<std::string>());
     } else if constexpr (std::is_same_v<T, std::vector<double>>) {
       add(cxxopts::value<std::vector<std::string>>());
     } else if constexpr (requires { typename T::allocator_type; } && !std::is_same_v<T, std::string>) {
@@ -124,6 +127,10 @@ TrainOptions read_options(const cxxopts::ParseResult& given) {
     const auto& value = given[name];
     if constexpr (std::is_same_v<T, DryRun>) {
       setting = DryRun::yes;
+    } else if constexpr (std::is_same_v<T, RepeatedText>) {
+      for (const auto& argument : given.arguments()) {
+        if (argument.key() == name) setting.push_back(argument.value());
+      }
     } else if constexpr (requires { setting.pop_back(); } && !std::is_same_v<T, std::string>) {
       setting.clear();
       for (const std::string& text : value.template as<std::vector<std::string>>()) {

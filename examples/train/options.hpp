@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "maestro/conductor/any.hpp"
@@ -22,13 +23,15 @@
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/run.hpp"
 #include "train/model_options.hpp"
+#include "train/outside_options.hpp"
 #include "train/scalarizer.hpp"
 
 namespace maestro::examples {
 
 /// What --rewards chooses from. The rewards of a run are in this order, whatever the order they were named in.
-inline constexpr std::array<std::string_view, 7> reward_names{"perplexity", "format",      "entropy",   "length",
-                                                              "preference", "exact_match", "repetition"};
+inline constexpr std::array<std::string_view, 11> reward_names{"perplexity", "format",      "entropy",    "length",
+                                                               "preference", "exact_match", "repetition", "number",
+                                                               "letter",     "chrf",        "bleu"};
 
 /// What the length reward asks for.
 enum class LengthChoice : std::uint8_t {
@@ -57,6 +60,7 @@ struct TrainOptions {
 
   std::vector<std::string> presets{};  ///< see presets.hpp; already applied
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
+  OutsideOptions outside{};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
   double length_target = 128.0;              ///< tokens, for LengthChoice::target
@@ -93,7 +97,11 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .recorded = never},
     o.presets);
-  f({.name = "rewards", .help = "Rewards of the run, of {}", .group = group, .values = reward_names}, o.rewards);
+  f({.name = "rewards",
+     .help = "Rewards of the run, of {}; none: those from outside alone",
+     .group = group,
+     .values = reward_names},
+    o.rewards);
   f({.name = "proxy_sync_steps", .help = "Steps between syncs of the perplexity reward's proxy", .group = group},
     o.proxy_sync_steps);
   f({.name = "length_shape",
@@ -203,6 +211,7 @@ constexpr void visit_options(S& o, const F& f) {
   f({.name = "trainer"}, o.trainer);
   visit_weight_options(o, f);
   visit_conductor_options(o, f);
+  f({.name = "outside", .group = "Rewards from outside"}, o.outside);
   group = "Run";
   f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
     o.threads);
@@ -233,9 +242,10 @@ inline bool uses(const TrainOptions& options, std::string_view reward) {
   return std::find(options.rewards.begin(), options.rewards.end(), reward) != options.rewards.end();
 }
 
-/// The rewards of the run, in the order of reward_names.
+/// The rewards that --rewards chooses, in the order of reward_names; none where it says so and some come from outside.
 /// @throws BadArgument listing the names there are, where --rewards has another, one twice, or none.
 inline std::vector<std::string_view> chosen_rewards(const TrainOptions& options) {
+  if (options.rewards == std::vector<std::string>{"none"} && options.outside.any()) return {};
   if (options.rewards.empty()) throw BadArgument("rewards: none chosen; known are " + join_names(reward_names));
   for (const std::string& name : options.rewards) {
     index_of_name("rewards", name, reward_names);
@@ -250,6 +260,30 @@ inline std::vector<std::string_view> chosen_rewards(const TrainOptions& options)
   return chosen;
 }
 
+/// The names of all rewards in the order in which weights are given: those of --rewards as they stand there, then those
+/// from outside.
+/// @throws as chosen_rewards and outside_names; BadArgument for more than a Conductor can weigh.
+inline std::vector<std::string> named_rewards(const TrainOptions& options) {
+  std::vector<std::string> names;
+  if (!chosen_rewards(options).empty()) names = options.rewards;
+  for (std::string& name : outside_names(options.outside)) names.push_back(std::move(name));
+  if (names.size() > AnyConductor::max_actions) {
+    throw BadArgument("a run has at most " + std::to_string(AnyConductor::max_actions) + " rewards, and " +
+                      std::to_string(names.size()) + " are asked for");
+  }
+  return names;
+}
+
+/// The names of all rewards in the order of the run: those of --rewards in that of reward_names, then those from
+/// outside.
+inline std::vector<std::string> run_rewards(const TrainOptions& options) {
+  static_cast<void>(named_rewards(options));  // refuses what does not fit
+  std::vector<std::string> names;
+  for (const std::string_view name : chosen_rewards(options)) names.emplace_back(name);
+  for (std::string& name : outside_names(options.outside)) names.push_back(std::move(name));
+  return names;
+}
+
 /// What happens to rewards before they are compared.
 /// @throws BadArgument for ideals that are neither one nor one for each reward, and for a gate that is no reward of the
 /// run.
@@ -259,17 +293,20 @@ inline AdvantagesOptions advantages_options(const TrainOptions& o) {
       .normalizer = {.kind = normalizer_from_name(o.normalize)},
       .scalarizer = {
           .kind = given.kind, .rho = given.rho, .mu = given.mu, .tau = given.tau, .threshold = given.threshold}};
-  const std::vector<std::string_view> rewards = chosen_rewards(o);
+  const std::vector<std::string> rewards = run_rewards(o);
+  const std::vector<std::string> given_order = named_rewards(o);
   if (given.ideal.size() > 1 && given.ideal.size() != rewards.size()) {
     throw BadArgument("--scalarizer-ideal has " + std::to_string(given.ideal.size()) + " values for " +
-                      std::to_string(rewards.size()) + " rewards; give one for all, or one for each of --rewards");
+                      std::to_string(rewards.size()) +
+                      " rewards; give one for all, or one for each, in the order of --weights");
   }
   for (std::size_t k = 0; k < rewards.size() && !given.ideal.empty(); ++k) {
-    const auto place = std::find(o.rewards.begin(), o.rewards.end(), rewards[k]) - o.rewards.begin();
+    const auto place = std::find(given_order.begin(), given_order.end(), rewards[k]) - given_order.begin();
     options.scalarizer.ideal[k] = given.ideal[given.ideal.size() > 1 ? static_cast<std::size_t>(place) : 0];
   }
   if (given.kind == ScalarizerKind::gated) {
-    options.scalarizer.gate = index_of_name("--scalarizer-gate", given.gate, rewards);
+    options.scalarizer.gate =
+        index_of_name("--scalarizer-gate", given.gate, std::vector<std::string_view>(rewards.begin(), rewards.end()));
   }
   return options;
 }

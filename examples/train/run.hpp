@@ -22,10 +22,12 @@
 #include "maestro/io/prompts.hpp"
 #include "maestro/model/classifier.hpp"
 #include "maestro/policy/sampler.hpp"
+#include "maestro/reward/answer_match.hpp"
 #include "maestro/reward/any_reward.hpp"
 #include "maestro/reward/entropy.hpp"
 #include "maestro/reward/exact_match.hpp"
 #include "maestro/reward/length.hpp"
+#include "maestro/reward/likeness.hpp"
 #include "maestro/reward/perplexity.hpp"
 #include "maestro/reward/preference.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
@@ -43,6 +45,7 @@
 #include "train/models.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
+#include "train/outside.hpp"
 #include "train/train.hpp"
 #include "train/weights.hpp"
 
@@ -81,7 +84,7 @@ inline LengthOptions length_options(const TrainOptions& options) {
   return {.shape = LengthShape::soft_overlong, .max_length = limit, .cache = limit / 5};
 }
 
-/// The rewards that --rewards chooses.
+/// The rewards that --rewards chooses, and those from outside.
 template <class P>
 AnyRewardSet<P> make_rewards(const TrainOptions& options) {
   std::vector<AnyReward<P>> rewards;
@@ -93,7 +96,12 @@ AnyRewardSet<P> make_rewards(const TrainOptions& options) {
     if (name == "preference") rewards.emplace_back(Preference(load_preferences(options)));
     if (name == "exact_match") rewards.emplace_back(ExactMatch());
     if (name == "repetition") rewards.emplace_back(Repetition());
+    if (name == "number") rewards.emplace_back(NumberMatch());
+    if (name == "letter") rewards.emplace_back(LetterMatch());
+    if (name == "chrf") rewards.emplace_back(Likeness());
+    if (name == "bleu") rewards.emplace_back(Likeness({.metric = LikenessMetric::bleu}));
   }
+  add_outside_rewards(options, rewards);
   return AnyRewardSet<P>(std::move(rewards));
 }
 
@@ -116,7 +124,7 @@ void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
             << prompts << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts) << "\nstep       "
             << t.prompts_per_step << " prompts x " << t.sampling.num_generations << " responses of at most "
             << t.sampling.max_completion_length << " tokens, learning rate " << t.learning_rate << "\nrewards   ";
-  for (const std::string& name : o.rewards) std::cout << ' ' << name;
+  for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
   std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
             << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
             << backend_name << ", into " << o.output << "\noptions   "
@@ -194,7 +202,8 @@ int train_as(const TrainOptions& options, Output output) {
                                  .timings = options.timings,
                                  .progress = &std::cout,
                                  .style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines});
-  const LoopEnd end = run(trainer, prompts);
+  FailureLines failures;
+  const LoopEnd end = run(trainer, prompts, failures);
   if (end == LoopEnd::stopped) {
     std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
     return exit_stopped;

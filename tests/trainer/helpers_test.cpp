@@ -74,9 +74,41 @@ BOOST_AUTO_TEST_CASE(width_is_that_of_the_normal_approximation) {
   BOOST_TEST(std::abs(interval.mean - interval.low - half) < 0.1 * half);
 }
 
+BOOST_AUTO_TEST_CASE(a_statistic_is_taken_of_the_prompts_and_of_samples_of_them) {
+  const std::vector<double> values{1.0, 2.0, 4.0, 8.0, 16.0};
+  const auto mean = [&](std::span<const std::size_t> drawn) {
+    double sum = 0.0;
+    for (const std::size_t i : drawn) sum += values[i];
+    return sum / static_cast<double>(drawn.size());
+  };
+  const auto general = maestro::bootstrap(values.size(), mean, {.seed = 4});
+  const auto of_mean = maestro::bootstrap_mean(values, {.seed = 4});
+  BOOST_TEST(general.mean == of_mean.mean);
+  BOOST_TEST(general.low == of_mean.low);
+  BOOST_TEST(general.high == of_mean.high);
+  BOOST_TEST(general.high > general.low);
+  BOOST_TEST(maestro::bootstrap_mean(values, {.seed = 5}).low != general.low);
+}
+
+// By hand: of n = 5 responses c = 2 are right; C(3, k) / C(5, k) is 3/5, 3/10, 1/10 for k = 1, 2, 3.
+BOOST_AUTO_TEST_CASE(pass_at_k_is_unbiased) {
+  using maestro::pass_at_k;
+  BOOST_TEST(std::abs(pass_at_k(5, 2, 1) - 0.4) < 1e-12);
+  BOOST_TEST(std::abs(pass_at_k(5, 2, 2) - 0.7) < 1e-12);
+  BOOST_TEST(std::abs(pass_at_k(5, 2, 3) - 0.9) < 1e-12);
+  BOOST_TEST(pass_at_k(5, 2, 4) == 1.0);
+  BOOST_TEST(pass_at_k(5, 0, 5) == 0.0);
+  BOOST_TEST(pass_at_k(5, 5, 1) == 1.0);
+  BOOST_TEST(std::abs(pass_at_k(200, 1, 100) - 0.5) < 1e-12);
+  BOOST_CHECK_THROW(pass_at_k(5, 2, 0), maestro::BadArgument);
+  BOOST_CHECK_THROW(pass_at_k(5, 2, 6), maestro::BadArgument);
+  BOOST_CHECK_THROW(pass_at_k(5, 6, 1), maestro::BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(bad_settings_are_refused) {
   const std::vector<double> values{1.0};
   BOOST_CHECK_THROW(maestro::bootstrap_mean({}), maestro::BadArgument);
+  BOOST_CHECK_THROW(maestro::bootstrap(0, [](auto) { return 0.0; }), maestro::BadArgument);
   BOOST_CHECK_THROW(maestro::bootstrap_mean(values, {.resamples = 0}), maestro::BadArgument);
   BOOST_CHECK_THROW(maestro::bootstrap_mean(values, {.level = 1.0}), maestro::BadArgument);
 }

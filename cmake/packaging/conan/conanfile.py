@@ -19,8 +19,8 @@ class Maestro(ConanFile):
     topics = ("grpo", "reinforcement-learning", "multi-objective", "header-only")
     package_type = "header-library"
     settings = "os", "compiler", "build_type", "arch"
-    options = {"blas": [True, False], "tokenizers": [True, False]}
-    default_options = {"blas": False, "tokenizers": False}
+    options = {"blas": [True, False], "tokenizers": [True, False], "http": [True, False]}
+    default_options = {"blas": False, "tokenizers": False, "http": False, "cpp-httplib/*:with_openssl": True}
     no_copy_source = True
 
     def export_sources(self):
@@ -36,6 +36,8 @@ class Maestro(ConanFile):
         if self.options.tokenizers:
             self.requires("oniguruma/6.9.8")
             self.requires("utf8proc/2.9.0")
+        if self.options.http:
+            self.requires("cpp-httplib/0.15.3")
 
     def validate(self):
         check_min_cppstd(self, 20)
@@ -57,6 +59,9 @@ class Maestro(ConanFile):
             self.component("blas", ["maestro", "openblas::openblas"])
         if self.options.tokenizers:
             self.component("tokenizers", ["maestro", "oniguruma::oniguruma", "utf8proc::utf8proc"])
+
+        if self.options.http:
+            self.component("http", ["maestro", "cpp-httplib::cpp-httplib"])
 
     def component(self, name, requires):
         """The CMake target maestro::<name>."""

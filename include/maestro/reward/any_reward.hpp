@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "maestro/core/views.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
+#include "maestro/reward/failures.hpp"
 #include "maestro/reward/reward.hpp"
 #include "maestro/reward/reward_set.hpp"
 
@@ -51,6 +53,10 @@ class AnyReward {
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     reward_->check_prompts(prompts, sampling);
   }
+  /// What failed in the last batch; null if the reward does not say.
+  const RewardFailures* failures() const { return reward_->failures(); }
+  /// Calls f(name, value) for the figures that RewardSet::visit_figures gives.
+  void visit_figures(const std::function<void(std::string_view, double)>& f) const { reward_->visit_figures(f); }
   /// Visits the reward's state under its name, if it has any.
   template <class Visitor>
   void visit_state(Visitor& v) {
@@ -67,6 +73,8 @@ class AnyReward {
     virtual void attach(const P& policy) = 0;
     virtual void before_step(P& policy, std::uint32_t step) = 0;
     virtual void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const = 0;
+    virtual const RewardFailures* failures() const = 0;
+    virtual void visit_figures(const std::function<void(std::string_view, double)>& f) const = 0;
     virtual void visit_state(AnyStateVisitor& v) = 0;
   };
   /// Asks a set of one reward, which knows the hooks that its reward has.
@@ -80,6 +88,10 @@ class AnyReward {
     void before_step(P& policy, std::uint32_t step) override { set.before_step(policy, step); }
     void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const override {
       set.check_prompts(prompts, sampling);
+    }
+    const RewardFailures* failures() const override { return set.failures()[0]; }
+    void visit_figures(const std::function<void(std::string_view, double)>& f) const override {
+      set.visit_figures([&](std::size_t, std::string_view name, double value) { f(name, value); });
     }
     void visit_state(AnyStateVisitor& v) override { set.visit_state(v); }
 
@@ -122,6 +134,22 @@ class AnyRewardSet {
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
     detail::check_reward_shape("AnyRewardSet", rollouts, rewards, size());
     for (std::size_t k = 0; k < size(); ++k) rewards_[k].evaluate(rollouts, rewards.middle_cols(k, 1));
+    for (const RewardFailures* failed : failures()) {
+      if (failed != nullptr) detail::skip_failed_groups(*failed, rollouts, rewards);
+    }
+  }
+
+  /// As RewardSet's of the same names.
+  std::vector<const RewardFailures*> failures() const {
+    std::vector<const RewardFailures*> result;
+    for (const AnyReward<P>& reward : rewards_) result.push_back(reward.failures());
+    return result;
+  }
+  template <class F>
+  void visit_figures(F&& f) const {
+    for (std::size_t k = 0; k < size(); ++k) {
+      rewards_[k].visit_figures([&](std::string_view name, double value) { f(k, name, value); });
+    }
   }
 
   /// Calls the rewards' hooks of the same names.

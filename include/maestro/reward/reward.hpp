@@ -17,8 +17,10 @@
 /// reward may have these hooks: `attach(policy)` gets the policy in training once, before the run (to take a proxy copy
 /// of it); `before_step(policy, step)` lets the reward follow the policy; `check_prompts(prompts, sampling) const`
 /// throws before a run for a prompt that the reward could not judge in some step; `visit_state(v)` puts the reward's
-/// state into checkpoints. A lambda becomes a reward by reward("name", f) of function.hpp. If a type is no reward,
-/// RewardSet gives one error that says what it lacks (requirements.hpp).
+/// state into checkpoints; `failures() const` says what failed in the last batch (failures.hpp; Fallible has it for any
+/// reward); `visit_figures(f) const` gives figures of the last batch to the metrics by f(name, value). A lambda becomes
+/// a reward by reward("name", f) of function.hpp. If a type is no reward, RewardSet gives one error that says what it
+/// lacks (requirements.hpp).
 
 #include <concepts>
 #include <optional>

@@ -27,6 +27,7 @@
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/excerpt.hpp"
+#include "maestro/reward/failures.hpp"
 #include "maestro/reward/function.hpp"
 #include "maestro/reward/named.hpp"
 #include "maestro/reward/requirements.hpp"
@@ -73,6 +74,8 @@ void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> 
   std::fill(column.begin(), column.end(), std::numeric_limits<float>::quiet_NaN());
   try {
     reward(rollouts, column);
+  } catch (const RewardFailed&) {  // its text names the place
+    throw;
   } catch (const std::exception& error) {
     std::throw_with_nested(BadData("reward '" + std::string(reward.name) + "': " + error.what()));
   } catch (...) {
@@ -83,6 +86,17 @@ void checked_scores(const R& reward, const Rollouts& rollouts, std::span<float> 
       throw BadData(reward_place(reward.name, rollouts, i) + ": the value is infinite; a reward must be finite");
     }
   }
+}
+
+/// Calls f(k, name, value) for the figures of one reward.
+template <class R, class F>
+void visit_figures_of(const R& reward, std::size_t k, F& f) {
+  if constexpr (ReportsFailures<R>) {
+    f(k, std::string_view("failed"), static_cast<double>(reward.failures().rows.size()));
+    f(k, std::string_view("retries"), static_cast<double>(reward.failures().retries));
+  }
+  const auto own = [&](std::string_view name, double value) { f(k, name, value); };
+  if constexpr (requires { reward.visit_figures(own); }) reward.visit_figures(own);
 }
 
 /// Refuses names that a set cannot have.
@@ -150,6 +164,27 @@ class RewardSet {
           }
         },
         *this);
+    for (const RewardFailures* failed : failures()) {
+      if (failed != nullptr) detail::skip_failed_groups(*failed, rollouts, rewards);
+    }
+  }
+
+  /// What failed in the last batch, reward by reward; null for a reward that does not say.
+  std::array<const RewardFailures*, size> failures() const {
+    std::array<const RewardFailures*, size> result{};
+    for_each_reward(
+        [&](std::size_t k, const auto& reward) {
+          if constexpr (ReportsFailures<std::remove_cvref_t<decltype(reward)>>) result[k] = &reward.failures();
+        },
+        *this);
+    return result;
+  }
+
+  /// Calls f(k, name, value) for each figure of the last batch that reward k wants in the metrics: `failed` and
+  /// `retries` of one that reports failures, and those of its own hook visit_figures(f), called with f(name, value).
+  template <class F>
+  void visit_figures(F&& f) const {
+    for_each_reward([&](std::size_t k, const auto& reward) { detail::visit_figures_of(reward, k, f); }, *this);
   }
 
   /// Calls attach(policy) of the rewards that have it.

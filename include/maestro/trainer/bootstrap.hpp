@@ -1,12 +1,13 @@
 #pragma once
 
 /// @file
-/// Percentile bootstrap intervals of a mean.
+/// Percentile bootstrap intervals of a mean or any other statistic, and pass@k.
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -16,7 +17,7 @@
 
 namespace maestro {
 
-/// An Interval is a mean with the bounds of its bootstrap interval.
+/// An Interval is a mean (or another statistic) with the bounds of its bootstrap interval.
 struct Interval {
   double mean = 0.0;
   double low = 0.0;
@@ -30,33 +31,63 @@ struct BootstrapOptions {
   std::uint64_t seed = 0;
 };
 
+/// A statistic of `count` prompts with its percentile bootstrap interval: of the prompts as they are, and of
+/// `resamples` samples of as many drawn with replacement. For what is no mean, such as BLEU of a corpus.
+/// @param statistic  takes the places of the prompts drawn (std::span<const std::size_t>) and returns a number
+/// O(resamples * n), deterministic. Source: Efron 1979.
+/// @throws BadArgument for no prompts, no resamples or a level outside (0, 1).
+template <class Statistic>
+Interval bootstrap(std::size_t count, const Statistic& statistic, const BootstrapOptions& options = {}) {
+  require(count > 0, "bootstrap: there are no values");
+  require(options.resamples > 0, "bootstrap: resamples must be at least 1");
+  require(options.level > 0.0 && options.level < 1.0, "bootstrap: level must lie in (0, 1)");
+  std::vector<std::size_t> drawn(count);
+  std::iota(drawn.begin(), drawn.end(), std::size_t{0});
+  Interval interval{.mean = statistic(std::span<const std::size_t>(drawn))};
+  std::vector<double> values(options.resamples);
+  for (std::size_t r = 0; r < options.resamples; ++r) {
+    const RandomStream stream(
+        {.seed = options.seed, .purpose = Purpose::bootstrap, .row = static_cast<std::uint32_t>(r)});
+    for (std::size_t i = 0; i < count; ++i) drawn[i] = stream.below(count, static_cast<std::uint32_t>(i));
+    values[r] = statistic(std::span<const std::size_t>(drawn));
+  }
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    const double place = share * static_cast<double>(options.resamples - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const std::size_t above = std::min(below + 1, options.resamples - 1);
+    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+  };
+  const double tail = 0.5 * (1.0 - options.level);
+  interval.low = at(tail);
+  interval.high = at(1.0 - tail);
+  return interval;
+}
+
 /// Computes the mean of `values` with its percentile bootstrap interval: `resamples` means of samples drawn with
 /// replacement. The values should be one per prompt (the mean over its responses), since responses to one prompt are
 /// not independent. O(resamples * n), deterministic. Source: Efron 1979.
 /// @throws BadArgument for no values, no resamples or a level outside (0, 1).
 inline Interval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options = {}) {
-  require(!values.empty(), "bootstrap: there are no values");
-  require(options.resamples > 0, "bootstrap: resamples must be at least 1");
-  require(options.level > 0.0 && options.level < 1.0, "bootstrap: level must lie in (0, 1)");
-  std::vector<double> means(options.resamples);
-  for (std::size_t r = 0; r < options.resamples; ++r) {
-    const RandomStream stream(
-        {.seed = options.seed, .purpose = Purpose::bootstrap, .row = static_cast<std::uint32_t>(r)});
+  const auto mean = [&](std::span<const std::size_t> drawn) {
     double sum = 0.0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      sum += values[stream.below(values.size(), static_cast<std::uint32_t>(i))];
-    }
-    means[r] = sum / static_cast<double>(values.size());
-  }
-  std::sort(means.begin(), means.end());
-  const auto at = [&](double share) {
-    const double place = share * static_cast<double>(options.resamples - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, options.resamples - 1);
-    return means[below] + (place - static_cast<double>(below)) * (means[above] - means[below]);
+    for (const std::size_t i : drawn) sum += values[i];
+    return sum / static_cast<double>(drawn.size());
   };
-  const double tail = 0.5 * (1.0 - options.level);
-  return {.mean = moments_of(values.data(), values.size()).mean, .low = at(tail), .high = at(1.0 - tail)};
+  Interval interval = bootstrap(values.size(), mean, options);
+  interval.mean = moments_of(values.data(), values.size()).mean;
+  return interval;
+}
+
+/// The chance that at least one of k responses is right, of which n were drawn and c were right: the unbiased estimate
+/// 1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, equation 1.
+/// @throws BadArgument unless 1 <= k <= n and c <= n.
+inline double pass_at_k(std::size_t n, std::size_t c, std::size_t k) {
+  require(k >= 1 && k <= n && c <= n, "pass_at_k: k must lie in [1, n], and c be at most n");
+  if (n - c < k) return 1.0;
+  double none = 1.0;
+  for (std::size_t i = n - c + 1; i <= n; ++i) none *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
+  return 1.0 - none;
 }
 
 }  // namespace maestro

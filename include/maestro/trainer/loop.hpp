@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <span>
 
@@ -25,8 +26,32 @@ struct LoopOptions {
 /// LoopEnd says whether a run reached its last step or was asked to stop before it.
 enum class LoopEnd { finished, stopped };
 
+namespace detail {
+
+/// trainer.step(prompts). If it throws and left the trainer whole, `save` is called before the exception goes on; if
+/// that fails too, the step's own exception is still the one that goes on.
+template <class TrainerType, class Save>
+StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, const Save& save) {
+  try {
+    return trainer.step(prompts);
+  } catch (...) {
+    const std::exception_ptr failure = std::current_exception();
+    if constexpr (requires { trainer.whole(); }) {
+      try {
+        if (trainer.whole()) save();
+      } catch (const std::exception&) {
+        std::rethrow_exception(failure);
+      }
+    }
+    throw;
+  }
+}
+
+}  // namespace detail
+
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
-/// in the order given. A stop request is honored between steps, so nothing is lost.
+/// in the order given. A stop request is honored between steps, so nothing is lost. A
+/// step that throws ends the run; the steps before it are saved if it left the trainer whole (Trainer::step).
 /// @throws BadArgument, before the first step, for data that a later step would refuse: see Trainer::check_prompts.
 template <class TrainerType, class... Observers>
 LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopOptions& options,
@@ -40,7 +65,7 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
     saved_at = trainer.steps_done();
   };
   while (trainer.steps_done() < options.steps) {
-    StepReport report = trainer.step(order.batch(trainer.steps_done()));
+    StepReport report = detail::step_or_save(trainer, order.batch(trainer.steps_done()), save);
     report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
     if constexpr ((Observer<Observers> && ...)) (observers.on_step(report, trace), ...);

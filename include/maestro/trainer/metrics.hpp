@@ -40,6 +40,7 @@ void for_each_metric(const StepReport& report, Write&& write) {
     write("rewards/" + reward.name + "/mean", reward.mean);
     write("rewards/" + reward.name + "/std", reward.std_dev);
     write("rewards/" + reward.name + "/frac_group_varies", reward.frac_group_varies);
+    for (const auto& [figure, value] : reward.own) write("rewards/" + reward.name + "/" + figure, value);
     write("conductor/weight/" + reward.name, reward.weight);
     write("conductor/probability/" + reward.name, reward.probability);
   }

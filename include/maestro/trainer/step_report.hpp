@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "maestro/conductor/conductor.hpp"
@@ -24,10 +25,11 @@ struct RewardFigures {
   std::string name;
   double mean = 0.0;
   double std_dev = 0.0;
-  std::size_t count = 0;           ///< responses the reward applied to
-  double weight = 0.0;             ///< mean weight that the Conductor gave it
-  double probability = 0.0;        ///< mean propensity of its action
-  double frac_group_varies = 0.0;  ///< share of groups in which it is not constant
+  std::size_t count = 0;                              ///< responses the reward applied to
+  double weight = 0.0;                                ///< mean weight that the Conductor gave it
+  double probability = 0.0;                           ///< mean propensity of its action
+  double frac_group_varies = 0.0;                     ///< share of groups in which it is not constant
+  std::vector<std::pair<std::string, double>> own{};  ///< what the reward itself counted: see RewardSet::visit_figures
 };
 
 /// StepTimings holds wall-clock seconds by phase. They are the only figures that differ between two runs of the same
@@ -64,9 +66,10 @@ struct StepReport {
   double rollout_gap_max = 0.0;
   std::size_t response_tokens = 0;
   std::size_t prompt_tokens = 0;
-  std::uint64_t total_tokens = 0;            ///< prompt and response tokens since the run began
-  std::vector<RewardFigures> rewards;        ///< (K)
-  double kl_to_uniform = 0.0;                ///< of the Conductor's propensities, nats; see probability.hpp
+  std::uint64_t total_tokens = 0;      ///< prompt and response tokens since the run began
+  std::vector<RewardFigures> rewards;  ///< (K)
+  std::string reward_failure;          ///< why the first response that a reward failed for has no score; empty: none
+  double kl_to_uniform = 0.0;          ///< of the Conductor's propensities, nats; see probability.hpp
   std::optional<double> draw_noise_share;    ///< of the advantages, in [0, 1]: see scalarization/draw_noise.hpp; absent
                                              ///< if no weights were drawn
   std::optional<ConductorReport> conductor;  ///< present in steps in which the Conductor updated

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -159,6 +160,8 @@ class Trainer {
   const StepReport& report() const { return report_; }
   /// Gives the number of steps done.
   std::uint32_t steps_done() const { return step_; }
+  /// Whether its parts are all of the same step, so that it may be saved: false once a step has failed too late.
+  bool whole() const { return condition_ == Condition::whole; }
 
   P& policy() { return policy_; }
   const P& policy() const { return policy_; }
@@ -290,8 +293,22 @@ class Trainer {
     describe_rewards(scores_, decision_, rollouts_.groups, report_);
     const auto names = rewards_.names();
     for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards[k].name = std::string(names[k]);
+    describe_failures();
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
     report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
+  }
+
+  /// What the rewards counted themselves, and the first failure among them.
+  void describe_failures() {
+    const auto keep = [this](std::size_t k, std::string_view name, double value) {
+      report_.rewards[k].own.emplace_back(name, value);
+    };
+    if constexpr (requires { rewards_.visit_figures(keep); }) rewards_.visit_figures(keep);
+    if constexpr (requires { rewards_.failures()[std::size_t{}]->reason; }) {
+      for (const auto* failures : rewards_.failures()) {
+        if (failures != nullptr && report_.reward_failure.empty()) report_.reward_failure = failures->reason;
+      }
+    }
   }
 
   void describe_lengths() {

@@ -1,0 +1,120 @@
+#pragma once
+
+/// @file
+/// One HTTP request and its answer, whoever carries it: http_client.hpp does by cpp-httplib, a test as it likes.
+
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+/// A POST of JSON.
+struct HttpRequest {
+  std::string url;  ///< http://host[:port]/path or https://...
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers{};  ///< beside the type of the content
+  double timeout_seconds = 120.0;                              ///< for the whole of it, connecting included
+  std::size_t max_bytes = std::size_t{1} << 24;                ///< a longer answer is a failure
+};
+
+/// What came back.
+struct HttpReply {
+  int status = 0;             ///< 0: no whole answer came
+  std::string body{};         ///< of any status
+  std::string retry_after{};  ///< the header of that name, empty without one
+  std::string error{};        ///< why no whole answer came; empty where one did
+};
+
+/// Posts a request and waits for its answer; called by several threads at once. It does not throw for what goes wrong
+/// on the way: that is a reply of status 0.
+using HttpTransport = std::function<HttpReply(const HttpRequest&)>;
+
+/// The parts of an http or https URL.
+struct UrlParts {
+  bool secure = false;
+  std::string host{};  ///< without the brackets of an IPv6 address
+  int port = 80;
+  std::string path{};  ///< with its query, at least "/"
+};
+
+/// @throws BadArgument for what is no http or https URL, and for one with a user's name or password in it, which would
+/// be written wherever the URL is.
+inline UrlParts parse_url(std::string_view url) {
+  const auto refuse = [&](const std::string& why) {
+    const std::string shown = url.find('@') == std::string_view::npos ? "'" + std::string(url) + "'" : "the URL";
+    throw BadArgument(shown + " " + why);
+  };
+  UrlParts parts;
+  if (url.starts_with("https://")) {
+    parts.secure = true;
+    parts.port = 443;
+  } else if (!url.starts_with("http://")) {
+    refuse("is no URL that starts with http:// or https://");
+  }
+  std::string_view rest = url.substr(parts.secure ? 8 : 7);
+  for (const char c : rest) {
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) refuse("has white space or a control byte in it");
+  }
+  const std::size_t slash = rest.find_first_of("/?#");
+  std::string_view place = rest.substr(0, slash);
+  std::string_view path = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
+  path = path.substr(0, path.find('#'));
+  parts.path = path.starts_with('/') ? std::string(path) : "/" + std::string(path);
+  if (place.find('@') != std::string_view::npos) {
+    refuse("has a user or password in it; give the key by an environment variable");
+  }
+  std::size_t colon = place.rfind(':');
+  if (place.starts_with('[')) {
+    const std::size_t end = place.find(']');
+    if (end == std::string_view::npos) refuse("has no ] after its address");
+    parts.host = std::string(place.substr(1, end - 1));
+    colon = end + 1 < place.size() ? end + 1 : std::string_view::npos;
+    if (colon != std::string_view::npos && place[colon] != ':') refuse("has no port after its address");
+  } else {
+    parts.host = std::string(place.substr(0, colon));
+  }
+  if (parts.host.empty()) refuse("names no host");
+  if (colon != std::string_view::npos) {
+    const std::string_view digits = place.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), parts.port);
+    if (error != std::errc{} || end != digits.data() + digits.size() || parts.port < 1 || parts.port > 65535) {
+      refuse("has no port from 1 to 65535 after its host");
+    }
+  }
+  return parts;
+}
+
+/// Whether the same request may succeed later: no whole answer, too many requests, or the server's own fault.
+inline bool worth_a_retry(int status) {
+  return status == 0 || status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501);
+}
+
+/// Seconds that a Retry-After header asks for: a number, or a date of HTTP; nothing if it is neither.
+/// @param now  seconds since 1970
+inline std::optional<double> retry_after_seconds(const std::string& header, std::int64_t now) {
+  const char* end = header.data() + header.size();
+  double seconds = 0.0;
+  const auto [stop, error] = std::from_chars(header.data(), end, seconds, std::chars_format::fixed);
+  if (error == std::errc{} && stop == end) {
+    return seconds >= 0.0 && std::isfinite(seconds) ? std::optional(seconds) : std::nullopt;
+  }
+  std::tm date{};
+  const char* rest = ::strptime(header.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
+  if (rest == nullptr || *rest != '\0') return std::nullopt;
+  const auto left = static_cast<double>(static_cast<std::int64_t>(::timegm(&date)) - now);
+  return left > 0.0 ? left : 0.0;
+}
+
+}  // namespace maestro
