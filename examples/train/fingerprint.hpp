@@ -43,6 +43,9 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   json["num_prompts"] = prompts.size();
   const ModelOptions& m = o.model_options;
   if (m.trains_adapters()) json["content of --adapter"] = m.adapter.empty() ? "not used" : model_content(m.adapter);
+  if (!m.chat_template.empty()) {
+    json["content of --chat-template"] = hash_text(hash_file(m.chat_template, fnv1a_start));
+  }
   record_options(json, o);  // the length that dr_grpo divides by is the sampling's, which is recorded
   if (o.conductor == "scheduled") {
     const WeightSteps steps(o);

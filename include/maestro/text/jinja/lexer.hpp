@@ -4,6 +4,7 @@
 /// A template as tokens, with white space controlled as trim_blocks and lstrip_blocks do.
 
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -273,9 +274,10 @@ class Lexer {
     if (text.size() > 1 && text.front() == '0' && text.find_first_not_of('0') != std::string::npos) {
       fail("a whole number must not begin with 0");
     }
-    if (text.size() > 18)
-      throw Unsupported(at_line(line_) + "whole numbers of more than 18 digits are not implemented");
-    add(TokenKind::integer).integer = std::strtoll(text.c_str(), nullptr, 10);
+    Token& token = add(TokenKind::integer);
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), token.integer);
+    if (result.ec != std::errc())
+      throw Unsupported(at_line(line_) + "whole numbers beyond 64 bits are not implemented");
   }
 
   void read_symbol(std::vector<char32_t>& open) {

@@ -59,8 +59,7 @@ inline Value split(const Text& self, const Bound& given, bool from_right, Budget
       text = from_right ? text.substr(0, text.size() - size) : text.substr(size);
       text = stripped(text, from_right ? Ends::right : Ends::left);
     }
-    text = stripped(text, from_right ? Ends::left : Ends::right);
-    if (!text.empty()) keep(stripped(text, from_right ? Ends::right : Ends::left));
+    if (!text.empty()) keep(text);
   } else {
     const CharacterView separator = given.text(0);
     if (separator.empty()) throw BadData("split needs a separator that is not empty");
