@@ -22,7 +22,7 @@
 
 namespace maestro {
 
-/// Where a chat template is taken from, and what it is told.
+/// ChatTemplateSource says where a chat template is taken from, and what it is told.
 struct ChatTemplateSource {
   std::string file{};       ///< of the template; empty: the folder's own
   std::string variables{};  ///< further variables as a JSON object, such as {"reasoning_effort": "low"}
@@ -161,7 +161,7 @@ inline ChatFormat tried_format(const std::string& file, const std::string& text,
 
 }  // namespace detail
 
-/// The chat format of a model folder: its own template, evaluated as transformers' apply_chat_template does;
+/// Gives the chat format of a model folder: its own template, evaluated as transformers' apply_chat_template does;
 /// ChatKind::none if there is none. The template is that of `source.file`, else chat_template.jinja, else the field
 /// `chat_template` of tokenizer_config.json or chat_template.json. The named special tokens of tokenizer_config.json
 /// and special_tokens_map.json are its variables. It is tried with one question. The day that it may write is

@@ -144,8 +144,8 @@ Chat chat_pieces(const Tok& tokenizer, const ChatFormat& format, std::span<const
   throw BadArgument("a chat template needs a tokenizer that finds special tokens: special_places(std::string_view)");
 }
 
-/// The conversation as one text, special tokens by their names: for people and tests. Models read encode_chat, which
-/// tells a special token from text that spells one.
+/// Renders a conversation as one text, special tokens by their names: for people and tests. Models read encode_chat,
+/// which tells a special token from text that spells one.
 /// @throws as chat_pieces.
 inline std::string render_chat(const ChatFormat& format, std::span<const Message> messages,
                                GenerationPrompt generation) {
@@ -184,8 +184,8 @@ void check_chat_format(const Tok& tokenizer, const ChatFormat& format) {
   }
 }
 
-/// The special token that ends a turn, and with it a response; nothing if the format has none. Of a template it is the
-/// first special token that it writes behind an answer.
+/// Finds the special token that ends a turn, and with it a response; nothing if the format has none. Of a template it
+/// is the first special token that it writes behind an answer.
 /// @throws BadArgument for a token that the tokenizer does not have.
 template <ChatTokenizer Tok>
 std::optional<std::int32_t> turn_end_token(const Tok& tokenizer, const ChatFormat& format) {

@@ -29,7 +29,7 @@ inline bool read_number(std::string_view text, int low, int high, int& value) {
 
 }  // namespace detail
 
-/// The day that a text names: "26 Jul 2024" or "2024-07-26".
+/// Reads the day that a text names: "26 Jul 2024" or "2024-07-26".
 /// @throws BadArgument showing both forms.
 inline jinja::Day parse_day(std::string_view text) {
   jinja::Day day;
@@ -54,10 +54,10 @@ inline jinja::Day parse_day(std::string_view text) {
   return day;
 }
 
-/// A chat template with the variables that it is rendered with: the tokenizer's special tokens (bos_token, ...) and
-/// those that a caller adds. They count as the template's own text; the messages do not, so that what they say never
-/// becomes a special token. The names of the three roles count as the template's, which may build a special token of
-/// them. Immutable; const use from several threads is safe.
+/// ChatTemplate is a chat template with the variables that it is rendered with: the tokenizer's special tokens
+/// (bos_token, ...) and those that a caller adds. They count as the template's own text; the messages do not, so that
+/// what they say never becomes a special token. The names of the three roles count as the template's, which may build a
+/// special token of them. Immutable; const use from several threads is safe.
 class ChatTemplate {
  public:
   /// @param name  of the file or model, for messages.
@@ -77,10 +77,10 @@ class ChatTemplate {
 
   const std::string& name() const { return name_; }
   const std::string& source() const { return source_; }
-  /// Whether the template names a variable, as far as its text tells.
+  /// Tells whether the template's text names a variable.
   bool mentions(std::string_view variable) const { return source_.find(variable) != std::string::npos; }
 
-  /// What the template writes of a conversation.
+  /// Renders a conversation into segments, each of which comes from the template or from the messages.
   /// @throws BadArgument for no messages, Unsupported for another role than system, user and assistant, BadData naming
   /// the line if the template refuses the conversation or cannot be evaluated.
   std::vector<jinja::Segment> render(const ChatFormat& format, std::span<const Message> messages,
@@ -137,7 +137,7 @@ class ChatTemplate {
   std::vector<jinja::Variable> variables_;
 };
 
-/// The chat format of a template. @throws as ChatTemplate
+/// Makes the chat format of a template. @throws as ChatTemplate
 inline ChatFormat chat_format_of_template(std::string name, std::string_view source,
                                           std::vector<jinja::Variable> variables = {}) {
   return {.kind = ChatKind::own,

@@ -25,7 +25,7 @@ concept Tokenizer = requires(const T& tokenizer, std::string_view text, std::spa
   { tokenizer.end_token() } -> std::convertible_to<std::int32_t>;
 };
 
-/// The place of a special token in a text that spells it.
+/// SpecialPlace is the place of a special token in a text that spells it.
 struct SpecialPlace {
   std::size_t begin = 0;  ///< bytes of the text
   std::size_t size = 0;

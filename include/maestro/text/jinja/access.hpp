@@ -24,7 +24,7 @@ namespace maestro::jinja {
 
 struct Scope;
 
-/// What can be called.
+/// FunctionData is what can be called.
 struct FunctionData {
   enum class Kind : std::uint8_t {
     global,  ///< `name` of the environment
@@ -39,13 +39,13 @@ struct FunctionData {
   mutable bool used = false;  ///< of a joiner
 };
 
-/// The arguments of a call.
+/// Arguments are those of a call, as they are given.
 struct Arguments {
   std::vector<Value> positional{};
   std::vector<std::pair<std::string, Value>> named{};
 };
 
-/// The arguments of a call by parameter.
+/// Bound holds the arguments of a call by parameter.
 class Bound {
  public:
   /// @throws BadData for too many arguments, for names that are no parameter, and if one of the first `required`
@@ -94,7 +94,7 @@ class Bound {
   std::vector<std::optional<Value>> values_;
 };
 
-/// What a loop knows of itself.
+/// LoopData is what a loop knows of itself.
 struct LoopData {
   std::vector<Value> items;
   std::size_t index = 0;
@@ -221,7 +221,7 @@ inline Value nothing_at(const Value& object, const Value& key) {
 
 }  // namespace detail
 
-/// object.name: an attribute of Python, else the element of that name.
+/// Gives object.name: an attribute of Python, else the element of that name.
 /// @throws BadData for an undefined object.
 inline Value attribute_of(const Value& object, std::string_view name, const Value& key, Budget& budget) {
   check_defined(object);
@@ -237,7 +237,7 @@ inline Value attribute_of(const Value& object, std::string_view name, const Valu
   return undefined_value("a value of type " + type_name(object) + " has no attribute '" + std::string(name) + "'");
 }
 
-/// object[key]: an element, else the attribute of that name.
+/// Gives object[key]: an element, else the attribute of that name.
 /// @throws BadData for an undefined object.
 inline Value element_of(const Value& object, const Value& key, Budget& budget) {
   check_defined(object);

@@ -11,14 +11,15 @@
 
 namespace maestro::jinja {
 
-/// What one rendering may take. A step is one evaluated node, four characters of a text that is made, or one item.
+/// Limits say what one rendering may take. A step is one evaluated node, four characters of a text that is made, or one
+/// item.
 struct Limits {
   std::size_t steps = 20'000'000;     ///< and 16 more for each character of the conversation
   std::size_t depth = 500;            ///< of calls and expressions inside each other
   std::size_t characters = 1u << 24;  ///< of any one text, the result among them
 };
 
-/// What is left of the limits.
+/// Budget is what is left of the limits.
 class Budget {
  public:
   explicit Budget(const Limits& limits) : limits_(limits), left_(limits.steps) {}

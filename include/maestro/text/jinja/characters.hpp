@@ -16,19 +16,19 @@
 
 namespace maestro::jinja {
 
-/// Where a text comes from.
+/// Origin says where a text comes from.
 enum class Origin : std::uint8_t { in_template, in_data };
 
-/// A text as code points, each with `from_data` set if it comes from the conversation. What is cut out of a text, or
-/// joined with another, thereby keeps its marks.
+/// Characters are a text as code points, each with `from_data` set if it comes from the conversation. What is cut out
+/// of a text, or joined with another, thereby keeps its marks.
 using Characters = std::u32string;
 using CharacterView = std::u32string_view;
 inline constexpr char32_t from_data = 0x80000000u;
 
-/// The code point without its mark.
+/// Gives the code point without its mark.
 constexpr char32_t plain(char32_t c) { return c & ~from_data; }
 
-/// The characters of a text. @throws BadArgument for what is not UTF-8.
+/// Decodes a text and marks its characters. @throws BadArgument for what is not UTF-8.
 inline Characters to_characters(std::string_view text, Origin origin = Origin::in_template) {
   const char32_t mark = origin == Origin::in_data ? from_data : 0;
   Characters result;
@@ -75,13 +75,13 @@ constexpr bool same_character(char32_t a, char32_t b) { return plain(a) == plain
 inline bool same_text(CharacterView a, CharacterView b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_character);
 }
-/// Whether a comes before b, code point by code point.
+/// Tells whether a comes before b, code point by code point.
 inline bool text_before(CharacterView a, CharacterView b) {
   return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
                                       [](char32_t x, char32_t y) { return plain(x) < plain(y); });
 }
 
-/// The place of `part` in `text` from `at` on, npos if there is none.
+/// Finds `part` in `text` from `at` on; npos if there is none.
 inline std::size_t find_text(CharacterView text, CharacterView part, std::size_t at = 0) {
   if (at > text.size()) return CharacterView::npos;
   const auto found =
@@ -89,7 +89,7 @@ inline std::size_t find_text(CharacterView text, CharacterView part, std::size_t
   if (found == text.end() && !part.empty()) return CharacterView::npos;
   return static_cast<std::size_t>(found - text.begin());
 }
-/// The last place of `part` in `text`.
+/// Finds the last place of `part` in `text`; npos if there is none.
 inline std::size_t find_last_text(CharacterView text, CharacterView part) {
   const auto found = std::find_end(text.begin(), text.end(), part.begin(), part.end(), same_character);
   if (part.empty()) return text.size();
@@ -98,16 +98,16 @@ inline std::size_t find_last_text(CharacterView text, CharacterView part) {
 
 inline bool is_space(char32_t c) { return is_python_space(plain(c)); }
 constexpr bool is_digit(char32_t c) { return plain(c) >= '0' && plain(c) <= '9'; }
-/// What str.splitlines ends a line at.
+/// Tells whether str.splitlines ends a line at a character.
 constexpr bool is_line_end(char32_t c) {
   c = plain(c);
   return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
-/// Which ends of a text are stripped.
+/// Ends says which ends of a text are stripped.
 enum class Ends : std::uint8_t { both, left, right };
 
-/// `text` without characters of `chars` at its ends; an empty view that is null: without white space.
+/// Cuts characters of `chars` off the ends of `text`; white space if `chars` is nullptr.
 inline CharacterView stripped(CharacterView text, Ends ends, const CharacterView* chars = nullptr) {
   const auto goes = [&](char32_t c) {
     if (chars == nullptr) return is_space(c);
@@ -122,8 +122,8 @@ inline CharacterView stripped(CharacterView text, Ends ends, const CharacterView
   return text;
 }
 
-/// Python's str.lower of one character. @throws Unsupported for U+0130 and U+03A3, whose result is no one character or
-/// depends on the neighbors.
+/// Gives Python's str.lower of one character. @throws Unsupported for U+0130 and U+03A3, whose result is no one
+/// character or depends on the neighbors.
 inline char32_t lower_case(char32_t marked) {
   const char32_t c = plain(marked);
   const char32_t mark = marked & from_data;
@@ -133,7 +133,7 @@ inline char32_t lower_case(char32_t marked) {
   }
   return detail::case_image(detail::lower_runs, c) | mark;
 }
-/// Python's str.upper of one character. @throws Unsupported for those that become several.
+/// Gives Python's str.upper of one character. @throws Unsupported for those that become several.
 inline char32_t upper_case(char32_t marked) {
   const char32_t c = plain(marked);
   const char32_t mark = marked & from_data;
@@ -151,7 +151,7 @@ inline Characters mapped(CharacterView text, char32_t (*image)(char32_t)) {
   std::transform(out.begin(), out.end(), out.begin(), image);
   return out;
 }
-/// Python's str.capitalize.
+/// Gives Python's str.capitalize of a text.
 inline Characters capitalized(CharacterView text) {
   Characters out = mapped(text, lower_case);
   if (!out.empty()) out.front() = upper_case(text.front());

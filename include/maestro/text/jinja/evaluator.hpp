@@ -17,7 +17,7 @@
 
 namespace maestro::jinja {
 
-/// The names of a block. It lives as long as the block, or as the run if a macro was defined inside.
+/// Scope holds the names of a block. It lives as long as the block, or as the run if a macro was defined inside.
 struct Scope {
   Scope* parent = nullptr;
   std::vector<std::pair<std::string_view, Value>> names{};

@@ -17,7 +17,7 @@
 
 namespace maestro::jinja {
 
-/// input | name(arguments). @throws BadData, Unsupported
+/// Gives `input | name(arguments)`. @throws BadData, Unsupported
 Value apply_filter(const std::string& name, const Value& input, const Arguments& arguments, Budget& budget);
 
 namespace detail {

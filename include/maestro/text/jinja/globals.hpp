@@ -17,7 +17,7 @@
 
 namespace maestro::jinja {
 
-/// A day of the calendar.
+/// Day is a day of the Gregorian calendar.
 struct Day {
   int year = 2024;
   int month = 7;  ///< 1 .. 12
@@ -103,7 +103,8 @@ inline std::string date_part(char32_t type, const Day& day, bool unpadded) {
 
 }  // namespace detail
 
-/// What strftime writes of a day, at midnight. @throws Unsupported for a directive that is not implemented.
+/// Writes a day as strftime does, at midnight in the C locale. @throws Unsupported for a directive that is not
+/// implemented.
 inline Characters date_text(CharacterView format, const Day& day) {
   Characters out;
   for (std::size_t i = 0; i < format.size(); ++i) {

@@ -16,7 +16,7 @@
 
 namespace maestro::jinja {
 
-/// A variable that a template is rendered with.
+/// Variable is a name and a value that a template is rendered with.
 using Variable = std::pair<std::string, Value>;
 
 namespace detail {

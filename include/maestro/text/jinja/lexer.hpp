@@ -366,7 +366,7 @@ class Lexer {
 
 }  // namespace detail
 
-/// The tokens of a template, the last of kind `end`.
+/// Splits a template into tokens, the last of kind `end`.
 /// @throws BadArgument naming the line of what is malformed, Unsupported of what is not implemented.
 inline std::vector<Token> tokens_of(std::string_view source) { return detail::Lexer(source).run(); }
 

@@ -14,7 +14,7 @@
 
 namespace maestro::jinja {
 
-/// text.replace(from, to, count); count < 0: all.
+/// Gives text.replace(from, to, count); count < 0 replaces all.
 inline Characters replaced(CharacterView text, CharacterView from, CharacterView to, std::int64_t count,
                            Budget& budget) {
   Characters out;
@@ -181,7 +181,7 @@ inline Value formatted(const Text& self, const Arguments& arguments, Budget& bud
 
 }  // namespace detail
 
-/// Filter and method of the same name: separator.join(items).
+/// Gives separator.join(items), with items printed as str does.
 inline Characters joined(CharacterView separator, const std::vector<Value>& items, Budget& budget) {
   Characters out;
   for (std::size_t i = 0; i < items.size(); ++i) {

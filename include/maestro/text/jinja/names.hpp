@@ -9,16 +9,16 @@
 
 namespace maestro::jinja {
 
-/// Filters of Jinja that are refused when a template is loaded.
+/// These are filters of Jinja that are refused when a template is loaded.
 inline constexpr std::array<std::string_view, 15> missing_filters{
     "attr",      "e",        "escape",    "filesizeformat", "forceescape", "groupby",  "pprint", "random",
     "striptags", "truncate", "urlencode", "urlize",         "wordcount",   "wordwrap", "xmlattr"};
-/// Tests of Jinja that are refused when a template is loaded.
+/// These are tests of Jinja that are refused when a template is loaded.
 inline constexpr std::array<std::string_view, 5> missing_tests{"escaped", "filter", "lower", "test", "upper"};
-/// Tags of Jinja and its extensions that are refused when a template is loaded.
+/// These are tags of Jinja and its extensions that are refused when a template is loaded.
 inline constexpr std::array<std::string_view, 10> missing_tags{
     "autoescape", "block", "debug", "do", "extends", "from", "import", "include", "pluralize", "trans"};
-/// Global functions of Jinja that are refused when they are used.
+/// These are global functions of Jinja that are refused when they are used.
 inline constexpr std::array<std::string_view, 2> missing_globals{"cycler", "lipsum"};
 
 template <class Names>

@@ -24,7 +24,7 @@ inline void check_defined(const Value& value) {
   if (const Undefined* undefined = value.get_if<Undefined>()) throw BadData(*undefined->message);
 }
 
-/// Whether a value counts as true.
+/// Tells whether a value counts as true.
 inline bool truth(const Value& value) {
   if (value.undefined() || value.none()) return false;
   if (const bool* flag = value.get_if<bool>()) return *flag;
@@ -38,7 +38,7 @@ inline bool truth(const Value& value) {
   return true;
 }
 
-/// A value as whole number, of which bool is one.
+/// Gives a value as whole number, of which bool is one; nothing for other types.
 inline std::optional<std::int64_t> as_integer(const Value& value) {
   if (const bool* flag = value.get_if<bool>()) return *flag ? 1 : 0;
   if (const std::int64_t* integer = value.get_if<std::int64_t>()) return *integer;
@@ -50,7 +50,7 @@ inline std::optional<double> as_number(const Value& value) {
   return integer ? std::optional(static_cast<double>(*integer)) : std::nullopt;
 }
 
-/// a == b.
+/// Tells whether a == b.
 inline bool equal(const Value& a, const Value& b, Budget& budget) {
   budget.take();
   if (a.undefined() || b.undefined()) return a.undefined() && b.undefined();
@@ -89,7 +89,7 @@ inline bool equal(const Value& a, const Value& b, Budget& budget) {
   return false;
 }
 
-/// a < b. @throws BadData for types that have no order.
+/// Tells whether a < b. @throws BadData for types that have no order.
 inline bool less(const Value& a, const Value& b, Budget& budget) {
   budget.take();
   check_defined(a);
@@ -111,7 +111,7 @@ inline bool less(const Value& a, const Value& b, Budget& budget) {
   return (*x)->items.size() < (*y)->items.size();
 }
 
-/// Sorts, equal ones in the order they have.
+/// Sorts items; equal ones keep their order.
 template <class Items, class Less>
 void sort_values(Items& items, Less&& before) {
   std::stable_sort(items.begin(), items.end(), before);
@@ -123,7 +123,7 @@ inline void check_key(const Value& key) {
   const bool list = sequence != nullptr && (*sequence)->kind == SequenceKind::list;
   if (list || key.is<Dict>()) throw BadData("a value of type " + type_name(key) + " cannot be a key");
 }
-/// The value of a key; nullptr if there is none.
+/// Finds the value of a key; nullptr if there is none.
 inline const Value* find_key(const DictData& dict, const Value& key, Budget& budget) {
   check_key(key);
   for (const auto& [name, value] : dict.items) {
@@ -142,7 +142,7 @@ inline void set_key(std::vector<std::pair<Value, Value>>& items, Value key, Valu
   items.emplace_back(std::move(key), std::move(value));
 }
 
-/// The items that a loop over a value sees; an iterator is then used up. @throws BadData for what has none.
+/// Gives the items that a loop over a value sees; an iterator is then used up. @throws BadData for what has none.
 inline std::vector<Value> items_of(const Value& value, Budget& budget) {
   std::vector<Value> items;
   if (value.undefined()) return items;
@@ -163,7 +163,7 @@ inline std::vector<Value> items_of(const Value& value, Budget& budget) {
   return items;
 }
 
-/// part in whole.
+/// Tells whether part is in whole.
 inline bool contains(const Value& whole, const Value& part, Budget& budget) {
   if (const Characters* text = whole.text()) {
     if (part.text() == nullptr) throw BadData("'in' a text needs a text, not a value of type " + type_name(part));
@@ -175,7 +175,7 @@ inline bool contains(const Value& whole, const Value& part, Budget& budget) {
   return std::any_of(items.begin(), items.end(), [&](const Value& item) { return equal(item, part, budget); });
 }
 
-/// len(value). @throws BadData for what has none.
+/// Gives len(value). @throws BadData for what has none.
 inline std::size_t length_of(const Value& value) {
   if (value.undefined()) return 0;
   if (const Characters* text = value.text()) return text->size();
@@ -257,7 +257,8 @@ inline Value real_result(const std::string& name, double a, double b) {
 
 }  // namespace detail
 
-/// a name b for arithmetic. @throws BadData for types that do not fit, Unsupported beyond 64 bits.
+/// Gives a op b of arithmetic, `name` being the operator. @throws BadData for types that do not fit, Unsupported beyond
+/// 64 bits.
 inline Value arithmetic(const std::string& name, const Value& a, const Value& b, Budget& budget) {
   check_defined(a);
   check_defined(b);
@@ -288,7 +289,7 @@ inline Value arithmetic(const std::string& name, const Value& a, const Value& b,
   return sequence_value(std::move(items), (*p)->kind);
 }
 
-/// value[begin:end:step]. @throws BadData
+/// Gives value[begin:end:step]. @throws BadData
 inline Value slice(const Value& value, const Value& begin, const Value& end, const Value& step_value, Budget& budget) {
   const auto bound = [&](const Value& given, std::int64_t otherwise) {
     if (given.none()) return otherwise;

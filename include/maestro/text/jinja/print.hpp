@@ -19,7 +19,7 @@
 
 namespace maestro::jinja {
 
-/// repr of a float: the shortest digits that are read as the same number.
+/// Gives repr of a float: the shortest digits that are read as the same number.
 inline std::string float_text(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
@@ -145,14 +145,14 @@ inline void print_value(Characters& out, const Value& value, Budget& budget) {
   detail::Printer(out, budget).print(value);
   budget.check_size(out.size());
 }
-/// str(value).
+/// Gives str(value).
 inline Characters printed(const Value& value, Budget& budget) {
   Characters out;
   print_value(out, value, budget);
   return out;
 }
 
-/// How JSON is written.
+/// JsonStyle says how JSON is written.
 struct JsonStyle {
   bool ascii = false;
   bool sorted = false;
@@ -270,7 +270,7 @@ class JsonPrinter {
 
 }  // namespace detail
 
-/// json.dumps(value).
+/// Gives json.dumps(value).
 inline Characters json_text(const Value& value, const JsonStyle& style, Budget& budget) {
   Characters out;
   detail::JsonPrinter(style, out, budget).print(value);

@@ -61,7 +61,7 @@ enum class StatementKind : std::uint8_t {
   do_continue,
 };
 
-/// What an assignment writes to: a name, an attribute of a namespace, or several of both.
+/// Target is what an assignment writes to: a name, an attribute of a namespace, or several of both.
 struct Target {
   std::string name{};       ///< empty: `parts`
   std::string attribute{};  ///< not empty: of the namespace `name`

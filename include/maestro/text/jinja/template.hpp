@@ -15,7 +15,7 @@
 
 namespace maestro::jinja {
 
-/// A part of what a template writes, all from one origin.
+/// Segment is a part of what a template writes, all from one origin.
 struct Segment {
   std::string text;
   Origin origin = Origin::in_template;
@@ -23,16 +23,16 @@ struct Segment {
   friend bool operator==(const Segment&, const Segment&) = default;
 };
 
-/// A template, read and checked. It behaves as in transformers' apply_chat_template (trim_blocks, lstrip_blocks, the
-/// extensions loopcontrols and generation, a sandbox that changes nothing but namespaces; raise_exception,
-/// strftime_now, tojson without escapes). It reads no file, and no clock: strftime_now writes the given day.
-/// Copies share the template; const use from several threads is safe.
+/// Template is a chat template, read and checked. It behaves as in transformers' apply_chat_template (trim_blocks,
+/// lstrip_blocks, the extensions loopcontrols and generation, a sandbox that changes nothing but namespaces;
+/// raise_exception, strftime_now, tojson without escapes). It reads no file, and no clock: strftime_now writes the
+/// given day. Copies share the template; const use from several threads is safe.
 class Template {
  public:
   /// @throws BadArgument naming the line of what is malformed, Unsupported naming the line of what is not implemented.
   explicit Template(std::string_view source) : body_(std::make_shared<const Body>(parse_template(source))) {}
 
-  /// What the template writes, as segments of alternating origin. Deterministic.
+  /// Renders the template into segments of alternating origin. The result is deterministic.
   /// @throws BadData naming the line of what fails (raise_exception among it) or goes beyond the limits, Unsupported
   /// of what is not implemented.
   std::vector<Segment> render(const std::vector<Variable>& variables, const Day& today = {},

@@ -78,7 +78,7 @@ inline bool type_test(std::string_view name, const Value& value) {
 
 }  // namespace detail
 
-/// value is name(arguments). @throws BadData
+/// Tells whether `value is name(arguments)`. @throws BadData
 inline bool apply_test(const std::string& name, const Value& value, const Arguments& arguments, Budget& budget) {
   if (!has_name(test_names, name)) throw BadData("there is no test '" + name + "'");
   budget.take();

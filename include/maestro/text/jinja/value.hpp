@@ -20,13 +20,13 @@ namespace maestro::jinja {
 
 class Value;
 
-/// Something that is not there, and what its use says.
+/// Undefined is what is not there, and says what its use throws.
 struct Undefined {
   std::shared_ptr<const std::string> message;
 };
 struct None {};
 
-/// A text; copies share it. `safe` is set by the filter of that name.
+/// Text is a text whose copies share it. `safe` is set by the filter of that name.
 struct Text {
   std::shared_ptr<const Characters> characters;
   bool safe = false;
@@ -34,14 +34,14 @@ struct Text {
   CharacterView view() const { return *characters; }
 };
 
-/// What a sequence is to Python. A view is that of a dictionary; an iterator can be read once.
+/// SequenceKind says what a sequence is to Python. A view is that of a dictionary; an iterator can be read once.
 enum class SequenceKind : std::uint8_t { list, tuple, range, view, iterator };
 
 struct SequenceData;
 struct DictData;
 struct FunctionData;
 struct LoopData;
-/// What `namespace()` makes: the only values that change.
+/// NamespaceData is what `namespace()` makes: the only values that change.
 struct NamespaceData;
 
 using Sequence = std::shared_ptr<const SequenceData>;
@@ -52,7 +52,7 @@ using Loop = std::shared_ptr<LoopData>;
 /// Nesting beyond this is refused, so that no walk over a value is deep.
 inline constexpr std::uint32_t deepest_value = 200;
 
-/// Any value. Cheap to copy; lists and dictionaries never change.
+/// Value is any value. It is cheap to copy; lists and dictionaries never change.
 class Value {
  public:
   using Held =
@@ -110,11 +110,11 @@ inline Value text_value(std::string_view text, Origin origin = Origin::in_templa
 }
 inline Value integer_value(std::size_t value) { return Value(static_cast<std::int64_t>(value)); }
 
-/// How deep what a function or a loop holds is nested.
+/// Gives how deep what a function or a loop holds is nested.
 std::uint32_t depth_of(const FunctionData& function);
 std::uint32_t depth_of(const LoopData& loop);
 
-/// How deep a value is nested; 0 for what holds no values.
+/// Gives how deep a value is nested; 0 for what holds no values.
 inline std::uint32_t depth_of(const Value& value) {
   if (const Function* function = value.get_if<Function>()) return depth_of(**function);
   if (const Loop* loop = value.get_if<Loop>()) return depth_of(**loop);
@@ -146,7 +146,7 @@ inline Value dict_value(std::vector<std::pair<Value, Value>> items) {
   return Value(std::make_shared<const DictData>(DictData{std::move(items), detail::checked_depth(depth)}));
 }
 
-/// The name of a value's Python type.
+/// Gives the name of a value's Python type.
 inline std::string type_name(const Value& value) {
   struct Names {
     std::string operator()(const Undefined&) const { return "undefined value"; }
