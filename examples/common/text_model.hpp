@@ -4,6 +4,7 @@
 /// Models as `train` and `generate` take them: a folder in Hugging Face's layout, with its tokenizer and chat format.
 
 #include <string>
+#include <string_view>
 
 #include "common/types.hpp"
 #include "maestro/hub/chat_template_file.hpp"
@@ -12,6 +13,7 @@
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/any_tokenizer.hpp"
 #include "maestro/text/chat_format.hpp"
+#include "maestro/text/chat_template.hpp"
 
 namespace maestro::examples {
 
@@ -23,10 +25,48 @@ using FullPolicy = TransformerPolicy<float, Backend, TextTokenizer>;
 template <class S>
 using AdapterPolicy = TransformerPolicy<float, NativeBackend, TextTokenizer, LoraModel<float, S>>;
 
-/// A chat format by name; "auto": that of the folder's own template.
-/// @throws as chat_format_from_name and detect_chat_format.
-inline ChatFormat chat_format_of(const std::string& folder, const std::string& name) {
-  return name == "auto" ? detect_chat_format(folder) : chat_format_from_name(name);
+/// How conversations are written, as a command line says it.
+struct ChatChoice {
+  std::string format = "auto";  ///< a name, or "auto": the template of the source or folder
+  ChatTemplateSource source{};
+  Thinking thinking = Thinking::by_template;
+  std::string system{};                  ///< of conversations that have no system message; empty: the format's own
+  std::string date = ChatFormat{}.date;  ///< the day that is written as today
+};
+
+/// The chat format of a choice.
+/// @throws as chat_format_from_name and detect_chat_format; BadArgument for what has no effect on the format.
+inline ChatFormat chat_format_of(const std::string& folder, const ChatChoice& choice) {
+  const bool by_template = choice.format == "auto";
+  if (!by_template && !choice.source.file.empty()) {
+    throw BadArgument("--chat-template has no effect with --chat-format " + choice.format + "; leave one of them out");
+  }
+  if (!by_template && !choice.source.variables.empty()) {
+    throw BadArgument("--template-variables has no effect with --chat-format " + choice.format +
+                      ", which is no template");
+  }
+  ChatFormat format = by_template ? detect_chat_format(folder, choice.source) : chat_format_from_name(choice.format);
+  const std::string name(name_of(format.kind));
+  const auto mentions = [&](std::string_view word, ChatKind named) {
+    return format.kind == ChatKind::own ? format.chat_template->mentions(word) : format.kind == named;
+  };
+  if (choice.thinking != Thinking::by_template && !mentions("enable_thinking", ChatKind::qwen3)) {
+    throw BadArgument("--thinking has no effect with the chat format " + name +
+                      (format.kind == ChatKind::own
+                           ? ": the template does not read enable_thinking; --template-variables sets what it reads"
+                           : ""));
+  }
+  if (choice.date != ChatFormat{}.date && !mentions("strftime_now", ChatKind::llama3_1)) {
+    throw BadArgument("--date has no effect with the chat format " + name + ", which writes no day");
+  }
+  if (!choice.system.empty()) {
+    if (format.kind == ChatKind::none) throw BadArgument("--system needs a chat format, and the model has none");
+    format.default_system = choice.system;
+  }
+  static_cast<void>(parse_day(choice.date));
+  format.thinking = choice.thinking;
+  format.date = choice.date;
+  return format;
 }
 
 }  // namespace maestro::examples

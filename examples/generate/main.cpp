@@ -24,12 +24,13 @@ std::string printable(const std::string& text) {
 template <class S>
 int run(const cxxopts::ParseResult& given) {
   const auto model = given["model"].as<std::string>();
-  maestro::ChatFormat chat = maestro::examples::chat_format_of(model, given["chat-format"].as<std::string>());
+  const maestro::ChatFormat chat = maestro::examples::chat_format_of(
+      model, {.format = given["chat-format"].as<std::string>(),
+              .source = {.file = given["chat-template"].as<std::string>(),
+                         .variables = given["template-variables"].as<std::string>()},
+              .thinking = given.count("no-thinking") > 0 ? maestro::Thinking::off : maestro::Thinking::by_template,
+              .date = given["date"].as<std::string>()});
   const bool chats = chat.kind != maestro::ChatKind::none;
-  if (given.count("no-thinking") > 0) {
-    maestro::require(chat.kind == maestro::ChatKind::qwen3, "--no-thinking needs the chat format qwen3");
-    chat.thinking = maestro::Thinking::off;
-  }
   auto policy =
       maestro::load_policy<float, S>(model, {.adapter = given["adapter"].as<std::string>(), .policy = {.chat = chat}});
   maestro::Prompt prompt;
@@ -75,7 +76,13 @@ int main(int argc, char** argv) {
       "is",
       cxxopts::value<std::string>());
   add("system", "A system message before it", cxxopts::value<std::string>());
-  add("no-thinking", "Qwen3: an empty thought before the answer");
+  add("chat-template", "File of a chat template (Jinja) in place of the model's own",
+      cxxopts::value<std::string>()->default_value(""));
+  add("template-variables", "Variables of the chat template, as a JSON object",
+      cxxopts::value<std::string>()->default_value(""));
+  add("no-thinking", "The chat template's enable_thinking is false: an empty thought before the answer");
+  add("date", "The day that chat templates write as today",
+      cxxopts::value<std::string>()->default_value(maestro::ChatFormat{}.date));
   add("num-generations", "Responses", cxxopts::value<std::size_t>()->default_value("1"));
   add("max-completion-length", "Tokens of a response at most", cxxopts::value<std::size_t>()->default_value("192"));
   add("temperature", "Sampling temperature, > 0", cxxopts::value<double>()->default_value("1"));

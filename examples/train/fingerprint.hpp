@@ -46,6 +46,9 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   if (!o.outside.judge_url.empty()) {
     json["content of --judge-rubric"] = hash_text(hash_file(o.outside.judge_rubric));
   }
+  if (!m.chat_template.empty()) {
+    json["content of --chat-template"] = hash_text(hash_file(m.chat_template, fnv1a_start));
+  }
   record_options(json, o);  // the length that dr_grpo divides by is the sampling's, which is recorded
   if (o.conductor == "scheduled") {
     const WeightSteps steps(o);

@@ -42,7 +42,11 @@ struct ModelOptions {
   MemoryCheck memory = MemoryCheck::refuse;
   std::string chat_format = "auto";
   std::string reward_chat_format = "auto";
-  Thinking thinking = Thinking::on;
+  std::string chat_template;       ///< file of a chat template; empty: the checkpoint's own
+  std::string template_variables;  ///< of the chat template, as a JSON object
+  std::string system;              ///< of conversations that have no system message
+  std::string date = ChatFormat{}.date;
+  Thinking thinking = Thinking::by_template;
   PromptFileOptions prompt_file{};
 
   bool trains_adapters() const { return lora_rank > 0 || !adapter.empty(); }
@@ -52,7 +56,7 @@ namespace detail {
 
 inline constexpr std::array<std::string_view, 2> activation_names{"keep", "recompute"};
 inline constexpr std::array<std::string_view, 2> save_names{"float32", "bfloat16"};
-inline constexpr std::array<std::string_view, 2> thinking_names{"on", "off"};
+inline constexpr std::array<std::string_view, 3> thinking_names{"auto", "on", "off"};
 inline constexpr auto chat_format_choices = [] {
   std::array<std::string_view, maestro::detail::chat_names.size()> names{};
   for (std::size_t i = 0; i < names.size(); ++i) names[i] = maestro::detail::chat_names[i].name;
@@ -102,8 +106,21 @@ constexpr void visit_options(S& o, const F& f) {
      .list = "chat"},
     o.chat_format);
   f({.name = "reward_chat_format", .help = "The same for --reward-model", .list = "chat"}, o.reward_chat_format);
+  // Its content is recorded.
+  f({.name = "chat_template",
+     .help = "File of a chat template (Jinja) in place of the checkpoint's own",
+     .recorded = never},
+    o.chat_template);
+  f({.name = "template_variables",
+     .help = "Variables of the chat template, such as {\"reasoning_effort\": \"low\"}",
+     .recorded = Recorded::unless_default},
+    o.template_variables);
+  f({.name = "system", .help = "System message of conversations that have none", .recorded = Recorded::unless_default},
+    o.system);
+  f({.name = "date", .help = "The day that chat templates write as today", .recorded = Recorded::unless_default},
+    o.date);
   f({.name = "thinking",
-     .help = "Qwen3: {} (an empty thought before each answer)",
+     .help = "Variable enable_thinking of the chat template: {}; auto leaves it to the template",
      .values = detail::thinking_names,
      .list = "chat",
      .enum_as = EnumAs::number},

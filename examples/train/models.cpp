@@ -22,16 +22,20 @@ namespace {
 constexpr std::uint64_t reward_pass_tokens = 16384;
 static_assert(ProxyOptions{}.micro_batch_tokens == reward_pass_tokens);
 
+ChatChoice chat_choice(const TrainOptions& o) {
+  const ModelOptions& m = o.model_options;
+  return {.format = m.chat_format,
+          .source = {.file = m.chat_template, .variables = m.template_variables},
+          .thinking = m.thinking,
+          .system = m.system,
+          .date = m.date};
+}
+
 }  // namespace
 
 PolicyPlan::PolicyPlan(const TrainOptions& o)
-    : FolderPolicyParts(load_policy_parts(o.model, {.chat = chat_format_of(o.model, o.model_options.chat_format),
-                                                    .activations = o.model_options.activations})) {
-  options.chat.thinking = o.model_options.thinking;
-  if (options.chat.thinking == Thinking::off && options.chat.kind != ChatKind::qwen3) {
-    throw BadArgument("--thinking has no effect with the chat format " + std::string(name_of(options.chat.kind)));
-  }
-}
+    : FolderPolicyParts(load_policy_parts(
+          o.model, {.chat = chat_format_of(o.model, chat_choice(o)), .activations = o.model_options.activations})) {}
 
 std::size_t PolicyPlan::longest(std::span<const Prompt> prompts) const {
   std::size_t most = 0;
@@ -56,7 +60,7 @@ TextPreferences load_preferences(const TrainOptions& o) {
   auto weights = load_classifier<float>(o.reward_model);
   TextTokenizer tokenizer = load_any_tokenizer(o.reward_model, weights.backbone.config().end_tokens);
   RewardModelOptions options;
-  options.chat = chat_format_of(o.reward_model, o.model_options.reward_chat_format);
+  options.chat = chat_format_of(o.reward_model, {.format = o.model_options.reward_chat_format});
   options.pad_token = classifier_pad_token(o.reward_model);
   return TextPreferences(std::move(weights.backbone), std::move(weights.score), std::move(tokenizer), options);
 }

@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(chat_format_prompt_start_and_stop_tokens_are_the_folders) {
              "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}"
              "{% endif %}");
   const FolderPolicyParts parts = load_policy_parts(folder);
-  BOOST_TEST((parts.options.chat.kind == ChatKind::chatml));
+  BOOST_TEST((parts.options.chat.kind == ChatKind::own));
   BOOST_TEST(parts.config.end_tokens == (std::vector<std::int32_t>{256, 257, 10}), boost::test_tools::per_element());
   const auto policy = load_policy(folder);
   BOOST_TEST(policy.encode_prompt(prompts()[1]).front() == 257);

@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE(a_prompt_is_rendered_in_the_chat_format) {
              "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
 }
 
-BOOST_AUTO_TEST_CASE(the_begin_token_is_never_doubled) {
+BOOST_AUTO_TEST_CASE(the_chat_format_alone_decides_about_the_begin_token) {
   const LlamaBytes bytes;
   const auto begins = [&](ChatKind kind, PromptStart start) {
     const ChatPolicy policy = policy_of({.prompt_start = start, .chat = {.kind = kind}}, 272);
@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(the_begin_token_is_never_doubled) {
   };
   BOOST_TEST(begins(ChatKind::llama3, PromptStart::begin_token) == 1);
   BOOST_TEST(begins(ChatKind::llama3, PromptStart::text) == 1);
-  BOOST_TEST(begins(ChatKind::chatml, PromptStart::begin_token) == 1);
+  BOOST_TEST(begins(ChatKind::chatml, PromptStart::begin_token) == 0);
   BOOST_TEST(begins(ChatKind::chatml, PromptStart::text) == 0);
 }
 

@@ -40,6 +40,26 @@ BOOST_AUTO_TEST_CASE(tokens_are_those_of_the_rendered_text) {
   BOOST_TEST(formats.size() == 4u);
 }
 
+BOOST_AUTO_TEST_CASE(a_template_gives_the_tokens_of_its_text_where_no_content_spells_one) {
+  const Json conversations = maestro_test::read_fixture("chats.json")["conversations"];
+  const std::string source =
+      "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+  for (const char* name : {"qwen2", "qwen3", "smollm2"}) {
+    const BpeTokenizer tokenizer = maestro_test::fixture_tokenizer(name);
+    const ChatFormat format = chat_format_of_template(name, source);
+    for (const auto& [title, list] : conversations.items()) {
+      std::vector<Message> messages;
+      for (const Json& m : list) messages.push_back({m["role"].get<std::string>(), m["content"].get<std::string>()});
+      const std::string text = render_chat(format, messages, GenerationPrompt::omit);
+      const std::vector<std::int32_t> tokens = encode_chat(tokenizer, format, messages, GenerationPrompt::omit);
+      BOOST_TEST_CONTEXT(name << ", " << title) {
+        BOOST_TEST((tokens == tokenizer.encode_with_special(text)) == (title != "special tokens in text"));
+      }
+    }
+    BOOST_TEST(turn_end_token(tokenizer, format).value() == tokenizer.special("<|im_end|>"));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

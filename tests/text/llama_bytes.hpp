@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,16 @@ struct LlamaBytes {
       if (names[i] == name) return 272 + static_cast<std::int32_t>(i);
     }
     return bytes.special(name);
+  }
+  std::vector<SpecialPlace> special_places(std::string_view text) const {
+    std::vector<SpecialPlace> places = bytes.special_places(text);
+    for (const std::string_view name : names) {
+      for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+        places.push_back({.begin = at, .size = name.size()});
+      }
+    }
+    std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+    return places;
   }
   std::vector<std::int32_t> encode(std::string_view text) const { return bytes.encode(text); }
   std::string decode(std::span<const std::int32_t> tokens) const {

@@ -1,30 +1,79 @@
 #pragma once
 
 /// @file
-/// The chat format of a checkpoint, recognized from the template in its folder.
+/// The chat template of a checkpoint, from the files that lie in its folder.
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/text/chat_encode.hpp"
 #include "maestro/text/chat_format.hpp"
 #include "maestro/text/chat_template.hpp"
 
 namespace maestro {
+
+/// ChatTemplateSource says where a chat template is taken from, and what it is told.
+struct ChatTemplateSource {
+  std::string file{};       ///< of the template; empty: the folder's own
+  std::string variables{};  ///< further variables as a JSON object, such as {"reasoning_effort": "low"}
+};
 
 namespace detail {
 
 inline constexpr std::size_t largest_template = std::size_t{1} << 20;
 inline constexpr std::size_t largest_tokenizer_config = std::size_t{1} << 26;
 
-/// Gives the field `chat_template` of tokenizer_config.json: a text, or a list of named texts of which "default"
-/// counts.
-inline std::optional<std::string> template_in_config(const JsonFields& fields) {
+/// A JSON value as a template's variable. @throws BadFile for whole numbers beyond 64 bits.
+inline jinja::Value template_value(const OrderedJson& json, const std::string& place) {
+  if (json.is_null()) return {};
+  if (json.is_boolean()) return jinja::Value(json.get<bool>());
+  if (json.is_string()) return jinja::text_value(json.get<std::string>());
+  if (json.is_number_float()) return jinja::Value(json.get<double>());
+  if (json.is_number()) {
+    const bool fits = !json.is_number_unsigned() ||
+                      json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (!fits) throw BadFile(place + ": a whole number does not fit into 64 bits");
+    return jinja::Value(json.get<std::int64_t>());
+  }
+  if (json.is_array()) {
+    std::vector<jinja::Value> items;
+    for (const OrderedJson& item : json) items.push_back(template_value(item, place));
+    return jinja::sequence_value(std::move(items));
+  }
+  std::vector<std::pair<jinja::Value, jinja::Value>> items;
+  for (const auto& [key, value] : json.items()) {
+    items.emplace_back(jinja::text_value(key), template_value(value, place));
+  }
+  return jinja::dict_value(std::move(items));
+}
+
+/// The variables of a JSON object; none of an empty text.
+inline std::vector<jinja::Variable> template_variables(const std::string& text) {
+  std::vector<jinja::Variable> variables;
+  if (text.empty()) return variables;
+  const std::string place = "the variables of the chat template";
+  if (!parse_json(text, place).is_object()) {
+    throw BadFile(place + ": they must be a JSON object, such as {\"enable_thinking\": false}");
+  }
+  const OrderedJson json = OrderedJson::parse(text);
+  for (const auto& [name, value] : json.items()) {
+    variables.emplace_back(name, template_value(value, place));
+  }
+  return variables;
+}
+
+/// A template: a text, or a list of named texts of which "default" counts, as it does without tools.
+inline std::optional<std::string> template_in(const JsonFields& fields) {
   if (!fields.has("chat_template")) return std::nullopt;
   const Json& field = fields.at("chat_template");
   if (!field.is_array()) return fields.text("chat_template");
@@ -36,63 +85,102 @@ inline std::optional<std::string> template_in_config(const JsonFields& fields) {
   }
   throw Unsupported(fields.file() + ": field 'chat_template' has no template named \"default\", only " +
                     (names.empty() ? "an empty list" : names) +
-                    "; choose a chat format by name: " + chat_format_names());
+                    "; give the file of a template, or choose a chat format by name: " + chat_format_names());
 }
 
-/// Gives the name of the begin token: a text, or an object with its `content`; empty if there is none.
-inline std::string begin_token_name(const JsonFields& fields) {
-  if (!fields.has("bos_token")) return {};
-  if (fields.at("bos_token").is_object()) return fields.object("bos_token").text("content");
-  return fields.text("bos_token");
+/// The named special tokens of a JSON file: texts, or objects with their `content`.
+inline void add_special_tokens(const JsonFields& fields, std::vector<jinja::Variable>& variables) {
+  for (const char* name :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    const auto same = [&](const jinja::Variable& variable) { return variable.first == name; };
+    if (!fields.has(name) || std::any_of(variables.begin(), variables.end(), same)) continue;
+    const std::string text = fields.at(name).is_object() ? fields.object(name).text("content") : fields.text(name);
+    variables.emplace_back(name, jinja::text_value(text));
+  }
 }
 
-/// Checks that the tokenizer's begin token, the template's `bos_token`, is the one that the Llama formats assume:
-/// <|begin_of_text|>.
-inline void check_begin_token(const JsonFields* fields, const std::string& file, const ChatFormat& format) {
-  if (format.kind != ChatKind::llama3 && format.kind != ChatKind::llama3_1) return;
-  const std::string name = fields == nullptr ? std::string() : begin_token_name(*fields);
-  if (name == "<|begin_of_text|>") return;
-  throw Unsupported(file + ": the chat template begins with the tokenizer's 'bos_token', which is " +
-                    (name.empty() ? std::string("missing") : quote_text(name)) +
-                    "; only \"<|begin_of_text|>\" is implemented");
+/// Reads the JSON files of a folder that may hold a template or special tokens.
+class TemplateFolder {
+ public:
+  explicit TemplateFolder(const std::string& folder) : folder_(folder) {
+    for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+      read(folder + "/" + name, [&](const JsonFields& fields) { add_special_tokens(fields, variables_); });
+    }
+  }
+
+  /// The folder's template, in the order in which transformers looks.
+  std::optional<std::string> find(std::string& file) const {
+    file = folder_ + "/chat_template.jinja";
+    if (path_exists(file)) return read_file(file, largest_template);
+    std::optional<std::string> text;
+    for (const char* name : {"tokenizer_config.json", "chat_template.json"}) {
+      file = folder_ + "/" + name;
+      read(file, [&](const JsonFields& fields) { text = template_in(fields); });
+      if (text) return text;
+    }
+    file = folder_ + "/additional_chat_templates";
+    if (!path_exists(file)) return std::nullopt;
+    throw Unsupported(file +
+                      ": there are templates beside the default one, but no default one (chat_template.jinja); "
+                      "give the file of one, or choose a chat format by name: " +
+                      chat_format_names());
+  }
+
+  const std::vector<jinja::Variable>& variables() const { return variables_; }
+
+ private:
+  template <class F>
+  static void read(const std::string& path, F&& f) {
+    if (!path_exists(path)) return;
+    const Json json = parse_json(read_file(path, largest_tokenizer_config), path);
+    f(JsonFields(json, path));
+  }
+
+  std::string folder_;
+  std::vector<jinja::Variable> variables_;
+};
+
+/// A template of a file, tried with one question.
+inline ChatFormat tried_format(const std::string& file, const std::string& text,
+                               std::vector<jinja::Variable> variables) {
+  if (text.size() > largest_template) throw BadFile(file + ": the chat template is longer than 1 MiB");
+  const std::string remedy = "; choose a chat format by name, or mend the template: " + chat_format_names();
+  try {
+    ChatFormat format = chat_format_of_template(file, text, std::move(variables));
+    const Message message{"user", "Hello"};
+    if (render_chat(format, {&message, 1}, GenerationPrompt::add).empty()) {
+      throw Unsupported(file + ": the chat template writes nothing of a question" + remedy);
+    }
+    return format;
+  } catch (const BadArgument& error) {
+    throw BadFile(error.what() + remedy);
+  } catch (const BadData& error) {
+    throw Unsupported(std::string(error.what()) + "; a question could not be written" + remedy);
+  }
 }
 
 }  // namespace detail
 
-/// Gives the chat format of a model folder: that of the template in chat_template.jinja, else that of the field
-/// `chat_template` of tokenizer_config.json; ChatKind::none if there is neither. The template is recognized
-/// (recognize_chat_template), never run. Llama 3.2's template writes the day of the run; here the day is
+/// Gives the chat format of a model folder: its own template, evaluated as transformers' apply_chat_template does;
+/// ChatKind::none if there is none. The template is that of `source.file`, else chat_template.jinja, else the field
+/// `chat_template` of tokenizer_config.json or chat_template.json. The named special tokens of tokenizer_config.json
+/// and special_tokens_map.json are its variables. It is tried with one question. The day that it may write is
 /// ChatFormat::date.
-/// @throws IoError, BadFile for a file that is malformed, Unsupported naming the file of a template that is not known,
-///   with the names that chat_format_from_name takes instead.
-inline ChatFormat detect_chat_format(const std::string& folder) {
-  const std::string config = folder + "/tokenizer_config.json";
-  const std::string own = folder + "/chat_template.jinja";
-  std::optional<Json> json;
-  std::optional<JsonFields> fields;
-  if (path_exists(config)) {
-    json = parse_json(read_file(config, detail::largest_tokenizer_config), config);
-    fields.emplace(*json, config);
+/// @throws IoError, BadFile for a file or template that is malformed, Unsupported naming file and line for what is not
+/// implemented, with the names that chat_format_from_name takes instead.
+inline ChatFormat detect_chat_format(const std::string& folder, const ChatTemplateSource& source = {}) {
+  const detail::TemplateFolder files(folder);
+  std::string file = source.file;
+  const std::optional<std::string> text =
+      file.empty() ? files.find(file) : std::optional(read_file(file, detail::largest_template));
+  if (!text) {
+    if (source.variables.empty()) return {};
+    throw BadArgument("variables of a chat template have no effect: " + folder +
+                      " has no template; give the file of one");
   }
-  const bool own_file = path_exists(own);
-  const std::string& file = own_file ? own : config;
-  std::optional<std::string> text;
-  if (own_file) {
-    text = read_file(own, detail::largest_template);
-  } else if (fields) {
-    text = detail::template_in_config(*fields);
-  }
-  if (!text) return {};
-  if (text->size() > detail::largest_template) throw BadFile(file + ": the chat template is longer than 1 MiB");
-  const std::optional<ChatFormat> format = recognize_chat_template(*text);
-  if (!format) {
-    throw Unsupported(file +
-                      ": the chat template is not one of those that are implemented; choose a chat format by "
-                      "name that writes the same: " +
-                      chat_format_names());
-  }
-  detail::check_begin_token(fields ? &*fields : nullptr, config, *format);
-  return *format;
+  std::vector<jinja::Variable> variables = files.variables();
+  for (jinja::Variable& own : detail::template_variables(source.variables)) variables.push_back(std::move(own));
+  return detail::tried_format(file, *text, std::move(variables));
 }
 
 }  // namespace maestro

@@ -31,7 +31,7 @@ namespace maestro {
 /// FolderPolicyOptions override what a folder says about its policy. The folder decides what is not set.
 struct FolderPolicyOptions {
   std::optional<ChatFormat> chat{};  ///< not set: that of the folder's template (detect_chat_format)
-  /// Not set: the begin token comes first if the tokenizer's own template puts it before a text and the model has one.
+  /// Not set: the begin token comes first if the tokenizer's own post-processor puts it before a text.
   std::optional<PromptStart> prompt_start{};
   Activations activations = Activations::keep;
   LmHeadOptions head{};
@@ -63,7 +63,7 @@ struct FolderPolicyParts {
 inline FolderPolicyParts load_policy_parts(const std::string& folder, const FolderPolicyOptions& options = {}) {
   ModelConfig config = load_model_config(folder);
   AnyTokenizer tokenizer = load_any_tokenizer(folder, config.end_tokens);
-  const bool begins = tokenizer.begin_token() && config.begin_token >= 0;
+  const bool begins = tokenizer.begin_token().has_value();
   const TransformerPolicyOptions read{
       .prompt_start = options.prompt_start.value_or(begins ? PromptStart::begin_token : PromptStart::text),
       .activations = options.activations,

@@ -151,10 +151,18 @@ inline Dtype stored_dtype(StoreAs store) { return store == StoreAs::f32 ? Dtype:
 
 /// Tells whether save_model writes a file of this name.
 inline bool is_model_file(std::string_view name) {
-  static constexpr std::array<std::string_view, 11> fixed{
-      "config.json",         "generation_config.json",     "tokenizer.json",           "tokenizer_config.json",
-      "chat_template.jinja", "special_tokens_map.json",    "added_tokens.json",        "merges.txt",
-      "vocab.json",          CheckpointFiles::single_name, CheckpointFiles::index_name};
+  static constexpr std::array<std::string_view, 12> fixed{"config.json",
+                                                          "generation_config.json",
+                                                          "tokenizer.json",
+                                                          "tokenizer_config.json",
+                                                          "chat_template.jinja",
+                                                          "chat_template.json",
+                                                          "special_tokens_map.json",
+                                                          "added_tokens.json",
+                                                          "merges.txt",
+                                                          "vocab.json",
+                                                          CheckpointFiles::single_name,
+                                                          CheckpointFiles::index_name};
   return std::find(fixed.begin(), fixed.end(), name) != fixed.end() ||
          (name.starts_with("model-") && is_shard_name(name));
 }

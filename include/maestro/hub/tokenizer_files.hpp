@@ -27,8 +27,9 @@ inline constexpr std::size_t largest_tokenizer_file = std::size_t{1} << 28;
 
 /// Reads name and content of the files of a folder that belong to its tokenizer.
 inline std::map<std::string, std::string> read_tokenizer_files(const std::string& folder) {
-  static constexpr std::array names{"tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
-                                    "added_tokens.json",     "merges.txt",          "vocab.json"};
+  static constexpr std::array names{
+      "tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json",
+      "added_tokens.json",     "merges.txt",          "vocab.json"};
   std::map<std::string, std::string> files;
   files["tokenizer.json"] = read_file(folder + "/tokenizer.json", largest_tokenizer_file);
   for (const char* name : names) {

@@ -159,7 +159,7 @@ class RewardModel {
     if constexpr (ChatTokenizer<Tok>) {
       batch.messages = conversation_of(prompt);
       batch.messages.push_back({"assistant", {}});
-      const Chat chat = chat_pieces(options_.chat, batch.messages, GenerationPrompt::omit);
+      const Chat chat = chat_pieces(tokenizer_, options_.chat, batch.messages, GenerationPrompt::omit);
       batch.prompts.push_row(encode_pieces(tokenizer_, std::span(chat.pieces).first(chat.last_content)));
       batch.sizes.push_back(0);
     }
@@ -265,7 +265,7 @@ class RewardModel {
     if constexpr (ChatTokenizer<Tok>) {
       require(!batch.messages.empty(), "RewardModel: a response needs a prompt that push_prompt added");
       batch.messages.back().content = text;
-      const Chat chat = chat_pieces(options_.chat, batch.messages, GenerationPrompt::omit);
+      const Chat chat = chat_pieces(tokenizer_, options_.chat, batch.messages, GenerationPrompt::omit);
       tokens = encode_pieces(tokenizer_, std::span(chat.pieces).subspan(chat.last_content));
       while (!tokens.empty() && tokens.back() == options_.pad_token) tokens.pop_back();
     }

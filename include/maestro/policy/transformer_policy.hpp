@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,7 +35,7 @@ namespace maestro {
 /// PromptStart says what stands before the text of a prompt.
 enum class PromptStart : std::uint8_t {
   text,         ///< nothing (Qwen)
-  begin_token,  ///< the configuration's begin_token (Llama)
+  begin_token,  ///< the tokenizer's begin token, or the configuration's if that has none (Llama)
 };
 
 /// Activations says what the training pass keeps of its forward half. The results have the same bits either way.
@@ -53,18 +54,34 @@ struct TransformerPolicyOptions {
   ChatFormat chat{};  ///< how conversations are written; none: prompts are texts
 };
 
+namespace detail {
+
+/// Gives the token that PromptStart::begin_token writes; -1 if there is none.
+template <Tokenizer Tok>
+std::int32_t begin_token_of(const Tok& tokenizer, const ModelConfig& config) {
+  if constexpr (requires { std::optional<std::int32_t>(tokenizer.begin_token()); }) {
+    return std::optional<std::int32_t>(tokenizer.begin_token()).value_or(config.begin_token);
+  }
+  return config.begin_token;
+}
+
+}  // namespace detail
+
 /// Encodes a text without a chat format. The begin token comes first if the options say so.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, std::string_view text) {
   std::vector<std::int32_t> tokens = tokenizer.encode(text);
-  if (options.prompt_start == PromptStart::begin_token) tokens.insert(tokens.begin(), config.begin_token);
+  if (options.prompt_start == PromptStart::begin_token) {
+    tokens.insert(tokens.begin(), detail::begin_token_of(tokenizer, config));
+  }
   return tokens;
 }
 
 /// Encodes a prompt. With a chat format the tokens are its messages (or its text as the only message of a user) and the
-/// beginning of the answer, otherwise its text. A begin token that the chat format writes itself is not doubled.
-/// @throws BadArgument for a conversation that needs a chat format; Unsupported naming a role that the format lacks.
+/// beginning of the answer, otherwise its text. The chat format alone decides about a begin token.
+/// @throws BadArgument for a conversation that needs a chat format; Unsupported naming a role that the format lacks;
+///   BadData naming the data row if a chat template refuses the conversation.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, const Prompt& prompt) {
@@ -76,14 +93,14 @@ std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig&
                       std::to_string(prompt.messages.size()) +
                       " messages, which need a chat format; choose one in TransformerPolicyOptions::chat");
   }
-  std::vector<std::int32_t> tokens;
   if constexpr (ChatTokenizer<Tok>) {
-    tokens = encode_chat(tokenizer, options.chat, conversation_of(prompt), GenerationPrompt::add);
+    try {
+      return encode_chat(tokenizer, options.chat, conversation_of(prompt), GenerationPrompt::add);
+    } catch (const BadData& error) {
+      throw BadData("transformer policy: the prompt of data row " + std::to_string(prompt.row) + ": " + error.what());
+    }
   }
-  if (options.prompt_start == PromptStart::begin_token && (tokens.empty() || tokens.front() != config.begin_token)) {
-    tokens.insert(tokens.begin(), config.begin_token);
-  }
-  return tokens;
+  return {};
 }
 
 namespace detail {
@@ -149,10 +166,11 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
       throw BadArgument("transformer policy: the tokenizer's end token " + std::to_string(end) +
                         " is not in the model's vocabulary");
     }
-    if (options.prompt_start == PromptStart::begin_token && config().begin_token < 0) {
-      throw BadArgument("transformer policy: PromptStart::begin_token needs a model with a begin_token");
+    if (options.prompt_start == PromptStart::begin_token && detail::begin_token_of(tokenizer_, config()) < 0) {
+      throw BadArgument("transformer policy: PromptStart::begin_token needs a model or a tokenizer with a begin_token");
     }
     check_chat_format(tokenizer_, options_.chat);
+    if constexpr (ChatTokenizer<Tok>) turn_end_ = turn_end_token(tokenizer_, options_.chat);
   }
 
   const ModelConfig& config() const { return weights_.config(); }
@@ -200,9 +218,7 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     std::vector<std::int32_t> stops = sampling.stop_tokens;
     stops.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
     stops.insert(stops.end(), config().end_tokens.begin(), config().end_tokens.end());
-    if constexpr (ChatTokenizer<Tok>) {
-      if (options_.chat.kind != ChatKind::none) stops.push_back(tokenizer_.special(turn_end(options_.chat.kind)));
-    }
+    if (turn_end_) stops.push_back(*turn_end_);
     training_->generator.run(weights_, sampling, key, stops, rollouts);
     for (std::size_t i = 0; i < rollouts.size(); ++i) rollouts.texts.push_back(text_of(rollouts, i));
     return rollouts;
@@ -320,6 +336,7 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   Tok tokenizer_;
   TransformerPolicyOptions options_;
   std::shared_ptr<PromptTokens> prompt_tokens_;  ///< shared by copies, which encode alike
+  std::optional<std::int32_t> turn_end_{};
   detail::OwnWorkspace<Training, TransformerPolicyOptions> training_;
   detail::OwnWorkspace<Scoring, TransformerPolicyOptions> scoring_;
 };

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/text/tokenizer.hpp"
 #include "maestro/text/unicode.hpp"
 
 namespace maestro {
@@ -135,6 +136,20 @@ class AddedTokenSearch {
   void add(AddedToken token, std::string_view pattern) {
     trie_.add(pattern, tokens_.size());
     tokens_.push_back(std::move(token));
+  }
+
+  /// Finds special tokens in a text that spells them, without the white space that they take. Valid UTF-8.
+  void find_special(std::string_view text, std::size_t offset, std::vector<SpecialPlace>& places) const {
+    for (std::size_t at = 0; at < text.size() && !trie_.empty();) {
+      const auto [index, length] = trie_.longest(text.substr(at));
+      const std::size_t begin = at;
+      at += std::max<std::size_t>(length, 1);
+      if (length == 0 || !tokens_[index].special) continue;
+      const AddedToken& token = tokens_[index];
+      if (token.single_word && inside_word(text, begin, begin + length)) continue;
+      places.push_back(
+          {.begin = offset + begin, .size = length, .strips_before = token.lstrip, .strips_behind = token.rstrip});
+    }
   }
 
   /// Calls f(piece, id) for each piece of `text`, valid UTF-8, in order; id is empty for a piece that is text.

@@ -51,6 +51,9 @@ class AnyTokenizer {
   /// Gives the id of a special token by its name, such as "<|im_end|>".
   /// @throws BadArgument naming one that does not exist.
   std::int32_t special(std::string_view name) const { return held_->special(name); }
+  /// Finds where a text spells special tokens, in order.
+  /// @throws BadArgument if the tokenizer cannot tell.
+  std::vector<SpecialPlace> special_places(std::string_view text) const { return held_->special_places(text); }
   /// Gives name and content of the files that the tokenizer was read from; empty if it was made otherwise.
   const std::map<std::string, std::string>& files() const { return held_->files(); }
 
@@ -68,6 +71,7 @@ class AnyTokenizer {
     virtual std::string decode(std::span<const std::int32_t> tokens) const = 0;
     virtual std::optional<std::int32_t> begin_token() const = 0;
     virtual std::int32_t special(std::string_view name) const = 0;
+    virtual std::vector<SpecialPlace> special_places(std::string_view text) const = 0;
     virtual std::size_t vocabulary_size() const = 0;
     virtual std::int32_t end_token() const = 0;
     virtual const std::map<std::string, std::string>& files() const = 0;
@@ -89,6 +93,12 @@ class AnyTokenizer {
       if constexpr (ChatTokenizer<Tok>) return static_cast<std::int32_t>(tokenizer.special(name));
       throw BadArgument("tokenizer: there is no special token '" + replace_invalid_utf8(name) +
                         "', since this tokenizer names none: it has no member special(std::string_view)");
+    }
+    std::vector<SpecialPlace> special_places(std::string_view text) const override {
+      if constexpr (TemplateTokenizer<Tok>) return tokenizer.special_places(text);
+      throw BadArgument(
+          "tokenizer: a chat template needs a tokenizer that finds special tokens in a text; this one has "
+          "no member special_places(std::string_view)");
     }
     std::size_t vocabulary_size() const override { return static_cast<std::size_t>(tokenizer.vocabulary_size()); }
     std::int32_t end_token() const override { return static_cast<std::int32_t>(tokenizer.end_token()); }

@@ -102,6 +102,22 @@ class BpeTables {
     });
   }
 
+  /// Where special tokens stand: those searched for in the text as it is, and between them the others.
+  std::vector<SpecialPlace> special_places(std::string_view text) const {
+    std::vector<SpecialPlace> first;
+    raw_.find_special(text, 0, first);
+    std::vector<SpecialPlace> all;
+    std::size_t done = 0;
+    const auto between = [&](std::size_t end) { normalized_.find_special(text.substr(done, end - done), done, all); };
+    for (const SpecialPlace& place : first) {
+      between(place.begin);
+      all.push_back(place);
+      done = place.begin + place.size;
+    }
+    between(text.size());
+    return all;
+  }
+
  private:
   void set(std::int32_t id, std::string_view bytes, TokenKind kind) {
     const auto index = static_cast<std::size_t>(id);
@@ -272,6 +288,8 @@ class BpeTokenizer {
     }
     return std::nullopt;
   }
+  /// Finds where a text spells special tokens, in order. Valid UTF-8.
+  std::vector<SpecialPlace> special_places(std::string_view text) const { return tables_->special_places(text); }
   /// Finds the id of a token, added or not, by the text that it decodes to.
   std::optional<std::int32_t> find_token(std::string_view text) const {
     for (const AddedToken& token : added_tokens()) {

@@ -51,6 +51,19 @@ class ByteTokenizer {
     }
     throw BadArgument("byte tokenizer: there is no special token '" + replace_invalid_utf8(name) + "'");
   }
+  /// Finds where a text spells special tokens, in order.
+  std::vector<SpecialPlace> special_places(std::string_view text) const {
+    std::vector<SpecialPlace> places;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      for (const std::string_view name : special_names) {
+        if (!text.substr(at).starts_with(name)) continue;
+        places.push_back({.begin = at, .size = name.size()});
+        at += name.size() - 1;
+        break;
+      }
+    }
+    return places;
+  }
   /// Gives the name of a special token; "<|reserved_N|>" for padding.
   /// @throws BadArgument for a byte or an id outside the vocabulary.
   std::string special_name(std::int32_t id) const {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "maestro/text/utf8.hpp"
 
 namespace maestro {
+
+class ChatTemplate;
 
 /// Which chat template is written.
 enum class ChatKind : std::uint8_t {
@@ -23,23 +26,28 @@ enum class ChatKind : std::uint8_t {
   smollm2,   ///< chatml with SmolLM2-Instruct's default system message
   llama3,    ///< Llama 3 Instruct (3.0): <|start_header_id|>role<|end_header_id|> ... <|eot_id|>
   llama3_1,  ///< Llama 3.1, 3.2 and 3.3 Instruct: always a system block, which begins with two dates
+  own,       ///< a model's own template (ChatFormat::chat_template), evaluated
 };
 
-/// Whether a Qwen3 model may think before it answers (the original's `enable_thinking`).
+/// Whether a model may think before it answers: the template's variable `enable_thinking`.
 enum class Thinking : std::uint8_t {
-  on,   ///< the model decides; the generation prompt is as ever
-  off,  ///< the generation prompt ends with an empty `<think>` block
+  by_template,  ///< qwen3: as on; a template: the variable is not set
+  on,           ///< qwen3: the model decides; a template: true
+  off,          ///< qwen3: the generation prompt ends with an empty `<think>` block; a template: false
 };
 
 /// A chat format with its options; the defaults are those of the original template.
 struct ChatFormat {
   ChatKind kind = ChatKind::none;
-  Thinking thinking = Thinking::on;  ///< qwen3 only
-  /// The system message of a conversation that has none. Not set: the original's; empty: none.
+  Thinking thinking = Thinking::by_template;  ///< qwen3 and templates that read `enable_thinking`
+  /// The system message of a conversation that has none. Not set: the original's; empty: none, but a template of its
+  /// own gets a system message without text.
   std::optional<std::string> default_system{};
-  /// llama3_1: the "Today Date". 3.1's template writes this one; 3.2's writes the day of the run, which a run that
-  /// shall be repeated must not: set it to a day of your choice, as "26 Jul 2024".
+  /// The day that is written as today, as "26 Jul 2024": llama3_1's "Today Date", and strftime_now of a template of its
+  /// own. Originals write the day of the run, which a run that shall be repeated must not.
   std::string date = "26 Jul 2024";
+  /// ChatKind::own: the template. Formats with the same one are equal.
+  std::shared_ptr<const ChatTemplate> chat_template{};
 
   friend bool operator==(const ChatFormat&, const ChatFormat&) = default;
 };
@@ -66,6 +74,7 @@ inline constexpr std::array<ChatName, 9> chat_names{{{"none", ChatKind::none},
 
 /// The name of a kind, as chat_format_from_name reads it.
 inline std::string_view name_of(ChatKind kind) {
+  if (kind == ChatKind::own) return "own template";
   for (const detail::ChatName& entry : detail::chat_names) {
     if (entry.kind == kind) return entry.name;
   }
@@ -101,9 +110,10 @@ inline std::string_view default_system(const ChatFormat& format) {
   return {};
 }
 
-/// The special token that ends a turn, and with it a response; empty if there is none.
+/// The special token that ends a turn, and with it a response; empty if there is none, and for a template of its own,
+/// which turn_end_token asks.
 inline std::string_view turn_end(ChatKind kind) {
-  if (kind == ChatKind::none) return {};
+  if (kind == ChatKind::none || kind == ChatKind::own) return {};
   return kind == ChatKind::llama3 || kind == ChatKind::llama3_1 ? "<|eot_id|>" : "<|im_end|>";
 }
 

@@ -177,14 +177,15 @@ inline void write_llama(ChatWriter& out, const ChatFormat& format, std::span<con
 
 }  // namespace detail
 
-/// Renders a conversation in a chat format, as the original's template does without tools.
-/// @throws BadArgument for ChatKind::none, no messages, or an option that the format does not have; Unsupported naming
-/// another role than system, user and assistant.
-/// Source: the chat templates of Qwen2.5-Instruct, Qwen3, SmolLM2-Instruct and Llama 3 / 3.1 / 3.2 Instruct.
+/// Renders a conversation in a chat format that has a name, as the original's template does without tools.
+/// @throws BadArgument for ChatKind::none and ChatKind::own, no messages, or an option that the format does not have;
+/// Unsupported naming another role than system, user and assistant. Source: the chat templates of Qwen2.5-Instruct,
+/// Qwen3, SmolLM2-Instruct and Llama 3 / 3.1 / 3.2 Instruct.
 inline Chat chat_pieces(const ChatFormat& format, std::span<const Message> messages, GenerationPrompt generation) {
   require(format.kind != ChatKind::none, "chat format: a conversation needs a chat format other than none");
-  require(format.thinking == Thinking::on || format.kind == ChatKind::qwen3,
-          "chat format: thinking can only be switched off for qwen3");
+  require(format.kind != ChatKind::own, "chat format: a template of its own needs a tokenizer that knows its tokens");
+  require(format.thinking != Thinking::off || format.kind == ChatKind::qwen3,
+          "chat format: thinking can only be switched off for qwen3 and for templates");
   detail::check_roles(messages);
   detail::ChatWriter out;
   if (format.kind == ChatKind::llama3 || format.kind == ChatKind::llama3_1) {
@@ -193,16 +194,6 @@ inline Chat chat_pieces(const ChatFormat& format, std::span<const Message> messa
     detail::write_chatml(out, format, messages, generation);
   }
   return out.take();
-}
-
-/// The conversation as one text, special tokens by their names: for people and tests. Models read encode_chat, which
-/// tells a special token from text that spells one.
-/// @throws as chat_pieces.
-inline std::string render_chat(const ChatFormat& format, std::span<const Message> messages,
-                               GenerationPrompt generation) {
-  std::string text;
-  for (const ChatPiece& piece : chat_pieces(format, messages, generation).pieces) text += piece.text;
-  return text;
 }
 
 }  // namespace maestro

@@ -1,171 +1,147 @@
 #pragma once
 
 /// @file
-/// Recognizing a model's own chat template, without running it.
+/// A model's own chat template, evaluated.
 
-#include <array>
+#include <charconv>
 #include <cstddef>
-#include <cstdint>
-#include <initializer_list>
-#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "maestro/core/hash.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/data/prompt.hpp"
 #include "maestro/text/chat_format.hpp"
+#include "maestro/text/chat_render.hpp"
+#include "maestro/text/jinja/template.hpp"
+#include "maestro/text/utf8.hpp"
 
 namespace maestro {
 
 namespace detail {
 
-struct KnownTemplate {
-  std::uint64_t hash;  ///< fnv1a of the template, without one line break at its end
-  std::size_t size;    ///< its bytes
-  ChatKind kind;
-};
-
-inline constexpr std::array<KnownTemplate, 8> known_templates{{
-    {0xe642ce246d7f2e3du, 2506, ChatKind::qwen2_5},   // Qwen2.5-Instruct
-    {0x2bfdb7aa9754484eu, 4116, ChatKind::qwen3},     // Qwen3, first release
-    {0x959a4551391a6549u, 4168, ChatKind::qwen3},     // Qwen3, later revision
-    {0x3751fe8ea48448abu, 2630, ChatKind::chatml},    // Qwen3-Instruct-2507
-    {0x45ec583d4d25bc3au, 368, ChatKind::smollm2},    // SmolLM2-Instruct
-    {0x0e60067a5537498eu, 389, ChatKind::llama3},     // Llama 3 Instruct
-    {0xcc0368e1ffb6b958u, 4613, ChatKind::llama3_1},  // Llama 3.1 Instruct
-    {0x368f4c34b8554414u, 3826, ChatKind::llama3_1},  // Llama 3.2 Instruct
-}};
-
-inline bool has_all(std::string_view text, std::initializer_list<std::string_view> marks) {
-  for (const std::string_view mark : marks) {
-    if (text.find(mark) == std::string_view::npos) return false;
-  }
-  return true;
-}
-inline bool has_any(std::string_view text, std::initializer_list<std::string_view> marks) {
-  for (const std::string_view mark : marks) {
-    if (text.find(mark) != std::string_view::npos) return true;
-  }
-  return false;
-}
-
-/// Takes a line break, real or as the two characters of a Jinja string, off the start of `text`.
-inline bool take_line_break(std::string_view& text) {
-  const std::size_t size = text.starts_with('\n') ? 1 : text.starts_with("\\n") ? 2 : 0;
-  text.remove_prefix(size);
-  return size > 0;
-}
-inline bool at_quote(std::string_view text) { return text.starts_with('\'') || text.starts_with('"'); }
-
-/// Whether every "<|im_start|>assistant" is the whole generation prompt: a line break, and nothing after it.
-inline bool plain_generation_prompt(std::string_view text) {
-  constexpr std::string_view header = "<|im_start|>assistant";
-  bool found = false;
-  for (std::size_t at = text.find(header); at != std::string_view::npos; at = text.find(header, at + 1)) {
-    std::string_view rest = text.substr(at + header.size());
-    if (!take_line_break(rest) || !at_quote(rest)) return false;
-    found = true;
-  }
-  return found;
-}
-
-/// The one sentence that a ChatML template writes as its system message by itself; empty if it writes none, nullopt
-/// if that cannot be told.
-inline std::optional<std::string> own_system_message(std::string_view text) {
-  constexpr std::string_view header = "<|im_start|>system";
-  std::string sentence;
-  for (std::size_t at = text.find(header); at != std::string_view::npos; at = text.find(header, at + 1)) {
-    std::string_view rest = text.substr(at + header.size());
-    if (!take_line_break(rest)) return std::nullopt;
-    if (at_quote(rest)) continue;
-    const std::string_view literal = rest.substr(0, rest.find("<|im_end|>"));
-    if (literal.size() == rest.size() || literal.empty() || literal.size() > 1000) return std::nullopt;
-    if (literal.find_first_of("\\'\"{}\n") != std::string_view::npos) return std::nullopt;
-    if (!sentence.empty() && sentence != literal) return std::nullopt;
-    sentence = literal;
-  }
-  return sentence;
-}
-
-/// ChatML by marks: its two special tokens, the plain generation prompt, and nothing of what other formats do. With a
-/// system sentence of its own it must ask whether the first message is one; without, it must be a mere loop.
-inline std::optional<ChatFormat> chatml_by_marks(std::string_view text) {
-  if (!plain_generation_prompt(text)) return std::nullopt;
-  if (!has_any(text, {"<|im_end|>\\n", "<|im_end|>\n", "<|im_end|>' + '\\n'", "<|im_end|>' + '\n'",
-                      "<|im_end|>\" + \"\\n\""})) {
-    return std::nullopt;
-  }
-  if (has_any(text, {"think", "reasoning", "vision", "image", "audio", "trim", "strip", "replace", "bos_token",
-                     "eos_token", "raise_exception", "strftime", "date", "generation %}", "loop.last and",
-                     "not loop.last", "loop.last %}"})) {
-    return std::nullopt;
-  }
-  const std::optional<std::string> sentence = own_system_message(text);
-  if (!sentence) return std::nullopt;
-  if (sentence->empty()) {
-    if (has_any(text, {"set ", "tools", "<|im_start|>system", "You are"})) return std::nullopt;
-    return ChatFormat{.kind = ChatKind::chatml};
-  }
-  if (!has_any(text, {"messages[0]['role'] == 'system'", "messages[0]['role'] != 'system'",
-                      "messages[0].role == 'system'", "messages[0].role != 'system'",
-                      "messages[0][\"role\"] == \"system\"", "messages[0][\"role\"] != \"system\""})) {
-    return std::nullopt;
-  }
-  for (const ChatKind kind : {ChatKind::qwen2_5, ChatKind::smollm2}) {
-    if (default_system({.kind = kind}) == *sentence) return ChatFormat{.kind = kind};
-  }
-  return ChatFormat{.kind = ChatKind::chatml, .default_system = sentence};
-}
-
-inline bool qwen3_by_marks(std::string_view text) {
-  return plain_generation_prompt(text) && own_system_message(text) == std::string() &&
-         has_all(text, {"ns.last_query_index", "loop.last or (not loop.last and reasoning_content)", "'</think>' in",
-                        "enable_thinking is defined and enable_thinking is false", "'<think>\\n\\n</think>\\n\\n'"}) &&
-         !has_any(text, {"vision", "image", "audio", "'<think>\\n'", "generation %}", "trim"});
-}
-
-/// Both Llama 3 formats: headers, turn ends, trimmed contents, the generation prompt, and no thinking or images.
-inline bool llama_by_marks(std::string_view text) {
-  return has_all(text, {"bos_token", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
-                        "<|start_header_id|>assistant<|end_header_id|>"}) &&
-         has_any(text, {"message['content'] | trim", "message['content']|trim", "message.content | trim",
-                        "message.content|trim"}) &&
-         !has_any(text, {"think", "reasoning", "image", "<|im_start|>", "You are", "generation %}", "replace"});
-}
-
-inline std::optional<ChatFormat> format_by_marks(std::string_view text) {
-  if (!has_all(text, {"add_generation_prompt"})) return std::nullopt;
-  if (has_all(text, {"<|im_start|>", "<|im_end|>"})) {
-    if (qwen3_by_marks(text)) return ChatFormat{.kind = ChatKind::qwen3};
-    return chatml_by_marks(text);
-  }
-  if (!llama_by_marks(text)) return std::nullopt;
-  if (has_all(text, {"\"Cutting Knowledge Date: December 2023\\n\"", "\"Today Date: \" + date_string + \"\\n\\n\"",
-                     "\"<|start_header_id|>system<|end_header_id|>\\n\\n\"", "system_message = \"\""})) {
-    return ChatFormat{.kind = ChatKind::llama3_1};
-  }
-  if (has_any(text, {"Knowledge", "date", "tools", "<|start_header_id|>system"})) return std::nullopt;
-  return ChatFormat{.kind = ChatKind::llama3};
+inline bool read_number(std::string_view text, int low, int high, int& value) {
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size() && value >= low && value <= high;
 }
 
 }  // namespace detail
 
-/// The format that a chat template (Jinja) writes; nullopt for one that is not known.
-///
-/// Released templates are known by a hash of their text: Qwen2.5-Instruct, Qwen3 (two revisions), Qwen3-Instruct-2507,
-/// SmolLM2-Instruct, Llama 3, 3.1 and 3.2 Instruct. Others by marks, which are narrow on purpose:
-/// - chatml, qwen2_5, smollm2: <|im_start|> and <|im_end|>, the plain generation prompt, no thinking, trimming, images
-///   or begin token; a system sentence of its own, if any, becomes ChatFormat::default_system (Qwen2: "You are a
-///   helpful assistant.").
-/// - qwen3: as above with `enable_thinking`, the empty `<think>` block and the search for the last query.
-/// - llama3_1: <|start_header_id|> and <|eot_id|>, trimmed contents, "Cutting Knowledge Date" and "Today Date".
-/// - llama3: the same without dates and tools.
-inline std::optional<ChatFormat> recognize_chat_template(std::string_view text) {
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  const std::uint64_t hash = fnv1a(text);
-  for (const detail::KnownTemplate& known : detail::known_templates) {
-    if (known.size == text.size() && known.hash == hash) return ChatFormat{.kind = known.kind};
+/// Reads the day that a text names: "26 Jul 2024" or "2024-07-26".
+/// @throws BadArgument showing both forms.
+inline jinja::Day parse_day(std::string_view text) {
+  jinja::Day day;
+  const auto fail = [&] {
+    throw BadArgument("the date '" + replace_invalid_utf8(text.substr(0, 40)) +
+                      "' is no day; write it as \"26 Jul 2024\" or \"2024-07-26\"");
+  };
+  bool good = false;
+  if (text.size() == 10 && text[4] == '-' && text[7] == '-') {
+    good = detail::read_number(text.substr(0, 4), 1, 9999, day.year) &&
+           detail::read_number(text.substr(5, 2), 1, 12, day.month) &&
+           detail::read_number(text.substr(8, 2), 1, 31, day.day);
+  } else if (text.size() == 11 && text[2] == ' ' && text[6] == ' ') {
+    for (std::size_t i = 0; i < jinja::detail::month_names.size(); ++i) {
+      if (jinja::detail::month_names[i].substr(0, 3) != text.substr(3, 3)) continue;
+      day.month = static_cast<int>(i + 1);
+      good = detail::read_number(text.substr(7, 4), 1, 9999, day.year) &&
+             detail::read_number(text.substr(0, 2), 1, 31, day.day);
+    }
   }
-  return detail::format_by_marks(text);
+  if (!good || day.day > jinja::detail::days_in(day.year, day.month)) fail();
+  return day;
+}
+
+/// ChatTemplate is a chat template with the variables that it is rendered with: the tokenizer's special tokens
+/// (bos_token, ...) and those that a caller adds. They count as the template's own text; the messages do not, so that
+/// what they say never becomes a special token. The names of the three roles count as the template's, which may build a
+/// special token of them. Immutable; const use from several threads is safe.
+class ChatTemplate {
+ public:
+  /// @param name  of the file or model, for messages.
+  /// @throws BadArgument for a template that is malformed, Unsupported for one that is not implemented, naming line and
+  /// `name`.
+  ChatTemplate(std::string name, std::string_view source, std::vector<jinja::Variable> variables = {})
+      : name_(std::move(name)), source_(source), template_(read(name_, source)), variables_(std::move(variables)) {
+    for (const jinja::Variable& variable : variables_) {
+      for (const char* own : {"messages", "tools", "documents", "add_generation_prompt"}) {
+        if (variable.first == own) {
+          throw BadArgument(name_ + ": the variable '" + variable.first +
+                            "' of a chat template is set by the conversation; leave it out");
+        }
+      }
+    }
+  }
+
+  const std::string& name() const { return name_; }
+  const std::string& source() const { return source_; }
+  /// Tells whether the template's text names a variable.
+  bool mentions(std::string_view variable) const { return source_.find(variable) != std::string::npos; }
+
+  /// Renders a conversation into segments, each of which comes from the template or from the messages.
+  /// @throws BadArgument for no messages, Unsupported for another role than system, user and assistant, BadData naming
+  /// the line if the template refuses the conversation or cannot be evaluated.
+  std::vector<jinja::Segment> render(const ChatFormat& format, std::span<const Message> messages,
+                                     GenerationPrompt generation) const {
+    detail::check_roles(messages);
+    std::vector<jinja::Variable> variables{
+        {"messages", messages_value(format, messages)},
+        {"tools", jinja::Value()},
+        {"documents", jinja::Value()},
+        {"add_generation_prompt", jinja::Value(generation == GenerationPrompt::add)}};
+    if (format.thinking != Thinking::by_template) {
+      variables.emplace_back("enable_thinking", jinja::Value(format.thinking == Thinking::on));
+    }
+    variables.insert(variables.end(), variables_.begin(), variables_.end());
+    jinja::Limits limits;
+    for (const Message& message : messages) limits.steps += 16 * message.content.size();
+    try {
+      return template_.render(variables, parse_day(format.date), limits);
+    } catch (const BadData& error) {
+      throw BadData(name_ + ": " + error.what());
+    } catch (const Unsupported& error) {
+      throw Unsupported(name_ + ": " + error.what());
+    }
+  }
+
+ private:
+  static jinja::Template read(const std::string& name, std::string_view source) {
+    try {
+      return jinja::Template(source);
+    } catch (const BadArgument& error) {
+      throw BadArgument(name + ": " + error.what());
+    } catch (const Unsupported& error) {
+      throw Unsupported(name + ": " + error.what());
+    }
+  }
+
+  static jinja::Value message_value(std::string_view role, std::string_view content) {
+    return jinja::dict_value(
+        {{jinja::text_value("role"), jinja::text_value(role)},
+         {jinja::text_value("content"), jinja::text_value(replace_invalid_utf8(content), jinja::Origin::in_data)}});
+  }
+  static jinja::Value messages_value(const ChatFormat& format, std::span<const Message> messages) {
+    std::vector<jinja::Value> values;
+    if (format.default_system && messages.front().role != "system") {
+      values.push_back(message_value("system", *format.default_system));
+    }
+    for (const Message& message : messages) values.push_back(message_value(message.role, message.content));
+    return jinja::sequence_value(std::move(values));
+  }
+
+  std::string name_;
+  std::string source_;
+  jinja::Template template_;
+  std::vector<jinja::Variable> variables_;
+};
+
+/// Makes the chat format of a template. @throws as ChatTemplate
+inline ChatFormat chat_format_of_template(std::string name, std::string_view source,
+                                          std::vector<jinja::Variable> variables = {}) {
+  return {.kind = ChatKind::own,
+          .chat_template = std::make_shared<const ChatTemplate>(std::move(name), source, std::move(variables))};
 }
 
 }  // namespace maestro

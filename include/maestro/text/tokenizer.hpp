@@ -25,4 +25,12 @@ concept Tokenizer = requires(const T& tokenizer, std::string_view text, std::spa
   { tokenizer.end_token() } -> std::convertible_to<std::int32_t>;
 };
 
+/// SpecialPlace is the place of a special token in a text that spells it.
+struct SpecialPlace {
+  std::size_t begin = 0;  ///< bytes of the text
+  std::size_t size = 0;
+  bool strips_before = false;  ///< white space before it belongs to it
+  bool strips_behind = false;  ///< white space behind it belongs to it
+};
+
 }  // namespace maestro
