@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/scratch.hpp"
@@ -39,7 +40,7 @@ BOOST_AUTO_TEST_CASE(a_folder_with_byte_level_bpe_is_a_policy) {
   BOOST_TEST(read_file(scratch.path("copy/tokenizer.json")) == text);
 }
 
-BOOST_AUTO_TEST_CASE(prompts_begin_as_the_tokenizers_template_says) {
+BOOST_AUTO_TEST_CASE(prompts_begin_as_the_tokenizers_post_processor_says_whatever_the_model_does) {
   const Scratch scratch;
   const auto start = [&](std::int32_t begin_token) {
     ModelConfig config = qwen3_config(4096, 8, 1, 2, 1, 4, 12);
@@ -50,10 +51,13 @@ BOOST_AUTO_TEST_CASE(prompts_begin_as_the_tokenizers_template_says) {
     write_file(scratch.path("model/tokenizer_config.json"), "{}");
     const FolderPolicyParts parts = load_policy_parts(scratch.path("model"));
     BOOST_TEST(parts.tokenizer.end_token() == 806);
-    return parts.options.prompt_start;
+    BOOST_TEST((parts.options.prompt_start == PromptStart::begin_token));
+    const std::string text = "x";
+    return encode_prompt(parts.tokenizer, parts.config, parts.options, std::string_view(text)).front();
   };
-  BOOST_TEST((start(805) == PromptStart::begin_token));
-  BOOST_TEST((start(-1) == PromptStart::text));  // the model has none
+  BOOST_TEST(start(805) == 805);
+  BOOST_TEST(start(3) == 805);
+  BOOST_TEST(start(-1) == 805);
 }
 
 // The byte-level tokenizer is one with or without the reader of the others.
