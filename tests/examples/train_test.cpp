@@ -178,15 +178,21 @@ BOOST_AUTO_TEST_CASE(weights_of_a_prompt_come_from_its_line) {
   const Stage stage;
   {
     std::ofstream file(stage.root / "weighed.jsonl");
-    file << R"({"prompt": "a", "reference": "b", "weights": {"format": 0.5, "length": 2}, "w": [3, 4]})"
-         << "\n\n"
-         << R"({"prompt": "c", "reference": "d", "weights": {"format": 0.5, "length": 2}, "w": [3, 0, 1]})" << '\n';
+    file
+        << R"({"prompt": "a", "reference": "b", "weights": {"format": 0.5, "length": 2}, "w": [3, 4], "u": [0.5, -1]})"
+        << "\n\n"
+        << R"({"prompt": "c", "reference": "d", "weights": {"format": 0.5, "length": 2}, "w": [3, 0, 1], "u": [0.5, -1]})"
+        << '\n';
   }
   const std::string some = "--reward-model '' --rewards length,format --prompts '" +
                            (stage.root / "weighed.jsonl").string() + "' --conductor ";
   const auto run = stage.train(some + "prompt");
   BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
   check_weights(logged_weights(stage, "length"), {2.0, 2.0});
+  // The run's rewards are in another order than --rewards, which an array follows.
+  const auto listed = stage.train(some + "prompt --weights-column u");
+  BOOST_REQUIRE_MESSAGE(listed.code == 0, listed.output);
+  check_weights(logged_weights(stage, "length"), {0.5, 0.5});
   check_refused(stage.train(some + "prompt --weights-column w"),
                 {"weighed.jsonl:3: field 'w' must be the weights of length, format", "found [3,0,1]"});
   check_refused(stage.train(some + "prompt --weights-column v"), {"weighed.jsonl:1: field 'v' is missing"});
