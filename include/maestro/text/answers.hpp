@@ -47,8 +47,9 @@ inline bool is_word_byte(char c) {
 
 }  // namespace detail
 
-/// The part of a response that is its answer, without white space at its ends: what the last <answer>...</answer>
-/// holds; else the last \boxed{...}; else what follows the last </think>; else the whole.
+/// Gives the part of a response that is its answer, without white space at its ends: what the last
+/// `<answer>...</answer>` holds, else what the last `\boxed{...}` holds, else what follows the last `</think>`, else
+/// the whole.
 inline std::string_view answer_part(std::string_view text) {
   if (const auto tagged = detail::last_between(text, "<answer>", "</answer>")) return without_white_space(*tagged);
   if (const auto boxed = detail::last_boxed(text)) return without_white_space(*boxed);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Percentile bootstrap intervals of a mean or any other statistic, and pass@k.
+/// Percentile bootstrap intervals of a mean or any other statistic, and pass-at-k.
 
 #include <algorithm>
 #include <cmath>
