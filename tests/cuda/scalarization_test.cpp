@@ -28,23 +28,23 @@ BOOST_AUTO_TEST_SUITE(device_scalarization)
 
 BOOST_AUTO_TEST_CASE(ragged_scene_with_gaps_and_penalties) {
   on_both([](auto& executor) {
-    check_scene<1>(executor);
-    check_scene<2>(executor);
-    check_scene<5>(executor);
-    check_scene<16>(executor);
+    check_scene<1, SomeScalarizations>(executor);
+    check_scene<3, EveryScalarization>(executor);
+    check_scene<5, SomeScalarizations>(executor);
+    check_scene<16, SomeScalarizations>(executor);
   });
 }
 BOOST_AUTO_TEST_CASE(even_groups_of_every_size) {
-  on_both([](auto& executor) { check_even_groups(executor); });
+  on_both([](auto& executor) { check_even_groups<EveryScalarization>(executor); });
 }
 BOOST_AUTO_TEST_CASE(empty_groups_one_huge_group_and_no_rows_at_all) {
-  on_both([](auto& executor) { check_empty_and_large_groups(executor); });
+  on_both([](auto& executor) { check_empty_and_large_groups<EveryScalarization>(executor); });
 }
 BOOST_AUTO_TEST_CASE(a_group_of_a_hundred_thousand) {
-  on_both([](auto& executor) { check_a_hundred_thousand(executor); });
+  on_both([](auto& executor) { check_a_hundred_thousand<EveryScalarization>(executor); });
 }
 BOOST_AUTO_TEST_CASE(equal_rewards_give_exactly_zero) {
-  on_both([](auto& executor) { check_equal_rewards_give_zero(executor); });
+  on_both([](auto& executor) { check_equal_rewards_give_zero<EveryScalarization>(executor); });
 }
 BOOST_AUTO_TEST_CASE(the_same_bits_on_every_run) {
   on_both([](auto& executor) { check_same_bits(executor); });
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(one_default_everywhere) {
 BOOST_AUTO_TEST_CASE(many_groups_of_one_and_many_rewards) {
   const RewardedBatch batch(Partition::uniform(700, 1), 16, 5, 0.1);
   gpu::HostExecutor serial;
-  check_all<16>(serial, batch.rewards, batch.decision, batch.partition, {}, 2e-7, "groups of one");
+  check_all<16, SomeScalarizations>(serial, batch.rewards, batch.decision, batch.partition, {}, 2e-7, "groups of one");
   const RewardedBatch large(Partition::uniform(2, 1024), 16, 5, 0.1);
   const Advantages<OwnWeightBaseline> scalarization;
   const Result expected = run(scalarization, large.rewards, large.decision, large.partition.groups);
