@@ -18,7 +18,7 @@ namespace maestro {
 
 namespace detail {
 
-/// What stands between the last `open` and the `close` after it; nothing if there is no such pair.
+/// Gives what stands between the last `open` and the `close` after it; nothing if there is no such pair.
 inline std::optional<std::string_view> last_between(std::string_view text, std::string_view open,
                                                     std::string_view close) {
   const std::size_t start = text.rfind(open);
@@ -28,7 +28,7 @@ inline std::optional<std::string_view> last_between(std::string_view text, std::
   return end == std::string_view::npos ? std::nullopt : std::optional(rest.substr(0, end));
 }
 
-/// The content of the last \boxed{...}, its braces balanced.
+/// Gives the content of the last `\boxed{...}`, whose braces must be balanced.
 inline std::optional<std::string_view> last_boxed(std::string_view text) {
   const std::size_t start = text.rfind("\\boxed{");
   if (start == std::string_view::npos) return std::nullopt;
@@ -91,9 +91,9 @@ inline std::optional<double> number_answer(std::string_view text) {
   return last;
 }
 
-/// The letter of a choice that a response gives, 'A' to 'Z': its answer_part if that is a letter alone, perhaps in
-/// parentheses or with what it stands for after it ("B", "(b)", "B. because"); else the letter after the last
-/// "answer is" or "answer:". Nothing if there is none: no letter is guessed from a sentence.
+/// Gives the letter of the choice that a response makes, 'A' to 'Z'. This is its answer_part if that is a letter alone,
+/// perhaps in parentheses or with what it stands for after it ("B", "(b)", "B. because"); else the letter after the
+/// last "answer is" or "answer:". The result is empty if there is none: no letter is guessed from a sentence.
 inline std::optional<char> letter_answer(std::string_view text) {
   text = answer_part(text);
   // A letter at the start: nothing before it but marks, and after it no word byte. In a sentence "A" and "I" are words.

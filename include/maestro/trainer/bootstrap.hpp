@@ -31,10 +31,10 @@ struct BootstrapOptions {
   std::uint64_t seed = 0;
 };
 
-/// A statistic of `count` prompts with its percentile bootstrap interval: of the prompts as they are, and of
-/// `resamples` samples of as many drawn with replacement. For what is no mean, such as BLEU of a corpus.
-/// @param statistic  takes the places of the prompts drawn (std::span<const std::size_t>) and returns a number
-/// O(resamples * n), deterministic. Source: Efron 1979.
+/// Computes a statistic of `count` prompts with its percentile bootstrap interval: of the prompts as they are, and of
+/// `resamples` samples of as many prompts drawn with replacement. It serves what is not a mean, such as BLEU of a
+/// corpus. O(resamples * n), deterministic. Source: Efron 1979.
+/// @param statistic  takes the places of the prompts drawn (std::span<const std::size_t>) and returns a number.
 /// @throws BadArgument for no prompts, no resamples or a level outside (0, 1).
 template <class Statistic>
 Interval bootstrap(std::size_t count, const Statistic& statistic, const BootstrapOptions& options = {}) {
@@ -79,8 +79,8 @@ inline Interval bootstrap_mean(std::span<const double> values, const BootstrapOp
   return interval;
 }
 
-/// The chance that at least one of k responses is right, of which n were drawn and c were right: the unbiased estimate
-/// 1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, equation 1.
+/// Gives the chance that at least one of k responses is right, estimated without bias from n drawn responses of which c
+/// were right: 1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, equation 1.
 /// @throws BadArgument unless 1 <= k <= n and c <= n.
 inline double pass_at_k(std::size_t n, std::size_t c, std::size_t k) {
   require(k >= 1 && k <= n && c <= n, "pass_at_k: k must lie in [1, n], and c be at most n");
