@@ -12,6 +12,7 @@
 #include "maestro/policy/tabular.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/estimators/group_relative.hpp"
 #include "maestro/trainer/trainer.hpp"
 
 namespace {
