@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check_header.sh <neutral|host|cuda_neutral|cuda_toolkit|cuda_thrust> <source> <object> -- <compiler and flags>
+# check_header.sh <neutral|host|http|cuda_neutral|cuda_toolkit|cuda_thrust> <source> <object> -- <compiler and flags>
 # The source includes one header two times. It must compile, and stay clear of headers that its kind may not pull in:
 # cuda_* are those under cuda/, of which the last two may read the toolkit's C headers and, the last, Thrust's.
 set -euo pipefail
@@ -8,12 +8,13 @@ shift 4
 "$@" -MD -MF "$object.d" -c "$source" -o "$object"
 
 forbidden='/(iostream|regex)$|/mpi\.h$'
+if [ "$kind" = http ]; then forbidden='/iostream$|/mpi\.h$'; fi  # cpp-httplib reads <regex>
 if [ "$kind" = cuda_thrust ]; then forbidden='/mpi\.h$'; fi
 if [ "$kind" != cuda_thrust ]; then forbidden="$forbidden"'|/(thrust|cub|cccl)/|/cuda/std/'; fi
 if [ "$kind" != cuda_toolkit ] && [ "$kind" != cuda_thrust ]; then
   forbidden="$forbidden"'|/cuda/|/cuda_[^/]*\.h$|/cublas[^/]*\.h$'
 fi
-if [ "$kind" != host ] && [ "$kind" != cuda_thrust ]; then
+if [ "$kind" != host ] && [ "$kind" != http ] && [ "$kind" != cuda_thrust ]; then
   forbidden="$forbidden"'|/(random|filesystem)$|/Eigen/|/nlohmann/|/cblas[^/]*\.h$'
 fi
 # What was read, but the source itself.
