@@ -7,7 +7,12 @@
 #error "maestro/remote/http_client.hpp needs cpp-httplib with OpenSSL: link the CMake target maestro::http"
 #endif
 
+#if defined(_res)
 #include <httplib.h>
+#else
+#include <httplib.h>
+#undef _res  // a macro of <resolv.h>, which names of Eigen's would fall to
+#endif
 
 #include <chrono>
 #include <condition_variable>

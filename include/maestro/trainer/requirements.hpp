@@ -213,7 +213,7 @@ constexpr auto refuse_parts() {
     refuse_conductor<C>();
   } else if constexpr (!Communicator<Comm>) {
     refuse_communicator<Comm>();
-  } else if constexpr (!Scalarization<S, Comm>) {
+  } else if constexpr (!Scalarization<ScalarizationFor<S>, Comm>) {
     refuse_scalarization<S, Comm>();
   } else if constexpr (!SameCount<R, C>) {
     refuse_count<std::size_t{R::size}, std::size_t{C::actions}>();
