@@ -8,8 +8,8 @@ shift 4
 "$@" -MD -MF "$object.d" -c "$source" -o "$object"
 
 forbidden='/(iostream|regex)$|/mpi\.h$'
-if [ "$kind" = http ]; then forbidden='/iostream$|/mpi\.h$'; fi  # cpp-httplib reads <regex>
-if [ "$kind" = cuda_thrust ]; then forbidden='/mpi\.h$'; fi
+# cpp-httplib and Thrust read these two.
+if [ "$kind" = http ] || [ "$kind" = cuda_thrust ]; then forbidden='/mpi\.h$'; fi
 if [ "$kind" != cuda_thrust ]; then forbidden="$forbidden"'|/(thrust|cub|cccl)/|/cuda/std/'; fi
 if [ "$kind" != cuda_toolkit ] && [ "$kind" != cuda_thrust ]; then
   forbidden="$forbidden"'|/cuda/|/cuda_[^/]*\.h$|/cublas[^/]*\.h$'
