@@ -22,8 +22,10 @@ struct Scene {
   Groups groups;
   Matrix<float> rewards;
   Decision decision;
+  std::vector<std::int32_t> lengths;
 
-  Scene(std::size_t rows, std::size_t count) : groups(Groups::uniform(rows / 8, 8)), rewards(rows, count) {
+  Scene(std::size_t rows, std::size_t count)
+      : groups(Groups::uniform(rows / 8, 8)), rewards(rows, count), lengths(rows, 100) {
     fill(rewards.flat());
     const float base = 0.5f / static_cast<float>(count);
     decision.base.assign(rows, count, base);
@@ -46,7 +48,7 @@ void scalarize(benchmark::State& state, std::string_view name, Want want) {
   Matrix<float> counterfactuals(want == Want::counterfactuals ? rows : 0, count);
   SingleProcess comm;
   for (auto _ : state) {
-    scalarization(ScalarizationInput{scene.rewards, scene.decision, scene.groups},
+    scalarization(ScalarizationInput{scene.rewards, scene.decision, scene.groups, {}, scene.lengths},
                   ScalarizationOutput{advantages, scalars, counterfactuals.view()}, comm);
     benchmark::ClobberMemory();
   }

@@ -179,6 +179,7 @@
 #include "maestro/scalarization/estimators/dara.hpp"
 #include "maestro/scalarization/estimators/dr_grpo.hpp"
 #include "maestro/scalarization/estimators/dvao.hpp"
+#include "maestro/scalarization/estimators/factored_scores.hpp"
 #include "maestro/scalarization/estimators/gd2po.hpp"
 #include "maestro/scalarization/estimators/gdpo.hpp"
 #include "maestro/scalarization/estimators/group_relative.hpp"

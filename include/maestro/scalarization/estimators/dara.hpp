@@ -10,10 +10,10 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/platform.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/scalarization/estimators/factored_scores.hpp"
 #include "maestro/scalarization/estimators/mo_grpo.hpp"
 #include "maestro/scalarization/group.hpp"
 #include "maestro/scalarization/row.hpp"
-#include "maestro/scalarization/scalarizers.hpp"
 
 namespace maestro {
 
@@ -31,12 +31,6 @@ struct Dara {
   struct Batch {
     double varying[max_rewards] = {};
   };
-  template <std::size_t Capacity>
-  struct Statistics {
-    MoGrpo::Statistics<Capacity> scores;
-    PerColumn<Capacity> factor;
-  };
-
   void check() const {
     scores.check();
     require(std::isfinite(max_factor) && max_factor >= 1.0, "dara: max_factor must be finite and at least 1");
@@ -54,10 +48,10 @@ struct Dara {
     return both;
   }
   template <class G>
-  MAESTRO_HD Statistics<G::capacity> statistics(const G& group, const Batch& batch) const {
+  MAESTRO_HD detail::FactoredScores<G::capacity> statistics(const G& group, const Batch& batch) const {
     double most = 0.0;
     for (std::size_t k = 0; k < group.num_rewards(); ++k) most = batch.varying[k] > most ? batch.varying[k] : most;
-    Statistics<G::capacity> s{scores.statistics(group), {}};  // the factors of what is no reward are 0
+    detail::FactoredScores<G::capacity> s{scores.statistics(group), {}};  // the factors of what is no reward are 0
     for (std::size_t k = 0; k < group.num_rewards(); ++k) {
       const double factor = batch.varying[k] > 0.0 ? std::sqrt(most / batch.varying[k]) : 0.0;
       s.factor[k] = factor < max_factor ? factor : max_factor;
@@ -65,12 +59,8 @@ struct Dara {
     return s;
   }
   template <std::size_t Capacity, class R>
-  MAESTRO_HD double advantage(const Statistics<Capacity>& s, const R& row) const {
-    double sum = 0.0;
-    for (std::size_t c = 0; c < row.width(); ++c) {
-      sum = multiply_add(row.weight(c) * s.factor[c], MoGrpo::z(s.scores, row, c), sum);
-    }
-    return sum - row.penalty();
+  MAESTRO_HD double advantage(const detail::FactoredScores<Capacity>& s, const R& row) const {
+    return s.advantage(row);
   }
 };
 

@@ -16,21 +16,18 @@ namespace maestro {
 struct Opo {
   static constexpr std::string_view name = "opo";
   static constexpr bool reads_lengths = true;
-  struct Statistics {
-    double baseline;
-    double tokens;
-  };
 
+  /// The baseline.
   template <class G>
-  MAESTRO_HD Statistics statistics(const G& group) const {
+  MAESTRO_HD double statistics(const G& group) const {
     const double mean = group.mean(TotalOf{});  // equal R: the gaps below are exactly 0
     const double tokens = group.sum([](const auto& row) { return row.length(); });
     const double gaps = group.sum([mean](const auto& row) { return row.length() * (row.total() - mean); });
-    return {tokens > 0.0 ? mean + gaps / tokens : mean, tokens};
+    return tokens > 0.0 ? mean + gaps / tokens : mean;
   }
   template <class R>
-  MAESTRO_HD double advantage(const Statistics& s, const R& row) const {
-    return row.total() - s.baseline;
+  MAESTRO_HD double advantage(double baseline, const R& row) const {
+    return row.total() - baseline;
   }
 };
 

@@ -12,7 +12,7 @@
 namespace maestro {
 
 /// A = R_max - R_second for the best response of the group, 0 for the others; 0 for all if two share the best R, and
-/// for a lone row. The gradient of the expected maximum over a group.
+/// for a lone row.
 /// Source: written from the formula of pass-at-k training (leave-one-out of the maximum).
 struct PassAtK {
   static constexpr std::string_view name = "pass_at_k";

@@ -11,10 +11,10 @@
 #include "maestro/core/platform.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/scalarization/estimators/batch_standardized.hpp"
+#include "maestro/scalarization/estimators/factored_scores.hpp"
 #include "maestro/scalarization/estimators/mo_grpo.hpp"
 #include "maestro/scalarization/group.hpp"
 #include "maestro/scalarization/row.hpp"
-#include "maestro/scalarization/scalarizers.hpp"
 
 namespace maestro {
 
@@ -35,12 +35,6 @@ struct SaturationWeighed {
     double sum[max_rewards] = {};
     double count[max_rewards] = {};
   };
-  template <std::size_t Capacity>
-  struct Statistics {
-    MoGrpo::Statistics<Capacity> scores;
-    PerColumn<Capacity> factor;
-  };
-
   void check() const {
     scores.check();
     require(std::isfinite(gamma) && gamma >= 0.0, "sa_mrpo: gamma must be finite and not negative");
@@ -65,8 +59,8 @@ struct SaturationWeighed {
     return both;
   }
   template <class G>
-  MAESTRO_HD Statistics<G::capacity> statistics(const G& group, const Batch& batch) const {
-    Statistics<G::capacity> s{scores.statistics(group), {}};  // the factors of what is no reward are 0
+  MAESTRO_HD detail::FactoredScores<G::capacity> statistics(const G& group, const Batch& batch) const {
+    detail::FactoredScores<G::capacity> s{scores.statistics(group), {}};  // the factors of what is no reward are 0
     for (std::size_t k = 0; k < group.num_rewards(); ++k) {
       const double mean = batch.count[k] > 0.0 ? batch.sum[k] / batch.count[k] : low;
       const double room = 1.0 - (mean - low) / (high - low);
@@ -75,12 +69,8 @@ struct SaturationWeighed {
     return s;
   }
   template <std::size_t Capacity, class R>
-  MAESTRO_HD double advantage(const Statistics<Capacity>& s, const R& row) const {
-    double sum = 0.0;
-    for (std::size_t c = 0; c < row.width(); ++c) {
-      sum = multiply_add(row.weight(c) * s.factor[c], MoGrpo::z(s.scores, row, c), sum);
-    }
-    return sum - row.penalty();
+  MAESTRO_HD double advantage(const detail::FactoredScores<Capacity>& s, const R& row) const {
+    return s.advantage(row);
   }
 };
 
