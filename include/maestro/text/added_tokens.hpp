@@ -17,6 +17,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/text/tokenizer.hpp"
 #include "maestro/text/unicode.hpp"
+#include "maestro/text/white_space.hpp"
 
 namespace maestro {
 
@@ -102,28 +103,6 @@ class TextTrie {
   std::array<bool, 256> starts_{};
 };
 
-/// Gives the number of bytes of white space at the end of `text`.
-inline std::size_t trailing_white_space(std::string_view text) {
-  const std::size_t size = text.size();
-  while (!text.empty()) {
-    const CodePoint c = last_code_point(text);
-    if (!is_white_space(c.value)) break;
-    text.remove_suffix(c.bytes);
-  }
-  return size - text.size();
-}
-
-/// Gives the number of bytes of white space at the start of `text`.
-inline std::size_t leading_white_space(std::string_view text) {
-  std::size_t bytes = 0;
-  while (bytes < text.size()) {
-    const CodePoint c = first_code_point(text.substr(bytes));
-    if (!is_white_space(c.value)) break;
-    bytes += c.bytes;
-  }
-  return bytes;
-}
-
 }  // namespace detail
 
 /// AddedTokenSearch finds added tokens, the leftmost first and of those the longest, as the `tokenizers` library does.
@@ -168,8 +147,8 @@ class AddedTokenSearch {
       const AddedToken& token = tokens_[index];
       if (token.special && specials == SpecialTokens::as_text) continue;
       if (token.single_word && inside_word(text, begin, end)) continue;
-      if (token.lstrip) begin = std::max(begin - detail::trailing_white_space(text.substr(0, begin)), done);
-      if (token.rstrip) end += detail::leading_white_space(text.substr(end));
+      if (token.lstrip) begin = std::max(begin - trailing_white_space(text.substr(0, begin)), done);
+      if (token.rstrip) end += leading_white_space(text.substr(end));
       end = std::max(end, begin);
       if (done < begin) f(text.substr(done, begin - done), std::optional<std::int32_t>());
       f(text.substr(begin, end - begin), std::optional(token.id));

@@ -20,7 +20,6 @@
 #include "maestro/text/chat_render.hpp"
 #include "maestro/text/chat_template.hpp"
 #include "maestro/text/tokenizer.hpp"
-#include "maestro/text/utf8.hpp"
 #include "maestro/text/white_space.hpp"
 
 namespace maestro {
@@ -63,7 +62,7 @@ class SegmentCutter {
 
  private:
   void text(std::string_view text) {
-    if (strips_) text.remove_prefix(white_space(text));
+    if (strips_) text.remove_prefix(leading_white_space(text));
     if (text.empty()) return;
     strips_ = false;
     if (pieces_.empty() || pieces_.back().kind == ChatPiece::Kind::special) pieces_.push_back({});
@@ -72,22 +71,11 @@ class SegmentCutter {
   void special(std::string_view name, const SpecialPlace& place) {
     if (place.strips_before && !pieces_.empty() && pieces_.back().kind == ChatPiece::Kind::text) {
       std::string& before = pieces_.back().text;
-      while (!before.empty() && is_white_space(last_code_point(before).value)) {
-        before.resize(before.size() - last_code_point(before).bytes);
-      }
+      before.resize(before.size() - trailing_white_space(before));
       if (before.empty()) pieces_.pop_back();
     }
     pieces_.push_back({ChatPiece::Kind::special, std::string(name)});
     strips_ = place.strips_behind;
-  }
-  static std::size_t white_space(std::string_view text) {
-    std::size_t bytes = 0;
-    while (bytes < text.size()) {
-      const CodePoint c = first_code_point(text.substr(bytes));
-      if (!is_white_space(c.value)) break;
-      bytes += c.bytes;
-    }
-    return bytes;
   }
 
   std::vector<ChatPiece> pieces_;

@@ -20,6 +20,28 @@ constexpr bool is_white_space(char32_t c) {
 /// (bidirectional classes WS, B, S, or category Zs).
 constexpr bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1c && c <= 0x1f); }
 
+/// Gives the number of bytes of white space (Unicode's property) at the end of `text`, which is valid UTF-8.
+inline std::size_t trailing_white_space(std::string_view text) {
+  const std::size_t size = text.size();
+  while (!text.empty()) {
+    const CodePoint c = last_code_point(text);
+    if (!is_white_space(c.value)) break;
+    text.remove_suffix(c.bytes);
+  }
+  return size - text.size();
+}
+
+/// Gives the number of bytes of white space at the start of `text`, which is valid UTF-8.
+inline std::size_t leading_white_space(std::string_view text) {
+  std::size_t bytes = 0;
+  while (bytes < text.size()) {
+    const CodePoint c = first_code_point(text.substr(bytes));
+    if (!is_white_space(c.value)) break;
+    bytes += c.bytes;
+  }
+  return bytes;
+}
+
 namespace detail {
 
 /// Gives the bytes of the white space at the start of `text`; 0 if there is none.
