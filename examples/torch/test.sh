@@ -16,3 +16,12 @@ folder=$(cd "$folder" && pwd)
 (cd "$here" && "$python" setup.py --quiet build --build-base "$folder/work" --build-lib "$folder/lib")
 cd "$here"
 PYTHONPATH=$folder/lib PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest -v test_trl
+
+# The policy over libtorch, where there is a CMake.
+if command -v cmake >/dev/null && command -v ninja >/dev/null; then
+  prefix=$("$python" -c 'import torch; print(torch.utils.cmake_prefix_path)')
+  cmake -S policy -B "$folder/policy" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix" >"$folder/policy.log" ||
+    { cat "$folder/policy.log"; exit 1; }
+  cmake --build "$folder/policy"
+  ctest --test-dir "$folder/policy" --output-on-failure
+fi
