@@ -214,7 +214,7 @@ BOOST_AUTO_TEST_CASE(rewards_times_a_constant) {
   // Nothing changes, or the advantages grow with it; epsilons play no part in rewards of this size.
   test::Scene scene(3);
   for (float& reward : scene.rewards.flat()) reward = 1e6f * (std::isnan(reward) ? 0.5f : std::abs(reward));
-  for (std::size_t k = 0; k < 3; ++k) scene.rewards(23, k) = 1e5f;  // no group is constant
+  for (std::size_t k = 0; k < 3; ++k) scene.rewards(22, k) = 1e5f;  // no group is constant
   Matrix<float> scaled = scene.rewards;
   for (float& reward : scaled.flat()) reward *= 4.0f;
   const Decision shared = test::shared_weights(scaled.rows(), {0.5f, 0.25f, 0.25f});
