@@ -24,6 +24,7 @@ std::string printable(const std::string& text) {
 template <class S>
 int run(const cxxopts::ParseResult& given) {
   const auto model = given["model"].as<std::string>();
+  maestro::examples::say_ignored_fields("generate", model);
   const maestro::ChatFormat chat = maestro::examples::chat_format_of(
       model, {.format = given["chat-format"].as<std::string>(),
               .source = {.file = given["chat-template"].as<std::string>(),

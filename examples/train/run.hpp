@@ -178,6 +178,7 @@ int train_as(const TrainOptions& options, Output output) {
   check(options.trainer);
   const std::vector<Prompt> prompts = training_prompts(options);
   refuse_idle_rewards(options, prompts);
+  say_ignored_fields("train", options.model);
   const PolicyPlan plan(options);
   check_memory(options, estimate(options, plan, prompts));
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
