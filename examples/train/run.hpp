@@ -179,6 +179,11 @@ int train_as(const TrainOptions& options, Output output) {
   const std::vector<Prompt> prompts = training_prompts(options);
   refuse_idle_rewards(options, prompts);
   say_ignored_fields("train", options.model);
+  if (!options.model_options.adapter.empty()) {
+    for (const std::string& remark : load_adapter_remarks(options.model_options.adapter)) {
+      std::cerr << "train: --adapter " << options.model_options.adapter << ": " << remark << '\n';
+    }
+  }
   const PolicyPlan plan(options);
   check_memory(options, estimate(options, plan, prompts));
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
