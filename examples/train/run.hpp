@@ -159,14 +159,15 @@ inline void check_folder(const TrainOptions& options, const std::string& fingerp
 
 /// Leaves the trained model in the output folder, adapters in PEFT's layout.
 template <class P>
-void save_result(const TrainOptions& o, const P& policy) {
+void save_result(const TrainOptions& o, const P& policy, const FolderTexts& texts) {
+  const SaveOptions options{.store = o.model_options.save_as, .texts = texts, .stop_tokens = policy.stop_tokens()};
   if constexpr (std::is_same_v<typename P::weights_type, ModelWeights<float>>) {
-    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), o.model_options.save_as);
+    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), options);
   } else {
     save_adapters(o.output + "/adapter", policy.weights().factors(), o.model);
     std::cout << "the adapters are in " << o.output << "/adapter\n";
     if (o.model_options.merge == MergeAdapters::no) return;
-    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), o.model_options.save_as);
+    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), options);
   }
   std::cout << "the trained model is in " << o.output << "/model\n";
 }
@@ -214,7 +215,7 @@ int train_as(const TrainOptions& options, Output output) {
     std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
     return exit_stopped;
   }
-  save_result(options, trainer.policy());
+  save_result(options, trainer.policy(), plan.texts);
   return 0;
 }
 

@@ -67,6 +67,22 @@ class SafetensorsFile {
   /// Gives the `__metadata__` map. It is empty if there is none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
+  /// Gives every tensor the name f(name); a tensor whose new name is empty is left out from now on.
+  /// @throws BadFile if two tensors get one name.
+  template <class F>
+  void rename(F&& f) {
+    index_.clear();
+    std::vector<TensorInfo> kept;
+    kept.reserve(tensors_.size());
+    for (TensorInfo& tensor : tensors_) {
+      tensor.name = f(std::string_view(tensor.name));
+      if (tensor.name.empty()) continue;
+      if (!index_.emplace(tensor.name, kept.size()).second) refuse(tensor, "is there twice, under two names");
+      kept.push_back(std::move(tensor));
+    }
+    tensors_ = std::move(kept);
+  }
+
   /// Finds a tensor. The result is nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
     const auto it = index_.find(std::string(name));
