@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -114,16 +115,22 @@ std::size_t trained_parameters(P& policy) {
 }
 
 template <class P>
-void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
+void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompts) {
+  const auto has_system = [](const Prompt& prompt) {
+    return !prompt.messages.empty() && prompt.messages.front().role == "system";
+  };
+  const auto systems = std::count_if(prompts.begin(), prompts.end(), has_system);
   const ModelConfig& c = policy.config();
   const TrainerOptions& t = o.trainer;
   const std::string changed = changed_options(o);
   std::cout << "model      " << o.model << ": " << c.layers << " layers, width " << c.hidden << ", vocabulary "
             << c.vocabulary << ", " << trained_parameters(policy)
             << (o.model_options.trains_adapters() ? " parameters of adapters\n" : " parameters\n") << "prompts    "
-            << prompts << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts) << "\nstep       "
-            << t.prompts_per_step << " prompts x " << t.sampling.num_generations << " responses of at most "
-            << t.sampling.max_completion_length << " tokens, learning rate " << t.learning_rate << "\nrewards   ";
+            << prompts.size() << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts)
+            << (systems > 0 ? ", " + std::to_string(systems) + " with a system message of their own" : "")
+            << "\nstep       " << t.prompts_per_step << " prompts x " << t.sampling.num_generations
+            << " responses of at most " << t.sampling.max_completion_length << " tokens, learning rate "
+            << t.learning_rate << "\nrewards   ";
   for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
   std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
             << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
@@ -177,8 +184,7 @@ template <class P>
 int train_as(const TrainOptions& options, Output output) {
   if (options.threads > 0) set_threads(options.threads);
   check(options.trainer);
-  const std::vector<Prompt> prompts = training_prompts(options);
-  refuse_idle_rewards(options, prompts);
+  std::vector<Prompt> prompts = training_prompts(options);
   say_ignored_fields("train", options.model);
   if (!options.model_options.adapter.empty()) {
     for (const std::string& remark : load_adapter_remarks(options.model_options.adapter)) {
@@ -186,13 +192,16 @@ int train_as(const TrainOptions& options, Output output) {
     }
   }
   const PolicyPlan plan(options);
+  const std::size_t left_out = plan.leave_out_long(options, prompts);
+  if (left_out > 0) std::cerr << "train: left out " << left_out << " prompts of too many tokens\n";
+  refuse_idle_rewards(options, prompts);
   check_memory(options, estimate(options, plan, prompts));
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
                   AnyScalarization(options.scalarization, advantages_options(options)), options.trainer};
   trainer.check_prompts(prompts);
   const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
-  print_plan(options, trainer.policy(), prompts.size());
+  print_plan(options, trainer.policy(), prompts);
   if (options.dry_run == DryRun::yes) {
     check_folder(options, content);
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
