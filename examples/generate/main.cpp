@@ -3,6 +3,7 @@
 #include <exception>
 #include <iostream>
 #include <iterator>
+#include <new>
 #include <string>
 
 #include "common/text_model.hpp"
@@ -105,6 +106,9 @@ int main(int argc, char** argv) {
     }
     const bool halves = maestro::stores_bf16(given["model"].as<std::string>());
     return halves ? run<maestro::Bfloat16>(given) : run<float>(given);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "generate: the system grants no more memory (ulimit -v, or all of it is in use)\n";
+    return 2;
   } catch (const std::exception& error) {
     std::cerr << "generate: " << error.what() << '\n';
     return 2;

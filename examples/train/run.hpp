@@ -138,8 +138,23 @@ void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompt
             << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
 }
 
-/// @throws IoError where the output folder could not be made.
-inline void check_output(const std::string& output) {
+/// @throws BadArgument for a folder of this name that holds what saving would have to remove.
+inline void check_replaceable(const std::string& folder, bool (*is_ours)(std::string_view)) {
+  for (const std::string& name : maestro::detail::names_in(folder)) {
+    if (is_ours(name)) continue;
+    throw BadArgument(folder + ": holds " + maestro::detail::quote_text(name) +
+                      ", which the run would remove at its end; move it away, or take another --output");
+  }
+}
+
+/// @throws IoError where the output folder could not be made, BadArgument where its results could not be saved.
+inline void check_output(const TrainOptions& options) {
+  const std::string& output = options.output;
+  require(!output.empty(), "--output is empty; name a folder");
+  check_replaceable(output + "/model", maestro::detail::is_model_file);
+  if (options.model_options.trains_adapters()) {
+    check_replaceable(output + "/adapter", maestro::detail::is_adapter_file);
+  }
   std::filesystem::path place = std::filesystem::absolute(output);
   while (!std::filesystem::exists(place) && place.has_relative_path()) place = place.parent_path();
   if (!std::filesystem::is_directory(place)) throw IoError("--output " + output + ": " + place.string() + " is a file");
@@ -156,7 +171,6 @@ inline void check_resume(const TrainOptions& options, const std::optional<std::s
 
 /// What a run would still check before its first step; writes nothing.
 inline void check_folder(const TrainOptions& options, const std::string& fingerprint) {
-  check_output(options.output);
   const auto checkpoint = Checkpoints::newest_in(Run::checkpoints_in(options.output));
   check_resume(options, checkpoint);
   if (!checkpoint) return;
@@ -184,6 +198,7 @@ template <class P>
 int train_as(const TrainOptions& options, Output output) {
   if (options.threads > 0) set_threads(options.threads);
   check(options.trainer);
+  check_output(options);
   std::vector<Prompt> prompts = training_prompts(options);
   say_ignored_fields("train", options.model);
   if (!options.model_options.adapter.empty()) {

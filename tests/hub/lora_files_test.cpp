@@ -97,6 +97,18 @@ BOOST_AUTO_TEST_CASE(a_pattern_is_what_its_tensors_are) {
   BOOST_TEST((load_adapters<float>(folder, config).options() == factors.options()));
 }
 
+BOOST_AUTO_TEST_CASE(files_of_the_users_are_not_removed) {
+  const Scratch scratch;
+  LoraFactors<float> factors(qwen3_config(19, 10, 2, 4, 2, 6, 14), {.rank = 3});
+  const std::string folder = scratch.path("adapter");
+  save_adapters(folder, factors, "base");
+  save_adapters(folder, factors, "base");
+  write_file(folder + "/notes.txt", "precious");
+  BOOST_CHECK_EXCEPTION(save_adapters(folder, factors, "base"), BadArgument,
+                        [](const BadArgument& error) { return mentions(error, "notes.txt"); });
+  BOOST_TEST(read_file(folder + "/notes.txt") == "precious");
+}
+
 BOOST_AUTO_TEST_CASE(adapters_come_back) {
   const Scratch scratch;
   const ModelConfig config = qwen3_config(19, 10, 2, 4, 2, 6, 14);

@@ -30,6 +30,11 @@ namespace detail {
 inline constexpr const char* adapter_config_name = "adapter_config.json";
 inline constexpr const char* adapter_weights_name = "adapter_model.safetensors";
 
+/// Tells whether save_adapters writes a file of this name.
+inline bool is_adapter_file(std::string_view name) {
+  return name == adapter_config_name || name == adapter_weights_name;
+}
+
 /// Reads a module name: "q_proj", or the path of a layer's projection that ends with ".q_proj"; load_adapters then asks
 /// for every layer's.
 inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
@@ -233,10 +238,16 @@ inline std::string adapter_config_text(const LoraOptions& options, const std::st
   return dump_json(json, 2) + "\n";
 }
 
-/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once and replaces an older one.
-/// @throws IoError
+/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once; an older folder of adapters
+/// is replaced, any other folder is refused.
+/// @throws IoError, BadArgument if the folder holds other files.
 template <class T>
 void save_adapters(const std::string& folder, const LoraFactors<T>& factors, const std::string& base) {
+  for (const std::string& name : detail::names_in(folder)) {
+    if (detail::is_adapter_file(name)) continue;
+    throw BadArgument(folder + ": holds " + detail::quote_text(name) +
+                      ", which is no file of adapters; choose a new or an older folder of adapters");
+  }
   AtomicFolder files(folder);
   write_file(files.folder() + "/" + detail::adapter_config_name, adapter_config_text(factors.options(), base));
   SafetensorsWriter writer;

@@ -38,10 +38,14 @@ struct TensorInfo {
   std::span<const std::byte> bytes;  ///< count * bits_of(dtype) / 8 of them, of any alignment
 };
 
-/// Gives a shape as text for messages, such as "[2, 3]".
+/// Gives a shape as text for messages, such as "[2, 3]". Of long ones only the first sizes are listed.
 inline std::string shape_text(std::span<const std::size_t> shape) {
+  constexpr std::size_t limit = 8;
   std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
+  for (std::size_t i = 0; i < std::min(shape.size(), limit); ++i) {
+    text.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
+  }
+  if (shape.size() > limit) text.append(", ... of ").append(std::to_string(shape.size())).append(" sizes");
   return text + "]";
 }
 

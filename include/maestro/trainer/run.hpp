@@ -125,6 +125,7 @@ class Run {
   };
 
   static std::string made(std::string folder) {
+    require(!folder.empty(), "run: the folder's name is empty");
     detail::make_folder(folder);
     return folder;
   }
