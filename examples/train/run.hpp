@@ -171,7 +171,7 @@ inline void check_resume(const TrainOptions& options, const std::optional<std::s
 
 /// What a run would still check before its first step; writes nothing.
 inline void check_folder(const TrainOptions& options, const std::string& fingerprint) {
-  const auto checkpoint = Checkpoints::newest_in(Run::checkpoints_in(options.output));
+  const auto checkpoint = Checkpoints::newest_whole_in(Run::checkpoints_in(options.output));
   check_resume(options, checkpoint);
   if (!checkpoint) return;
   Checkpoints::check_fingerprint(*checkpoint, fingerprint);

@@ -123,6 +123,7 @@ void save_classifier(const std::string& folder, const ModelWeights<T>& backbone,
   for (std::size_t i = 0; i < backbone.layout().size(); ++i) detail::add_tensor(writer, backbone, i, stored);
   writer.add_as<T>(stored, std::string(detail::score_name[0]), {1, config.hidden}, score);
   writer.set_metadata("format", "pt");
+  writer.add_checksums();
 
   AtomicFolder files(folder);
   write_file(files.folder() + "/config.json", dump_json(json, 2) + "\n");

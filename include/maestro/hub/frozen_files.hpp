@@ -89,6 +89,7 @@ std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder
     const std::string& name = layout[index].name;
     const SafetensorsFile& file = files.holder(name);
     const TensorInfo& tensor = file.at(name);
+    if (first == 0) file.verify(name);
     if (!detail::read_part_in_parallel<T>(file, tensor, first, values)) {
       throw BadFile(file.path() + ": tensor " + detail::quote_text(name) + " holds a value that is not finite");
     }

@@ -253,6 +253,7 @@ void save_adapters(const std::string& folder, const LoraFactors<T>& factors, con
   SafetensorsWriter writer;
   factors.visit([&](const auto& view) { writer.add<T>(std::string(view.name), {view.rows, view.cols}, view.values); });
   writer.set_metadata("format", "pt");
+  writer.add_checksums();
   writer.write(files.folder() + "/" + detail::adapter_weights_name);
   files.commit();
 }

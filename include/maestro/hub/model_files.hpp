@@ -82,6 +82,7 @@ template <class T>
 void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> shape,
                  std::span<T> values) {
   check_shape(files, name, shape);
+  files.verify(name);
   files.read<T>(name, values);
   bool finite = true;
   if constexpr (std::is_same_v<T, float>) {
@@ -206,6 +207,7 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
   const Dtype dtype = detail::stored_dtype(store);
   for (std::size_t i = 0; i < weights.layout().size(); ++i) detail::add_tensor(writer, weights, i, dtype);
   writer.set_metadata("format", "pt");
+  writer.add_checksums();
   writer.write(path);
 }
 
@@ -244,6 +246,7 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, cons
       index["weight_map"][layout[i].name] = name;
     }
     writer.set_metadata("format", "pt");
+    writer.add_checksums();
     writer.write(folder + "/" + name);
   }
   write_file(folder + "/" + CheckpointFiles::index_name, dump_json(index, 2) + "\n");

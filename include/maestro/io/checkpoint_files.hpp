@@ -135,6 +135,8 @@ class CheckpointFiles {
   }
   /// Reads as SafetensorsFile::read_bf16 does.
   void read_bf16(std::string_view name, std::span<std::uint16_t> out) const { holder(name).read_bf16(name, out); }
+  /// Verifies as SafetensorsFile::verify does.
+  void verify(std::string_view name) const { holder(name).verify(name); }
   /// Releases as SafetensorsFile::release does.
   void release(std::string_view name) const { holder(name).release(name); }
 
