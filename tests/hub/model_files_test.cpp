@@ -66,6 +66,12 @@ BOOST_AUTO_TEST_CASE(configs_round_trip) {
                            .whole_pairs = false};
     BOOST_TEST((parse_config(config_text(config), "c") == config));
   }
+  ModelConfig biased = small_config(Architecture::llama);
+  biased.qkv_bias = QkvBias::present;
+  biased.output_bias = OutputBias::present;
+  BOOST_TEST((parse_config(config_text(biased), "c") == biased));
+  biased.mlp_bias = MlpBias::present;
+  BOOST_TEST((parse_config(config_text(biased), "c") == biased));
   ModelConfig odd = small_config(Architecture::llama);
   odd.qkv_bias = QkvBias::present;
   BOOST_CHECK_THROW(config_text(odd), Unsupported);
@@ -181,7 +187,6 @@ BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
       {R"("partial_rotary_factor": 0.5)", "field 'partial_rotary_factor'"},
       {R"("rope_parameters": {"partial_rotary_factor": 0.5})", "partial_rotary_factor"},
       {R"("hidden_act": "gelu")", "hidden_act"},
-      {R"("attention_bias": true)", "attention_bias"},
       {R"("quantization_config": {"bits": 4})", "quantization_config"},
       {R"("layer_types": ["full_attention", "chunked_attention"])", "layer_types"},
       {R"("dtype": "float8_e4m3fn")", "dtype"},
@@ -211,7 +216,7 @@ BOOST_AUTO_TEST_CASE(what_transformers_does_not_know_is_ignored_and_listed) {
              "_model_name_or_path ");
   BOOST_TEST(ignored(R"(, "attn_logit_softcapping": 50.0, "auto_map": {"AutoConfig": "c.C"})") ==
              "attn_logit_softcapping auto_map ");
-  BOOST_TEST(ignored(R"(, "rope_interleaved": true, "mlp_bias": true)") == "rope_interleaved ");
+  BOOST_TEST(ignored(R"(, "rope_interleaved": true, "attention_bias": true)") == "rope_interleaved ");
   BOOST_TEST(
       ignored(R"(, "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "finetuned": true, "truncate": true})") ==
       "rope_scaling.finetuned ");

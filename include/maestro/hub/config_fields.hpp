@@ -188,16 +188,9 @@ inline void refuse_windows(const JsonFields& fields, Architecture family, std::s
 /// @param context  max_position_embeddings.
 inline void refuse_unimplemented(const JsonFields& fields, Architecture family, std::size_t layers,
                                  std::size_t context) {
-  const auto must_be_off = [&](const char* key, const char* why) {
-    if (fields.boolean_or(key, false)) fields.unsupported(key, why);
-  };
   if (fields.has("hidden_act") && fields.text("hidden_act") != "silu" && fields.text("hidden_act") != "swish") {
     fields.unsupported("hidden_act", "which is not implemented; 'silu' is");
   }
-  if (family == Architecture::llama || family == Architecture::qwen3) {
-    must_be_off("attention_bias", "which adds a bias to the output projection too; that is not implemented");
-  }
-  if (family == Architecture::llama) must_be_off("mlp_bias", "biases in the MLP are not implemented");
   if (fields.number_or("partial_rotary_factor", 1.0) != 1.0) {
     fields.unsupported("partial_rotary_factor", "which is not implemented; 1 is");
   }

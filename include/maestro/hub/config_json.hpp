@@ -64,6 +64,19 @@ inline Architecture read_family(const JsonFields& fields) {
   fields.unsupported(type.empty() ? "architectures" : "model_type", remedy);
 }
 
+/// Sets the biases: qwen2 has those of queries, keys and values, and attention_bias adds one to the output projection
+/// too.
+inline void read_biases(const JsonFields& fields, ModelConfig& config) {
+  const bool qwen2 = config.architecture == Architecture::qwen2;
+  const bool llama = config.architecture == Architecture::llama;
+  const bool attention =
+      (llama || config.architecture == Architecture::qwen3) && fields.boolean_or("attention_bias", false);
+  const bool mlp = llama && fields.boolean_or("mlp_bias", false);
+  config.qkv_bias = qwen2 || attention ? QkvBias::present : QkvBias::absent;
+  config.output_bias = attention ? OutputBias::present : OutputBias::absent;
+  config.mlp_bias = mlp ? MlpBias::present : MlpBias::absent;
+}
+
 inline std::int32_t read_token(const JsonFields& fields, const std::string& key, const Json& value) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 0x7fffffffu) fields.fail(key, "a token id");
   return value.get<std::int32_t>();
@@ -136,7 +149,7 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   config.norm_eps = fields.number_or("rms_norm_eps", 1e-6);
   detail::read_rope(fields, config);
   config.head = fields.boolean_or("tie_word_embeddings", false) ? HeadWeights::tied : HeadWeights::separate;
-  config.qkv_bias = config.architecture == Architecture::qwen2 ? QkvBias::present : QkvBias::absent;
+  detail::read_biases(fields, config);
   config.query_key_norm = config.architecture == Architecture::qwen3 ? QueryKeyNorm::present : QueryKeyNorm::absent;
   if (fields.has("bos_token_id")) {
     config.begin_token = detail::read_token(fields, "bos_token_id", fields.at("bos_token_id"));
@@ -197,10 +210,13 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   const bool llama = config.architecture == Architecture::llama;
   const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool qwen3 = config.architecture == Architecture::qwen3;
-  if ((config.qkv_bias == QkvBias::present) != qwen2 || (config.query_key_norm == QueryKeyNorm::present) != qwen3) {
+  const bool attention_bias = (llama || qwen3) && config.qkv_bias == QkvBias::present;
+  if ((config.qkv_bias == QkvBias::present) != (qwen2 || attention_bias) ||
+      (config.output_bias == OutputBias::present) != attention_bias ||
+      (config.mlp_bias == MlpBias::present && !llama) || (config.query_key_norm == QueryKeyNorm::present) != qwen3) {
     throw Unsupported(
-        "config.json: llama and mistral have neither biases nor query/key norms, qwen2 has q/k/v biases, qwen3 has "
-        "query/key norms; another combination cannot be written");
+        "config.json: mistral has no biases, qwen2 those of queries, keys and values, llama and qwen3 none or all of "
+        "attention, llama also those of the MLP; qwen3 has query/key norms; another combination cannot be written");
   }
   const auto& names = detail::family_names[static_cast<std::size_t>(config.architecture)];
   OrderedJson json = OrderedJson::object();
@@ -218,8 +234,8 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   json["rms_norm_eps"] = config.norm_eps;
   detail::write_rope(config, json);
   json["tie_word_embeddings"] = config.head == HeadWeights::tied;
-  if (llama || qwen3) json["attention_bias"] = false;
-  if (llama) json["mlp_bias"] = false;
+  if (llama || qwen3) json["attention_bias"] = attention_bias;
+  if (llama) json["mlp_bias"] = config.mlp_bias == MlpBias::present;
   if (qwen2 || qwen3) json["use_sliding_window"] = false;
   if (config.architecture == Architecture::mistral) json["sliding_window"] = nullptr;
   json["attention_dropout"] = 0.0;

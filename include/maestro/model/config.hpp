@@ -17,8 +17,12 @@ namespace maestro {
 /// Architecture is the family that a checkpoint belongs to. It says how its config.json is written, not what is
 /// computed.
 enum class Architecture : std::uint8_t { llama, qwen2, qwen3, mistral };
-/// QkvBias says whether the query, key and value projections add a bias (the output projection never does).
+/// QkvBias says whether the query, key and value projections add a bias.
 enum class QkvBias : std::uint8_t { absent, present };
+/// OutputBias says whether attention's output projection adds a bias.
+enum class OutputBias : std::uint8_t { absent, present };
+/// MlpBias says whether the gate, up and down projections add a bias.
+enum class MlpBias : std::uint8_t { absent, present };
 /// QueryKeyNorm says whether each query and key head is RMS-normalized before RoPE.
 enum class QueryKeyNorm : std::uint8_t { absent, present };
 /// HeadWeights says whether the LM head is the embedding matrix.
@@ -71,6 +75,8 @@ struct ModelConfig {
   double norm_eps = 1e-6;            ///< (rms_norm_eps)
   std::size_t max_positions = 2048;  ///< (max_position_embeddings)
   QkvBias qkv_bias = QkvBias::absent;
+  OutputBias output_bias = OutputBias::absent;
+  MlpBias mlp_bias = MlpBias::absent;
   QueryKeyNorm query_key_norm = QueryKeyNorm::absent;
   HeadWeights head = HeadWeights::separate;  ///< (tie_word_embeddings)
   std::int32_t begin_token = -1;             ///< -1 if there is none (bos_token_id)
