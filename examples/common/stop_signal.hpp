@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// SIGINT and SIGTERM as a request that the training loop honors between steps.
+/// SIGINT, SIGTERM and SIGHUP as a request that the training loop honors between steps.
 
 #include <atomic>
 #include <csignal>
@@ -23,6 +23,8 @@ inline void catch_stop_signals() {
   };
   std::signal(SIGINT, handler);
   std::signal(SIGTERM, handler);
+  // The terminal is gone; under nohup the signal is ignored, and stays so.
+  if (std::signal(SIGHUP, handler) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a full disk then shows as a failing write, which the library reports
 }
 

@@ -3,11 +3,15 @@
 /// @file
 /// Models as `train` and `generate` take them: a folder in Hugging Face's layout, with its tokenizer and chat format.
 
+#include <cstddef>
+#include <iostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/types.hpp"
 #include "maestro/hub/chat_template_file.hpp"
+#include "maestro/hub/config_json.hpp"
 #include "maestro/hub/load_policy.hpp"
 #include "maestro/model/lora_model.hpp"
 #include "maestro/policy/transformer_policy.hpp"
@@ -33,6 +37,16 @@ struct ChatChoice {
   std::string system{};                  ///< of conversations that have no system message; empty: the format's own
   std::string date = ChatFormat{}.date;  ///< the day that is written as today
 };
+
+/// Says once which fields of a model's config.json are ignored, since nothing reads them.
+inline void say_ignored_fields(const std::string& program, const std::string& folder) {
+  const std::vector<std::string> names = load_ignored_config_fields(folder);
+  if (names.empty()) return;
+  std::cerr << program << ": " << folder << "/config.json: ignored, since its class in transformers does not know ";
+  for (std::size_t i = 0; i < names.size(); ++i)
+    std::cerr << (i > 0 ? ", " : "") << maestro::detail::quote_text(names[i]);
+  std::cerr << '\n';
+}
 
 /// The chat format of a choice.
 /// @throws as chat_format_from_name and detect_chat_format; BadArgument for what has no effect on the format.

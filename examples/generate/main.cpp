@@ -3,6 +3,7 @@
 #include <exception>
 #include <iostream>
 #include <iterator>
+#include <new>
 #include <string>
 
 #include "common/text_model.hpp"
@@ -24,6 +25,7 @@ std::string printable(const std::string& text) {
 template <class S>
 int run(const cxxopts::ParseResult& given) {
   const auto model = given["model"].as<std::string>();
+  maestro::examples::say_ignored_fields("generate", model);
   const maestro::ChatFormat chat = maestro::examples::chat_format_of(
       model, {.format = given["chat-format"].as<std::string>(),
               .source = {.file = given["chat-template"].as<std::string>(),
@@ -104,6 +106,9 @@ int main(int argc, char** argv) {
     }
     const bool halves = maestro::stores_bf16(given["model"].as<std::string>());
     return halves ? run<maestro::Bfloat16>(given) : run<float>(given);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "generate: the system grants no more memory (ulimit -v, or all of it is in use)\n";
+    return 2;
   } catch (const std::exception& error) {
     std::cerr << "generate: " << error.what() << '\n';
     return 2;

@@ -9,6 +9,7 @@
 #include <exception>
 #include <iostream>
 #include <limits>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -184,6 +185,11 @@ int main(int argc, char** argv) {
     maestro::examples::refuse_idle_options(read, [&](const std::string& name) { return given.count(name) > 0; });
     return maestro::examples::train(
         read, isatty(STDOUT_FILENO) != 0 ? maestro::examples::Output::terminal : maestro::examples::Output::file);
+  } catch (const std::bad_alloc&) {
+    std::cerr
+        << "train: the system grants no more memory (ulimit -v, or all of it is in use); less is taken with "
+           "--lora-rank, --frozen-dtype bfloat16, --activations recompute, --beta 0, fewer or shorter responses\n";
+    return 2;
   } catch (const std::exception& error) {
     std::cerr << "train: " << error.what() << '\n';
     return 2;

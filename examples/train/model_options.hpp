@@ -48,6 +48,8 @@ struct ModelOptions {
   std::string date = ChatFormat{}.date;
   Thinking thinking = Thinking::by_template;
   PromptFileOptions prompt_file{};
+  std::size_t max_prompt_length = 0;  ///< tokens; 0: what the model's positions leave beside a response
+  OnBadLine on_long_prompt = OnBadLine::stop;
 
   bool trains_adapters() const { return lora_rank > 0 || !adapter.empty(); }
 };
@@ -126,6 +128,15 @@ constexpr void visit_options(S& o, const F& f) {
      .enum_as = EnumAs::number},
     o.thinking);
   f({.name = "prompt_file", .recorded = never}, o.prompt_file);
+  f({.name = "max_prompt_length",
+     .help = "Tokens of a prompt at most; 0: what the model's positions leave beside a response",
+     .recorded = never},
+    o.max_prompt_length);
+  f({.name = "on_long_prompt",
+     .help = "What a prompt of more tokens does: {} (it is left out, and counted)",
+     .values = on_bad_line_names,
+     .recorded = never},
+    o.on_long_prompt);
 }
 
 }  // namespace maestro::examples

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "maestro/core/error.hpp"
 #include "maestro/hub/classifier_files.hpp"
@@ -42,6 +43,29 @@ std::size_t PolicyPlan::longest(std::span<const Prompt> prompts) const {
   const auto encode = [&](const Prompt& prompt) { return encode_prompt(tokenizer, config, options, prompt); };
   for (const Prompt& prompt : prompts) most = std::max(most, prompt_tokens->get(prompt, encode).size());
   return most;
+}
+
+std::size_t PolicyPlan::leave_out_long(const TrainOptions& o, std::vector<Prompt>& prompts) const {
+  const std::size_t completion = o.trainer.sampling.max_completion_length;
+  std::size_t most = config.max_positions > completion ? config.max_positions - completion : 0;
+  if (o.model_options.max_prompt_length > 0) most = std::min(most, o.model_options.max_prompt_length);
+  const auto encode = [&](const Prompt& prompt) { return encode_prompt(tokenizer, config, options, prompt); };
+  const auto is_long = [&](const Prompt& prompt) {
+    const std::size_t tokens = prompt_tokens->get(prompt, encode).size();
+    if (tokens <= most) return false;
+    if (o.model_options.on_long_prompt == OnBadLine::skip) return true;
+    throw BadArgument("the prompt of data row " + std::to_string(prompt.row) + " has " + std::to_string(tokens) +
+                      " tokens, more than the " + std::to_string(most) +
+                      " that --max-prompt-length and the model's positions allow; --on-long-prompt skip leaves such "
+                      "prompts out");
+  };
+  const std::size_t left_out = std::erase_if(prompts, is_long);
+  if (prompts.empty()) {
+    throw BadArgument("every prompt has more than " + std::to_string(most) +
+                      " tokens; raise --max-prompt-length or shorten --max-completion-length");
+  }
+  for (std::size_t i = 0; i < prompts.size(); ++i) prompts[i].row = static_cast<std::int64_t>(i);
+  return left_out;
 }
 
 bool holds_bf16(const TrainOptions& o) {

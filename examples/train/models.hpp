@@ -27,6 +27,10 @@ struct PolicyPlan : FolderPolicyParts {
   /// Tokens of the longest prompt.
   std::size_t longest(std::span<const Prompt> prompts) const;
 
+  /// Leaves prompts of too many tokens out where --on-long-prompt says so; how many.
+  /// @throws BadArgument for the first of them otherwise, and where no prompt is left.
+  std::size_t leave_out_long(const TrainOptions& o, std::vector<Prompt>& prompts) const;
+
   std::shared_ptr<PromptTokens> prompt_tokens = std::make_shared<PromptTokens>();  ///< of the policy too
 };
 

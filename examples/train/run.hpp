@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -114,16 +115,22 @@ std::size_t trained_parameters(P& policy) {
 }
 
 template <class P>
-void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
+void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompts) {
+  const auto has_system = [](const Prompt& prompt) {
+    return !prompt.messages.empty() && prompt.messages.front().role == "system";
+  };
+  const auto systems = std::count_if(prompts.begin(), prompts.end(), has_system);
   const ModelConfig& c = policy.config();
   const TrainerOptions& t = o.trainer;
   const std::string changed = changed_options(o);
   std::cout << "model      " << o.model << ": " << c.layers << " layers, width " << c.hidden << ", vocabulary "
             << c.vocabulary << ", " << trained_parameters(policy)
             << (o.model_options.trains_adapters() ? " parameters of adapters\n" : " parameters\n") << "prompts    "
-            << prompts << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts) << "\nstep       "
-            << t.prompts_per_step << " prompts x " << t.sampling.num_generations << " responses of at most "
-            << t.sampling.max_completion_length << " tokens, learning rate " << t.learning_rate << "\nrewards   ";
+            << prompts.size() << (o.prompts.empty() ? " of the built-in task families" : " of " + o.prompts)
+            << (systems > 0 ? ", " + std::to_string(systems) + " with a system message of their own" : "")
+            << "\nstep       " << t.prompts_per_step << " prompts x " << t.sampling.num_generations
+            << " responses of at most " << t.sampling.max_completion_length << " tokens, learning rate "
+            << t.learning_rate << "\nrewards   ";
   for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
   std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
             << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
@@ -131,8 +138,23 @@ void print_plan(const TrainOptions& o, P& policy, std::size_t prompts) {
             << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
 }
 
-/// @throws IoError where the output folder could not be made.
-inline void check_output(const std::string& output) {
+/// @throws BadArgument for a folder of this name that holds what saving would have to remove.
+inline void check_replaceable(const std::string& folder, bool (*is_ours)(std::string_view)) {
+  for (const std::string& name : maestro::detail::names_in(folder)) {
+    if (is_ours(name)) continue;
+    throw BadArgument(folder + ": holds " + maestro::detail::quote_text(name) +
+                      ", which the run would remove at its end; move it away, or take another --output");
+  }
+}
+
+/// @throws IoError where the output folder could not be made, BadArgument where its results could not be saved.
+inline void check_output(const TrainOptions& options) {
+  const std::string& output = options.output;
+  require(!output.empty(), "--output is empty; name a folder");
+  check_replaceable(output + "/model", maestro::detail::is_model_file);
+  if (options.model_options.trains_adapters()) {
+    check_replaceable(output + "/adapter", maestro::detail::is_adapter_file);
+  }
   std::filesystem::path place = std::filesystem::absolute(output);
   while (!std::filesystem::exists(place) && place.has_relative_path()) place = place.parent_path();
   if (!std::filesystem::is_directory(place)) throw IoError("--output " + output + ": " + place.string() + " is a file");
@@ -149,8 +171,7 @@ inline void check_resume(const TrainOptions& options, const std::optional<std::s
 
 /// What a run would still check before its first step; writes nothing.
 inline void check_folder(const TrainOptions& options, const std::string& fingerprint) {
-  check_output(options.output);
-  const auto checkpoint = Checkpoints::newest_in(Run::checkpoints_in(options.output));
+  const auto checkpoint = Checkpoints::newest_whole_in(Run::checkpoints_in(options.output));
   check_resume(options, checkpoint);
   if (!checkpoint) return;
   Checkpoints::check_fingerprint(*checkpoint, fingerprint);
@@ -159,14 +180,15 @@ inline void check_folder(const TrainOptions& options, const std::string& fingerp
 
 /// Leaves the trained model in the output folder, adapters in PEFT's layout.
 template <class P>
-void save_result(const TrainOptions& o, const P& policy) {
+void save_result(const TrainOptions& o, const P& policy, const FolderTexts& texts) {
+  const SaveOptions options{.store = o.model_options.save_as, .texts = texts, .stop_tokens = policy.stop_tokens()};
   if constexpr (std::is_same_v<typename P::weights_type, ModelWeights<float>>) {
-    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), o.model_options.save_as);
+    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), options);
   } else {
     save_adapters(o.output + "/adapter", policy.weights().factors(), o.model);
     std::cout << "the adapters are in " << o.output << "/adapter\n";
     if (o.model_options.merge == MergeAdapters::no) return;
-    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), o.model_options.save_as);
+    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), options);
   }
   std::cout << "the trained model is in " << o.output << "/model\n";
 }
@@ -176,16 +198,25 @@ template <class P>
 int train_as(const TrainOptions& options, Output output) {
   if (options.threads > 0) set_threads(options.threads);
   check(options.trainer);
-  const std::vector<Prompt> prompts = training_prompts(options);
-  refuse_idle_rewards(options, prompts);
+  check_output(options);
+  std::vector<Prompt> prompts = training_prompts(options);
+  say_ignored_fields("train", options.model);
+  if (!options.model_options.adapter.empty()) {
+    for (const std::string& remark : load_adapter_remarks(options.model_options.adapter)) {
+      std::cerr << "train: --adapter " << options.model_options.adapter << ": " << remark << '\n';
+    }
+  }
   const PolicyPlan plan(options);
+  const std::size_t left_out = plan.leave_out_long(options, prompts);
+  if (left_out > 0) std::cerr << "train: left out " << left_out << " prompts of too many tokens\n";
+  refuse_idle_rewards(options, prompts);
   check_memory(options, estimate(options, plan, prompts));
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
                   AnyScalarization(options.scalarization, advantages_options(options)), options.trainer};
   trainer.check_prompts(prompts);
   const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
-  print_plan(options, trainer.policy(), prompts.size());
+  print_plan(options, trainer.policy(), prompts);
   if (options.dry_run == DryRun::yes) {
     check_folder(options, content);
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
@@ -208,7 +239,7 @@ int train_as(const TrainOptions& options, Output output) {
     std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
     return exit_stopped;
   }
-  save_result(options, trainer.policy());
+  save_result(options, trainer.policy(), plan.texts);
   return 0;
 }
 

@@ -36,9 +36,11 @@ BOOST_AUTO_TEST_CASE(options_are_read) {
 
 BOOST_AUTO_TEST_CASE(what_would_change_the_result_is_refused_by_name) {
   for (const std::string field :
-       {R"("lora_dropout": 0.05)", R"("use_dora": true)", R"("rank_pattern": {"q_proj": 8})",
-        R"("alpha_pattern": {"q_proj": 8})", R"("modules_to_save": ["lm_head"])", R"("layers_to_transform": [1])",
-        R"("bias": "all")", R"("fan_in_fan_out": true)", R"("task_type": "SEQ_CLS")", R"("something_new": 3)"}) {
+       {R"("use_dora": true)", R"("rank_pattern": {"q_proj": 8})", R"("alpha_pattern": {"q_proj": 8})",
+        R"("modules_to_save": ["lm_head"])", R"("layers_to_transform": [1])", R"("bias": "all")",
+        R"("lora_bias": true)", R"("task_type": "SEQ_CLS")", R"("trainable_token_indices": [3])",
+        R"("alora_invocation_tokens": [1, 2])", R"("use_qalora": true)", R"("exclude_modules": ["q_proj"])",
+        R"("init_lora_weights": "something_new")"}) {
     BOOST_CHECK_EXCEPTION(parse_adapter_config(adapter_config(", " + field), "the/file"), Unsupported,
                           [&](const Unsupported& error) {
                             return mentions(error, "the/file") && mentions(error, field.substr(1, field.find(':') - 2));
@@ -51,6 +53,60 @@ BOOST_AUTO_TEST_CASE(what_would_change_the_result_is_refused_by_name) {
                         [](const Unsupported& error) { return mentions(error, "lm_head"); });
   BOOST_CHECK_THROW(parse_adapter_config(R"({"peft_type": "IA3"})", "file"), Unsupported);
   BOOST_CHECK_THROW(parse_adapter_config(R"({"peft_type": "LORA", "r": 0})", "file"), BadFile);
+}
+
+BOOST_AUTO_TEST_CASE(initializations_that_change_the_base_are_refused_with_the_remedy) {
+  for (const std::string name : {"pissa", "pissa_niter_16", "olora", "OLoRA", "corda", "loftq", "lora_ga"}) {
+    BOOST_CHECK_EXCEPTION(parse_adapter_config(adapter_config(R"(, "init_lora_weights": ")" + name + "\""), "file"),
+                          Unsupported, [&](const Unsupported& error) {
+                            return mentions(error, name) && mentions(error, "path_initial_model_for_weight_conversion");
+                          });
+  }
+  for (const std::string value : {"true", "false", "null", "\"gaussian\"", "\"eva\"", "\"orthogonal\"", "\"mica\""}) {
+    BOOST_TEST(parse_adapter_config(adapter_config(R"(, "init_lora_weights": )" + value), "file").rank == 4u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_changes_nothing_is_read_and_said) {
+  const auto remarks = [](const std::string& more) {
+    const std::string text = adapter_config(more);
+    parse_adapter_config(text, "file");
+    return adapter_remarks(text, "file");
+  };
+  BOOST_TEST(remarks(R"(, "lora_dropout": 0.0, "qalora_group_size": 16, "fan_in_fan_out": true, "megatron_core": "m",
+                        "loftq_config": {"loftq_bits": 4}, "layers_pattern": "layers")")
+                 .empty());
+  const std::vector<std::string> said = remarks(R"(, "lora_dropout": 0.05, "something_new": 3, "other": null)");
+  BOOST_REQUIRE(said.size() == 2u);
+  BOOST_TEST(said[0].find("lora_dropout 0.05") != std::string::npos, said[0]);
+  BOOST_TEST(said[1].find("\"something_new\" is ignored") != std::string::npos, said[1]);
+}
+
+BOOST_AUTO_TEST_CASE(a_pattern_is_what_its_tensors_are) {
+  const Scratch scratch;
+  const ModelConfig config = qwen3_config(19, 10, 2, 4, 2, 6, 14);
+  LoraFactors<float> factors(config, {.rank = 3, .alpha = 5.0, .targets = {LoraTarget::key, LoraTarget::up}});
+  factors.initialize(7);
+  const std::string folder = scratch.path("adapter");
+  save_adapters(folder, factors, "base");
+  std::string text = read_file(folder + "/adapter_config.json");
+  Json json = Json::parse(text);
+  json["target_modules"] = R"(.*\.(k_proj|up_proj))";
+  write_file(folder + "/adapter_config.json", json.dump());
+  BOOST_TEST((load_adapter_config(folder) == factors.options()));
+  BOOST_TEST((load_adapters<float>(folder, config).options() == factors.options()));
+}
+
+BOOST_AUTO_TEST_CASE(files_of_the_users_are_not_removed) {
+  const Scratch scratch;
+  LoraFactors<float> factors(qwen3_config(19, 10, 2, 4, 2, 6, 14), {.rank = 3});
+  const std::string folder = scratch.path("adapter");
+  save_adapters(folder, factors, "base");
+  save_adapters(folder, factors, "base");
+  write_file(folder + "/notes.txt", "precious");
+  BOOST_CHECK_EXCEPTION(save_adapters(folder, factors, "base"), BadArgument,
+                        [](const BadArgument& error) { return mentions(error, "notes.txt"); });
+  BOOST_TEST(read_file(folder + "/notes.txt") == "precious");
 }
 
 BOOST_AUTO_TEST_CASE(adapters_come_back) {

@@ -1,6 +1,7 @@
 #include "maestro/hub/model_files.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -54,7 +55,23 @@ BOOST_AUTO_TEST_CASE(configs_round_trip) {
                            .high_freq_factor = 5.0,
                            .original_max_positions = 100};
     BOOST_TEST((parse_config(config_text(config), "c") == config));
+    config.rope_scaling = {.type = RopeType::linear, .factor = 2.5};
+    BOOST_TEST((parse_config(config_text(config), "c") == config));
+    config.rope_scaling = {.type = RopeType::yarn,
+                           .factor = 4.0,
+                           .original_max_positions = 100,
+                           .attention_factor = 1.25,
+                           .beta_fast = 16.0,
+                           .beta_slow = 2.0,
+                           .whole_pairs = false};
+    BOOST_TEST((parse_config(config_text(config), "c") == config));
   }
+  ModelConfig biased = small_config(Architecture::llama);
+  biased.qkv_bias = QkvBias::present;
+  biased.output_bias = OutputBias::present;
+  BOOST_TEST((parse_config(config_text(biased), "c") == biased));
+  biased.mlp_bias = MlpBias::present;
+  BOOST_TEST((parse_config(config_text(biased), "c") == biased));
   ModelConfig odd = small_config(Architecture::llama);
   odd.qkv_bias = QkvBias::present;
   BOOST_CHECK_THROW(config_text(odd), Unsupported);
@@ -70,7 +87,7 @@ BOOST_AUTO_TEST_CASE(both_places_and_defaults_are_read) {
       6u);
   BOOST_TEST(parse(R"(, "layer_types": ["full_attention", "full_attention"], "torch_dtype": "bfloat16")").layers == 2u);
   BOOST_TEST(parse(R"(, "unheard_of": null, "use_mrope": false, "use_cache": true)").layers == 2u);
-  BOOST_TEST(parse(R"(, "pruned_heads": {}, "partial_rotary_factor": 1.0, "rope_interleaved": false)").layers == 2u);
+  BOOST_TEST(parse(R"(, "pruned_heads": {}, "partial_rotary_factor": 1.0, "hidden_act": "swish")").layers == 2u);
   BOOST_TEST(parse(R"(, "pad_token_id": 7)").pad_token == 7);
   BOOST_TEST(parse(R"(, "pad_token_id": -1)").pad_token == -1);
   BOOST_TEST(parse(R"(, "pad_token_id": null)").pad_token == -1);
@@ -157,23 +174,22 @@ BOOST_AUTO_TEST_CASE(end_tokens_are_joined_with_those_of_the_generation_config) 
 
 BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
   const std::vector<std::pair<std::string, std::string>> unsupported{
-      {R"("use_sliding_window": true)", "use_sliding_window"},
-      {R"("rope_scaling": {"rope_type": "yarn", "factor": 4.0})", "rope_scaling."},
-      {R"("rope_scaling": {"type": "linear"})", "rope_scaling.type"},
+      {R"("use_sliding_window": true, "max_window_layers": 1)", "sliding_window"},
+      {R"("use_sliding_window": true, "max_window_layers": 0, "sliding_window": 32767)", "sliding_window"},
+      {R"("use_sliding_window": true, "layer_types": ["full_attention", "sliding_attention"])", "sliding_window"},
+      {R"("attention_chunk_size": 512)", "attention_chunk_size"},
+      {R"("is_causal": false)", "is_causal"},
+      {R"("is_encoder_decoder": true)", "is_encoder_decoder"},
+      {R"("per_layer_config": {"0": {"hidden_act": "gelu"}})", "per_layer_config"},
       {R"("rope_parameters": {"rope_type": "longrope"})", "rope_parameters.rope_type"},
+      {R"("rope_parameters": {"full_attention": {"rope_type": "default"}})", "rope_parameters.full_attention"},
       {R"("rope_scaling": {"type": "llama3", "rope_type": "default"})", "rope_scaling.type"},
-      {R"("rope_scaling": {"rope_type": "llama3", "beta_fast": 32})", "rope_scaling.beta_fast"},
-      {R"("rope_interleaved": true)", "rope_interleaved"},
       {R"("partial_rotary_factor": 0.5)", "field 'partial_rotary_factor'"},
-      {R"("rope_parameters": {"rope_type": "default", "mrope_section": [1]})", "mrope_section"},
       {R"("rope_parameters": {"partial_rotary_factor": 0.5})", "partial_rotary_factor"},
       {R"("hidden_act": "gelu")", "hidden_act"},
-      {R"("attention_bias": true)", "attention_bias"},
-      {R"("mlp_bias": true)", "mlp_bias"},
       {R"("quantization_config": {"bits": 4})", "quantization_config"},
-      {R"("layer_types": ["full_attention", "sliding_attention"])", "layer_types"},
+      {R"("layer_types": ["full_attention", "chunked_attention"])", "layer_types"},
       {R"("dtype": "float8_e4m3fn")", "dtype"},
-      {R"("attn_logit_softcapping": 50.0)", "attn_logit_softcapping"},
   };
   for (const auto& [text, name] : unsupported) {
     const std::string message = refusal<Unsupported>([&, added = text] { parse(", " + added); });
@@ -186,6 +202,83 @@ BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
   };
   BOOST_TEST(says("\"qwen3\"", "\"mixtral\"").find("\"mixtral\"") != std::string::npos);
   BOOST_TEST(says("Qwen3ForCausalLM", "Qwen3ForSequenceClassification").find("SequenceClass") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(what_transformers_does_not_know_is_ignored_and_listed) {
+  const auto ignored = [](const std::string& more) {
+    parse(more);
+    std::string line;
+    for (const std::string& name : ignored_config_fields("{" + base + more + "}", "config.json")) line += name + " ";
+    return line;
+  };
+  BOOST_TEST(ignored("") == "");
+  BOOST_TEST(ignored(R"(, "_model_name_or_path": "x", "gradient_checkpointing": false, "unk_token_id": 0)") ==
+             "_model_name_or_path ");
+  BOOST_TEST(ignored(R"(, "attn_logit_softcapping": 50.0, "auto_map": {"AutoConfig": "c.C"})") ==
+             "attn_logit_softcapping auto_map ");
+  BOOST_TEST(ignored(R"(, "rope_interleaved": true, "attention_bias": true)") == "rope_interleaved ");
+  BOOST_TEST(
+      ignored(R"(, "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "finetuned": true, "truncate": true})") ==
+      "rope_scaling.finetuned ");
+  BOOST_TEST(ignored(R"(, "rope_parameters": {"type": "default", "mrope_section": [1], "factor": null})") ==
+             "rope_parameters.mrope_section ");
+  // Windows that hide nothing, or that no layer has.
+  BOOST_TEST(ignored(R"(, "use_sliding_window": true, "max_window_layers": 2)") == "");
+  BOOST_TEST(ignored(R"(, "use_sliding_window": true, "max_window_layers": 0, "sliding_window": 32768)") == "");
+  BOOST_TEST(ignored(R"(, "use_sliding_window": true, "layer_types": ["full_attention", "full_attention"])") == "");
+}
+
+BOOST_AUTO_TEST_CASE(rope_types_are_read_as_transformers_reads_them) {
+  const auto scaling = [](const std::string& more) { return parse(more).rope_scaling; };
+  BOOST_TEST((scaling(R"(, "rope_scaling": {"type": "linear", "factor": 4.0})") ==
+              RopeScaling{.type = RopeType::linear, .factor = 4.0}));
+  // Within the context, "dynamic" changes nothing.
+  BOOST_TEST((scaling(R"(, "rope_scaling": {"type": "dynamic", "factor": 4.0})") == RopeScaling{}));
+  RopeScaling yarn{.type = RopeType::yarn, .factor = 4.0, .original_max_positions = 32768};
+  yarn.attention_factor = 0.1 * std::log(4.0) + 1.0;
+  BOOST_TEST((scaling(R"(, "rope_scaling": {"rope_type": "yarn", "factor": 4.0})") == yarn));
+  yarn.original_max_positions = 99;
+  BOOST_TEST(
+      (scaling(R"(, "rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 99})") == yarn));
+  BOOST_TEST((scaling(R"(, "original_max_position_embeddings": 99, "rope_scaling": {"type": "yarn", "factor": 4,
+                          "original_max_position_embeddings": 98, "beta_fast": 0, "beta_slow": null})") == yarn));
+  yarn.factor = 331.0 / 99.0;
+  yarn.attention_factor = 0.7;
+  yarn.beta_fast = 16.0;
+  yarn.beta_slow = 2.0;
+  yarn.whole_pairs = false;
+  BOOST_TEST((scaling(R"(, "max_position_embeddings": 331, "rope_scaling": {"type": "yarn", "factor": null,
+                          "original_max_position_embeddings": 99, "attention_factor": 0.7, "beta_fast": 16,
+                          "beta_slow": 2, "truncate": false})") == yarn));
+  const std::string scales = R"(, "rope_scaling": {"type": "yarn", "factor": 40, "mscale": 2, "mscale_all_dim": 0.5})";
+  const double log_factor = 0.1 * std::log(40.0);
+  BOOST_TEST(scaling(scales).attention_factor == (2 * log_factor + 1) / (0.5 * log_factor + 1));
+  BOOST_TEST(refusal<BadFile>([&] {
+               parse(R"(, "rope_scaling": {"type": "linear"})");
+             }).find("field 'rope_scaling.factor' is missing") != std::string::npos);
+  BOOST_TEST(refusal<BadFile>([&] {
+               parse(R"(, "rope_scaling": {"type": "yarn"})");
+             }).find("field 'rope_scaling.factor' is missing") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(mistral_is_read_where_no_window_hides_anything) {
+  const auto mistral = [](const std::string& more) {
+    return parse_config(R"({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "vocab_size": 99,
+      "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 8, "intermediate_size": 7)" +
+                            more + "}",
+                        "config.json");
+  };
+  const ModelConfig config = mistral(R"(, "sliding_window": null, "head_dim": 4)");
+  BOOST_TEST((config.architecture == Architecture::mistral));
+  BOOST_TEST(config.kv_heads == 8u);
+  BOOST_TEST(config.head_dim == 4u);
+  BOOST_TEST(config.max_positions == 131072u);
+  BOOST_TEST((parse_config(config_text(config), "c") == config));
+  BOOST_TEST(mistral(R"(, "head_dim": 4, "sliding_window": 4096, "max_position_embeddings": 4096)").layers == 1u);
+  for (const char* windowed : {R"(, "sliding_window": 4096)", ""}) {
+    const std::string message = refusal<Unsupported>([&] { mistral(windowed); });
+    BOOST_TEST(message.find("lower max_position_embeddings to 4096") != std::string::npos, message);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(wrong_values_are_refused_by_name) {
@@ -311,6 +404,66 @@ BOOST_AUTO_TEST_CASE(missing_surplus_and_misshapen_tensors_are_named) {
              std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(models_saved_without_a_head_and_old_frequencies_are_read) {
+  const Scratch scratch;
+  const ModelConfig config = small_config(Architecture::qwen3);
+  const auto weights = random_weights<float>(config);
+  const std::string folder = scratch.path("model");
+  save_model(folder, weights, ByteTokenizer({.vocabulary = 272}));
+  const std::vector<float> frequencies(4, 1.0f);
+  const auto store = [&](bool twice) {
+    SafetensorsWriter writer;
+    for (std::size_t i = 0; i < weights.layout().size(); ++i) {
+      const TensorSpec& tensor = weights.layout()[i];
+      BOOST_REQUIRE(tensor.name.starts_with("model."));
+      writer.add<float>(tensor.name.substr(6), tensor.shape(), weights.values(i));
+      if (twice && i == 1) writer.add<float>(tensor.name, tensor.shape(), weights.values(i));
+    }
+    writer.add<float>("layers.0.self_attn.rotary_emb.inv_freq", {4}, frequencies);
+    writer.write(folder + "/model.safetensors");
+  };
+  store(false);
+  const auto loaded = load_model<float>(folder);
+  BOOST_TEST(std::equal(weights.flat().begin(), weights.flat().end(), loaded.flat().begin(), loaded.flat().end()));
+  store(true);
+  BOOST_TEST(refusal<BadFile>([&] { load_model<float>(folder); }).find("twice, under two names") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_saved_folder_keeps_the_settings_of_its_checkpoint) {
+  const Scratch scratch;
+  const auto weights = random_weights<float>(small_config(Architecture::qwen3));
+  const ByteTokenizer tokenizer({.vocabulary = 272});
+  const std::string folder = scratch.path("model");
+  save_model(folder, weights, tokenizer);
+  OrderedJson config = OrderedJson::parse(read_file(folder + "/config.json"));
+  config["architectures"] = {"Qwen3Model"};
+  config["something_of_mine"] = {1, 2};
+  config["auto_map"]["AutoConfig"] = "mine.Config";
+  config.erase("dtype");
+  write_file(folder + "/config.json", config.dump());
+  const std::string generation = R"({"eos_token_id": 257, "do_sample": true, "temperature": 0.7, "top_p": 0.8})";
+  write_file(folder + "/generation_config.json", generation);
+
+  const auto trained = load_model<float>(folder);
+  const FolderTexts texts = read_folder_texts(folder);
+  const auto saved = [&](std::vector<std::int32_t> stops) {
+    save_model(folder, trained, tokenizer, {.store = StoreAs::bf16, .texts = texts, .stop_tokens = std::move(stops)});
+    return Json::parse(read_file(folder + "/generation_config.json"));
+  };
+  Json wanted = Json::parse(generation);
+  BOOST_TEST(saved({257}) == wanted);
+  wanted["eos_token_id"] = {257, 258};
+  BOOST_TEST(saved({257, 258}) == wanted);
+  Json after = Json::parse(read_file(folder + "/config.json"));
+  config["architectures"] = {"Qwen3ForCausalLM"};
+  config["torch_dtype"] = "bfloat16";
+  config.erase("auto_map");
+  BOOST_TEST(after == Json::parse(config.dump()));
+  BOOST_CHECK_THROW(save_model(scratch.path("other"), random_weights<float>(small_config(Architecture::llama)),
+                               tokenizer, {.texts = texts}),
+                    BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(a_folder_without_weights_is_refused) {
   const Scratch scratch;
   write_file(scratch.path("config.json"), config_text(small_config(Architecture::qwen3)));
@@ -343,7 +496,8 @@ BOOST_AUTO_TEST_CASE(tokenizer_json_round_trips_and_refuses_others) {
   BOOST_TEST(edited("/pre_tokenizer/type", "Whitespace").find("Whitespace") != std::string::npos);
   BOOST_TEST(edited("/added_tokens/2/content", "<end>").find("<|im_end|>") != std::string::npos);
   BOOST_TEST(edited("/added_tokens", Json::array()).find("added_tokens") != std::string::npos);
-  BOOST_TEST(edited("/truncation", Json{{"max_length", 3}}).find("truncation") != std::string::npos);
+  BOOST_TEST(edited("/truncation", Json{{"max_length", 3}}).empty());
+  BOOST_TEST(edited("/padding", Json{{"strategy", "BatchLongest"}}).empty());
   BOOST_TEST(!refusal<BadFile>([] { parse_tokenizer("{}", "t"); }).empty());
 }
 

@@ -1,6 +1,7 @@
 #include "maestro/io/file.hpp"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "io/scratch.hpp"
+#include "maestro/io/folder_lock.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/io/state.hpp"
@@ -273,7 +275,7 @@ BOOST_AUTO_TEST_CASE(prompts_are_read_and_bad_lines_numbered) {
   BOOST_TEST(file.prompts[1].row == 1);
 
   const std::vector<std::pair<std::string, std::string>> bad{
-      {"{\"prompt\": 3}", "field 'prompt' must be a string, found 3"},
+      {"{\"prompt\": 3}", "field 'prompt' must be a string or a list of messages, found 3"},
       {"{\"reference\": \"x\"}", "'prompt' is missing"},
       {"{\"prompt\": \"x\"", "not valid JSON"},
       {"[\"x\"]", "must be a JSON object"},
@@ -340,7 +342,64 @@ BOOST_AUTO_TEST_CASE(json_is_parsed_with_bounds) {
   BOOST_TEST(!refusal<BadFile>([] { parse_json("{\"a\":1} x", "j"); }).empty());
   BOOST_TEST(!refusal<BadFile>([] { parse_json("", "j"); }).empty());
   BOOST_TEST(dump_json(Json("a\xff\x01")) == "\"a\xef\xbf\xbd\\u0001\"");
-  BOOST_CHECK_THROW(read_file("/tmp"), IoError);
+}
+
+BOOST_AUTO_TEST_CASE(a_held_folder_is_refused_with_its_holder) {
+  const Scratch scratch;
+  const std::string folder = scratch.path(".");
+  {
+    const FolderLock lock(folder);
+    const std::string message = refusal<BadArgument>([&] { FolderLock{folder}; });
+    BOOST_TEST(message.find("another run (process " + std::to_string(::getpid()) + " on ") != std::string::npos,
+               message);
+  }
+  const FolderLock again(folder);
+}
+
+BOOST_AUTO_TEST_CASE(json_errors_name_the_place) {
+  const auto says = [](const std::string& text) { return refusal<BadFile>([&] { parse_json(text, "j"); }); };
+  BOOST_TEST(says("{\"a\": 1,\n  \"b\": }") == "j: not valid JSON: unexpected \"}\" at line 2, column 8");
+  BOOST_TEST(says("{\"a\": [1, 2") == "j: not valid JSON: it ends too early, at line 1, column 11");
+  BOOST_TEST(says("[1e999]").find("is too large") != std::string::npos);
+  BOOST_TEST(says("[\"\xff\"]").find("text that is not UTF-8 at line 1") != std::string::npos);
+  BOOST_TEST(says("").find("it ends too early") != std::string::npos);
+  for (const std::string text : {"{\"a\"", "[1 2]", "nul", "{\"a\":1} x"}) {
+    BOOST_TEST(says(text).find("json.exception") == std::string::npos, says(text));
+    BOOST_TEST(!says(text).empty());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(json_values_are_those_of_the_library) {
+  const std::string text = R"( {"n": null, "t": [true, false], "i": -3, "u": 18446744073709551615, "f": 1.5e3,
+    "s": "\u00e9\n", "o": {"": {}, "e": []}, "deep": [[[{"x": [1, {"y": 2}]}]]]} )";
+  BOOST_TEST((parse_json(text, "j") == Json::parse(text)));
+  BOOST_TEST((parse_json("\"x\"", "j") == Json("x")));
+}
+
+// A quadratic parser takes minutes for as many members.
+BOOST_AUTO_TEST_CASE(very_many_members_take_linear_time) {
+  std::string text = "{";
+  constexpr int members = 200000;
+  for (int i = 0; i < members; ++i) {
+    text += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":{\"shape\":[1]}";
+  }
+  BOOST_TEST(parse_json(text + "}", "j").size() == static_cast<std::size_t>(members));
+}
+
+BOOST_AUTO_TEST_CASE(only_regular_files_are_read) {
+  const Scratch scratch;
+  const std::string pipe = scratch.path("pipe");
+  BOOST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& path : {pipe, std::string("/dev/zero"), std::string("/tmp")}) {
+    BOOST_TEST(refusal<BadFile>([&] { read_file(path); }) == path + ": not a regular file");
+    BOOST_TEST(refusal<BadFile>([&] { hash_file(path); }) == path + ": not a regular file");
+    BOOST_TEST(refusal<BadFile>([&] { MappedFile{path}; }) == path + ": not a regular file");
+  }
+  write_file(scratch.path("ten"), "0123456789");
+  BOOST_TEST(read_file(scratch.path("ten"), 10) == "0123456789");
+  BOOST_TEST(refusal<BadFile>([&] { read_file(scratch.path("ten"), 9); }).find("longer than the 9 bytes") !=
+             std::string::npos);
+  BOOST_TEST(read_file("/proc/self/stat").size() > 10u);  // a regular file that says it is empty
 }
 
 BOOST_AUTO_TEST_CASE(a_hash_is_that_of_the_bytes_in_any_pieces) {

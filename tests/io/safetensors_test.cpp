@@ -316,4 +316,41 @@ BOOST_AUTO_TEST_CASE(full_disk_is_an_error_and_the_old_file_survives) {
   BOOST_TEST(scratch.entries() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_flipped_bit_is_found_by_the_checksums) {
+  using namespace maestro;
+  const auto check = [](const std::string& text, std::uint32_t wanted) {
+    BOOST_TEST(crc32c(std::as_bytes(std::span(text.data(), text.size()))) == wanted);
+  };
+  check("123456789", 0xe3069283u);  // the check values of RFC 3720 and of the polynomial's authors
+  check(std::string(32, '\0'), 0x8a9136aau);
+  check(std::string(32, '\xff'), 0x62a8ab43u);
+  check("", 0u);
+  const Scratch scratch;
+  const std::string path = scratch.path("x.safetensors");
+  const std::vector<float> floats{1.0f, 2.0f, 3.0f};
+  const std::vector<std::uint8_t> bytes{7, 8, 9, 10, 11};
+  SafetensorsWriter writer;
+  writer.add<std::uint8_t>("bytes", {5}, bytes);
+  writer.add_as<float>(Dtype::bf16, "halves", {3}, floats);
+  writer.add<float>("floats", {3}, floats);
+  writer.add<float>("none", {0}, {});
+  writer.add_checksums();
+  writer.write(path);
+  SafetensorsFile(path).verify_all();
+  const std::string good = read_file(path);
+  const std::size_t data = good.size() - 5 - 6 - 12;
+  for (std::size_t at = data; at < good.size(); ++at) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ (1 << (at % 8)));
+    write_file(path, bad);
+    const char* name = at < data + 12 ? "floats" : at < data + 18 ? "halves" : "bytes";
+    const std::string message = refusal<BadFile>([&] { SafetensorsFile(path).verify_all(); });
+    BOOST_TEST(message.find(std::string("\"") + name + "\" is damaged") != std::string::npos, message);
+  }
+  std::string fewer = good;
+  fewer.replace(fewer.find("crc32c\":\"") + 9, 1, "x");
+  write_file(path, fewer);
+  BOOST_TEST(refusal<BadFile>([&] { SafetensorsFile{path}; }).find("checksums are damaged") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(the_table_is_in_the_order_of_its_kinds) {
 
 // transformers and PEFT wrote these files.
 BOOST_AUTO_TEST_CASE(names_and_shapes_are_those_of_the_checkpoints) {
-  for (const char* name : {"llama", "llama3", "qwen2", "qwen2_shards", "qwen3", "smollm2"}) {
+  for (const char* name : {"llama", "llama3", "mistral", "qwen2", "qwen2_shards", "qwen3", "smollm2", "yarn_biases"}) {
     const std::string folder = fixtures + "/model/" + name;
     const std::vector<TensorSpec> tensors = tensors_of(load_model_config(folder));
     const CheckpointFiles files = CheckpointFiles::of_folder(folder);

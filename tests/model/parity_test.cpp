@@ -216,6 +216,25 @@ BOOST_AUTO_TEST_CASE(qwen2_in_shards) {
   BOOST_TEST(CheckpointFiles::of_folder(Fixture("qwen2_shards").folder).files().size() > 1u);
 }
 
+BOOST_AUTO_TEST_CASE(llama_with_biases_and_yarn) {
+  check_model("yarn_biases");
+  check_greedy("yarn_biases");
+  check_rope("yarn_biases");
+  const Fixture fixture("yarn_biases");
+  BOOST_TEST(gap_under(fixture, [](ModelConfig& c) { c.rope_scaling.attention_factor = 1.0; }) > tolerance);
+  BOOST_TEST(gap_under(fixture, [](ModelConfig& c) { c.rope_scaling.beta_fast = 1.5; }) > tolerance);
+  BOOST_TEST(gap_under(fixture, [](ModelConfig& c) { c.rope_scaling.whole_pairs = false; }) > tolerance);
+  for (const char* name : {"self_attn.o_proj.bias", "mlp.gate_proj.bias", "mlp.up_proj.bias", "mlp.down_proj.bias"}) {
+    const auto more = [](float& value) { value += 0.1f; };
+    BOOST_TEST(gap_after(fixture, std::string("layers.1.") + name, more) > tolerance, name);
+  }
+}
+BOOST_AUTO_TEST_CASE(mistral_with_linear_rope) {
+  check_model("mistral");
+  check_greedy("mistral");
+  check_rope("mistral");
+}
+
 // One wrong value is enough to fail the comparisons above.
 BOOST_AUTO_TEST_CASE(the_comparison_notices_one_wrong_value) {
   const Fixture two("qwen2");

@@ -77,6 +77,33 @@ BOOST_AUTO_TEST_CASE(a_trainer_whose_step_failed_goes_on_from_a_checkpoint) {
   BOOST_CHECK_THROW(failed.step(prompts), maestro::BadArgument);
 }
 
+BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_passed_over_and_put_aside) {
+  const Folder folder;
+  auto trainer = tiny::trainer();
+  const auto prompts = tiny::prompts(6);
+  maestro::Checkpoints checkpoints(folder.options("a"));
+  for (int i = 0; i < 2; ++i) {
+    trainer.step(prompts);
+    checkpoints.save(trainer);
+  }
+  const std::string newest = checkpoints.newest().value();
+  std::string text = maestro::read_file(newest + "/state.safetensors");
+  text.back() = static_cast<char>(text.back() ^ 1);
+  maestro::write_file(newest + "/state.safetensors", text);
+  auto resumed = tiny::trainer();
+  BOOST_TEST(checkpoints.resume(resumed));
+  BOOST_TEST(resumed.steps_done() == 1u);
+  BOOST_TEST_REQUIRE(checkpoints.passed_over().size() == 1u);
+  BOOST_TEST(checkpoints.passed_over()[0].find("is damaged") != std::string::npos, checkpoints.passed_over()[0]);
+  BOOST_TEST(std::filesystem::exists(newest + ".damaged"));
+  resumed.step(prompts);
+  BOOST_TEST((tiny::state_of(resumed) == tiny::state_of(trainer)));
+  // Without an older one there is nothing to go on from.
+  const std::string last = checkpoints.newest().value();
+  maestro::write_file(last + "/state.safetensors", "short");
+  BOOST_CHECK_THROW(checkpoints.resume(resumed), maestro::BadFile);
+}
+
 BOOST_AUTO_TEST_CASE(looking_for_a_checkpoint_changes_nothing) {
   const Folder folder;
   BOOST_TEST(!maestro::Checkpoints::newest_in(folder.path.string()).has_value());

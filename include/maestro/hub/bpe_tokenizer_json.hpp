@@ -167,9 +167,7 @@ inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string
                  "decoder", "model"});
     if (root.has("version") && root.text("version") != "1.0")
       root.unsupported("version", "only \"1.0\" is implemented");
-    for (const char* name : {"truncation", "padding"}) {
-      if (root.has(name)) root.unsupported(name, "set it to null: texts are neither cut nor padded here");
-    }
+    // `truncation` and `padding` are what the last caller in Python asked for, and its next call resets them.
     read_model(root.object("model"), parts);
     read_added_tokens(root, parts);
     parts.normalization = read_normalizer(root);

@@ -80,7 +80,7 @@ inline ModelConfig load_classifier_config(const std::string& folder) {
 template <class T>
 ClassifierWeights<T> load_classifier(const std::string& folder) {
   const ModelConfig config = load_classifier_config(folder);
-  const CheckpointFiles files = CheckpointFiles::of_folder(folder);
+  const CheckpointFiles files = detail::open_weights(folder);
   const std::array<std::size_t, 2> score_shape{1, config.hidden};
   detail::check_tensors(files, ModelLayout(config), detail::score_name);
   detail::check_shape(files, detail::score_name[0], score_shape);
@@ -123,6 +123,7 @@ void save_classifier(const std::string& folder, const ModelWeights<T>& backbone,
   for (std::size_t i = 0; i < backbone.layout().size(); ++i) detail::add_tensor(writer, backbone, i, stored);
   writer.add_as<T>(stored, std::string(detail::score_name[0]), {1, config.hidden}, score);
   writer.set_metadata("format", "pt");
+  writer.add_checksums();
 
   AtomicFolder files(folder);
   write_file(files.folder() + "/config.json", dump_json(json, 2) + "\n");

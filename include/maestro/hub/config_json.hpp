@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/hub/config_fields.hpp"
 #include "maestro/hub/rope_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -27,11 +28,22 @@ struct FamilyNames {
   std::string_view architecture;
 };
 /// The names of the families, by Architecture.
-inline constexpr std::array<FamilyNames, 3> family_names{
-    {{"llama", "LlamaForCausalLM"}, {"qwen2", "Qwen2ForCausalLM"}, {"qwen3", "Qwen3ForCausalLM"}}};
+inline constexpr std::array<FamilyNames, 4> family_names{{{"llama", "LlamaForCausalLM"},
+                                                          {"qwen2", "Qwen2ForCausalLM"},
+                                                          {"qwen3", "Qwen3ForCausalLM"},
+                                                          {"mistral", "MistralForCausalLM"}}};
+
+/// Tells whether a causal model of the family has this name: its own, that of the model without a head, or the
+/// spelling of the first converted checkpoints.
+inline bool is_causal_name(const FamilyNames& family, std::string_view name) {
+  const std::string_view own = family.architecture;
+  const std::string_view stem = own.substr(0, own.size() - std::string_view("ForCausalLM").size());
+  return name == own || (name.starts_with(stem) && name.substr(stem.size()) == "Model") ||
+         (own == "LlamaForCausalLM" && name == "LLaMAForCausalLM");
+}
 
 inline Architecture read_family(const JsonFields& fields) {
-  const std::string remedy = "which is not implemented; llama, qwen2 and qwen3 causal language models are";
+  const std::string remedy = "which is not implemented; causal language models of llama, mistral, qwen2 and qwen3 are";
   std::string type = fields.text_or("model_type", "");
   std::string architecture;
   if (fields.has("architectures")) {
@@ -42,8 +54,8 @@ inline Architecture read_family(const JsonFields& fields) {
   }
   if (type.empty() && architecture.empty()) fields.at("model_type");
   for (std::size_t i = 0; i < family_names.size(); ++i) {
-    if (type.empty() ? architecture == family_names[i].architecture : type == family_names[i].model_type) {
-      if (!architecture.empty() && architecture != family_names[i].architecture) {
+    if (type.empty() ? is_causal_name(family_names[i], architecture) : type == family_names[i].model_type) {
+      if (!architecture.empty() && !is_causal_name(family_names[i], architecture)) {
         fields.unsupported("architectures", remedy);
       }
       return static_cast<Architecture>(i);
@@ -52,147 +64,17 @@ inline Architecture read_family(const JsonFields& fields) {
   fields.unsupported(type.empty() ? "architectures" : "model_type", remedy);
 }
 
-/// Refuses switches that change the result and are implemented here in one position only.
-inline void refuse_unimplemented(const JsonFields& fields, Architecture family, std::size_t layers) {
-  const auto must_be_off = [&](const char* key, const char* why) {
-    if (fields.boolean_or(key, false)) fields.unsupported(key, why);
-  };
-  if (fields.has("hidden_act") && fields.text("hidden_act") != "silu") {
-    fields.unsupported("hidden_act", "which is not implemented; 'silu' is");
-  }
-  if (family != Architecture::qwen2) {
-    must_be_off("attention_bias", "which adds a bias to the output projection too; that is not implemented");
-  }
-  must_be_off("mlp_bias", "biases in the MLP are not implemented");
-  must_be_off("rope_interleaved", "RoPE over neighboring elements is not implemented");
-  must_be_off("use_sliding_window", "sliding windows are not implemented");
-  if (family == Architecture::llama && fields.has("sliding_window")) {
-    fields.unsupported("sliding_window", "sliding windows are not implemented");
-  }
-  if (fields.number_or("partial_rotary_factor", 1.0) != 1.0) {
-    fields.unsupported("partial_rotary_factor", "which is not implemented; 1 is");
-  }
-  if (fields.has("quantization_config")) {
-    fields.unsupported("quantization_config", "quantized checkpoints are not implemented; use one in F32, F16 or BF16");
-  }
-  if (fields.has("layer_types")) {
-    const Json& types = fields.at("layer_types");
-    if (!types.is_array() || types.size() != layers) fields.fail("layer_types", "a list with one entry per layer");
-    for (const Json& type : types) {
-      if (type != Json("full_attention")) {
-        throw Unsupported(fields.file() + ": field 'layer_types' holds " + shown(type) +
-                          ", which is not implemented; 'full_attention' is");
-      }
-    }
-  }
-  for (const char* key : {"dtype", "torch_dtype"}) {
-    if (!fields.has(key)) continue;
-    const std::string& dtype = fields.text(key);
-    if (dtype != "float32" && dtype != "bfloat16" && dtype != "float16" && dtype != "float64") {
-      fields.unsupported(key, "which is not implemented; float32, float16 and bfloat16 are");
-    }
-  }
-}
-
-/// Refuses a field that nothing here knows, since it might change the result, unless it says nothing (null, false, 0,
-/// empty).
-inline void refuse_unknown(const JsonFields& fields) {
-  static constexpr std::array read{"model_type",
-                                   "architectures",
-                                   "vocab_size",
-                                   "hidden_size",
-                                   "num_hidden_layers",
-                                   "num_attention_heads",
-                                   "num_key_value_heads",
-                                   "head_dim",
-                                   "intermediate_size",
-                                   "rope_theta",
-                                   "rope_parameters",
-                                   "rope_scaling",
-                                   "rms_norm_eps",
-                                   "max_position_embeddings",
-                                   "tie_word_embeddings",
-                                   "bos_token_id",
-                                   "eos_token_id",
-                                   "pad_token_id",
-                                   "hidden_act",
-                                   "attention_bias",
-                                   "mlp_bias",
-                                   "rope_interleaved",
-                                   "partial_rotary_factor",
-                                   "use_sliding_window",
-                                   "sliding_window",
-                                   "quantization_config",
-                                   "layer_types",
-                                   "dtype",
-                                   "torch_dtype"};
-  // These fields are written by transformers and do not change the logits of a plain forward pass.
-  static constexpr std::array harmless{"_name_or_path",
-                                       "transformers_version",
-                                       "use_cache",
-                                       "initializer_range",
-                                       "attention_dropout",
-                                       "sep_token_id",
-                                       "decoder_start_token_id",
-                                       "pretraining_tp",
-                                       "max_window_layers",
-                                       "_attn_implementation",
-                                       "_attn_implementation_autoset",
-                                       "attn_implementation",
-                                       "_commit_hash",
-                                       "auto_map",
-                                       "task_specific_params",
-                                       "problem_type",
-                                       "id2label",
-                                       "label2id",
-                                       "return_dict",
-                                       "output_hidden_states",
-                                       "output_attentions",
-                                       "torchscript",
-                                       "chunk_size_feed_forward",
-                                       "do_sample",
-                                       "temperature",
-                                       "top_k",
-                                       "top_p",
-                                       "typical_p",
-                                       "repetition_penalty",
-                                       "length_penalty",
-                                       "num_beams",
-                                       "num_beam_groups",
-                                       "num_return_sequences",
-                                       "max_length",
-                                       "min_length",
-                                       "early_stopping",
-                                       "diversity_penalty",
-                                       "is_decoder",
-                                       "tokenizer_class",
-                                       "prefix",
-                                       "finetuning_task",
-                                       "no_repeat_ngram_size",
-                                       "encoder_no_repeat_ngram_size",
-                                       "exponential_decay_length_penalty",
-                                       "begin_suppress_tokens",
-                                       "suppress_tokens",
-                                       "bad_words_ids",
-                                       "forced_bos_token_id",
-                                       "forced_eos_token_id",
-                                       "remove_invalid_values",
-                                       "output_scores",
-                                       "return_dict_in_generate",
-                                       "is_llama_config",
-                                       "transformers.js_config",
-                                       "unsloth_fixed",
-                                       "unsloth_version"};
-  for (const auto& item : fields.json().items()) {
-    const std::string& key = item.key();
-    const Json& value = item.value();
-    const auto same = [&](const char* known) { return key == known; };
-    if (std::any_of(read.begin(), read.end(), same) || std::any_of(harmless.begin(), harmless.end(), same)) continue;
-    const bool empty = value.is_structured() && value.empty();
-    if (value.is_null() || value == Json(false) || value == Json(0) || empty) continue;
-    throw Unsupported(fields.file() + ": field " + quote_text(key) + " (" + shown(value) +
-                      ") is not known here and might change the result; remove it from the file if it does not");
-  }
+/// Sets the biases: qwen2 has those of queries, keys and values, and attention_bias adds one to the output projection
+/// too.
+inline void read_biases(const JsonFields& fields, ModelConfig& config) {
+  const bool qwen2 = config.architecture == Architecture::qwen2;
+  const bool llama = config.architecture == Architecture::llama;
+  const bool attention =
+      (llama || config.architecture == Architecture::qwen3) && fields.boolean_or("attention_bias", false);
+  const bool mlp = llama && fields.boolean_or("mlp_bias", false);
+  config.qkv_bias = qwen2 || attention ? QkvBias::present : QkvBias::absent;
+  config.output_bias = attention ? OutputBias::present : OutputBias::absent;
+  config.mlp_bias = mlp ? MlpBias::present : MlpBias::absent;
 }
 
 inline std::int32_t read_token(const JsonFields& fields, const std::string& key, const Json& value) {
@@ -232,26 +114,29 @@ inline void validate_file(const ModelConfig& config, const std::string& file) {
 }  // namespace detail
 
 /// Reads the text of a config.json; `file` is named in messages.
+/// Fields that transformers' class of the family does not know are ignored, as there: ignored_config_fields lists them.
 /// @throws BadFile naming field and content for what is missing or wrong, Unsupported for what would change the result
-///   and is not implemented (sliding windows, RoPE types, other activations, quantization, unknown fields).
+///   and is not implemented (windows below the context, RoPE types, other activations, quantization, ...).
 inline ModelConfig parse_config(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
   constexpr std::size_t most = std::size_t{1} << 30;
   ModelConfig config;
   config.architecture = detail::read_family(fields);
+  // If a field is absent, transformers' class of the family says what it is.
   const bool llama = config.architecture == Architecture::llama;
+  const bool mistral = config.architecture == Architecture::mistral;
   config.layers = fields.positive("num_hidden_layers", most);
-  detail::refuse_unimplemented(fields, config.architecture, config.layers);
-  detail::refuse_unknown(fields);
+  config.max_positions = fields.positive_or("max_position_embeddings", llama ? 2048 : mistral ? 131072 : 32768, most);
+  detail::refuse_unimplemented(fields, config.architecture, config.layers, config.max_positions);
 
   config.vocabulary = fields.positive("vocab_size", most);
   config.hidden = fields.positive("hidden_size", most);
   config.heads = fields.positive("num_attention_heads", most);
   config.intermediate = fields.positive("intermediate_size", most);
-  // If a field is absent, transformers' class of the family says what it is; null always means one per query head.
+  // Null always means one per query head.
   const bool null_or_llama = llama || json.contains("num_key_value_heads");
-  config.kv_heads = fields.positive_or("num_key_value_heads", null_or_llama ? config.heads : 32, most);
+  config.kv_heads = fields.positive_or("num_key_value_heads", null_or_llama ? config.heads : mistral ? 8 : 32, most);
   if (fields.has("head_dim")) {
     config.head_dim = fields.positive("head_dim", most);
   } else if (config.architecture == Architecture::qwen3 && !json.contains("head_dim")) {
@@ -262,10 +147,9 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
     config.head_dim = config.hidden / config.heads;
   }
   config.norm_eps = fields.number_or("rms_norm_eps", 1e-6);
-  config.max_positions = fields.positive_or("max_position_embeddings", llama ? 2048 : 32768, most);
   detail::read_rope(fields, config);
   config.head = fields.boolean_or("tie_word_embeddings", false) ? HeadWeights::tied : HeadWeights::separate;
-  config.qkv_bias = config.architecture == Architecture::qwen2 ? QkvBias::present : QkvBias::absent;
+  detail::read_biases(fields, config);
   config.query_key_norm = config.architecture == Architecture::qwen3 ? QueryKeyNorm::present : QueryKeyNorm::absent;
   if (fields.has("bos_token_id")) {
     config.begin_token = detail::read_token(fields, "bos_token_id", fields.at("bos_token_id"));
@@ -274,6 +158,17 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   config.pad_token = detail::read_pad_token(fields);
   detail::validate_file(config, file);
   return config;
+}
+
+/// Gives the names of fields of a config.json's text that say something and that nothing reads, neither here nor in
+/// transformers, sorted. A program says them once.
+/// @throws BadFile for what is no JSON object.
+inline std::vector<std::string> ignored_config_fields(std::string_view text, const std::string& file) {
+  const Json json = parse_json(text, file);
+  const JsonFields fields(json, file);
+  std::vector<std::string> names = detail::ignored_fields(fields.json());
+  detail::add_ignored_rope_fields(json, names);
+  return names;
 }
 
 /// Adds the end tokens of the text of a generation_config.json after those of `config`. Such a file otherwise says how
@@ -300,6 +195,13 @@ inline ModelConfig load_model_config(const std::string& folder) {
   return config;
 }
 
+/// Gives ignored_config_fields of the config.json of a folder.
+/// @throws IoError, BadFile
+inline std::vector<std::string> load_ignored_config_fields(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  return ignored_config_fields(read_file(path, std::size_t{1} << 24), path);
+}
+
 /// Writes the text of a config.json that transformers (4 and 5) and parse_config read. `dtype` is the type in which the
 /// weights are stored.
 /// @throws Unsupported if the family's config.json cannot say what `config` says.
@@ -308,10 +210,13 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   const bool llama = config.architecture == Architecture::llama;
   const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool qwen3 = config.architecture == Architecture::qwen3;
-  if ((config.qkv_bias == QkvBias::present) != qwen2 || (config.query_key_norm == QueryKeyNorm::present) != qwen3) {
+  const bool attention_bias = (llama || qwen3) && config.qkv_bias == QkvBias::present;
+  if ((config.qkv_bias == QkvBias::present) != (qwen2 || attention_bias) ||
+      (config.output_bias == OutputBias::present) != attention_bias ||
+      (config.mlp_bias == MlpBias::present && !llama) || (config.query_key_norm == QueryKeyNorm::present) != qwen3) {
     throw Unsupported(
-        "config.json: llama has neither biases nor query/key norms, qwen2 has q/k/v biases, qwen3 has query/key norms; "
-        "another combination cannot be written");
+        "config.json: mistral has no biases, qwen2 those of queries, keys and values, llama and qwen3 none or all of "
+        "attention, llama also those of the MLP; qwen3 has query/key norms; another combination cannot be written");
   }
   const auto& names = detail::family_names[static_cast<std::size_t>(config.architecture)];
   OrderedJson json = OrderedJson::object();
@@ -329,9 +234,10 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   json["rms_norm_eps"] = config.norm_eps;
   detail::write_rope(config, json);
   json["tie_word_embeddings"] = config.head == HeadWeights::tied;
-  if (!qwen2) json["attention_bias"] = false;
-  if (llama) json["mlp_bias"] = false;
-  if (!llama) json["use_sliding_window"] = false;
+  if (llama || qwen3) json["attention_bias"] = attention_bias;
+  if (llama) json["mlp_bias"] = config.mlp_bias == MlpBias::present;
+  if (qwen2 || qwen3) json["use_sliding_window"] = false;
+  if (config.architecture == Architecture::mistral) json["sliding_window"] = nullptr;
   json["attention_dropout"] = 0.0;
   json["initializer_range"] = 0.02;
   json["bos_token_id"] = config.begin_token >= 0 ? OrderedJson(config.begin_token) : OrderedJson();

@@ -73,7 +73,7 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
 /// Tells whether a model folder stores its embedding in BF16. If so, FrozenWeights<float, Bfloat16> loses nothing.
 /// @throws IoError, BadFile
 inline bool stores_bf16(const std::string& folder) {
-  return CheckpointFiles::of_folder(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;
+  return detail::open_weights(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;
 }
 
 /// Reads the weights of a model folder, part by part: no second copy of them exists meanwhile.
@@ -81,7 +81,7 @@ inline bool stores_bf16(const std::string& folder) {
 template <class T, class S = T>
 std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder) {
   const ModelConfig config = load_model_config(folder);
-  const CheckpointFiles files = CheckpointFiles::of_folder(folder);
+  const CheckpointFiles files = detail::open_weights(folder);
   const ModelLayout layout(config);
   detail::check_tensors(files, layout, detail::optional_names(config));
   if (config.head == HeadWeights::tied) detail::check_tied_head(files);
@@ -89,6 +89,7 @@ std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder
     const std::string& name = layout[index].name;
     const SafetensorsFile& file = files.holder(name);
     const TensorInfo& tensor = file.at(name);
+    if (first == 0) file.verify(name);
     if (!detail::read_part_in_parallel<T>(file, tensor, first, values)) {
       throw BadFile(file.path() + ": tensor " + detail::quote_text(name) + " holds a value that is not finite");
     }

@@ -56,6 +56,7 @@ struct FolderPolicyParts {
   ModelConfig config;  ///< with the stop tokens of generation_config.json
   AnyTokenizer tokenizer;
   TransformerPolicyOptions options;
+  FolderTexts texts{};  ///< for SaveOptions: a trained model is saved under the checkpoint's own settings
 };
 
 /// Reads what a folder says about its policy, without the weights.
@@ -70,7 +71,7 @@ inline FolderPolicyParts load_policy_parts(const std::string& folder, const Fold
       .head = options.head,
       .generation = options.generation,
       .chat = options.chat ? *options.chat : detect_chat_format(folder)};
-  return {std::move(config), std::move(tokenizer), read};
+  return {std::move(config), std::move(tokenizer), read, read_folder_texts(folder)};
 }
 
 /// Reads a folder as a policy whose every parameter is trained:
@@ -85,7 +86,7 @@ template <class T = float, class Backend = NativeBackend>
 TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folder,
                                                         const FolderPolicyOptions& options = {}) {
   FolderPolicyParts parts = load_policy_parts(folder, options);
-  return {load_weights<T>(CheckpointFiles::of_folder(folder), parts.config), std::move(parts.tokenizer), parts.options};
+  return {load_weights<T>(detail::open_weights(folder), parts.config), std::move(parts.tokenizer), parts.options};
 }
 
 /// Reads a folder as a policy that trains fresh LoRA adapters beside frozen weights:

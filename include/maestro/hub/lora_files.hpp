@@ -14,6 +14,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
+#include "maestro/hub/config_fields.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
@@ -29,6 +30,11 @@ namespace detail {
 inline constexpr const char* adapter_config_name = "adapter_config.json";
 inline constexpr const char* adapter_weights_name = "adapter_model.safetensors";
 
+/// Tells whether save_adapters writes a file of this name.
+inline bool is_adapter_file(std::string_view name) {
+  return name == adapter_config_name || name == adapter_weights_name;
+}
+
 /// Reads a module name: "q_proj", or the path of a layer's projection that ends with ".q_proj"; load_adapters then asks
 /// for every layer's.
 inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
@@ -42,9 +48,12 @@ inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
                     ", which is not implemented; it may have " + join_names(lora_target_names));
 }
 
+/// Reads target_modules. A pattern, or none, gives no targets: the tensors beside the file then say what it matched.
 inline std::vector<LoraTarget> lora_targets(const JsonFields& fields) {
+  if (!fields.has("target_modules")) return {};
   const Json& modules = fields.at("target_modules");
   if (modules == Json("all-linear")) return LoraOptions{}.targets;
+  if (modules.is_string()) return {};
   if (!modules.is_array() || modules.empty()) {
     fields.unsupported("target_modules", "which is not implemented; a list of names or \"all-linear\" is");
   }
@@ -57,46 +66,98 @@ inline std::vector<LoraTarget> lora_targets(const JsonFields& fields) {
   return targets;
 }
 
-/// Refuses every field that says something and is neither read nor without influence on the result.
-inline void refuse_lora_options(const JsonFields& fields) {
-  static constexpr std::array read{"peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "bias", "task_type"};
-  static constexpr std::array harmless{"base_model_name_or_path",
-                                       "revision",
-                                       "inference_mode",
-                                       "init_lora_weights",
-                                       "auto_mapping",
-                                       "loftq_config",
-                                       "eva_config",
-                                       "corda_config",
-                                       "runtime_config",
-                                       "peft_version",
-                                       "qalora_group_size"};
-  for (const auto& item : fields.json().items()) {
-    const auto same = [&](const char* known) { return item.key() == known; };
-    if (std::any_of(read.begin(), read.end(), same) || std::any_of(harmless.begin(), harmless.end(), same)) continue;
-    const Json& value = item.value();
-    if (value.is_null() || value == Json(false) || value == Json(0) || value == Json(0.0)) continue;
-    if (value.is_structured() && value.empty()) continue;
-    if (item.key() == "megatron_core") continue;  // a module's name, used only with megatron_config
-    fields.unsupported(item.key(), item.key() == "lora_dropout"
-                                       ? "and dropout is not implemented; set it to 0 in the file to train without it"
-                                       : "which is not implemented");
+/// Gives the targets whose factors a file holds.
+inline std::vector<LoraTarget> stored_targets(const SafetensorsFile& file) {
+  std::vector<LoraTarget> targets;
+  for (std::size_t t = 0; t < lora_target_count; ++t) {
+    const std::string ending = "." + std::string(lora_target_names[t]) + ".lora_A.weight";
+    const auto stores = [&](const TensorInfo& tensor) { return std::string_view(tensor.name).ends_with(ending); };
+    if (std::any_of(file.tensors().begin(), file.tensors().end(), stores))
+      targets.push_back(static_cast<LoraTarget>(t));
   }
+  return targets;
 }
 
-}  // namespace detail
+/// These fields of PEFT's LoraConfig change what an adapter computes, and are refused whenever they say something.
+inline constexpr std::array<std::string_view, 18> refused_lora_fields{"use_dora",
+                                                                      "lora_bias",
+                                                                      "rank_pattern",
+                                                                      "alpha_pattern",
+                                                                      "modules_to_save",
+                                                                      "exclude_modules",
+                                                                      "layers_to_transform",
+                                                                      "layer_replication",
+                                                                      "target_parameters",
+                                                                      "trainable_token_indices",
+                                                                      "alora_invocation_tokens",
+                                                                      "arrow_config",
+                                                                      "kasa_config",
+                                                                      "monteclora_config",
+                                                                      "megatron_config",
+                                                                      "use_qalora",
+                                                                      "use_bdlora",
+                                                                      "enable_lora"};
+/// These are read, or change nothing once an adapter is trained.
+inline constexpr std::array<std::string_view, 25> known_lora_fields{"peft_type",         "r",
+                                                                    "lora_alpha",        "use_rslora",
+                                                                    "target_modules",    "bias",
+                                                                    "task_type",         "init_lora_weights",
+                                                                    "lora_dropout",      "base_model_name_or_path",
+                                                                    "revision",          "inference_mode",
+                                                                    "auto_mapping",      "loftq_config",
+                                                                    "eva_config",        "corda_config",
+                                                                    "lora_ga_config",    "velora_config",
+                                                                    "runtime_config",    "peft_version",
+                                                                    "qalora_group_size", "fan_in_fan_out",
+                                                                    "layers_pattern",    "ensure_weight_tying",
+                                                                    "megatron_core"};
 
-/// Reads the text of an adapter_config.json; `file` is named in messages.
-/// @throws BadFile naming field and content, Unsupported naming an option that is switched on and not implemented
-///   (dropout, DoRA, biases, patterns of ranks, further trained modules, ...).
-inline LoraOptions parse_adapter_config(std::string_view text, const std::string& file) {
-  const Json json = parse_json(text, file);
-  const JsonFields fields(json, file);
+/// Refuses adapters whose initialization also changed the base: beside the base as it is published they compute
+/// something else than was trained, and nothing in the file says so but this field.
+inline void refuse_changed_base(const JsonFields& fields) {
+  const std::string key = "init_lora_weights";
+  if (!fields.has(key) || fields.at(key).is_boolean()) return;
+  std::string name = fields.text(key);
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  // B begins at zero, or the product of both factors does.
+  static constexpr std::array<std::string_view, 4> harmless{"gaussian", "eva", "orthogonal", "mica"};
+  if (std::find(harmless.begin(), harmless.end(), name) != harmless.end()) return;
+  static constexpr std::array<std::string_view, 5> changing{"pissa", "corda", "olora", "loftq", "lora_ga"};
+  const auto starts = [&](std::string_view stem) { return name.starts_with(stem); };
+  if (std::any_of(changing.begin(), changing.end(), starts)) {
+    fields.unsupported(key,
+                       "which changed the base too; save the adapter again with PEFT's save_pretrained(..., "
+                       "path_initial_model_for_weight_conversion=FOLDER_OF_THE_INITIAL_ADAPTER), which makes a plain "
+                       "LoRA of it");
+  }
+  fields.unsupported(key,
+                     "which is not implemented; true, false, \"gaussian\", \"eva\", \"orthogonal\" and \"mica\" are");
+}
+
+/// Refuses the fields that change what is computed.
+inline void refuse_lora_options(const JsonFields& fields) {
   if (fields.text("peft_type") != "LORA") fields.unsupported("peft_type", "which is not implemented; 'LORA' is");
   if (fields.text_or("bias", "none") != "none") fields.unsupported("bias", "which is not implemented; 'none' is");
   if (fields.text_or("task_type", "CAUSAL_LM") != "CAUSAL_LM") {
     fields.unsupported("task_type", "which is not implemented; 'CAUSAL_LM' is");
   }
+  refuse_changed_base(fields);
+  for (const std::string_view name : refused_lora_fields) {
+    const std::string key(name);
+    if (fields.has(key) && !says_nothing(fields.at(key))) fields.unsupported(key, "which is not implemented");
+  }
+}
+
+}  // namespace detail
+
+/// Reads the text of an adapter_config.json; `file` is named in messages. If target_modules is a pattern or
+/// absent, the options have no targets, and load_adapter_config takes those of the stored tensors. Dropout is no
+/// option: responses are made without it, and training goes on without it (adapter_remarks says so).
+/// @throws BadFile naming field and content, Unsupported naming what changes the result and is not implemented (DoRA,
+///   biases, patterns of ranks, further trained modules, initializations that change the base, ...).
+inline LoraOptions parse_adapter_config(std::string_view text, const std::string& file) {
+  const Json json = parse_json(text, file);
+  const JsonFields fields(json, file);
   detail::refuse_lora_options(fields);
   LoraOptions options;
   options.rank = fields.positive("r", 65536);
@@ -106,11 +167,51 @@ inline LoraOptions parse_adapter_config(std::string_view text, const std::string
   return options;
 }
 
-/// Reads the adapter_config.json of a folder.
+/// Gives what a user should know of the text of an adapter_config.json, one sentence each: dropout that training goes
+/// on without, fields that neither maestro nor PEFT knows and that are ignored.
+/// @throws BadFile for what is no JSON object.
+inline std::vector<std::string> adapter_remarks(std::string_view text, const std::string& file) {
+  const Json json = parse_json(text, file);
+  const JsonFields fields(json, file);
+  std::vector<std::string> remarks;
+  const double dropout = fields.number_or("lora_dropout", 0.0);
+  if (dropout != 0.0) {
+    remarks.push_back("it was trained with lora_dropout " + fields.at("lora_dropout").dump() +
+                      "; dropout is not implemented, so training goes on without it");
+  }
+  for (const auto& item : json.items()) {
+    const auto is = [&](std::string_view name) { return item.key() == name; };
+    if (detail::says_nothing(item.value()) ||
+        std::any_of(detail::known_lora_fields.begin(), detail::known_lora_fields.end(), is) ||
+        std::any_of(detail::refused_lora_fields.begin(), detail::refused_lora_fields.end(), is)) {
+      continue;
+    }
+    remarks.push_back("field " + detail::quote_text(item.key()) + " is ignored, since PEFT does not know it");
+  }
+  return remarks;
+}
+
+/// Gives adapter_remarks of the adapter_config.json of a folder.
+/// @throws IoError, BadFile
+inline std::vector<std::string> load_adapter_remarks(const std::string& folder) {
+  const std::string path = folder + "/" + detail::adapter_config_name;
+  return adapter_remarks(read_file(path, std::size_t{1} << 24), path);
+}
+
+/// Reads the adapter_config.json of a folder. If its target_modules is a pattern or absent, the targets are the
+/// projections whose factors adapter_model.safetensors holds.
 /// @throws as parse_adapter_config, and IoError.
 inline LoraOptions load_adapter_config(const std::string& folder) {
   const std::string path = folder + "/" + detail::adapter_config_name;
-  return parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
+  LoraOptions options = parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
+  if (!options.targets.empty()) return options;
+  const CheckpointFiles files(folder + "/" + detail::adapter_weights_name);
+  options.targets = detail::stored_targets(files.files().front());
+  if (options.targets.empty()) {
+    throw BadFile(files.path() +
+                  ": holds no factor of a projection that may have one: " + join_names(lora_target_names));
+  }
+  return options;
 }
 
 /// Writes the text of an adapter_config.json that PEFT and parse_adapter_config read.
@@ -137,15 +238,22 @@ inline std::string adapter_config_text(const LoraOptions& options, const std::st
   return dump_json(json, 2) + "\n";
 }
 
-/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once and replaces an older one.
-/// @throws IoError
+/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once; an older folder of adapters
+/// is replaced, any other folder is refused.
+/// @throws IoError, BadArgument if the folder holds other files.
 template <class T>
 void save_adapters(const std::string& folder, const LoraFactors<T>& factors, const std::string& base) {
+  for (const std::string& name : detail::names_in(folder)) {
+    if (detail::is_adapter_file(name)) continue;
+    throw BadArgument(folder + ": holds " + detail::quote_text(name) +
+                      ", which is no file of adapters; choose a new or an older folder of adapters");
+  }
   AtomicFolder files(folder);
   write_file(files.folder() + "/" + detail::adapter_config_name, adapter_config_text(factors.options(), base));
   SafetensorsWriter writer;
   factors.visit([&](const auto& view) { writer.add<T>(std::string(view.name), {view.rows, view.cols}, view.values); });
   writer.set_metadata("format", "pt");
+  writer.add_checksums();
   writer.write(files.folder() + "/" + detail::adapter_weights_name);
   files.commit();
 }

@@ -21,6 +21,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/finite.hpp"
 #include "maestro/hub/config_json.hpp"
+#include "maestro/hub/folder_texts.hpp"
 #include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
@@ -42,6 +43,10 @@ struct SaveOptions {
   /// The most bytes of tensors in one file. More bytes go into shards with an index, and a single larger tensor has a
   /// shard of its own.
   std::size_t max_shard_size = std::numeric_limits<std::size_t>::max();
+  /// The checkpoint's own texts (read_folder_texts): they are written again, with what training changed.
+  FolderTexts texts{};
+  /// Tokens that end responses (TransformerPolicy::stop_tokens), for generation_config.json; empty: the model's.
+  std::vector<std::int32_t> stop_tokens{};
 };
 
 namespace detail {
@@ -77,6 +82,7 @@ template <class T>
 void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> shape,
                  std::span<T> values) {
   check_shape(files, name, shape);
+  files.verify(name);
   files.read<T>(name, values);
   bool finite = true;
   if constexpr (std::is_same_v<T, float>) {
@@ -88,6 +94,21 @@ void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<
     throw BadFile(files.holder(name).path() + ": tensor " + quote_text(name) + " holds a value that is not finite");
   }
   files.release(name);
+}
+
+/// Gives the name of a tensor in a checkpoint of a causal model: models that were saved without a head lack the prefix
+/// "model.". Frequencies of RoPE, which old checkpoints store, are computed here; they get no name.
+inline std::string canonical_name(std::string_view name) {
+  if (name.ends_with(".rotary_emb.inv_freq")) return {};
+  const bool bare = name.starts_with("layers.") || name.starts_with("embed_tokens.") || name.starts_with("norm.");
+  return (bare ? "model." : "") + std::string(name);
+}
+
+/// Opens the weights of a model folder, under the names of a causal model.
+inline CheckpointFiles open_weights(const std::string& folder) {
+  CheckpointFiles files = CheckpointFiles::of_folder(folder);
+  files.rename(canonical_name);
+  return files;
 }
 
 /// Writes a list of names for a message: "a", "b" and 3 more.
@@ -186,6 +207,7 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
   const Dtype dtype = detail::stored_dtype(store);
   for (std::size_t i = 0; i < weights.layout().size(); ++i) detail::add_tensor(writer, weights, i, dtype);
   writer.set_metadata("format", "pt");
+  writer.add_checksums();
   writer.write(path);
 }
 
@@ -193,7 +215,7 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
 /// model.safetensors.index.json, filled in visiting order.
 /// @throws IoError, BadArgument if shards would lie beside a model.safetensors, which readers prefer.
 template <class T>
-void save_shards(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
+void save_shards(const std::string& folder, const ModelWeights<T>& weights, const SaveOptions& options = {}) {
   const Dtype dtype = detail::stored_dtype(options.store);
   std::vector<std::size_t> shard_of;  // by tensor
   std::size_t count = 1;
@@ -224,6 +246,7 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, Save
       index["weight_map"][layout[i].name] = name;
     }
     writer.set_metadata("format", "pt");
+    writer.add_checksums();
     writer.write(folder + "/" + name);
   }
   write_file(folder + "/" + CheckpointFiles::index_name, dump_json(index, 2) + "\n");
@@ -247,21 +270,17 @@ ModelWeights<T> load_weights(const std::string& path, const ModelConfig& config)
 }
 
 /// Writes config.json, generation_config.json and the weights into an existing folder. Each file appears at once or not
-/// at all.
-/// @throws IoError, Unsupported as config_text, BadArgument as save_shards.
+/// at all. With SaveOptions::texts the first two are the checkpoint's own, with what training changed.
+/// @throws IoError, Unsupported as config_text, BadArgument as save_shards and for texts of another model.
 template <class T>
-void write_model_files(const std::string& folder, const ModelWeights<T>& weights, SaveOptions options = {}) {
+void write_model_files(const std::string& folder, const ModelWeights<T>& weights, const SaveOptions& options = {}) {
   const ModelConfig& config = weights.config();
-  write_file(folder + "/config.json", config_text(config, options.store == StoreAs::f32 ? "float32" : "bfloat16"));
-  OrderedJson generation = OrderedJson::object();
-  if (config.begin_token >= 0) generation["bos_token_id"] = config.begin_token;
-  if (!config.end_tokens.empty()) generation["eos_token_id"] = config.end_tokens;
-  if (config.pad_token >= 0) {
-    generation["pad_token_id"] = config.pad_token;
-  } else if (!config.end_tokens.empty()) {
-    generation["pad_token_id"] = config.end_tokens.front();
-  }
-  write_file(folder + "/generation_config.json", dump_json(generation, 2) + "\n");
+  const std::string dtype = options.store == StoreAs::f32 ? "float32" : "bfloat16";
+  const FolderTexts& texts = options.texts;
+  write_file(folder + "/config.json", texts.config.empty() ? config_text(config, dtype)
+                                                           : detail::updated_config_text(texts.config, config, dtype));
+  write_file(folder + "/generation_config.json",
+             detail::updated_generation_text(texts.generation, config, options.stop_tokens));
   save_shards(folder, weights, options);
 }
 /// Does the same with the default options, except for the type of the stored weights.
@@ -276,7 +295,7 @@ void write_model_files(const std::string& folder, const ModelWeights<T>& weights
 /// @throws IoError, BadArgument if the folder holds other files, Unsupported as config_text.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer,
-                SaveOptions options = {}) {
+                const SaveOptions& options = {}) {
   if (path_exists(folder)) {
     for (const std::string& name : detail::names_in(folder)) {
       if (!detail::is_model_file(name)) {
@@ -285,9 +304,10 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
       }
     }
   }
-  if (tokenizer.vocabulary_size() > weights.config().vocabulary) {
-    throw BadArgument("save_model: the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) +
-                      " tokens, the model only " + std::to_string(weights.config().vocabulary));
+  const std::size_t needed = detail::text_vocabulary_size(tokenizer);
+  if (needed > weights.config().vocabulary) {
+    throw BadArgument("save_model: the tokenizer makes " + std::to_string(needed) +
+                      " tokens of texts, the model only has " + std::to_string(weights.config().vocabulary));
   }
   AtomicFolder files(folder);
   write_model_files(files.folder(), weights, options);
@@ -305,7 +325,7 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
 template <class T>
 ModelWeights<T> load_model(const std::string& folder) {
   const ModelConfig config = load_model_config(folder);
-  return load_weights<T>(CheckpointFiles::of_folder(folder), config);
+  return load_weights<T>(detail::open_weights(folder), config);
 }
 
 }  // namespace maestro

@@ -126,7 +126,8 @@ inline ByteTokenizer parse_tokenizer(std::string_view text, const std::string& f
                                      std::string_view end = "<|endoftext|>") {
   const Json json = parse_json(text, file);
   const JsonFields root(json, file);
-  detail::check_members(root, "", {"version", "added_tokens", "pre_tokenizer", "decoder", "model"});
+  detail::check_members(root, "",
+                        {"version", "truncation", "padding", "added_tokens", "pre_tokenizer", "decoder", "model"});
   detail::check_bpe(root.object("model"));
   detail::check_byte_level(root, "pre_tokenizer");
   detail::check_byte_level(root, "decoder");

@@ -98,6 +98,20 @@ class CheckpointFiles {
     return all;
   }
 
+  /// Renames as SafetensorsFile::rename does, over all files.
+  /// @throws BadFile if two tensors get one name.
+  template <class F>
+  void rename(F&& f) {
+    holder_.clear();
+    for (std::size_t index = 0; index < files_.size(); ++index) {
+      files_[index].rename(f);
+      for (const TensorInfo& tensor : files_[index].tensors()) {
+        if (holder_.emplace(tensor.name, index).second) continue;
+        throw BadFile(path_ + ": tensor " + detail::quote_text(tensor.name) + " is there twice, under two names");
+      }
+    }
+  }
+
   /// Finds a tensor. The result is nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
     const auto it = holder_.find(std::string(name));
@@ -121,6 +135,8 @@ class CheckpointFiles {
   }
   /// Reads as SafetensorsFile::read_bf16 does.
   void read_bf16(std::string_view name, std::span<std::uint16_t> out) const { holder(name).read_bf16(name, out); }
+  /// Verifies as SafetensorsFile::verify does.
+  void verify(std::string_view name) const { holder(name).verify(name); }
   /// Releases as SafetensorsFile::release does.
   void release(std::string_view name) const { holder(name).release(name); }
 

@@ -64,12 +64,27 @@ class Descriptor {
   int fd_ = -1;
 };
 
-/// Opens a file to read. O_NONBLOCK keeps the opening of a pipe that nobody writes from hanging; regular files ignore
-/// it.
 inline Descriptor open_to_read(const std::string& path, int flags = 0) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (fd < 0) throw_io(path, "open", errno);
   return Descriptor(fd);
+}
+
+/// RegularFile is an open file of known size.
+struct RegularFile {
+  Descriptor descriptor;
+  std::size_t size = 0;  ///< some files of the system say 0, and hold more
+};
+
+/// Opens a regular file to read. Anything else could hang or never end: pipes, devices, folders are refused.
+inline RegularFile open_regular(const std::string& path) {
+  // Without O_NONBLOCK, opening a pipe waits for its writer; regular files ignore it.
+  RegularFile file{open_to_read(path, O_NONBLOCK)};
+  struct ::stat status {};
+  if (::fstat(file.descriptor.get(), &status) != 0) throw_io(path, "read the size of", errno);
+  if (!S_ISREG(status.st_mode)) throw BadFile(path + ": not a regular file");
+  file.size = static_cast<std::size_t>(status.st_size);
+  return file;
 }
 
 inline std::string parent_of(const std::string& path) {
@@ -106,9 +121,10 @@ inline std::string unique_suffix() {
 }  // namespace detail
 
 /// Computes the 64-bit FNV-1a hash of a file's bytes, read in pieces; `hash` continues that of an earlier file.
-/// @throws IoError
+/// @throws IoError, BadFile if it is not a regular file.
 inline std::uint64_t hash_file(const std::string& path, std::uint64_t hash = fnv1a_start) {
-  const detail::Descriptor file = detail::open_to_read(path);
+  const detail::RegularFile regular = detail::open_regular(path);
+  const detail::Descriptor& file = regular.descriptor;
   std::vector<char> piece(std::size_t{1} << 20);
   while (true) {
     const ::ssize_t read = ::read(file.get(), piece.data(), piece.size());
@@ -128,16 +144,12 @@ class MappedFile {
   /// Opens and maps a file.
   /// @throws IoError if the file cannot be opened or mapped, BadFile if it is not a regular file.
   explicit MappedFile(const std::string& path) {
-    const detail::Descriptor fd = detail::open_to_read(path, O_NONBLOCK);
-    struct ::stat status {};
-    if (::fstat(fd.get(), &status) != 0) detail::throw_io(path, "read the size of", errno);
-    if (!S_ISREG(status.st_mode)) throw BadFile(path + ": not a regular file");
-    if (status.st_size == 0) return;
-    const auto size = static_cast<std::size_t>(status.st_size);
-    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    const detail::RegularFile file = detail::open_regular(path);
+    if (file.size == 0) return;
+    void* address = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.descriptor.get(), 0);
     if (address == MAP_FAILED) detail::throw_io(path, "map", errno);
     data_ = static_cast<const std::byte*>(address);
-    size_ = size;
+    size_ = file.size;
   }
   MappedFile(MappedFile&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -167,25 +179,30 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// Reads the whole content of a file (or pipe).
-/// @throws IoError if it cannot be read, BadFile if it is longer than `max_bytes`.
+/// Reads the whole content of a regular file.
+/// @throws IoError if it cannot be read, BadFile if it is longer than `max_bytes` or not a regular file.
 inline std::string read_file(const std::string& path, std::size_t max_bytes = std::size_t{1} << 30) {
-  const detail::Descriptor fd = detail::open_to_read(path);
+  const detail::RegularFile file = detail::open_regular(path);
+  const auto refuse_size = [&](std::size_t size) {
+    if (size <= max_bytes) return;
+    throw BadFile(path + ": longer than the " + std::to_string(max_bytes) + " bytes accepted here");
+  };
+  refuse_size(file.size);
   std::string content;
   std::size_t filled = 0;
   while (true) {
     constexpr std::size_t step = std::size_t{1} << 16;
-    content.resize(filled + (filled > step ? filled : step));
-    const ::ssize_t got = ::read(fd.get(), content.data() + filled, content.size() - filled);
+    // One byte more than the file says finds its end with the first read.
+    const std::size_t expected = filled < file.size ? file.size + 1 : filled + step;
+    content.resize(expected);
+    const ::ssize_t got = ::read(file.descriptor.get(), content.data() + filled, content.size() - filled);
     if (got < 0) {
       if (errno == EINTR) continue;
       detail::throw_io(path, "read", errno);
     }
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
-    if (filled > max_bytes) {
-      throw BadFile(path + ": longer than the " + std::to_string(max_bytes) + " bytes accepted here");
-    }
+    refuse_size(filled);
   }
   content.resize(filled);
   return content;

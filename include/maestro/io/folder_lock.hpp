@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -20,8 +21,8 @@ class FolderLock {
  public:
   /// Takes the folder.
   /// @param folder  must exist.
-  /// @throws BadArgument if another FolderLock, of this process or another, holds the folder; IoError if the file
-  ///   cannot be made, or if the file system has no locks.
+  /// @throws BadArgument naming the process if another FolderLock, of this process or another, holds the folder;
+  ///   IoError if the file cannot be made, or if the file system has no locks.
   explicit FolderLock(const std::string& folder) {
     const std::string path = folder + "/lock";
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -30,11 +31,28 @@ class FolderLock {
     while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) detail::throw_io(path, "lock", errno);
-      throw BadArgument(folder + ": another run is writing this folder; wait for its end, or take another folder");
+      throw BadArgument(folder + ": another run" + holder(path) +
+                        " is writing this folder; wait for its end, or take another folder");
     }
+    // Who holds the lock, for the message to others. A lock without it is as good.
+    char host[256] = "";
+    static_cast<void>(::gethostname(host, sizeof host - 1));
+    const std::string text = "process " + std::to_string(::getpid()) + " on " + host + "\n";
+    if (::ftruncate(fd, 0) == 0) static_cast<void>(::pwrite(fd, text.data(), text.size(), 0));
   }
 
  private:
+  /// Gives what the holder wrote, for a message.
+  static std::string holder(const std::string& path) {
+    try {
+      std::string text = read_file(path, 1024);
+      while (!text.empty() && text.back() == '\n') text.pop_back();
+      return text.empty() ? text : " (" + text + ")";
+    } catch (const Error&) {
+      return {};
+    }
+  }
+
   detail::Descriptor file_;
 };
 

@@ -7,16 +7,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
-#include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/io/json_builder.hpp"
 
 namespace maestro {
 
@@ -50,78 +48,20 @@ inline std::string shown(const Json& value) {
   return text.size() > 96 ? text.substr(0, 96) + "..." : text;
 }
 
-inline std::string printable(std::string_view text) {
-  constexpr std::size_t limit = 256;
-  std::string line(text.substr(0, limit));
-  for (char& c : line) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
-  if (text.size() > limit) line += "...";
-  return line;
-}
-
-/// JsonGuard watches a parse for what the JSON grammar allows and the library does not.
-class JsonGuard {
- public:
-  JsonGuard(std::string_view file, int max_depth) : file_(file), max_depth_(max_depth) {}
-
-  bool operator()(int, Json::parse_event_t event, const Json& parsed) {
-    switch (event) {
-      case Json::parse_event_t::object_start:
-        enter();
-        keys_.emplace_back();
-        break;
-      case Json::parse_event_t::array_start:
-        enter();
-        break;
-      case Json::parse_event_t::object_end:
-        keys_.pop_back();
-        --depth_;
-        break;
-      case Json::parse_event_t::array_end:
-        --depth_;
-        break;
-      case Json::parse_event_t::key: {
-        const auto& key = parsed.get_ref<const std::string&>();
-        if (!keys_.back().insert(key).second) {
-          throw BadFile(std::string(file_) + ": key " + quote_text(key) + " appears twice in one JSON object");
-        }
-        break;
-      }
-      case Json::parse_event_t::value:
-        break;
-    }
-    return true;
-  }
-
- private:
-  void enter() {
-    if (++depth_ > max_depth_) {
-      throw BadFile(std::string(file_) + ": JSON nested deeper than " + std::to_string(max_depth_) + " levels");
-    }
-  }
-
-  std::string_view file_;
-  int max_depth_;
-  int depth_ = 0;
-  std::vector<std::unordered_set<std::string>> keys_;
-};
-
 }  // namespace detail
 
-/// Parses one JSON value. `file` is only named in messages.
+/// Parses one JSON value, in time linear in the text. `file` is only named in messages.
 /// @throws BadFile for a syntax error, broken UTF-8, a key given twice, or nesting deeper than `max_depth`.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
   // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
   if (text.find('\0') != std::string_view::npos) {
     throw BadFile(std::string(file) + ": not valid JSON: it holds a zero byte");
   }
-  detail::JsonGuard guard(file, max_depth);
-  try {
-    return Json::parse(text.begin(), text.end(), std::ref(guard));
-  } catch (const Json::exception& error) {
-    throw BadFile(std::string(file) + ": not valid JSON: " + detail::printable(error.what()));
+  detail::JsonBuilder builder(text, max_depth);
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
+    throw BadFile(std::string(file) + (builder.is_valid() ? ": " : ": not valid JSON: ") + builder.problem());
   }
+  return std::move(builder.value());
 }
 
 /// JsonFields gives typed access to the members of one JSON object. A member that is null counts as absent. Every

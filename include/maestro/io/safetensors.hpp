@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -15,12 +17,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "maestro/core/crc32c.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/io/dtype.hpp"
@@ -38,12 +42,20 @@ struct TensorInfo {
   std::span<const std::byte> bytes;  ///< count * bits_of(dtype) / 8 of them, of any alignment
 };
 
-/// Gives a shape as text for messages, such as "[2, 3]".
+/// Gives a shape as text for messages, such as "[2, 3]". Of long ones only the first sizes are listed.
 inline std::string shape_text(std::span<const std::size_t> shape) {
+  constexpr std::size_t limit = 8;
   std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
+  for (std::size_t i = 0; i < std::min(shape.size(), limit); ++i) {
+    text.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
+  }
+  if (shape.size() > limit) text.append(", ... of ").append(std::to_string(shape.size())).append(" sizes");
   return text + "]";
 }
+
+namespace detail {
+inline constexpr std::string_view checksum_key = "crc32c";
+}  // namespace detail
 
 /// SafetensorsFile is a safetensors file, checked as a whole when it is opened and mapped while it is read.
 ///
@@ -66,6 +78,22 @@ class SafetensorsFile {
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   /// Gives the `__metadata__` map. It is empty if there is none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+  /// Gives every tensor the name f(name); a tensor whose new name is empty is left out from now on.
+  /// @throws BadFile if two tensors get one name.
+  template <class F>
+  void rename(F&& f) {
+    index_.clear();
+    std::vector<TensorInfo> kept;
+    kept.reserve(tensors_.size());
+    for (TensorInfo& tensor : tensors_) {
+      tensor.name = f(std::string_view(tensor.name));
+      if (tensor.name.empty()) continue;
+      if (!index_.emplace(tensor.name, kept.size()).second) refuse(tensor, "is there twice, under two names");
+      kept.push_back(std::move(tensor));
+    }
+    tensors_ = std::move(kept);
+  }
 
   /// Finds a tensor. The result is nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
@@ -134,6 +162,21 @@ class SafetensorsFile {
       default:
         refuse_type(tensor, "F64, F32, F16 or BF16");
     }
+  }
+
+  /// Checks a tensor's data against the checksum that the file holds for it. Files of other writers hold none, and
+  /// pass.
+  /// @throws BadFile if the tensor is missing, or if its data changed since they were written.
+  void verify(std::string_view name) const {
+    const TensorInfo& tensor = at(name);
+    const auto sum = checksums_.find(tensor.bytes.data());
+    if (tensor.bytes.empty() || sum == checksums_.end() || crc32c(tensor.bytes) == sum->second) return;
+    refuse(tensor, "is damaged: its data are not those that were written (CRC-32C); take an older copy of the file");
+  }
+  /// Checks all tensors.
+  /// @throws BadFile as verify.
+  void verify_all() const {
+    for (const TensorInfo& tensor : tensors_) verify(tensor.name);
   }
 
   /// Releases the memory that holds a tensor's part of the mapped file, if the tensor is not read again soon.
@@ -209,6 +252,24 @@ class SafetensorsFile {
     }
     check_layout(begins, data.size());
     for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
+    parse_checksums();
+  }
+
+  /// Reads the checksums of the tensors, 8 hexadecimal digits each, in the order of their data.
+  void parse_checksums() {
+    const auto found = metadata_.find(std::string(detail::checksum_key));
+    if (found == metadata_.end()) return;
+    const std::string& digits = found->second;
+    bool good = digits.size() == 8 * tensors_.size();
+    for (std::size_t i = 0; i < tensors_.size() && good; ++i) {
+      std::uint32_t sum = 0;
+      const char* first = digits.data() + 8 * i;
+      const auto [stop, error] = std::from_chars(first, first + 8, sum, 16);
+      good = error == std::errc{} && stop == first + 8;
+      // No two tensors that hold anything begin at the same place.
+      if (!tensors_[i].bytes.empty()) checksums_.emplace(tensors_[i].bytes.data(), sum);
+    }
+    if (!good) throw BadFile(path_ + ": its checksums are damaged; take an older copy of the file");
   }
 
   void parse_metadata(const Json& entry) {
@@ -324,6 +385,7 @@ class SafetensorsFile {
   std::vector<TensorInfo> tensors_;
   std::unordered_map<std::string, std::size_t> index_;
   std::map<std::string, std::string> metadata_;
+  std::unordered_map<const std::byte*, std::uint32_t> checksums_;  ///< by the place of a tensor's data
 };
 
 /// SafetensorsWriter collects tensors and writes them as one file, in the order of the reference writer (by element
@@ -355,6 +417,9 @@ class SafetensorsWriter {
     push(std::move(name), dtype, dtype, std::move(shape), owned_.back());
   }
   void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
+  /// Adds a checksum of every tensor's data to the file's metadata, which SafetensorsFile::verify checks. Values are
+  /// then read twice by `write`.
+  void add_checksums() { checksums_ = true; }
 
   /// Writes the file through a temporary name, synced and renamed.
   /// @throws IoError naming the path; nothing is left behind and an older file survives. BadArgument if the header
@@ -365,7 +430,7 @@ class SafetensorsWriter {
     for (const auto& [name, entry] : entries_) order.push_back(&entry);
     std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->stored > b->stored; });
 
-    const std::string header = header_text(order);
+    const std::string header = header_text(order, checksums_ ? checksum_text(order) : std::string());
     const std::uint64_t length = header.size();
     if (length > SafetensorsFile::max_header) {
       throw BadArgument(path + ": the header of " + std::to_string(length) + " bytes exceeds the format's 100 MB");
@@ -402,9 +467,23 @@ class SafetensorsWriter {
     entries_.emplace(std::move(name), std::move(entry));
   }
 
-  std::string header_text(const std::vector<const Entry*>& order) const {
+  static std::string checksum_text(const std::vector<const Entry*>& order) {
+    std::string text;
+    for (const Entry* entry : order) {
+      std::uint32_t sum = 0;
+      for_each_chunk(*entry, [&](std::span<const std::byte> bytes) { sum = crc32c(bytes, sum); });
+      char digits[9];
+      std::snprintf(digits, sizeof digits, "%08x", static_cast<unsigned>(sum));
+      text += digits;
+    }
+    return text;
+  }
+
+  std::string header_text(const std::vector<const Entry*>& order, const std::string& checksums) const {
     std::string text = "{";
-    if (!metadata_.empty()) text += "\"__metadata__\":" + dump_json(Json(metadata_)) + (order.empty() ? "" : ",");
+    std::map<std::string, std::string> metadata = metadata_;
+    if (!checksums.empty()) metadata[std::string(detail::checksum_key)] = checksums;
+    if (!metadata.empty()) text += "\"__metadata__\":" + dump_json(Json(metadata)) + (order.empty() ? "" : ",");
     std::size_t offset = 0;
     for (std::size_t i = 0; i < order.size(); ++i) {
       const Entry& entry = *order[i];
@@ -427,7 +506,12 @@ class SafetensorsWriter {
   }
 
   static void write_values(AtomicFile& file, const Entry& entry) {
-    if (entry.source == entry.stored) return file.write(entry.bytes);
+    for_each_chunk(entry, [&](std::span<const std::byte> bytes) { file.write(bytes); });
+  }
+  /// Calls f for the stored bytes of a tensor, piece by piece.
+  template <class F>
+  static void for_each_chunk(const Entry& entry, F&& f) {
+    if (entry.source == entry.stored) return f(entry.bytes);
     std::array<std::byte, 16384> chunk;
     const std::size_t width = size_of(entry.stored);
     const std::size_t count = entry.bytes.size() / size_of(entry.source);
@@ -440,7 +524,7 @@ class SafetensorsWriter {
         const std::uint16_t rounded = to_bf16(value);
         std::memcpy(chunk.data() + i * width, width == 4 ? static_cast<const void*>(&value) : &rounded, width);
       }
-      file.write(std::span(chunk.data(), n * width));
+      f(std::span<const std::byte>(chunk.data(), n * width));
       first += n;
     }
   }
@@ -448,6 +532,7 @@ class SafetensorsWriter {
   std::map<std::string, Entry> entries_;
   std::deque<std::vector<std::byte>> owned_;
   std::map<std::string, std::string> metadata_;
+  bool checksums_ = false;
 };
 
 }  // namespace maestro

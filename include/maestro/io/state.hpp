@@ -96,7 +96,10 @@ class StateWriter {
 
   /// Writes the file.
   /// @throws IoError naming the path; an older file then survives.
-  void write(const std::string& path) const { writer_.write(path); }
+  void write(const std::string& path) {
+    writer_.add_checksums();
+    writer_.write(path);
+  }
 
  private:
   template <class T>
@@ -137,14 +140,14 @@ class StateWriter {
 /// If it throws, the part is partly overwritten, and a fresh one must be built.
 class StateReader {
  public:
-  /// Opens the file.
+  /// Opens the file. Data are checked against their checksums as they are loaded.
   /// @throws IoError, BadFile
   explicit StateReader(const std::string& path) : file_(path) {}
 
   const SafetensorsFile& file() const { return file_; }
 
   /// Loads one value.
-  /// @throws BadFile naming file and entry, if it is missing, of another type, or of another shape.
+  /// @throws BadFile naming file and entry, if it is missing, of another type, of another shape, or damaged.
   template <class Value>
   void operator()(std::string_view name, Value&& value) {
     using V = std::remove_cvref_t<Value>;
@@ -206,6 +209,7 @@ class StateReader {
           (count == any ? (rank == 1 ? std::string("[n]") : std::string("[rows, columns]")) : shape_text({&count, 1})));
     }
     if (!taken_.insert(name).second) refuse("is visited twice");
+    file_.verify(name);
     return *tensor;
   }
 

@@ -134,10 +134,10 @@ void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, co
 template <class Backend, class T, class M>
 void attention_middle(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a) {
   std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
-  linear_add<Backend, T, M>(a.attended, w.output, a.middle);
+  linear_add<Backend, T, M>(a.attended, w.output, w.output_bias, a.middle);
   add_adapter<Backend, T>(a.attended, w.adapters.output, a.middle, a.adapters);
   rms_norm<T>(a.middle, w.post_norm, c.norm_eps, a.normed_middle, a.middle_inverse);
-  linear<Backend, T, M>(a.normed_middle, w.gate_up, {}, a.gate_up);
+  linear<Backend, T, M>(a.normed_middle, w.gate_up, w.gate_up_bias, a.gate_up);
   detail::add_gate_up_adapters<Backend, T>(w.adapters, a);
   swiglu<T>(a.gate_up, a.activated);
 }
@@ -148,7 +148,7 @@ void attention_output(const ModelConfig& c, const LayerWeights<const T, M>& w, L
                       MatrixView<T> out) {
   attention_middle<Backend, T, M>(c, w, a);
   std::copy(a.middle.flat().begin(), a.middle.flat().end(), out.data());
-  linear_add<Backend, T, M>(a.activated, w.down, out);
+  linear_add<Backend, T, M>(a.activated, w.down, w.down_bias, out);
   add_adapter<Backend, T>(a.activated, w.adapters.down, out, a.adapters);
 }
 
@@ -184,15 +184,15 @@ template <class Backend, class T, class M>
 void attention_output_backward(const LayerWeights<const T, M>& w, const LayerActivations<T>& a, Matrix<T>& d_stream,
                                LayerGradients<T>& g, LayerWeights<T>& d) {
   linear_backward_input<Backend, T>(d_stream, w.down, g.activated);
-  linear_backward_weight<Backend, T>(a.activated, d_stream, d.down, {}, g.sums);
+  linear_backward_weight<Backend, T>(a.activated, d_stream, d.down, d.down_bias, g.sums);
   adapter_backward<Backend, T>(a.activated, d_stream, w.adapters.down, d.adapters.down, g.activated, g.adapters);
   swiglu_backward<T>(a.gate_up, g.activated, g.gate_up);
   linear_backward_input<Backend, T>(g.gate_up, w.gate_up, g.normed);
-  linear_backward_weight<Backend, T>(a.normed_middle, g.gate_up, d.gate_up, {}, g.sums);
+  linear_backward_weight<Backend, T>(a.normed_middle, g.gate_up, d.gate_up, d.gate_up_bias, g.sums);
   detail::gate_up_adapters_backward<Backend, T>(w.adapters, a, g, d.adapters);
   rms_norm_backward<T>(a.middle, w.post_norm, a.middle_inverse, g.normed, d_stream, d.post_norm, g.sums);
   linear_backward_input<Backend, T>(d_stream, w.output, g.attended);
-  linear_backward_weight<Backend, T>(a.attended, d_stream, d.output, {}, g.sums);
+  linear_backward_weight<Backend, T>(a.attended, d_stream, d.output, d.output_bias, g.sums);
   adapter_backward<Backend, T>(a.attended, d_stream, w.adapters.output, d.adapters.output, g.attended, g.adapters);
 }
 

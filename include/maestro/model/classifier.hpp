@@ -74,8 +74,8 @@ class RewardModel {
                     std::move(options)) {}
   /// Makes a model of a backbone and a head.
   /// @param score  (d) the head.
-  /// @throws BadArgument if the head does not fit, if the backbone has an LM head of its own, if its vocabulary is
-  ///   smaller than the tokenizer's, or if the tokenizer lacks a special token of the chat format.
+  /// @throws BadArgument if the head does not fit, if the backbone has an LM head of its own, if text can become
+  ///   a token that it does not know, or if the tokenizer lacks a special token of the chat format.
   RewardModel(ModelWeights<T> backbone, AlignedVector<T> score, Tok tokenizer, RewardModelOptions options = {})
       : tokenizer_(std::move(tokenizer)),
         options_(std::move(options)),
@@ -84,9 +84,10 @@ class RewardModel {
     require(options_.micro_batch_tokens > 0, "RewardModel: micro_batch_tokens must be at least 1");
     require(score_.size() == config().hidden, "RewardModel: the head needs one value per hidden unit");
     require(config().head == HeadWeights::tied, "RewardModel: a backbone with an LM head of its own has no use here");
-    if (tokenizer_.vocabulary_size() > config().vocabulary) {
-      throw BadArgument("RewardModel: the tokenizer has " + std::to_string(tokenizer_.vocabulary_size()) +
-                        " tokens, the model's vocabulary only " + std::to_string(config().vocabulary));
+    const std::size_t needed = detail::text_vocabulary_size(tokenizer_);
+    if (needed > config().vocabulary) {
+      throw BadArgument("RewardModel: the tokenizer makes " + std::to_string(needed) +
+                        " tokens of texts, the model's vocabulary has only " + std::to_string(config().vocabulary));
     }
     check_chat_format(tokenizer_, options_.chat);
   }

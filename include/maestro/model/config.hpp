@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The shape of a decoder-only transformer of the Llama / Qwen2 / Qwen3 family. Plain and neutral; hub/config_json.hpp
-/// reads it from a config.json.
+/// The shape of a decoder-only transformer of the Llama / Mistral / Qwen2 / Qwen3 family. Plain and neutral;
+/// hub/config_json.hpp reads it from a config.json.
 
 #include <cmath>
 #include <cstddef>
@@ -16,9 +16,13 @@ namespace maestro {
 
 /// Architecture is the family that a checkpoint belongs to. It says how its config.json is written, not what is
 /// computed.
-enum class Architecture : std::uint8_t { llama, qwen2, qwen3 };
-/// QkvBias says whether the query, key and value projections add a bias (the output projection never does).
+enum class Architecture : std::uint8_t { llama, qwen2, qwen3, mistral };
+/// QkvBias says whether the query, key and value projections add a bias.
 enum class QkvBias : std::uint8_t { absent, present };
+/// OutputBias says whether attention's output projection adds a bias.
+enum class OutputBias : std::uint8_t { absent, present };
+/// MlpBias says whether the gate, up and down projections add a bias.
+enum class MlpBias : std::uint8_t { absent, present };
 /// QueryKeyNorm says whether each query and key head is RMS-normalized before RoPE.
 enum class QueryKeyNorm : std::uint8_t { absent, present };
 /// HeadWeights says whether the LM head is the embedding matrix.
@@ -27,17 +31,22 @@ enum class HeadWeights : std::uint8_t { separate, tied };
 /// RopeType says how the frequencies of RoPE are changed for contexts longer than those of pretraining (rope_type).
 enum class RopeType : std::uint8_t {
   unscaled,  ///< not at all ("default")
-  llama3     ///< by wavelength, as Llama 3.1 does: rope_frequency in model/layers/rope.hpp
+  llama3,    ///< by wavelength, as Llama 3.1 does: rope_frequency in model/layers/rope.hpp
+  linear,    ///< every pair turns `factor` times slower
+  yarn       ///< by the number of turns in the old context, with larger cosines and sines
 };
 
-/// RopeScaling holds the numbers of a scaled RoPE (rope_scaling, or rope_parameters in newer files). All but `type` are
-/// read only for llama3.
+/// RopeScaling holds the numbers of a scaled RoPE (rope_scaling, or rope_parameters in newer files).
 struct RopeScaling {
   RopeType type = RopeType::unscaled;
   double factor = 1.0;                        ///< slow pairs turn this many times slower, 1 or more
-  double low_freq_factor = 1.0;               ///< pairs that turn less often than this in the old context are slow
-  double high_freq_factor = 4.0;              ///< pairs that turn more often than this in it stay as they are
-  std::size_t original_max_positions = 8192;  ///< the old context (original_max_position_embeddings)
+  double low_freq_factor = 1.0;               ///< llama3: pairs that turn less often in the old context are slow
+  double high_freq_factor = 4.0;              ///< llama3: pairs that turn more often in it stay as they are
+  std::size_t original_max_positions = 8192;  ///< llama3, yarn: the old context (original_max_position_embeddings)
+  double attention_factor = 1.0;              ///< yarn: multiplies cosines and sines, above 0
+  double beta_fast = 32.0;                    ///< yarn: pairs that turn this often in the old context stay as they are
+  double beta_slow = 1.0;                     ///< yarn: pairs that turn this often in it, or less, are slow
+  bool whole_pairs = true;                    ///< yarn: both bounds are rounded to whole pairs (truncate)
 
   friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
@@ -66,6 +75,8 @@ struct ModelConfig {
   double norm_eps = 1e-6;            ///< (rms_norm_eps)
   std::size_t max_positions = 2048;  ///< (max_position_embeddings)
   QkvBias qkv_bias = QkvBias::absent;
+  OutputBias output_bias = OutputBias::absent;
+  MlpBias mlp_bias = MlpBias::absent;
   QueryKeyNorm query_key_norm = QueryKeyNorm::absent;
   HeadWeights head = HeadWeights::separate;  ///< (tie_word_embeddings)
   std::int32_t begin_token = -1;             ///< -1 if there is none (bos_token_id)
@@ -109,13 +120,22 @@ inline void require_config(bool condition, const char* field, const std::string&
 
 inline void validate_rope_scaling(const RopeScaling& s) {
   if (s.type == RopeType::unscaled) return;
+  const auto positive = [](double value, const char* field) {
+    require_config(std::isfinite(value) && value > 0.0, field, "must be positive and finite");
+  };
   require_config(std::isfinite(s.factor) && s.factor >= 1.0, "rope_scaling.factor", "must be 1 or more, and finite");
-  require_config(std::isfinite(s.low_freq_factor) && s.low_freq_factor > 0.0, "rope_scaling.low_freq_factor",
-                 "must be positive and finite");
-  require_config(std::isfinite(s.high_freq_factor) && s.high_freq_factor > s.low_freq_factor,
-                 "rope_scaling.high_freq_factor", "must be above low_freq_factor, and finite");
+  if (s.type == RopeType::linear) return;
   require_config(s.original_max_positions > 0 && s.original_max_positions <= std::size_t{1} << 30,
                  "rope_scaling.original_max_positions", "must lie in 1 .. 1073741824");
+  if (s.type == RopeType::yarn) {
+    positive(s.attention_factor, "rope_scaling.attention_factor");
+    positive(s.beta_fast, "rope_scaling.beta_fast");
+    positive(s.beta_slow, "rope_scaling.beta_slow");
+    return;
+  }
+  positive(s.low_freq_factor, "rope_scaling.low_freq_factor");
+  require_config(std::isfinite(s.high_freq_factor) && s.high_freq_factor > s.low_freq_factor,
+                 "rope_scaling.high_freq_factor", "must be above low_freq_factor, and finite");
 }
 }  // namespace detail
 
@@ -144,6 +164,7 @@ inline void check(const ModelConfig& c) {
                  std::string("must be even for RoPE, got ") + std::to_string(c.head_dim));
   require_config(std::isfinite(c.rope_theta) && c.rope_theta > 0.0, "rope_theta", "must be positive and finite");
   detail::validate_rope_scaling(c.rope_scaling);
+  require_config(c.rope_scaling.type != RopeType::yarn || c.rope_theta > 1.0, "rope_theta", "must be above 1 for yarn");
   require_config(std::isfinite(c.norm_eps) && c.norm_eps >= 0.0, "norm_eps", "must be non-negative and finite");
   const auto token = [&](std::int32_t id, const char* field) {
     require_config(

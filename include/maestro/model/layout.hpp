@@ -31,15 +31,19 @@ enum class TensorKind : std::uint8_t {
   query_norm,
   key_norm,
   output,
+  output_bias,
   post_norm,
   gate,
   up,
+  gate_bias,
+  up_bias,
   down,
+  down_bias,
   final_norm,
   head,
 };
 /// The number of kinds.
-inline constexpr std::size_t tensor_kinds = 17;
+inline constexpr std::size_t tensor_kinds = 21;
 
 /// TensorInit says how a tensor begins if a model is made from nothing.
 enum class TensorInit : std::uint8_t {
@@ -54,7 +58,14 @@ namespace detail {
 /// TensorSide lists the sizes that a side of a tensor can have.
 enum class TensorSide : std::uint8_t { one, vocabulary, hidden, query, key, head, intermediate };
 /// TensorPresence says which configurations have a tensor.
-enum class TensorPresence : std::uint8_t { always, with_qkv_bias, with_query_key_norm, with_separate_head };
+enum class TensorPresence : std::uint8_t {
+  always,
+  with_qkv_bias,
+  with_output_bias,
+  with_mlp_bias,
+  with_query_key_norm,
+  with_separate_head
+};
 /// TensorPlace says where a tensor is stored. A tensor that continues lies behind the one before it without a gap, so
 /// that one product serves both.
 enum class TensorPlace : std::uint8_t { begins, continues };
@@ -93,10 +104,14 @@ inline constexpr std::array<TensorRow, tensor_kinds> tensor_table = [] {
       {query_norm, "self_attn.q_norm.weight", Side::one, Side::head, ones, skip, begins, with_query_key_norm},
       {key_norm, "self_attn.k_norm.weight", Side::one, Side::head, ones, skip, begins, with_query_key_norm},
       {output, "self_attn.o_proj.weight", Side::hidden, Side::query, residual, apply, begins},
+      {output_bias, "self_attn.o_proj.bias", Side::one, Side::hidden, zeros, skip, begins, with_output_bias},
       {post_norm, "post_attention_layernorm.weight", Side::one, Side::hidden, ones, skip, begins},
       {gate, "mlp.gate_proj.weight", Side::intermediate, Side::hidden, normal, apply, begins},
       {up, "mlp.up_proj.weight", Side::intermediate, Side::hidden, normal, apply, continues},
+      {gate_bias, "mlp.gate_proj.bias", Side::one, Side::intermediate, zeros, skip, begins, with_mlp_bias},
+      {up_bias, "mlp.up_proj.bias", Side::one, Side::intermediate, zeros, skip, continues, with_mlp_bias},
       {down, "mlp.down_proj.weight", Side::hidden, Side::intermediate, residual, apply, begins},
+      {down_bias, "mlp.down_proj.bias", Side::one, Side::hidden, zeros, skip, begins, with_mlp_bias},
       {final_norm, "model.norm.weight", Side::one, Side::hidden, ones, skip, begins},
       {head, "lm_head.weight", Side::vocabulary, Side::hidden, normal, apply, begins, with_separate_head},
   }};
@@ -130,6 +145,10 @@ inline bool is_present(const ModelConfig& c, TensorPresence presence) {
       return true;
     case TensorPresence::with_qkv_bias:
       return c.qkv_bias == QkvBias::present;
+    case TensorPresence::with_output_bias:
+      return c.output_bias == OutputBias::present;
+    case TensorPresence::with_mlp_bias:
+      return c.mlp_bias == MlpBias::present;
     case TensorPresence::with_query_key_norm:
       return c.query_key_norm == QueryKeyNorm::present;
     case TensorPresence::with_separate_head:
@@ -199,7 +218,7 @@ class ModelLayout {
   std::size_t parameters() const { return matrix_parameters() + vector_parameters(); }
 
   /// Calls f(first, last) for each run [first, last) of entries that are stored as one matrix or vector: query, key and
-  /// value; their biases; gate and up; and every other tensor by itself.
+  /// value; gate and up; the biases of each; and every other tensor by itself.
   template <class F>
   void for_each_block(F&& f) const {
     for (std::size_t first = 0; first < size();) {

@@ -71,9 +71,12 @@ class PreparedWeights<T, NativeBackend, ModelWeights<T>> {
                     .query_norm = w.query_norm,
                     .key_norm = w.key_norm,
                     .output = next(w.output),
+                    .output_bias = w.output_bias,
                     .post_norm = w.post_norm,
                     .gate_up = next(w.gate_up),
+                    .gate_up_bias = w.gate_up_bias,
                     .down = next(w.down),
+                    .down_bias = w.down_bias,
                     .adapters = {}};
     }
     head_ = next(weights.head());

@@ -30,15 +30,18 @@ namespace maestro {
 /// are of gradients, a matrix without values is frozen.
 template <class T, class M = MatrixView<T>>
 struct LayerWeights {
-  std::span<T> input_norm;  ///< (d)
-  M qkv;                    ///< ((H + 2 Hkv) D x d)
-  std::span<T> qkv_bias;    ///< ((H + 2 Hkv) D) or empty
-  std::span<T> query_norm;  ///< (D) or empty
-  std::span<T> key_norm;    ///< (D) or empty
-  M output;                 ///< (d x H D)
-  std::span<T> post_norm;   ///< (d)
-  M gate_up;                ///< (2 I x d)
-  M down;                   ///< (d x I)
+  std::span<T> input_norm;    ///< (d)
+  M qkv;                      ///< ((H + 2 Hkv) D x d)
+  std::span<T> qkv_bias;      ///< ((H + 2 Hkv) D) or empty
+  std::span<T> query_norm;    ///< (D) or empty
+  std::span<T> key_norm;      ///< (D) or empty
+  M output;                   ///< (d x H D)
+  std::span<T> output_bias;   ///< (d) or empty
+  std::span<T> post_norm;     ///< (d)
+  M gate_up;                  ///< (2 I x d)
+  std::span<T> gate_up_bias;  ///< (2 I) or empty
+  M down;                     ///< (d x I)
+  std::span<T> down_bias;     ///< (d) or empty
   LayerAdapters<T> adapters{};
 };
 
@@ -55,6 +58,9 @@ std::span<T>& vector_of(LayerWeights<T, M>& layer, TensorKind kind) {
   if (kind == TensorKind::input_norm) return layer.input_norm;
   if (kind == TensorKind::query_bias) return layer.qkv_bias;
   if (kind == TensorKind::query_norm) return layer.query_norm;
+  if (kind == TensorKind::output_bias) return layer.output_bias;
+  if (kind == TensorKind::gate_bias) return layer.gate_up_bias;
+  if (kind == TensorKind::down_bias) return layer.down_bias;
   return kind == TensorKind::key_norm ? layer.key_norm : layer.post_norm;
 }
 
@@ -213,9 +219,12 @@ class ModelWeights {
     w.query_norm = vector<U>(self, TensorKind::query_norm, index);
     w.key_norm = vector<U>(self, TensorKind::key_norm, index);
     w.output = matrix<U>(self, TensorKind::output, index);
+    w.output_bias = vector<U>(self, TensorKind::output_bias, index);
     w.post_norm = vector<U>(self, TensorKind::post_norm, index);
     w.gate_up = matrix<U>(self, TensorKind::gate, index);
+    w.gate_up_bias = vector<U>(self, TensorKind::gate_bias, index);
     w.down = matrix<U>(self, TensorKind::down, index);
+    w.down_bias = vector<U>(self, TensorKind::down_bias, index);
     return w;
   }
 

@@ -146,8 +146,8 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
 
   /// Makes a policy of weights and tokenizer.
   /// @param prompt_tokens  what the same tokenizer with the same options encoded before; nullptr: nothing.
-  /// @throws BadArgument if the tokenizer knows more tokens than the model, if its end token is not among them, or if
-  ///   it lacks a special token of the chat format.
+  /// @throws BadArgument if text can become a token that the model does not know, if it does not know the end token,
+  ///   or if the tokenizer lacks a special token of the chat format.
   TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {},
                     std::shared_ptr<PromptTokens> prompt_tokens = nullptr)
       : weights_(std::move(weights)),
@@ -157,9 +157,11 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
         training_(options),
         scoring_(options) {
     const std::size_t vocabulary = config().vocabulary;
-    if (tokenizer_.vocabulary_size() > vocabulary) {
-      throw BadArgument("transformer policy: the tokenizer has " + std::to_string(tokenizer_.vocabulary_size()) +
-                        " tokens, the model " + std::to_string(vocabulary) + "; they do not belong together");
+    const std::size_t needed = detail::text_vocabulary_size(tokenizer_);
+    if (needed > vocabulary) {
+      throw BadArgument("transformer policy: the tokenizer makes " + std::to_string(needed) +
+                        " tokens of texts, the model has " + std::to_string(vocabulary) +
+                        "; they do not belong together");
     }
     const auto end = static_cast<std::int32_t>(tokenizer_.end_token());
     if (end < 0 || static_cast<std::size_t>(end) >= vocabulary) {
@@ -197,8 +199,20 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     check(sampling);
     for (const Prompt& prompt : prompts) {
-      check_length(prompt, encode_prompt(prompt).size(), sampling.max_completion_length);
+      check_tokens(prompt, encode_prompt(prompt), sampling.max_completion_length);
     }
+  }
+
+  /// Gives the tokens that end a response whatever Sampling says: the configuration's end_tokens, the tokenizer's end
+  /// token, and the token that ends a turn of the chat format.
+  std::vector<std::int32_t> stop_tokens() const {
+    std::vector<std::int32_t> stops = config().end_tokens;
+    const auto add = [&](std::int32_t token) {
+      if (std::find(stops.begin(), stops.end(), token) == stops.end()) stops.push_back(token);
+    };
+    add(static_cast<std::int32_t>(tokenizer_.end_token()));
+    if (turn_end_) add(*turn_end_);
+    return stops;
   }
 
   /// Draws G responses per prompt.
@@ -212,13 +226,11 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     rollouts.temperature = sampling.temperature;
     for (const Prompt& prompt : prompts) {
       const std::vector<std::int32_t> tokens = encode_prompt(prompt);
-      check_length(prompt, tokens.size(), sampling.max_completion_length);
+      check_tokens(prompt, tokens, sampling.max_completion_length);
       rollouts.prompt_tokens.push_row(tokens);
     }
-    std::vector<std::int32_t> stops = sampling.stop_tokens;
-    stops.push_back(static_cast<std::int32_t>(tokenizer_.end_token()));
-    stops.insert(stops.end(), config().end_tokens.begin(), config().end_tokens.end());
-    if (turn_end_) stops.push_back(*turn_end_);
+    std::vector<std::int32_t> stops = stop_tokens();
+    stops.insert(stops.end(), sampling.stop_tokens.begin(), sampling.stop_tokens.end());
     training_->generator.run(weights_, sampling, key, stops, rollouts);
     for (std::size_t i = 0; i < rollouts.size(); ++i) rollouts.texts.push_back(text_of(rollouts, i));
     return rollouts;
@@ -266,7 +278,8 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     if (training_->gradients.empty()) training_->gradients = weights_.make_gradients();
   }
 
-  void check_length(const Prompt& prompt, std::size_t tokens, std::size_t completion) const {
+  void check_tokens(const Prompt& prompt, std::span<const std::int32_t> ids, std::size_t completion) const {
+    const std::size_t tokens = ids.size();
     const std::string place = "transformer policy: the prompt of data row " + std::to_string(prompt.row);
     if (tokens == 0) throw BadArgument(place + " has no tokens; give it a text, or begin it with a begin token");
     const std::size_t limit = config().max_positions;
@@ -275,18 +288,25 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
                         std::to_string(completion) + ", together beyond the model's " + std::to_string(limit) +
                         " positions; shorten one of them");
     }
+    for (const std::int32_t id : ids) {
+      if (static_cast<std::size_t>(id) < config().vocabulary) continue;
+      throw BadArgument(place + " has token " + std::to_string(id) + ", which the tokenizer adds to the model's " +
+                        std::to_string(config().vocabulary) + "; the model has to be resized to use it");
+    }
   }
 
-  // The text lacks the stop token, and ids that the tokenizer does not know (a model's vocabulary may be padded).
+  // The text lacks the stop token, padding, and ids that the tokenizer does not know (a model's vocabulary may be
+  // padded). Other special tokens are text, since rewards may look for them: <think> is one in some models.
   std::string text_of(const Rollouts& rollouts, std::size_t response) const {
     std::span<const std::int32_t> tokens = rollouts.tokens.row(response);
     if (rollouts.finish[response] == Finish::stop) tokens = tokens.first(tokens.size() - 1);
     std::vector<std::int32_t> known;
     known.reserve(tokens.size());
     for (const std::int32_t token : tokens) {
-      if (static_cast<std::size_t>(token) < tokenizer_.vocabulary_size()) known.push_back(token);
+      const bool padding = token == config().pad_token && tokenizer_.decode(std::span(&token, 1)).empty();
+      if (!padding && static_cast<std::size_t>(token) < tokenizer_.vocabulary_size()) known.push_back(token);
     }
-    return tokenizer_.decode(known);
+    return detail::decode_response(tokenizer_, known);
   }
 
   template <class U>

@@ -44,7 +44,13 @@ class AnyTokenizer {
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }
+  /// Decodes as `decode` does, and writes special tokens by their names if the tokenizer can (decode_with_special).
+  std::string decode_with_special(std::span<const std::int32_t> tokens) const {
+    return held_->decode_with_special(tokens);
+  }
   std::size_t vocabulary_size() const { return vocabulary_size_; }
+  /// Gives the largest id + 1 among the tokens that `encode` can yield; vocabulary_size() if the tokenizer cannot tell.
+  std::size_t text_vocabulary_size() const { return held_->text_vocabulary_size(); }
   std::int32_t end_token() const { return end_token_; }
   /// Gives the token that the tokenizer's own template puts before a text; empty if there is none.
   std::optional<std::int32_t> begin_token() const { return held_->begin_token(); }
@@ -69,6 +75,8 @@ class AnyTokenizer {
     virtual ~Interface() = default;
     virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
     virtual std::string decode(std::span<const std::int32_t> tokens) const = 0;
+    virtual std::string decode_with_special(std::span<const std::int32_t> tokens) const = 0;
+    virtual std::size_t text_vocabulary_size() const = 0;
     virtual std::optional<std::int32_t> begin_token() const = 0;
     virtual std::int32_t special(std::string_view name) const = 0;
     virtual std::vector<SpecialPlace> special_places(std::string_view text) const = 0;
@@ -83,6 +91,10 @@ class AnyTokenizer {
 
     std::vector<std::int32_t> encode(std::string_view text) const override { return tokenizer.encode(text); }
     std::string decode(std::span<const std::int32_t> tokens) const override { return tokenizer.decode(tokens); }
+    std::string decode_with_special(std::span<const std::int32_t> tokens) const override {
+      return detail::decode_response(tokenizer, tokens);
+    }
+    std::size_t text_vocabulary_size() const override { return detail::text_vocabulary_size(tokenizer); }
     std::optional<std::int32_t> begin_token() const override {
       if constexpr (requires { std::optional<std::int32_t>(tokenizer.begin_token()); }) {
         return tokenizer.begin_token();

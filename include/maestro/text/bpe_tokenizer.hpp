@@ -272,6 +272,12 @@ class BpeTokenizer {
 
   /// Gives the largest id + 1. Some ids below it may have no token.
   std::size_t vocabulary_size() const { return tables_->size(); }
+  /// Gives the largest id + 1 among the tokens that `encode` can yield: all but special ones.
+  std::size_t text_vocabulary_size() const {
+    std::size_t size = vocabulary_size();
+    while (size > 0 && tables_->at(static_cast<std::int32_t>(size - 1)).kind != detail::TokenKind::plain) --size;
+    return size;
+  }
   std::int32_t end_token() const { return tables_->parts().end_token; }
   /// Gives the token that the file's own template puts before a text, if it does. Encoding never adds it.
   std::optional<std::int32_t> begin_token() const { return tables_->parts().begin_token; }
@@ -320,16 +326,10 @@ class BpeTokenizer {
 
   /// Gives the bytes of the tokens, which need not be valid UTF-8. Special tokens and ids without a token are left out.
   /// @throws BadArgument for an id outside the vocabulary.
-  std::string decode(std::span<const std::int32_t> tokens) const {
-    std::string text;
-    for (const std::int32_t id : tokens) {
-      if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) {
-        throw BadArgument("tokenizer: token " + std::to_string(id) + " lies outside the vocabulary of " +
-                          std::to_string(vocabulary_size()));
-      }
-      if (tables_->at(id).kind == detail::TokenKind::plain) text += tables_->bytes(id);
-    }
-    return text;
+  std::string decode(std::span<const std::int32_t> tokens) const { return decode_as(tokens, SpecialTokens::as_text); }
+  /// Decodes as `decode` does, and writes special tokens by their names.
+  std::string decode_with_special(std::span<const std::int32_t> tokens) const {
+    return decode_as(tokens, SpecialTokens::recognized);
   }
   /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
@@ -337,6 +337,19 @@ class BpeTokenizer {
   }
 
  private:
+  std::string decode_as(std::span<const std::int32_t> tokens, SpecialTokens specials) const {
+    std::string text;
+    for (const std::int32_t id : tokens) {
+      if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) {
+        throw BadArgument("tokenizer: token " + std::to_string(id) + " lies outside the vocabulary of " +
+                          std::to_string(vocabulary_size()));
+      }
+      const detail::TokenKind kind = tables_->at(id).kind;
+      const bool named = kind == detail::TokenKind::special && specials == SpecialTokens::recognized;
+      if (kind == detail::TokenKind::plain || named) text += tables_->bytes(id);
+    }
+    return text;
+  }
   std::vector<std::int32_t> encode_as(std::string_view text, SpecialTokens specials) const {
     require(text.size() <= longest_text, "tokenizer: a text of more than 2^27 bytes");
     std::vector<std::int32_t> tokens;

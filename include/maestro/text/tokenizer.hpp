@@ -25,6 +25,31 @@ concept Tokenizer = requires(const T& tokenizer, std::string_view text, std::spa
   { tokenizer.end_token() } -> std::convertible_to<std::int32_t>;
 };
 
+namespace detail {
+
+/// Decodes tokens with special tokens by their names if the tokenizer has decode_with_special, else without them.
+template <Tokenizer Tok>
+std::string decode_response(const Tok& tokenizer, std::span<const std::int32_t> tokens) {
+  if constexpr (requires { std::string(tokenizer.decode_with_special(tokens)); }) {
+    return tokenizer.decode_with_special(tokens);
+  } else {
+    return tokenizer.decode(tokens);
+  }
+}
+
+/// Gives the largest id + 1 among the tokens that `encode` can yield, or of all tokens if the tokenizer cannot tell. A
+/// model needs no more tokens than that.
+template <Tokenizer Tok>
+std::size_t text_vocabulary_size(const Tok& tokenizer) {
+  if constexpr (requires { static_cast<std::size_t>(tokenizer.text_vocabulary_size()); }) {
+    return static_cast<std::size_t>(tokenizer.text_vocabulary_size());
+  } else {
+    return static_cast<std::size_t>(tokenizer.vocabulary_size());
+  }
+}
+
+}  // namespace detail
+
 /// SpecialPlace is the place of a special token in a text that spells it.
 struct SpecialPlace {
   std::size_t begin = 0;  ///< bytes of the text

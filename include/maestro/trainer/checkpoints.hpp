@@ -5,6 +5,7 @@
 /// run is refused.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/io/safetensors.hpp"
 #include "maestro/io/state.hpp"
 
 namespace maestro {
@@ -93,6 +95,27 @@ class Checkpoints {
     return path_of(folder, steps.back());
   }
 
+  /// Finds the newest checkpoint of a folder whose data are those that were written.
+  /// @param damaged  gets what is wrong with each newer one that is passed over; nullptr: it is not wanted.
+  /// @throws BadFile if all checkpoints are damaged: what is wrong with the newest.
+  static std::optional<std::string> newest_whole_in(const std::string& folder,
+                                                    std::vector<std::string>* damaged = nullptr) {
+    const auto steps = saved_steps(folder);
+    std::string first;
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+      const std::string path = path_of(folder, *step);
+      try {
+        SafetensorsFile(path + "/state.safetensors").verify_all();
+        return path;
+      } catch (const Error& error) {
+        if (first.empty()) first = error.what();
+        if (damaged != nullptr) damaged->push_back(error.what());
+      }
+    }
+    if (!first.empty()) throw BadFile(first + "; no older checkpoint is whole");
+    return std::nullopt;
+  }
+
   /// Refuses a checkpoint of another run. The order of a fingerprint's members does not count.
   /// @param checkpoint  a folder that newest gave.
   /// @throws BadFile if the checkpoint is damaged or was made by a run with another fingerprint.
@@ -121,18 +144,27 @@ class Checkpoints {
       detail::remove_tree(path_of(options_.folder, steps[i]));
   }
 
-  /// Loads the newest checkpoint, if there is one, and tells whether there was.
-  /// @throws BadFile if it is damaged or was made by a run with another fingerprint.
+  /// Loads the newest checkpoint that is whole, if there is one, and tells whether there was. Newer ones that are
+  /// damaged are renamed to `step-<n>.damaged`, and `passed_over` then says what is wrong with them.
+  /// @throws BadFile if all are damaged, or if it was made by a run with another fingerprint; IoError.
   template <class TrainerType>
-  bool resume(TrainerType& trainer) const {
-    const auto folder = newest();
+  bool resume(TrainerType& trainer) {
+    passed_over_.clear();
+    const auto folder = newest_whole_in(options_.folder, &passed_over_);
     if (!folder) return false;
     check_fingerprint(*folder, options_.fingerprint);
     std::string found;
     Contents<TrainerType> contents{trainer, found};
     load_state(*folder + "/state.safetensors", contents);
+    for (auto newer = newest(); newer && *newer != *folder; newer = newest()) {
+      const std::string aside = *newer + ".damaged";
+      detail::remove_tree(aside);
+      if (::rename(newer->c_str(), aside.c_str()) != 0) detail::throw_io(*newer, "rename", errno);
+    }
     return true;
   }
+  /// Gives what is wrong with checkpoints that the last `resume` passed over.
+  const std::vector<std::string>& passed_over() const { return passed_over_; }
 
  private:
   template <class TrainerType>
@@ -167,6 +199,7 @@ class Checkpoints {
   }
 
   CheckpointOptions options_;
+  std::vector<std::string> passed_over_;
 };
 
 }  // namespace maestro

@@ -125,6 +125,7 @@ class Run {
   };
 
   static std::string made(std::string folder) {
+    require(!folder.empty(), "run: the folder's name is empty");
     detail::make_folder(folder);
     return folder;
   }
@@ -133,8 +134,12 @@ class Run {
 
   /// Loads the newest checkpoint and takes back what was logged after it.
   template <class TrainerType>
-  void resume(TrainerType& trainer, const Checkpoints& checkpoints) const {
-    if (checkpoints.resume(trainer) && options_.progress != nullptr) {
+  void resume(TrainerType& trainer, Checkpoints& checkpoints) const {
+    const bool resumed = checkpoints.resume(trainer);
+    for (const std::string& damaged : checkpoints.passed_over()) {
+      if (options_.progress != nullptr) *options_.progress << "passed over a damaged checkpoint: " << damaged << '\n';
+    }
+    if (resumed && options_.progress != nullptr) {
       *options_.progress << "resumed after step " << trainer.steps_done();
       if (trainer.steps_done() >= options_.steps) {
         *options_.progress << "; all " << options_.steps

@@ -50,11 +50,11 @@ PackedView<T, S> middle_outputs(const PackedView<T, S>& weight, std::size_t firs
   return weight.middle_cols(first, count);
 }
 
-/// Computes y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
-template <class Backend, class T, class Weight = MatrixView<const T>>
-void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
-            MatrixView<T> y) {
-  detail::times_weight<Backend, T>(x, weight, T(0), y);
+namespace detail {
+
+/// Computes y += b in every row; an empty b is none.
+template <class T>
+void add_bias(std::span<const T> bias, MatrixView<T> y) {
   if (bias.empty()) return;
   parallel_for(y.rows(), y.cols(), [&](std::size_t r) {
     T* const out = y.row(r).data();
@@ -62,10 +62,22 @@ void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, s
   });
 }
 
-/// Computes y += x W': a projection added to the residual stream.
+}  // namespace detail
+
+/// Computes y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
 template <class Backend, class T, class Weight = MatrixView<const T>>
-void linear_add(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, MatrixView<T> y) {
+void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
+            MatrixView<T> y) {
+  detail::times_weight<Backend, T>(x, weight, T(0), y);
+  detail::add_bias(bias, y);
+}
+
+/// Computes y += x W' + b: a projection added to the residual stream.
+template <class Backend, class T, class Weight = MatrixView<const T>>
+void linear_add(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
+                MatrixView<T> y) {
   detail::times_weight<Backend, T>(x, weight, T(1), y);
+  detail::add_bias(bias, y);
 }
 
 /// Computes dx = dy W, overwritten.

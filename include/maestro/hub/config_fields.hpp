@@ -1,0 +1,227 @@
+#pragma once
+
+/// @file
+/// Which fields of a config.json decide what a model computes. transformers gives a field that its class of the family
+/// does not know to nobody, so such a field cannot change a result; what does change one and is not implemented here is
+/// a finite list, and is refused.
+/// Source: PreTrainedConfig and the configurations of the families in https://github.com/huggingface/transformers.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/io/json.hpp"
+#include "maestro/model/config.hpp"
+
+namespace maestro::detail {
+
+/// These fields are read.
+inline constexpr std::array<std::string_view, 32> read_config_fields{"model_type",
+                                                                     "architectures",
+                                                                     "vocab_size",
+                                                                     "hidden_size",
+                                                                     "num_hidden_layers",
+                                                                     "num_attention_heads",
+                                                                     "num_key_value_heads",
+                                                                     "head_dim",
+                                                                     "intermediate_size",
+                                                                     "rope_theta",
+                                                                     "rope_parameters",
+                                                                     "rope_scaling",
+                                                                     "original_max_position_embeddings",
+                                                                     "partial_rotary_factor",
+                                                                     "rms_norm_eps",
+                                                                     "max_position_embeddings",
+                                                                     "tie_word_embeddings",
+                                                                     "bos_token_id",
+                                                                     "eos_token_id",
+                                                                     "pad_token_id",
+                                                                     "hidden_act",
+                                                                     "attention_bias",
+                                                                     "mlp_bias",
+                                                                     "use_sliding_window",
+                                                                     "sliding_window",
+                                                                     "max_window_layers",
+                                                                     "attention_chunk_size",
+                                                                     "layer_types",
+                                                                     "is_causal",
+                                                                     "quantization_config",
+                                                                     "dtype",
+                                                                     "torch_dtype"};
+
+/// These fields are transformers' own, and a plain forward pass gives the same logits whatever they hold: notes of
+/// where a file comes from, dropout and initialization, settings of generation (which belong into
+/// generation_config.json), other heads than the causal one.
+inline constexpr std::array<std::string_view, 68> silent_config_fields{"_name_or_path",
+                                                                       "name_or_path",
+                                                                       "transformers_version",
+                                                                       "use_cache",
+                                                                       "initializer_range",
+                                                                       "attention_dropout",
+                                                                       "sep_token_id",
+                                                                       "cls_token_id",
+                                                                       "unk_token_id",
+                                                                       "mask_token_id",
+                                                                       "decoder_start_token_id",
+                                                                       "pretraining_tp",
+                                                                       "_attn_implementation",
+                                                                       "_attn_implementation_internal",
+                                                                       "_attn_implementation_autoset",
+                                                                       "attn_implementation",
+                                                                       "_experts_implementation",
+                                                                       "_commit_hash",
+                                                                       "task_specific_params",
+                                                                       "problem_type",
+                                                                       "id2label",
+                                                                       "label2id",
+                                                                       "num_labels",
+                                                                       "return_dict",
+                                                                       "use_return_dict",
+                                                                       "output_hidden_states",
+                                                                       "output_attentions",
+                                                                       "torchscript",
+                                                                       "use_bfloat16",
+                                                                       "tf_legacy_loss",
+                                                                       "chunk_size_feed_forward",
+                                                                       "pruned_heads",
+                                                                       "classifier_dropout",
+                                                                       "is_decoder",
+                                                                       "add_cross_attention",
+                                                                       "cross_attention_hidden_size",
+                                                                       "tie_encoder_decoder",
+                                                                       "tokenizer_class",
+                                                                       "prefix",
+                                                                       "finetuning_task",
+                                                                       "is_llama_config",
+                                                                       "do_sample",
+                                                                       "temperature",
+                                                                       "top_k",
+                                                                       "top_p",
+                                                                       "typical_p",
+                                                                       "repetition_penalty",
+                                                                       "length_penalty",
+                                                                       "num_beams",
+                                                                       "num_beam_groups",
+                                                                       "num_return_sequences",
+                                                                       "max_length",
+                                                                       "min_length",
+                                                                       "max_new_tokens",
+                                                                       "early_stopping",
+                                                                       "diversity_penalty",
+                                                                       "no_repeat_ngram_size",
+                                                                       "encoder_no_repeat_ngram_size",
+                                                                       "exponential_decay_length_penalty",
+                                                                       "begin_suppress_tokens",
+                                                                       "suppress_tokens",
+                                                                       "bad_words_ids",
+                                                                       "forced_bos_token_id",
+                                                                       "forced_eos_token_id",
+                                                                       "remove_invalid_values",
+                                                                       "output_scores",
+                                                                       "return_dict_in_generate",
+                                                                       "transformers.js_config"};
+
+/// A field that changes the result in a way that is not implemented here.
+struct RefusedField {
+  const char* name;
+  const char* why;
+};
+/// These fields are refused whenever they say something.
+inline constexpr std::array<RefusedField, 5> refused_config_fields{
+    {{"quantization_config", "quantized checkpoints are not implemented; use one in F32, F16 or BF16"},
+     {"per_layer_config", "layers with settings of their own are not implemented"},
+     {"is_encoder_decoder", "encoder-decoder models are not implemented"},
+     {"fusion_config", "which replaces parts of the model; that is not implemented"},
+     {"transformers_weights", "weights in a file of another name are not implemented; rename it"}}};
+
+/// Tells whether a value says nothing: null, false, 0, an empty list, object or text.
+inline bool says_nothing(const Json& value) {
+  if (value.is_null() || value == Json(false) || value == Json(0) || value == Json("")) return true;
+  return value.is_structured() && value.empty();
+}
+
+/// Throws unless a window of `size` positions (0: none) hides nothing within the context.
+inline void refuse_window(const JsonFields& fields, const char* key, std::size_t size, std::size_t context) {
+  if (size == 0 || size >= context) return;
+  throw Unsupported(fields.file() + ": field '" + key + "' hides what is more than " + std::to_string(size) +
+                    " positions back, which is not implemented; lower max_position_embeddings to " +
+                    std::to_string(size) + " if that many are enough");
+}
+
+/// Tells whether some layer looks through a window, as transformers' class of the family decides it.
+inline bool has_windowed_layer(const JsonFields& fields, Architecture family, std::size_t layers) {
+  const bool qwen = family == Architecture::qwen2 || family == Architecture::qwen3;
+  if (!fields.has("layer_types")) {
+    return !qwen ||
+           (fields.boolean_or("use_sliding_window", false) && fields.count_or("max_window_layers", 28) < layers);
+  }
+  const Json& types = fields.at("layer_types");
+  if (!types.is_array() || types.size() != layers) fields.fail("layer_types", "a list with one entry per layer");
+  bool windowed = !qwen;
+  for (const Json& type : types) {
+    if (type == Json("sliding_attention")) {
+      windowed = true;
+    } else if (type != Json("full_attention") && type != Json("attention")) {
+      throw Unsupported(fields.file() + ": field 'layer_types' holds " + shown(type) +
+                        ", which is not implemented; 'full_attention' is");
+    }
+  }
+  return windowed;
+}
+
+/// Refuses windows that some layer has and that are smaller than the context.
+inline void refuse_windows(const JsonFields& fields, Architecture family, std::size_t layers, std::size_t context) {
+  // Files without the field have the window of their class.
+  const bool mistral = family == Architecture::mistral;
+  const bool usual = mistral || fields.boolean_or("use_sliding_window", false);
+  const std::size_t absent = usual && !fields.json().contains("sliding_window") ? 4096 : 0;
+  const std::size_t window = fields.count_or("sliding_window", absent);
+  if (has_windowed_layer(fields, family, layers)) refuse_window(fields, "sliding_window", window, context);
+  refuse_window(fields, "attention_chunk_size", fields.count_or("attention_chunk_size", 0), context);
+}
+
+/// Refuses what changes the result and is not implemented here.
+/// @param context  max_position_embeddings.
+inline void refuse_unimplemented(const JsonFields& fields, Architecture family, std::size_t layers,
+                                 std::size_t context) {
+  if (fields.has("hidden_act") && fields.text("hidden_act") != "silu" && fields.text("hidden_act") != "swish") {
+    fields.unsupported("hidden_act", "which is not implemented; 'silu' is");
+  }
+  if (fields.number_or("partial_rotary_factor", 1.0) != 1.0) {
+    fields.unsupported("partial_rotary_factor", "which is not implemented; 1 is");
+  }
+  if (!fields.boolean_or("is_causal", true))
+    fields.unsupported("is_causal", "attention to later tokens is not implemented");
+  for (const RefusedField& field : refused_config_fields) {
+    if (fields.has(field.name) && !says_nothing(fields.at(field.name))) fields.unsupported(field.name, field.why);
+  }
+  refuse_windows(fields, family, layers, context);
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (!fields.has(key)) continue;
+    const std::string& dtype = fields.text(key);
+    if (dtype != "float32" && dtype != "bfloat16" && dtype != "float16" && dtype != "float64" && dtype != "auto") {
+      fields.unsupported(key, "which is not implemented; float32, float16 and bfloat16 are");
+    }
+  }
+}
+
+/// Gives the names of fields that say something, that nothing here reads, and that transformers does not know either.
+inline std::vector<std::string> ignored_fields(const Json& config) {
+  const auto among = [](const auto& list, std::string_view name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  std::vector<std::string> names;
+  for (const auto& item : config.items()) {
+    const std::string& name = item.key();
+    if (says_nothing(item.value()) || among(read_config_fields, name) || among(silent_config_fields, name)) continue;
+    const auto same = [&](const RefusedField& field) { return field.name == name; };
+    if (std::none_of(refused_config_fields.begin(), refused_config_fields.end(), same)) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace maestro::detail
