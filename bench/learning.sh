@@ -14,5 +14,5 @@ source cmake/packages.sh
 install_packages $packages_build python3
 build=${BUILD_DIR:-build/learning}
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMAESTRO_USE_CUDA=OFF -DMAESTRO_BUILD_TESTS=OFF >/dev/null
-cmake --build "$build" --target train pretrain contexts
+cmake --build "$build" --target train contexts
 exec python3 bench/learning/run.py --build "$build/examples" "$@"

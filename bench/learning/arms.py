@@ -7,7 +7,7 @@ ORACLE = json.load(open(pathlib.Path(__file__).parent / "oracle.json"))
 FAMILIES = list(ORACLE)
 
 # All training arms: the same steps, prompts, responses, rates, and a leash to the starting point.
-COMMON = ["--prompts-per-step", "12", "--num-generations", "8", "--max-completion-length", "128",
+COMMON = ["--prompts-per-step", "12", "--num-generations", "8", "--max-completion-length", "48",
           "--learning-rate", "1e-3", "--lr-scheduler-type", "linear", "--beta", "0.02", "--reward-model", "",
           "--resume", "never"]
 CHEAP = ["--rewards", ",".join(REWARDS)]
@@ -27,8 +27,9 @@ def signs_of_majority():
     return [(s > 0) - (s < 0) for s in sums]
 
 
-# The search for the best global weights, on the dev split with seed 1: these vectors, and the least squares of the
-# held-out judge on the base's own responses, which is added when they are there.
+# The search for the best global weights: of these vectors, and of the least squares of the held-out judge on the base's
+# responses (dev prompts), the three that agree best with that judge there, and the three best single rewards, are
+# trained with on seed 1; the best on the dev split is taken.
 GLOBAL = {
     "equal": [1] * 6,
     "majority": signs_of_majority(),

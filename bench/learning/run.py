@@ -43,11 +43,11 @@ class Runs:
                       source, "--output", path)
         return path
 
-    def scores(self, model):
-        """Of a model on both splits; dev with half the responses."""
+    def scores(self, model, name, seed):
+        """Of a model on both splits; dev with fewer responses."""
         result = {}
         for split, count, responses in (("dev", 105, 2), ("held_out", 175, 4)):
-            path = self.work / "scores.json"
+            path = self.work / f"scores-{name}-s{seed}-{split}.json"
             self.call("contexts", "--write", "scores", "--model", model, "--split", split, "--count", count,
                       "--num-generations", responses, "--output", path)
             result[split] = json.loads(path.read_text())
@@ -65,7 +65,7 @@ class Runs:
 
     def supervised(self, name, seed, setting):
         output = self.work / f"{name}-s{seed}"
-        self.call("pretrain", "--models", "demonstrations", "--from", BASE, "--seed", seed, "--output", output,
+        self.call("contexts", "--write", "supervised", "--model", BASE, "--seed", seed, "--output", output / "model",
                   "--demonstrations", self.o.demonstrations, "--batch", 14, "--learning-rate",
                   setting["learning-rate"], "--steps", setting["steps"], "--threads", self.o.threads)
         return str(output / "model"), {"setting": setting}
@@ -79,7 +79,7 @@ class Runs:
             model, more = self.make(name, seed)
             seconds = time.time() - start
             record = {"arm": name, "seed": seed, "steps": self.o.steps, "seconds": round(seconds, 1), **more,
-                      **self.scores(model)}
+                      **self.scores(model, name, seed)}
             path.write_text(json.dumps(record) + "\n")
         return json.loads(path.read_text())
 
@@ -114,6 +114,7 @@ class Runs:
         sys.exit(f"learning.sh: no arm '{name}'; --list has them")
 
     def candidates(self):
+        """Weights by name, of which the best are trained with: see arms.GLOBAL."""
         path = self.work / "responses.jsonl"
         if not path.exists():
             self.call("contexts", "--write", "responses", "--model", BASE, "--split", "dev", "--count", 210,
@@ -126,8 +127,20 @@ class Runs:
         return sum(sum(dev[d]["scores"]) / len(dev[d]["scores"]) for d in table.DECODINGS) / len(table.DECODINGS)
 
     def best(self, single):
-        names = [n for n in self.candidates() if n.startswith("only-") or not single]
+        names = self.shortlist(single) + ([] if single else self.shortlist(True))
         return max(names, key=lambda n: self.dev_score("global-" + n))
+
+    def shortlist(self, single):
+        """Of the candidates the three that agree best with the held-out judge on the base's responses."""
+        candidates = self.candidates()
+        groups = alignment.load_groups(self.work / "responses.jsonl")
+
+        def agrees(weights):
+            values = alignment.agreement(groups, lambda _: weights)
+            return sum(values.values()) / len(values)
+
+        found = {n: w for n, w in candidates.items() if n.startswith("only-") == single}
+        return sorted(found, key=lambda n: -agrees(found[n]))[:3]
 
     def best_supervised(self):
         return arms.SUPERVISED[max(range(len(arms.SUPERVISED)), key=lambda i: self.dev_score(f"sft-{i}"))]
@@ -139,7 +152,7 @@ def main():
     parser.add_argument("--headroom", action="store_true", help="the arms that say whether the families can tell")
     parser.add_argument("--arms", default="", help="names, with commas")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--demonstrations", type=int, default=28)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default="runs/learning")

@@ -70,7 +70,7 @@ def tables(folder, names=None, split="held_out"):
     text = []
     for decoding, words in DECODINGS.items():
         rows = [f"\n**{words}**: held-out judge, %, 95 % intervals over seeds and prompts\n",
-                "| arm (seeds) | " + " | ".join(columns) + " | bytes | s |", "|---|" + "---|" * (len(columns) + 2)]
+                "| arm (seeds) | " + " | ".join(columns) + " | tokens | s |", "|---|" + "---|" * (len(columns) + 2)]
         differences = [f"\n**{words}**: oracle by family less the arm, paired\n",
                        "| arm | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
         for name in names:

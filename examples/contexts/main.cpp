@@ -1,5 +1,5 @@
-// The seven families of contexts as files: prompts with demonstrations, a model's responses with what every reward and
-// judge says of them, and a model's held-out scores.
+// The seven families of contexts as files: prompts with demonstrations, their base model, supervised training, a
+// model's responses with what every reward and judge says of them, and a model's held-out scores.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -16,7 +16,9 @@
 #include "common/cheap_rewards.hpp"
 #include "common/paid_judge.hpp"
 #include "common/types.hpp"
+#include "contexts/supervised.hpp"
 #include "evaluation/held_out_judge.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/hub/load_policy.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
@@ -44,6 +46,8 @@ struct Options {
   std::size_t count = 175;
   std::size_t generations = 4;
   std::uint64_t seed = 7;
+  int threads = 0;
+  maestro::examples::SupervisedOptions supervised{};
 };
 
 maestro::examples::Split split_named(const std::string& name) {
@@ -75,7 +79,7 @@ void write_responses(const Options& o) {
       maestro::examples::Liking{},      maestro::Format({.grade = maestro::FormatGrade::graded}),
       maestro::examples::PaidJudge{}};
   const auto names = rewards.names();
-  const maestro::Sampling sampling{.num_generations = o.generations, .max_completion_length = 128};
+  const maestro::Sampling sampling{.num_generations = o.generations, .max_completion_length = 48};
   maestro::JsonlWriter lines(o.output, maestro::OpenMode::replace);
   for (std::size_t first = 0; first < prompts.size(); first += 28) {
     const auto part = std::span(prompts).subspan(first, std::min<std::size_t>(28, prompts.size() - first));
@@ -106,7 +110,7 @@ void write_scores(const Options& o) {
   for (const double temperature : {0.0, 0.5, 1.0}) {
     maestro::EvaluationOptions options;
     const bool greedy = temperature == 0.0;
-    options.sampling = {.num_generations = greedy ? 1 : o.generations, .max_completion_length = 128};
+    options.sampling = {.num_generations = greedy ? 1 : o.generations, .max_completion_length = 48};
     if (greedy) options.sampling.decoding = maestro::Decoding::greedy;
     if (!greedy) options.sampling.temperature = temperature;
     const maestro::Evaluation measured =
@@ -118,13 +122,18 @@ void write_scores(const Options& o) {
 }
 
 int run(const Options& o) {
-  static constexpr std::array<std::string_view, 3> tasks{"prompts", "responses", "scores"};
-  if (o.output.empty()) throw maestro::BadArgument("--output FILE is missing");
+  static constexpr std::array<std::string_view, 5> tasks{"prompts", "responses", "scores", "base", "supervised"};
+  if (o.output.empty()) throw maestro::BadArgument("--output FILE or FOLDER is missing");
   const std::size_t task = maestro::index_of_name("--write", o.task, tasks);
-  if (task != 0 && o.model.empty()) throw maestro::BadArgument("--model FOLDER is missing");
+  if (task != 0 && task != 3 && o.model.empty()) throw maestro::BadArgument("--model FOLDER is missing");
   if (task == 0) write_prompts(o);
   if (task == 1) write_responses(o);
   if (task == 2) write_scores(o);
+  if (task == 3) maestro::examples::make_contexts_base(o.output, o.supervised);
+  if (task == 4) {
+    auto policy = maestro::load_policy<float, maestro::examples::Backend>(o.model);
+    maestro::examples::make_supervised(policy, o.output, o.supervised);
+  }
   return 0;
 }
 
@@ -140,11 +149,19 @@ int main(int argc, char** argv) {
   const auto whole = [](std::size_t& value) {
     return cxxopts::value<std::size_t>(value)->default_value(std::to_string(value));
   };
-  add("write", "prompts, responses (of a model, with every reward and judge), scores (of a model)", text(o.task));
-  add("model", "Folder of the model, for responses and scores", text(o.model));
+  add("write",
+      "prompts, base (the model to start from), supervised (a model trained on demonstrations), responses (of a model, "
+      "with every reward and judge), scores (of a model)",
+      text(o.task));
+  add("model", "Folder of the model, for responses, scores and supervised", text(o.model));
   add("split", "train, dev, held_out", text(o.split));
   add("weights", "JSON file with weights of the rewards by family, for prompts; empty: none", text(o.weights));
-  add("output", "The file", text(o.output));
+  add("output", "The file, or the folder of a model", text(o.output));
+  add("steps", "Steps of base or supervised", whole(o.supervised.steps));
+  add("batch", "Responses of a step", whole(o.supervised.batch));
+  add("learning-rate", "Its highest", cxxopts::value<double>(o.supervised.learning_rate)->default_value("4e-3"));
+  add("demonstrations", "How many different ones, the families in turn", whole(o.supervised.demonstrations));
+  add("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>(o.threads)->default_value("0"));
   add("count", "Prompts, the families in turn", whole(o.count));
   add("num-generations", "Responses per prompt", whole(o.generations));
   add("seed", "Seed of the data", cxxopts::value<std::uint64_t>(o.seed)->default_value("7"));
@@ -158,6 +175,10 @@ int main(int argc, char** argv) {
     if (!given.unmatched().empty()) {
       throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
     }
+    o.supervised.seed = o.seed;
+    maestro::require(o.supervised.steps > 0 && o.supervised.batch > 0 && o.supervised.demonstrations > 0,
+                     "--steps, --batch and --demonstrations must be at least 1");
+    if (o.threads > 0) maestro::set_threads(o.threads);
     return run(o);
   } catch (const std::exception& error) {
     std::cerr << "contexts: " << error.what() << '\n';

@@ -1,17 +1,13 @@
 // Makes the small base model and the reward model of the main job, both from generated data alone.
-#include <array>
 #include <cxxopts.hpp>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <string>
-#include <string_view>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/core/parallel.hpp"
 #include "pretrain/base.hpp"
-#include "pretrain/contexts.hpp"
 #include "pretrain/options.hpp"
 #include "pretrain/reward.hpp"
 
@@ -29,12 +25,7 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
   const auto text = [](std::string& value) { return cxxopts::value<std::string>(value)->default_value(value); };
   auto add = options.add_options();
   add("output", "Folder that gets the folders base and reward", text(o.output));
-  add("models",
-      "both, base, reward (from an existing base), contexts (the base of the seven families), demonstrations (--from "
-      "trained on their demonstrations), none (only report on the base)",
-      text(o.models));
-  add("from", "Folder of the model to train on demonstrations", text(o.from));
-  add("demonstrations", "How many different ones, the families in turn", whole(o.demonstrations));
+  add("models", "both, base, reward (from an existing base), none (only report on it)", text(o.models));
   add("prompts", "JSONL file that the report covers too; empty: none", text(o.prompts));
   add("seed", "Seed of data and weights", cxxopts::value<std::uint64_t>(o.seed)->default_value(std::to_string(o.seed)));
   add("steps", "Steps of the base model", whole(o.steps));
@@ -57,10 +48,8 @@ cxxopts::Options command_line(PretrainOptions& o, int& threads) {
 
 void check(const PretrainOptions& o) {
   using maestro::require;
-  static constexpr std::array<std::string_view, 6> known{"both",     "base",           "reward",
-                                                         "contexts", "demonstrations", "none"};
-  maestro::index_of_name("--models", o.models, known);
-  require(o.demonstrations > 0, "--demonstrations must be at least 1");
+  require(o.models == "both" || o.models == "base" || o.models == "reward" || o.models == "none",
+          "--models: choose both, base, reward or none");
   require(o.batch > 0 && o.reward_batch > 0, "--batch and --reward-batch must be at least 1");
   require(o.steps > 0 && o.reward_steps > 0, "--steps and --reward-steps must be at least 1");
   require(o.report_steps > 0 && o.evaluation_steps > 0, "--report-steps and --evaluation-steps must be at least 1");
@@ -89,10 +78,8 @@ int main(int argc, char** argv) {
     if (threads > 0) maestro::set_threads(threads);
     std::filesystem::create_directories(options.output);
     const bool both = options.models == "both";
-    if (options.models == "contexts") maestro::examples::pretrain_contexts(options);
-    if (options.models == "demonstrations") maestro::examples::train_on_demonstrations(options);
     if (both || options.models == "base") maestro::examples::pretrain_base(options);
-    if (both || options.models == "base" || options.models == "none") maestro::examples::report_base(options);
+    if (options.models != "reward") maestro::examples::report_base(options);
     if (both || options.models == "reward") maestro::examples::pretrain_reward(options);
     return 0;
   } catch (const std::exception& error) {

@@ -8,11 +8,7 @@ namespace maestro::examples {
 
 struct PretrainOptions {
   std::string output = "examples/models";  ///< gets the folders base and reward
-  /// both; base; reward, from an existing base; contexts, the base of the families of contexts; demonstrations: `from`
-  /// trained on demonstrations of those; none: only report on the base
-  std::string models = "both";
-  std::string from = "examples/models/contexts";        ///< for demonstrations
-  std::size_t demonstrations = 56;                      ///< different ones
+  std::string models = "both";             ///< both; base; reward, from an existing base; none: only report on it
   std::string prompts = "examples/data/prompts.jsonl";  ///< reported apart; empty: none
   std::uint64_t seed = 1;
 
