@@ -29,9 +29,9 @@
 namespace maestro::examples {
 
 /// What --rewards chooses from. The rewards of a run are in this order, whatever the order they were named in.
-inline constexpr std::array<std::string_view, 11> reward_names{"perplexity", "format",      "entropy",    "length",
-                                                               "preference", "exact_match", "repetition", "number",
-                                                               "letter",     "chrf",        "bleu"};
+inline constexpr std::array<std::string_view, 16> reward_names{
+    "perplexity", "format", "entropy", "length",  "preference", "exact_match", "repetition", "number",
+    "letter",     "chrf",   "bleu",    "brevity", "confidence", "elaboration", "liking",     "paid_judge"};
 
 /// What the length reward asks for.
 enum class LengthChoice : std::uint8_t {

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/cheap_rewards.hpp"
+#include "common/paid_judge.hpp"
 #include "common/stop_signal.hpp"
 #include "common/text_model.hpp"
 #include "maestro/core/parallel.hpp"
@@ -101,6 +103,11 @@ AnyRewardSet<P> make_rewards(const TrainOptions& options) {
     if (name == "letter") rewards.emplace_back(LetterMatch());
     if (name == "chrf") rewards.emplace_back(Likeness());
     if (name == "bleu") rewards.emplace_back(Likeness({.metric = LikenessMetric::bleu}));
+    if (name == "brevity") rewards.emplace_back(Brevity());
+    if (name == "confidence") rewards.emplace_back(Confidence());
+    if (name == "elaboration") rewards.emplace_back(Elaboration());
+    if (name == "liking") rewards.emplace_back(Liking());
+    if (name == "paid_judge") rewards.emplace_back(PaidJudge({.seed = options.trainer.seed}));
   }
   add_outside_rewards(options, rewards);
   return AnyRewardSet<P>(std::move(rewards));

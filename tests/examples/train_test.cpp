@@ -76,6 +76,14 @@ BOOST_AUTO_TEST_CASE(num_prompts_counts_the_chosen_tasks) {
   BOOST_TEST(run.output.find("prompts    50 of") != std::string::npos, run.output);
 }
 
+BOOST_AUTO_TEST_CASE(cheap_rewards_train_and_the_paid_judge_wants_its_own_families) {
+  const Stage stage;
+  const auto run = stage.train("--reward-model '' --rewards brevity,confidence,elaboration,liking --conductor equal");
+  BOOST_TEST(run.code == 0, run.output);
+  check_refused(stage.train("--dry-run --reward-model '' --rewards paid_judge --conductor equal"),
+                {"PaidJudge", "unknown name 'echo'", "translation"});
+}
+
 BOOST_AUTO_TEST_CASE(a_dry_run_looks_at_the_checkpoint_there_is) {
   const Stage stage;
   const auto run = stage.train("--timings omit");

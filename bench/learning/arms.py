@@ -1,0 +1,55 @@
+"""The arms of bench/learning.sh: what each one adds to the settings that all share."""
+import json
+import pathlib
+
+REWARDS = ["brevity", "confidence", "elaboration", "chrf", "liking", "format"]
+ORACLE = json.load(open(pathlib.Path(__file__).parent / "oracle.json"))
+FAMILIES = list(ORACLE)
+
+# All training arms: the same steps, prompts, responses, rates, and a leash to the starting point.
+COMMON = ["--prompts-per-step", "12", "--num-generations", "8", "--max-completion-length", "48",
+          "--learning-rate", "1e-3", "--lr-scheduler-type", "linear", "--beta", "0.02", "--reward-model", "",
+          "--resume", "never"]
+CHEAP = ["--rewards", ",".join(REWARDS)]
+
+
+def fixed(weights):
+    return CHEAP + ["--conductor", "fixed", "--weights", ",".join(f"{w:g}" for w in weights)]
+
+
+def alone(reward):
+    return ["--rewards", reward, "--conductor", "equal"]
+
+
+def signs_of_majority():
+    """For each reward the sign that most families give it."""
+    sums = [sum(ORACLE[family][reward] for family in FAMILIES) for reward in REWARDS]
+    return [(s > 0) - (s < 0) for s in sums]
+
+
+# The search for the best global weights: of these vectors, and of the least squares of the held-out judge on the base's
+# responses (dev prompts), the three that agree best with that judge there, and the three best single rewards, are
+# trained with on seed 1; the best on the dev split is taken.
+GLOBAL = {
+    "equal": [1] * 6,
+    "majority": signs_of_majority(),
+    **{"without-" + left: [float(r != left) for r in REWARDS] for left in ("liking", "format", "brevity")},
+    **{"only-" + reward: [float(r == reward) for r in REWARDS] for reward in REWARDS},
+}
+
+MAESTRO = ["--conductor", "linear", "--conductor-learning-rate", "3e-3"]
+TRAINED = {
+    "equal": CHEAP + ["--conductor", "equal"],
+    "random": CHEAP + ["--conductor", "random"],
+    "gdpo": CHEAP + ["--preset", "gdpo"],
+    "dvao": CHEAP + ["--preset", "dvao"],
+    "maestro": CHEAP + MAESTRO,
+    "maestro-paper": CHEAP + ["--conductor", "maestro_paper"],
+    "oracle": CHEAP + ["--conductor", "prompt"],
+    "oracle-positive": CHEAP + ["--conductor", "prompt"],
+    "judge": ["--rewards", "paid_judge", "--conductor", "equal"],
+}
+HEADROOM = ["base", "sft", "equal", "best-single", "best-global", "oracle-positive", "oracle", "judge", "sft+equal",
+            "sft+oracle"]
+# Supervised training on demonstrations: tried on the dev split with seed 1.
+SUPERVISED = [{"learning-rate": rate, "steps": steps} for rate in ("3e-4", "1e-3") for steps in ("20", "60")]

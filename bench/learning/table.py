@@ -1,0 +1,98 @@
+"""Tables from the JSON files of bench/learning.sh: scores with hierarchical bootstrap intervals over seeds and prompts,
+and paired differences from the oracle.
+
+  python3 bench/learning/table.py runs/learning [ARM...]
+"""
+import json
+import pathlib
+import random
+import sys
+
+DECODINGS = {"greedy": "greedy", "t0.5": "temperature 0.5", "t1": "temperature 1"}
+RESAMPLES = 1000
+
+
+def load(folder):
+    """{arm: {seed: record}}"""
+    found = {}
+    for path in sorted(pathlib.Path(folder).glob("*-s[0-9]*.json")):
+        record = json.loads(path.read_text())
+        found.setdefault(record["arm"], {})[record["seed"]] = record
+    return found
+
+
+def families_of(tasks):
+    places = {}
+    for place, task in enumerate(tasks):
+        places.setdefault(task, []).append(place)
+    return places
+
+
+def draws(seeds, families, rng):
+    """Seeds, and prompts within each family, drawn with replacement; both sides of a difference get the same."""
+    return rng.choices(seeds, k=len(seeds)), {f: rng.choices(p, k=len(p)) for f, p in families.items()}
+
+
+def mean_of(scores, seeds, places):
+    return sum(scores[s][p] for s in seeds for p in places) / (len(seeds) * len(places))
+
+
+def figures(first, second, seeds, families, split="held_out"):
+    """By family and 'all' (the mean over families): (value, low, high) in percent of `first`, less `second` if given."""
+    rng = random.Random(0)
+
+    def value(s, drawn):
+        by = {f: mean_of(first, s, p) - (mean_of(second, s, p) if second else 0.0) for f, p in drawn.items()}
+        by["all"] = sum(by.values()) / len(by)
+        return by
+
+    exact = value(seeds, families)
+    samples = [value(*draws(seeds, families, rng)) for _ in range(RESAMPLES)]
+    result = {}
+    for name, x in exact.items():
+        ordered = sorted(sample[name] for sample in samples)
+        low, high = ordered[int(0.025 * RESAMPLES)], ordered[int(0.975 * RESAMPLES)]
+        result[name] = tuple(100 * v for v in (x, low, high))
+    return result
+
+
+def scores_of(records, decoding, split):
+    """Of every seed. The base is the same for all of them."""
+    return {seed: record[split][decoding]["scores"] for seed, record in records.items()}
+
+
+def tables(folder, names=None, split="held_out"):
+    found = load(folder)
+    names = [n for n in (names or found) if n in found]
+    tasks = next(iter(found.values()))[next(iter(next(iter(found.values()))))][split]["tasks"]
+    families = families_of(tasks)
+    columns = list(families) + ["all"]
+    text = []
+    for decoding, words in DECODINGS.items():
+        rows = [f"\n**{words}**: held-out judge, %, 95 % intervals over seeds and prompts\n",
+                "| arm (seeds) | " + " | ".join(columns) + " | tokens | s |", "|---|" + "---|" * (len(columns) + 2)]
+        differences = [f"\n**{words}**: oracle by family less the arm, paired\n",
+                       "| arm | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+        for name in names:
+            records = found[name]
+            scores = scores_of(records, decoding, split)
+            seeds = sorted(scores)
+            values = figures(scores, None, seeds, families)
+            cells = [f"{values[c][0]:.1f}" for c in columns[:-1]]
+            cells.append("{:.1f} ({:.1f} to {:.1f})".format(*values["all"]))
+            length = sum(r[split][decoding]["length"] for r in records.values()) / len(records)
+            seconds = sum(r["seconds"] for r in records.values()) / len(records)
+            rows.append(f"| {name} ({len(seeds)}) | " + " | ".join(cells) + f" | {length:.0f} | {seconds:.0f} |")
+            both = [s for s in seeds if s in found.get("oracle", {})]
+            if name == "oracle" or not both:
+                continue
+            oracle = scores_of(found["oracle"], decoding, split)
+            values = figures(oracle, scores, both, families)
+            differences.append(f"| {name} | " +
+                               " | ".join("{:.1f} ({:.1f} to {:.1f})".format(*values[c]) for c in columns) + " |")
+        text += rows + (differences if len(differences) > 3 else [])
+    return "\n".join(text) + "\n"
+
+
+if __name__ == "__main__":
+    print(tables(sys.argv[1], sys.argv[2:] or None))
