@@ -1,4 +1,4 @@
-# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers http cuda]), and the
+# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers http mpi cuda]), and the
 # pkg-config file.
 
 include(CMakePackageConfigHelpers)
@@ -20,6 +20,7 @@ install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/MaestroBlas.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroTokenizers.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroHttp.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/MaestroMpi.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake
   DESTINATION ${package_dir})
 

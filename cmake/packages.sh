@@ -4,7 +4,7 @@
 packages_build="g++ cmake ninja-build ccache pkg-config libeigen3-dev nlohmann-json3-dev libcxxopts-dev
 libonig-dev libutf8proc-dev libcpp-httplib-dev libssl-dev"
 # What the tests need beside that.
-packages_tests="libboost-test-dev libopenblas-openmp-dev"
+packages_tests="libboost-test-dev libopenblas-openmp-dev libopenmpi-dev openmpi-bin"
 # What the benchmarks need beside that: Google Benchmark, Python for their driver and their peers, its headers for
 # torch.compile.
 packages_bench="libbenchmark-dev python3 python3-venv python3-dev libopenblas-openmp-dev"

@@ -28,7 +28,7 @@ refused() {
     exit 1
   fi
 }
-refused "There is no component nonsense, only blas, tokenizers, http and cuda." nonsense
+refused "There is no component nonsense, only blas, tokenizers, http, mpi and cuda." nonsense
 export PKG_CONFIG_LIBDIR=$work/nothing PKG_CONFIG_PATH=
 refused "The component blas needs what was not found here: the pkg-config module openblas (Debian: libopenblas-dev)." blas
 refused "the pkg-config module oniguruma (Debian: libonig-dev) and the pkg-config module libutf8proc (Debian: libutf8proc-dev)." \

@@ -1,10 +1,9 @@
-#include <barrier>
 #include <boost/test/unit_test.hpp>
 #include <limits>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "maestro/distributed/thread.hpp"
 #include "scalarization/support.hpp"
 
 using namespace maestro;
@@ -22,35 +21,6 @@ std::string message_of(F&& f) {
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-/// Ranks as threads that add up in rank order.
-struct Team {
-  explicit Team(std::size_t ranks) : parts(ranks), gate(static_cast<std::ptrdiff_t>(ranks)) {}
-  std::vector<std::vector<double>> parts;
-  std::barrier<> gate;
-};
-
-class ThreadRank {
- public:
-  ThreadRank(Team& team, std::size_t rank) : team_(&team), rank_(rank) {}
-  std::size_t rank() const { return rank_; }
-  std::size_t size() const { return team_->parts.size(); }
-  void all_reduce_sum(std::span<double> values) {
-    team_->parts[rank_].assign(values.begin(), values.end());
-    barrier();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = 0;
-      for (const auto& part : team_->parts) values[i] += part[i];
-    }
-    barrier();
-  }
-  void all_reduce_sum(std::span<float>) {}
-  void barrier() { team_->gate.arrive_and_wait(); }
-
- private:
-  Team* team_;
-  std::size_t rank_;
-};
 
 Matrix<float> rows_of(const Matrix<float>& m, std::size_t begin, std::size_t end) {
   Matrix<float> part(end - begin, m.cols());
@@ -73,28 +43,23 @@ BOOST_AUTO_TEST_CASE(ranks_share_the_batch_figures) {
     const AnyScalarization scalarization(name);
     const auto whole =
         test::run(scalarization, scene.rewards, scene.decision, scene.groups, test::Want::counterfactuals);
-    Team team(3);
     std::vector<test::Result> results(3);
-    std::vector<std::thread> threads;
-    for (std::size_t rank = 0; rank < 3; ++rank) {
-      threads.emplace_back([&, rank] {
-        const std::size_t begin = rank == 0 ? 0 : rank == 1 ? cut : scene.rewards.rows();
-        const std::size_t end = rank == 0 ? cut : scene.rewards.rows();
-        Decision decision;
-        decision.weights = rows_of(scene.decision.weights, begin, end);
-        decision.base = rows_of(scene.decision.base, begin, end);
-        decision.emphasis = scene.decision.emphasis;
-        const auto& actions = scene.decision.actions;
-        decision.actions.assign(actions.begin() + std::ptrdiff_t(begin), actions.begin() + std::ptrdiff_t(end));
-        const Groups groups = rank == 0   ? Groups::from_sizes(first_sizes)
-                              : rank == 1 ? Groups::from_sizes(second_sizes)
-                                          : Groups();
-        ThreadRank comm(team, rank);
-        results[rank] = test::run(scalarization, rows_of(scene.rewards, begin, end), decision, groups, comm,
-                                  test::Want::counterfactuals);
-      });
-    }
-    for (auto& thread : threads) thread.join();
+    maestro::run_on_threads(3, [&](maestro::ThreadCommunicator& comm) {
+      const std::size_t rank = comm.rank();
+      const std::size_t begin = rank == 0 ? 0 : rank == 1 ? cut : scene.rewards.rows();
+      const std::size_t end = rank == 0 ? cut : scene.rewards.rows();
+      Decision decision;
+      decision.weights = rows_of(scene.decision.weights, begin, end);
+      decision.base = rows_of(scene.decision.base, begin, end);
+      decision.emphasis = scene.decision.emphasis;
+      const auto& actions = scene.decision.actions;
+      decision.actions.assign(actions.begin() + std::ptrdiff_t(begin), actions.begin() + std::ptrdiff_t(end));
+      const Groups groups = rank == 0   ? Groups::from_sizes(first_sizes)
+                            : rank == 1 ? Groups::from_sizes(second_sizes)
+                                        : Groups();
+      results[rank] = test::run(scalarization, rows_of(scene.rewards, begin, end), decision, groups, comm,
+                                test::Want::counterfactuals);
+    });
     for (std::size_t i = 0; i < scene.rewards.rows(); ++i) {
       const auto& part = results[i < cut ? 0 : 1];
       const std::size_t j = i < cut ? i : i - cut;

@@ -58,7 +58,7 @@ template <Without... without>
 inline constexpr bool no_communicator = (!Communicator<archetype::Communicator<without>> && ...);
 static_assert(Communicator<archetype::Communicator<>>);
 static_assert(no_communicator<Without::rank, Without::size, Without::sum_of_doubles, Without::sum_of_floats,
-                              Without::barrier, Without::move>);
+                              Without::gather, Without::barrier, Without::move>);
 
 template <Without... without>
 inline constexpr bool no_network = (!ConductorNetwork<archetype::Network<float, without>> && ...);

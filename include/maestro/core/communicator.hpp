@@ -7,17 +7,32 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
+#include <vector>
 
 namespace maestro {
 
-/// A Communicator sums over ranks, in rank order, so that results do not depend on timing.
+/// What every rank has, by rank: the bytes of one rank each.
+using RankBytes = std::vector<std::vector<std::byte>>;
+
+/// A Communicator lets ranks share figures. All ranks make the same calls in the same order. What a collective gives is
+/// the same to the bit on every rank, and in every run with the same ranks and the same library behind it; in which
+/// order a sum is made is the library's own affair.
+///
+/// - `rank()`, from 0, and `size()`.
+/// - `all_reduce_sum(values)`: replaces every value by its sum over the ranks.
+/// - `all_gather(own)`: gives the bytes of all ranks; the ranks may have different numbers of them.
+/// - `barrier()`: returns once every rank has called it.
+///
+/// A collective throws where another rank has failed, if it can know, rather than wait for it.
 template <class C>
 concept Communicator = std::move_constructible<C> &&
-    requires(C& c, std::span<double> doubles, std::span<float> floats) {
+    requires(C& c, std::span<double> doubles, std::span<float> floats, std::span<const std::byte> bytes) {
   { c.rank() } -> std::convertible_to<std::size_t>;
   { c.size() } -> std::convertible_to<std::size_t>;
   c.all_reduce_sum(doubles);
   c.all_reduce_sum(floats);
+  { c.all_gather(bytes) } -> std::same_as<RankBytes>;
   c.barrier();
 };
 
@@ -27,6 +42,9 @@ struct SingleProcess {
   static constexpr std::size_t size() { return 1; }
   static constexpr void all_reduce_sum(std::span<double>) {}
   static constexpr void all_reduce_sum(std::span<float>) {}
+  static RankBytes all_gather(std::span<const std::byte> own) {
+    return {std::vector<std::byte>(own.begin(), own.end())};
+  }
   static constexpr void barrier() {}
 };
 

@@ -191,7 +191,8 @@ template <class Comm>
 constexpr void refuse_communicator() {
   static_assert(refused<Comm>,
                 "maestro: a communicator must be movable and needs rank(), size(), barrier(), "
-                "all_reduce_sum(std::span<double>) and all_reduce_sum(std::span<float>)");
+                "all_reduce_sum(std::span<double>), all_reduce_sum(std::span<float>) and "
+                "maestro::RankBytes all_gather(std::span<const std::byte>)");
 }
 
 /// Gives one error for a number of actions that differs from that of the rewards.

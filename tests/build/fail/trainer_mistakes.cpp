@@ -118,6 +118,8 @@ struct Coin {
 struct Alone : SingleProcess {
 #if defined(COMMUNICATOR_SUMS_FLOATS_ONLY)
   static void all_reduce_sum(std::span<float>) {}
+#elif defined(COMMUNICATOR_WITHOUT_GATHER)
+  static RankBytes all_gather(std::span<const std::byte>) = delete;
 #elif defined(COMMUNICATOR_WITHOUT_BARRIER)
   static void barrier() = delete;
 #endif

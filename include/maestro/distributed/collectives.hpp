@@ -1,0 +1,80 @@
+#pragma once
+
+/// @file
+/// What is made of a Communicator's collectives: values of all ranks in a row, and work that fails on all ranks if it
+/// fails on one.
+
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "maestro/core/communicator.hpp"
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+/// RankFailed reports that another rank has failed; its message has that rank's number and its message.
+class RankFailed : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Gives the values of all ranks, rank 0's first.
+template <class T, Communicator Comm>
+requires std::is_trivially_copyable_v<T> std::vector<T> gather_values(std::span<const T> own, Comm& comm) {
+  std::vector<T> all;
+  for (const std::vector<std::byte>& part : comm.all_gather(std::as_bytes(own))) {
+    const std::size_t before = all.size();
+    all.resize(before + part.size() / sizeof(T));
+    if (!part.empty()) std::memcpy(all.data() + before, part.data(), part.size());
+  }
+  return all;
+}
+
+/// Does this rank's part of a phase, then lets all ranks know whether it could. What the part throws is thrown on.
+/// @throws RankFailed on the other ranks, with the number and the message of the first rank that failed. So all ranks
+/// end at the same phase, and none waits for one that has gone.
+template <Communicator Comm, class Work>
+void in_step(Comm& comm, Work&& work) {
+  if (comm.size() == 1) {
+    work();
+    return;
+  }
+  std::exception_ptr failure;
+  std::string message;
+  try {
+    work();
+  } catch (const RankFailed&) {
+    throw;  // the others know
+  } catch (const std::exception& error) {
+    failure = std::current_exception();
+    message = error.what();
+  } catch (...) {
+    failure = std::current_exception();
+    message = "an exception of no known type";
+  }
+  if (failure) message.insert(0, "!");
+  const RankBytes all = comm.all_gather(std::as_bytes(std::span<const char>(message)));
+  if (failure) std::rethrow_exception(failure);
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank].empty()) continue;
+    const std::string_view said(reinterpret_cast<const char*>(all[rank].data()), all[rank].size());
+    throw RankFailed("rank " + std::to_string(rank) + " of " + std::to_string(all.size()) +
+                     " failed: " + std::string(said.substr(1)));
+  }
+}
+
+/// Whether any rank says so; the same on every rank.
+template <Communicator Comm>
+bool any_rank(bool own, Comm& comm) {
+  double count = own ? 1.0 : 0.0;
+  comm.all_reduce_sum(std::span<double>(&count, 1));
+  return count > 0.0;
+}
+
+}  // namespace maestro

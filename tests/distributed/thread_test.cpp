@@ -1,0 +1,113 @@
+// Ranks that are threads: sums, gathering, phases that fail together.
+
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "maestro/distributed/thread.hpp"
+
+namespace {
+
+using maestro::BadArgument;
+using maestro::BadData;
+using maestro::RankFailed;
+using maestro::run_on_threads;
+using maestro::ThreadCommunicator;
+
+static_assert(maestro::Communicator<ThreadCommunicator>);
+
+std::string message_of(const auto& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(sums_are_made_in_the_order_of_the_ranks) {
+  for (const std::size_t ranks : {1u, 2u, 3u, 7u}) {
+    for (const std::size_t count : {0u, 1u, 2u, 100u}) {
+      std::vector<std::vector<float>> results(ranks);
+      run_on_threads(ranks, [&](ThreadCommunicator& comm) {
+        std::vector<float> values(count);
+        for (std::size_t i = 0; i < count; ++i) values[i] = 1.0f / static_cast<float>(1 + i + 10 * comm.rank());
+        comm.all_reduce_sum(std::span<float>(values));
+        results[comm.rank()] = values;
+      });
+      for (std::size_t i = 0; i < count; ++i) {
+        float expected = 0.0f;
+        for (std::size_t r = 0; r < ranks; ++r) expected += 1.0f / static_cast<float>(1 + i + 10 * r);
+        for (std::size_t r = 0; r < ranks; ++r) BOOST_TEST(results[r][i] == expected);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ranks_may_gather_different_numbers_of_values) {
+  run_on_threads(4, [&](ThreadCommunicator& comm) {
+    std::vector<std::int32_t> own(comm.rank() * 2);
+    std::iota(own.begin(), own.end(), static_cast<std::int32_t>(10 * comm.rank()));
+    for (int again = 0; again < 50; ++again) {
+      const std::vector<std::int32_t> all = maestro::gather_values(std::span<const std::int32_t>(own), comm);
+      if (all != std::vector<std::int32_t>{10, 11, 20, 21, 22, 23, 30, 31, 32, 33, 34, 35}) {
+        throw std::logic_error("gathered something else");
+      }
+    }
+    if (maestro::any_rank(false, comm) || !maestro::any_rank(comm.rank() == 3, comm)) throw std::logic_error("any");
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_phase_fails_on_all_ranks_if_it_fails_on_one) {
+  std::atomic<int> told = 0;
+  const auto work = [&] {
+    run_on_threads(3, [&](ThreadCommunicator& comm) {
+      try {
+        maestro::in_step(comm, [&] {
+          if (comm.rank() == 1) throw BadData("reward 'x' is infinite");
+        });
+      } catch (const RankFailed& error) {
+        if (std::string(error.what()) == "rank 1 of 3 failed: reward 'x' is infinite") ++told;
+        throw;
+      }
+    });
+  };
+  BOOST_CHECK_EXCEPTION(work(), BadData,
+                        [](const BadData& e) { return std::string(e.what()) == "reward 'x' is infinite"; });
+  BOOST_TEST(told == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_rank_that_fails_between_two_collectives_lets_the_others_go) {
+  const auto work = [&] {
+    run_on_threads(4, [&](ThreadCommunicator& comm) {
+      if (comm.rank() == 2) throw BadData("gone");
+      comm.barrier();
+    });
+  };
+  BOOST_CHECK_EXCEPTION(work(), BadData, [](const BadData& e) { return std::string(e.what()) == "gone"; });
+}
+
+BOOST_AUTO_TEST_CASE(calls_that_do_not_match_are_refused_and_hang_nobody) {
+  const auto one_returns = [&] {
+    run_on_threads(2, [&](ThreadCommunicator& comm) {
+      if (comm.rank() == 1) comm.barrier();
+    });
+  };
+  BOOST_CHECK_THROW(one_returns(), BadArgument);
+  const auto sizes_differ = [&] {
+    run_on_threads(2, [&](ThreadCommunicator& comm) {
+      std::vector<double> values(3 + comm.rank());
+      comm.all_reduce_sum(std::span<double>(values));
+    });
+  };
+  BOOST_TEST(message_of(sizes_differ).find("different numbers of values") != std::string::npos);
+  BOOST_CHECK_THROW(run_on_threads(0, [](ThreadCommunicator&) {}), BadArgument);
+}
