@@ -190,6 +190,15 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_names_what_has_an_effect) {
   o.random.kind = maestro::RandomKind::simplex;
   json = recorded(o);
   BOOST_TEST(json.at("random_kind") == maestro::Json("simplex"));
+  BOOST_TEST(!json.contains("anchor_share"));
+  BOOST_TEST(!json.contains("anchor_form"));
+  o.conductor = "anchored";
+  o.anchor.source = maestro::examples::AnchorSource::judge;
+  o.anchor.asked.share = 0.25;
+  json = recorded(o);
+  BOOST_TEST(json.at("anchor") == maestro::Json("judge"));
+  BOOST_TEST(json.at("anchor_share") == maestro::Json(0.25));
+  BOOST_TEST(json.at("anchor_form") == maestro::Json("joint"));
   o.model = "elsewhere";
   o.output = "elsewhere";
   o.threads = 3;
