@@ -48,7 +48,7 @@ struct AnchorRows {
     result.standardize(rows.size(), rewards.cols(), [&](std::size_t i, std::size_t k) { return rewards(rows[i], k); });
     z_scores(
         rows.size(), [&](std::size_t i) { return scores[rows[i]]; },
-        [&](std::size_t i, double z) { result.target[i] = z; });
+        [&](std::size_t i, double score) { result.target[i] = score; });
     return result;
   }
 
