@@ -80,7 +80,7 @@ AnchoredRewards<AnyRewardSet<P>, ChosenAnchor<P>> with_anchor(const TrainOptions
   if (o.anchor.source == AnchorSource::judge) {
     const auto found = std::find_if(rewards.begin(), rewards.end(),
                                     [&](const AnyReward<P>& reward) { return o.anchor.takes(reward.name()); });
-    if (found == rewards.end()) throw BadArgument("--anchor-reward " + o.anchor.reward + " is no reward of the run");
+    if (found == rewards.end()) throw BadArgument("--anchor-reward " + o.anchor.reward + " is no reward");
     std::vector<AnyReward<P>> judge;
     judge.push_back(std::move(*found));
     rewards.erase(found);

@@ -91,6 +91,7 @@ inline LengthOptions length_options(const TrainOptions& options) {
 /// The rewards that --rewards chooses, those from outside, and the anchor beside them.
 template <class P>
 auto make_rewards(const TrainOptions& options) {
+  static_cast<void>(run_rewards(options));  // refuses what does not fit, a judge that is no reward too
   std::vector<AnyReward<P>> rewards;
   for (const std::string_view name : chosen_rewards(options)) {
     if (name == "perplexity") rewards.emplace_back(Perplexity(PolicyProxy({.sync_steps = options.proxy_sync_steps})));
