@@ -61,8 +61,12 @@ Matrix<float> prompt_weights_of(const TrainOptions& o, std::span<const Prompt> p
 
 /// What the Conductor is built from.
 AnyConductorOptions conductor_options(const TrainOptions& o, std::span<const Prompt> prompts) {
-  AnyConductorOptions result{
-      .learned = o.learned, .random = o.random, .saw = o.saw, .exp3 = o.exp3, .predictability = o.predictability};
+  AnyConductorOptions result{.learned = o.learned,
+                             .random = o.random,
+                             .saw = o.saw,
+                             .exp3 = o.exp3,
+                             .predictability = o.predictability,
+                             .anchored = o.anchored};
   if (o.conductor == "prompt") result.prompt_weights = prompt_weights_of(o, prompts);
   if (o.conductor == "contrast" && !o.weights.empty()) result.weights = weights_of("--weights", o.weights, o);
   const bool scheduled = o.conductor == "scheduled";

@@ -13,10 +13,40 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/data/prompt.hpp"
+#include "maestro/reward/anchor.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
 
 namespace maestro::examples {
+
+/// Options of an anchor that the others leave without effect, or that need another.
+/// @param refuse  refuse(idle, options, why): throws where one of them was given although it is idle
+/// @throws BadArgument
+template <class Refuse>
+void refuse_idle_anchor(const TrainOptions& o, const Refuse& refuse) {
+  const AnchorSettings& a = o.anchor;
+  const bool anchored = o.conductor == "anchored";
+  refuse(!anchored, option_names(o.anchored), "without --conductor anchored");
+  refuse(o.anchored.context != GroupContextKind::hidden, {"anchor-max-features", "anchor-projection"},
+         "without --anchor-context hidden");
+  std::vector<std::string> of_the_judge = option_names(a.asked);
+  of_the_judge.emplace_back("anchor-reward");
+  refuse(a.source != AnchorSource::judge, of_the_judge, "without --anchor judge");
+  refuse(a.source != AnchorSource::demonstrations, {"anchor-column"}, "without --anchor demonstrations");
+  refuse(a.source == AnchorSource::demonstrations && !anchored, {"anchor"},
+         "as demonstrations, without --conductor anchored");
+  refuse(a.asked.max_calls == 0, {"anchor-kept"}, "without --anchor-max-calls");
+  refuse(a.asked.training != AnchorTraining::control, {"anchor-control"}, "without --anchor-train control");
+  if (anchored && a.source == AnchorSource::none) {
+    throw BadArgument(
+        "--conductor anchored learns from an outside signal: give --anchor judge with --anchor-reward, or "
+        "--anchor demonstrations");
+  }
+  if (a.asked.choice != AnchorChoice::random && !anchored) {
+    throw BadArgument("--anchor-choice " + std::string(anchor_choice_names[static_cast<std::size_t>(a.asked.choice)]) +
+                      " needs --conductor anchored, which knows what it does not know; take random");
+  }
+}
 
 /// @param given  given(name), asked for every option that may be idle: whether the option stood on the command line.
 /// @throws BadArgument naming an option that was given although the others leave it without effect. A value that only
@@ -105,6 +135,7 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   only_for("saw", option_names(o.saw));
   only_for("exp3", option_names(o.exp3));
   only_for("predictability", option_names(o.predictability));
+  refuse_idle_anchor(o, refuse);
 }
 
 /// @throws BadArgument for a chosen reward that needs references where no prompt has one.

@@ -155,6 +155,7 @@ void settle(TrainOptions& o) {
   maestro::TrainerOptions& t = o.trainer;
   t.schedule.total_steps = o.steps;
   t.objective.max_completion_length = t.sampling.max_completion_length;
+  if (o.anchor.asked.max_calls > 0) o.anchor.asked.spread_steps = o.steps;
   const bool clips = t.objective.surrogate == maestro::Surrogate::clip;
   if (clips && t.objective.ratio_cap && !(*t.objective.ratio_cap > 1.0 + t.objective.epsilon_high)) {
     throw maestro::BadArgument("--delta must be above 1 + --epsilon-high, or 0 for no cap");

@@ -22,6 +22,7 @@
 #include "maestro/trainer/metrics_log.hpp"
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/run.hpp"
+#include "train/anchor_options.hpp"
 #include "train/model_options.hpp"
 #include "train/outside_options.hpp"
 #include "train/scalarizer.hpp"
@@ -73,6 +74,8 @@ struct TrainOptions {
   Saw saw{};
   Exp3Options exp3{};
   PredictabilityOptions predictability{};
+  AnchoredOptions anchored{};
+  AnchorSettings anchor{};
   std::string weights_column = "weights";  ///< prompt: the key of a prompt's weights in its line
   std::vector<double> weights{};  ///< fixed, contrast, and scheduled at its start: one for each of `rewards`, in order
   std::vector<double> weights_end{};     ///< scheduled at its end
@@ -173,6 +176,8 @@ constexpr void visit_conductor_options(S& o, const F& f) {
   f({.name = "exp3", .group = group, .recorded = only_for("exp3")}, o.exp3);
   f({.name = "predictability", .group = group, .recorded = only_for("predictability")}, o.predictability);
   f({.name = "learned", .group = group}, o.learned);
+  f({.name = "anchored", .group = group, .recorded = only_for("anchored")}, o.anchored);
+  f({.name = "anchors", .group = group, .recorded = Recorded::unless_default}, o.anchor);
 }
 
 /// The list of the program's options: see OptionList. Of files their content is recorded, not their place.
@@ -261,12 +266,13 @@ inline std::vector<std::string_view> chosen_rewards(const TrainOptions& options)
 }
 
 /// The names of all rewards in the order in which weights are given: those of --rewards as they stand there, then those
-/// from outside.
-/// @throws as chosen_rewards and outside_names; BadArgument for more than a Conductor can weigh.
+/// from outside. The judge of --anchor-reward is none of them.
+/// @throws as chosen_rewards, outside_names and without_judge; BadArgument for more than a Conductor can weigh.
 inline std::vector<std::string> named_rewards(const TrainOptions& options) {
   std::vector<std::string> names;
   if (!chosen_rewards(options).empty()) names = options.rewards;
   for (std::string& name : outside_names(options.outside)) names.push_back(std::move(name));
+  names = without_judge(options.anchor, std::move(names));
   if (names.size() > AnyConductor::max_actions) {
     throw BadArgument("a run has at most " + std::to_string(AnyConductor::max_actions) + " rewards, and " +
                       std::to_string(names.size()) + " are asked for");
@@ -281,7 +287,7 @@ inline std::vector<std::string> run_rewards(const TrainOptions& options) {
   std::vector<std::string> names;
   for (const std::string_view name : chosen_rewards(options)) names.emplace_back(name);
   for (std::string& name : outside_names(options.outside)) names.push_back(std::move(name));
-  return names;
+  return without_judge(options.anchor, std::move(names));
 }
 
 /// What happens to rewards before they are compared.

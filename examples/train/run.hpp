@@ -43,6 +43,7 @@
 #include "maestro/trainer/run.hpp"
 #include "maestro/trainer/trainer.hpp"
 #include "tasks/tasks.hpp"
+#include "train/anchor.hpp"
 #include "train/fingerprint.hpp"
 #include "train/idle_options.hpp"
 #include "train/models.hpp"
@@ -87,9 +88,10 @@ inline LengthOptions length_options(const TrainOptions& options) {
   return {.shape = LengthShape::soft_overlong, .max_length = limit, .cache = limit / 5};
 }
 
-/// The rewards that --rewards chooses, and those from outside.
+/// The rewards that --rewards chooses, those from outside, and the anchor beside them.
 template <class P>
-AnyRewardSet<P> make_rewards(const TrainOptions& options) {
+auto make_rewards(const TrainOptions& options) {
+  static_cast<void>(run_rewards(options));  // refuses what does not fit, a judge that is no reward too
   std::vector<AnyReward<P>> rewards;
   for (const std::string_view name : chosen_rewards(options)) {
     if (name == "perplexity") rewards.emplace_back(Perplexity(PolicyProxy({.sync_steps = options.proxy_sync_steps})));
@@ -110,7 +112,7 @@ AnyRewardSet<P> make_rewards(const TrainOptions& options) {
     if (name == "paid_judge") rewards.emplace_back(PaidJudge({.seed = options.trainer.seed}));
   }
   add_outside_rewards(options, rewards);
-  return AnyRewardSet<P>(std::move(rewards));
+  return with_anchor(options, std::move(rewards));
 }
 
 /// Parameters that are trained.
@@ -119,6 +121,16 @@ std::size_t trained_parameters(P& policy) {
   std::size_t count = 0;
   policy.visit([&](const auto& parameter) { count += parameter.values.size(); });
   return count;
+}
+
+/// The line of the plan about the outside signal; empty without one.
+inline std::string anchor_plan(const TrainOptions& o) {
+  if (o.anchor.source == AnchorSource::none) return {};
+  const bool judged = o.anchor.source == AnchorSource::judge;
+  const std::string share = std::to_string(o.anchor.asked.share * 100.0);
+  return "\nanchor     " +
+         (judged ? o.anchor.reward + ", asked about " + share.substr(0, share.find('.') + 2) + " % of the groups"
+                 : "the " + o.anchor.column + " of each prompt, as a response from outside");
 }
 
 template <class P>
@@ -140,8 +152,8 @@ void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompt
             << t.learning_rate << "\nrewards   ";
   for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
   std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
-            << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads() << " threads, "
-            << backend_name << ", into " << o.output << "\noptions   "
+            << anchor_plan(o) << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads()
+            << " threads, " << backend_name << ", into " << o.output << "\noptions   "
             << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
 }
 

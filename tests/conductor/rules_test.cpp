@@ -112,6 +112,7 @@ BOOST_AUTO_TEST_CASE(every_rule) {
   check_rule(Contrast{});
   check_rule(Exp3{}, Exp3Options{}.share * 2.0 / 3.0 + 1e-6);  // one arm towards a reward, or none
   check_rule(Predictability{});
+  check_rule(Consensus{});
   check_rule(Widest{});
 }
 
@@ -158,6 +159,15 @@ BOOST_AUTO_TEST_CASE(contrast_weighs_by_the_mean_deviation_of_the_groups) {
 }
 
 // Two arms' worth of arithmetic by hand, then a bandit whose first arm alone is followed by better rewards.
+BOOST_AUTO_TEST_CASE(consensus_leaves_each_reward_out_of_what_it_is_compared_with) {
+  // By numpy.corrcoef: 0.7384756, 0 and 0.3807274 before they are normalized; the second pulls against both others.
+  Batch batch = batch_of({4}, {{1.0f, 0.2f, 0.9f}, {0.0f, 0.8f, 0.1f}, {1.0f, 0.5f, 0.7f}, {0.0f, 0.1f, 0.3f}});
+  const Decision decision = RuleConductor(Consensus{.floor = 0.0}).decide(batch.view());
+  BOOST_TEST(near(double{decision.weights(0, 0)}, 0.65982275));
+  BOOST_TEST(decision.weights(0, 1) == 0.0f);
+  BOOST_TEST(near(double{decision.weights(0, 2)}, 0.34017725));
+}
+
 BOOST_AUTO_TEST_CASE(exp3_stresses_what_is_followed_by_improvement) {
   const Exp3Options options{.rate = 0.2, .share = 0.25};
   RuleConductor conductor{Exp3(options)};

@@ -42,6 +42,9 @@ BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<maestro::examples::ScalarizerOptions>();
   member_count::check_list<maestro::Exp3Options>();
   member_count::check_list<maestro::PredictabilityOptions>();
+  member_count::check_list<maestro::AnchoredOptions>();
+  member_count::check_list<maestro::AnchorOptions>();
+  member_count::check_list<maestro::examples::AnchorSettings>();
   member_count::check_list<maestro::examples::ModelOptions>();
   member_count::check_list<maestro::LoraOptions>();
   member_count::check_list<maestro::PromptFileOptions>();
@@ -187,6 +190,15 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_names_what_has_an_effect) {
   o.random.kind = maestro::RandomKind::simplex;
   json = recorded(o);
   BOOST_TEST(json.at("random_kind") == maestro::Json("simplex"));
+  BOOST_TEST(!json.contains("anchor_share"));
+  BOOST_TEST(!json.contains("anchor_form"));
+  o.conductor = "anchored";
+  o.anchor.source = maestro::examples::AnchorSource::judge;
+  o.anchor.asked.share = 0.25;
+  json = recorded(o);
+  BOOST_TEST(json.at("anchor") == maestro::Json("judge"));
+  BOOST_TEST(json.at("anchor_share") == maestro::Json(0.25));
+  BOOST_TEST(json.at("anchor_form") == maestro::Json("joint"));
   o.model = "elsewhere";
   o.output = "elsewhere";
   o.threads = 3;

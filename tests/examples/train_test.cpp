@@ -182,6 +182,43 @@ BOOST_AUTO_TEST_CASE(every_weight_rule_trains_and_goes_on) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_judge_is_no_reward_and_an_anchored_run_goes_on) {
+  const Stage stage;
+  const std::string anchored =
+      "--reward-model '' --rewards length,format,entropy --timings omit --conductor anchored --anchor-context task "
+      "--anchor judge --anchor-reward length --anchor-share 1 --anchor-train judge ";
+  const auto run = stage.train(anchored);
+  BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+  BOOST_TEST(run.output.find("anchor     length, asked about 100.0 % of the groups") != std::string::npos, run.output);
+  const auto on = stage.train(anchored + "--steps 3");
+  BOOST_REQUIRE_MESSAGE(on.code == 0, on.output);
+  std::ifstream file(stage.root / "out/metrics.jsonl");
+  std::size_t step = 0;
+  for (std::string line; std::getline(file, line);) {
+    const auto record = maestro::parse_json(line, "metrics.jsonl");
+    BOOST_TEST(record.at("judge/calls_total").get<double>() == 4.0 * static_cast<double>(++step));
+    BOOST_TEST(record.contains("conductor/anchor_rank_correlation"));
+    BOOST_TEST(record.contains("rewards/format/mean"));
+    BOOST_TEST(!record.contains("rewards/length/mean"));
+  }
+  BOOST_TEST(step == 3u);
+  check_refused(stage.train(anchored + "--steps 4 --anchor-form marginal"), {"anchor_form"});
+}
+
+BOOST_AUTO_TEST_CASE(demonstrations_come_from_a_column_of_the_prompts) {
+  const Stage stage;
+  std::ofstream(stage.root / "shown.jsonl")
+      << R"({"prompt": "a", "reference": "b", "whole": "<think>a</think><answer>b</answer>"})" << '\n'
+      << R"({"prompt": "b", "reference": "c"})" << '\n';
+  const std::string shown =
+      "--reward-model '' --rewards format,entropy --conductor anchored --anchor demonstrations "
+      "--prompts '" +
+      (stage.root / "shown.jsonl").string() + "' ";
+  check_refused(stage.train(shown + "--dry-run"), {"data row 0", "form of a response"});  // bare answers
+  const auto run = stage.train(shown + "--max-completion-length 40 --anchor-column whole");
+  BOOST_TEST(run.code == 0, run.output);
+}
+
 BOOST_AUTO_TEST_CASE(weights_of_a_prompt_come_from_its_line) {
   const Stage stage;
   {
@@ -276,6 +313,19 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   refused("--conductor saw --predictability-floor 0.1", "predictability-floor", "without --conductor predictability");
   refused("--random-kind one_hot", "random-kind", "without --conductor random");
   refused("--conductor random --random-kind one_hot --random-strength 0.1", "random-strength", "blended_uniform");
+  refused("--conductor saw --anchor-lambda 3", "anchor-lambda", "without --conductor anchored");
+  refused("--anchor-share 0.5", "anchor-share", "without --anchor judge");
+  refused("--anchor judge --anchor-reward length --anchor-kept 0.5", "anchor-kept", "without --anchor-max-calls");
+  refused("--anchor judge --anchor-reward length --anchor-control 0.5", "anchor-control", "--anchor-train control");
+  refused("--anchor demonstrations", "anchor", "without --conductor anchored");
+  accepted("--anchor judge --anchor-reward length");  // watched from beside the linear Conductor
+  accepted("--conductor anchored --anchor judge --anchor-reward length --anchor-choice disputed --anchor-max-calls 9");
+  check_refused(stage.train("--dry-run --conductor anchored"), {"--anchor judge", "--anchor-reward"});
+  check_refused(stage.train("--dry-run --anchor judge"), {"needs --anchor-reward"});
+  check_refused(stage.train("--dry-run --anchor judge --anchor-reward chess"), {"--anchor-reward", "chess", "length"});
+  check_refused(stage.train("--dry-run --anchor judge --anchor-reward length --anchor-choice uncertain"), {"random"});
+  check_refused(stage.train("--dry-run --rewards length --reward-model '' --anchor judge --anchor-reward length"),
+                {"there is no other"});
   refused("--surrogate sapo", "surrogate", "every ratio is 1");
   accepted("--preset sapo");
   accepted("--surrogate sapo --num-minibatches 2 --sapo-temperature-neg 1.2");

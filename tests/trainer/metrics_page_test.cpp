@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "io/scratch.hpp"
+#include "maestro/conductor/anchored.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/reward/anchored_rewards.hpp"
 #include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/metrics_log.hpp"
 #include "tiny.hpp"
@@ -42,6 +44,7 @@ std::string general(std::string name) {
   replace("/match", "/<reward>");
   replace("/small", "/<reward>");
   replace("/riddle/", "/<task>/");
+  replace("judge/cost", "judge/<figure>");
   return name;
 }
 
@@ -55,9 +58,32 @@ Names written(const std::string& path) {
   return names;
 }
 
+/// A judge that counts something of its own.
+struct Paid : tiny::Match {
+  template <class F>
+  void visit_figures(F&& f) const {
+    f(std::string_view("cost"), 0.5);
+  }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(metrics_page)
+
+BOOST_AUTO_TEST_CASE(the_page_names_what_an_anchor_adds) {
+  maestro::Trainer trainer(
+      tiny::Policy({.contexts = 3, .actions = 5, .length = 2}),
+      maestro::AnchoredRewards{tiny::Rewards{tiny::Match{}, tiny::Small{}}, maestro::RewardAnchor{Paid{}},
+                               maestro::AnchorOptions{.share = 0.5}},
+      maestro::AnchoredConductor(), tiny::options());
+  trainer.step(tiny::prompts(6));
+  const Names usual = documented("metrics.jsonl");
+  Names added;
+  maestro::for_each_metric(trainer.report(), [&](const std::string& name, double) {
+    if (!usual.contains(general(name))) added.insert(general(name));
+  });
+  BOOST_TEST((added == documented("Anchors")));
+}
 
 BOOST_AUTO_TEST_CASE(the_page_and_the_files_have_the_same_names) {
   const maestro_test::Scratch folder;

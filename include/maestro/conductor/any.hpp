@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "maestro/conductor/anchored.hpp"
 #include "maestro/conductor/bandit.hpp"
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/fixed.hpp"
@@ -32,9 +34,9 @@ namespace maestro {
 
 /// The names that AnyConductor knows. `equal` is 1/K, `unit` 1 for each reward as in TRL; `maestro_paper` is `linear`
 /// under paper_preset(), whatever the learned options.
-inline constexpr std::array<std::string_view, 13> conductor_names{
-    "equal", "unit",           "fixed",  "scheduled", "random", "saw",          "contrast",
-    "exp3",  "predictability", "prompt", "linear",    "mlp",    "maestro_paper"};
+inline constexpr std::array<std::string_view, 15> conductor_names{
+    "equal",          "unit",   "fixed",  "scheduled", "random",        "saw",      "contrast", "exp3",
+    "predictability", "prompt", "linear", "mlp",       "maestro_paper", "anchored", "consensus"};
 
 /// Weights are K values, or none for 1/K each.
 struct AnyConductorOptions {
@@ -47,6 +49,7 @@ struct AnyConductorOptions {
   Saw saw{};                               ///< saw
   Exp3Options exp3{};                      ///< exp3
   PredictabilityOptions predictability{};  ///< predictability
+  AnchoredOptions anchored{};              ///< anchored
   Matrix<float> prompt_weights{};          ///< prompt: (prompts x K), see PromptWeights
 };
 
@@ -80,6 +83,12 @@ class AnyConductor {
   std::optional<ConductorReport> update() { return conductor_->update(); }
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { conductor_->weights(hidden, out); }
   bool wants_counterfactuals() const { return conductor_->wants_counterfactuals(); }
+  /// @throws Unsupported for a Conductor that gives no uncertainty: all but `anchored`.
+  void uncertainty(const StepView& view, std::span<double> out) const {
+    if (!conductor_->uncertainty(view, out)) {
+      throw Unsupported("conductor: '" + name_ + "' gives no uncertainty; let the groups be chosen at random");
+    }
+  }
   /// Holds the name too: the state of another kind of Conductor is refused.
   template <class Visitor>
   void visit_state(Visitor& v) {
@@ -102,6 +111,7 @@ class AnyConductor {
     virtual std::optional<ConductorReport> update() = 0;
     virtual void weights(MatrixView<const float> hidden, MatrixView<float> out) const = 0;
     virtual bool wants_counterfactuals() const = 0;
+    virtual bool uncertainty(const StepView& view, std::span<double> out) const = 0;
     virtual void visit_state(AnyStateVisitor& v) = 0;
   };
   template <class C>
@@ -121,6 +131,10 @@ class AnyConductor {
       conductor.weights(hidden, out);
     }
     bool wants_counterfactuals() const override { return maestro::wants_counterfactuals(conductor); }
+    bool uncertainty(const StepView& view, std::span<double> out) const override {
+      if constexpr (detail::GivesUncertainty<C>) conductor.uncertainty(view, out);
+      return detail::GivesUncertainty<C>;
+    }
     void visit_state(AnyStateVisitor& v) override {
       if constexpr (Stateful<C>) v("conductor", conductor);
     }
@@ -163,8 +177,10 @@ class AnyConductor {
     }
     if (name == "saw") return made(RuleConductor(o.saw));
     if (name == "contrast") return made(RuleConductor(Contrast{.base = o.weights}));
+    if (name == "consensus") return made(RuleConductor(Consensus{}));
     if (name == "exp3") return made(RuleConductor(Exp3(o.exp3)), true);
     if (name == "predictability") return made(RuleConductor(Predictability(o.predictability)), true);
+    if (name == "anchored") return made(AnchoredConductor(o.anchored), true);
     if (name != "prompt") return nullptr;
     check_count(o.prompt_weights.cols(), actions);
     return made(RuleConductor(PromptWeights{.table = o.prompt_weights}));

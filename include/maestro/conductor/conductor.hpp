@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "maestro/core/refusal.hpp"
@@ -20,12 +21,13 @@ namespace maestro {
 
 /// What a Conductor sees when it decides.
 struct StepView {
-  MatrixView<const float> hidden;      ///< (B x d) terminal hidden states
-  MatrixView<const float> rewards;     ///< (B x K), NaN if a reward does not apply
-  const Groups& groups;                ///< partition of the B rows
-  std::span<const std::int64_t> rows;  ///< (N) data row of each group's prompt: keys the draws
-  std::uint64_t seed = 0;              ///< of the run
-  std::uint32_t step = 0;              ///< trainer step
+  MatrixView<const float> hidden;             ///< (B x d) terminal hidden states
+  MatrixView<const float> rewards;            ///< (B x K), NaN if a reward does not apply
+  const Groups& groups;                       ///< partition of the B rows
+  std::span<const std::int64_t> rows;         ///< (N) data row of each group's prompt: keys the draws
+  std::uint64_t seed = 0;                     ///< of the run
+  std::uint32_t step = 0;                     ///< trainer step
+  std::span<const std::string_view> tasks{};  ///< (N) task of each group's prompt; may be empty
 };
 
 /// What a Conductor learns from.
@@ -36,8 +38,12 @@ struct Feedback {
   std::span<const float> advantages;        ///< (B) meta-reward of the action taken
   MatrixView<const float> counterfactuals;  ///< (B x K) meta-reward of every action; empty unless asked for
   std::uint32_t step = 0;
-  MatrixView<const float> rewards{};  ///< (B x K) as decided on, NaN if a reward does not apply
-  std::uint64_t seed = 0;             ///< of the run
+  MatrixView<const float> rewards{};          ///< (B x K) as decided on, NaN if a reward does not apply
+  std::uint64_t seed = 0;                     ///< of the run
+  std::span<const std::string_view> tasks{};  ///< (N) task of each group's prompt; may be empty
+  std::span<const float> judged{};            ///< (B) an outside judge's score, NaN if it was not asked; may be empty
+  MatrixView<const float> demonstrated{};     ///< (N x K) rewards of a response from outside the policy, NaN without
+                                              ///< one; may be empty
 };
 
 /// What a Conductor's update did; it is logged under conductor/.
@@ -91,13 +97,23 @@ concept NamesCounterfactuals = requires {
   &C::wants_counterfactuals;
 };
 
+template <class C>
+concept GivesUncertainty = requires(const C& conductor, const StepView& view, std::span<double> out) {
+  conductor.uncertainty(view, out);
+};
+template <class C>
+concept NamesUncertainty = requires {
+  &C::uncertainty;
+};
+
 /// Every optional member that is there can be called.
 template <class C>
 inline constexpr bool optional_conductor_members_fit = absent_or_fit(NamesObserve<C>, Observes<C>) &&
                                                        absent_or_fit(NamesUpdate<C>, Updates<C>) &&
                                                        absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
                                                        absent_or_fit(NamesCounterfactuals<C>,
-                                                                     AnswersCounterfactuals<C>);
+                                                                     AnswersCounterfactuals<C>) &&
+                                                       absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>);
 
 template <class C>
 concept Decides = requires(C& conductor, const StepView& view) {
@@ -125,6 +141,8 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 ///   learn).
 /// - optional `weights(hidden, out)`: const; deterministic weights (B x K) for use without exploration.
 /// - optional `wants_counterfactuals()`: const; the trainer then fills Feedback::counterfactuals.
+/// - optional `uncertainty(view, out)`: const; overwrites out (N) with how little it knows of each group, by which an
+///   anchor may choose the groups that an outside judge scores.
 ///
 /// An optional member that is there in another form is refused. A type that is no Conductor gets one error from Trainer
 /// that says what it lacks (trainer/requirements.hpp).

@@ -25,13 +25,16 @@ namespace maestro {
 
 /// A RuleView is what a weight rule sees of one group of a step.
 struct RuleView {
-  std::size_t rewards = 0;            ///< K
-  const Moments* group = nullptr;     ///< (K) of each reward over the group's responses that have it
-  const Moments* batch = nullptr;     ///< (K) the same over the whole batch
-  const double* deviation = nullptr;  ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
-  std::int64_t row = -1;              ///< data row of the group's prompt; -1: the whole batch as one group
-  std::uint64_t seed = 0;             ///< of the run
-  std::uint32_t step = 0;             ///< trainer step
+  std::size_t rewards = 0;              ///< K
+  const Moments* group = nullptr;       ///< (K) of each reward over the group's responses that have it
+  const Moments* batch = nullptr;       ///< (K) the same over the whole batch
+  const double* deviation = nullptr;    ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
+  const double* correlation = nullptr;  ///< (K x K) mean over groups of Pearson's correlation inside the group; 1 on
+                                        ///< the diagonal, 0 where no group has both vary; null unless the rule says
+                                        ///< reads_correlation = true
+  std::int64_t row = -1;                ///< data row of the group's prompt; -1: the whole batch as one group
+  std::uint64_t seed = 0;               ///< of the run
+  std::uint32_t step = 0;               ///< trainer step
 };
 
 /// The figures of a batch that rules see.
@@ -39,8 +42,9 @@ class RuleFigures {
  public:
   /// @param rewards  (B x K), NaN if a reward does not apply.
   /// @param groups   partition of the B rows.
-  /// Two passes in index order, deterministic, O(B K).
-  RuleFigures(MatrixView<const float> rewards, const Groups& groups)
+  /// @param correlations  whether they are wanted.
+  /// Two passes in index order, deterministic, O(B K), with correlations O(B K^2).
+  RuleFigures(MatrixView<const float> rewards, const Groups& groups, bool correlations = false)
       : rewards_(rewards.cols()),
         groups_(groups.count() * rewards.cols()),
         batch_(rewards.cols()),
@@ -58,21 +62,61 @@ class RuleFigures {
       }
       if (counted > 0) deviation_[k] /= static_cast<double>(counted);
     }
+    if (correlations) correlate(rewards, groups);
   }
   /// What a rule sees of group g; valid as long as the figures are.
   RuleView group(std::size_t g, std::int64_t row, std::uint64_t seed, std::uint32_t step) const {
-    return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), row, seed, step};
+    return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), correlation(), row, seed, step};
   }
   /// The whole batch as one group.
   RuleView batch(std::uint64_t seed, std::uint32_t step) const {
-    return {rewards_, batch_.data(), batch_.data(), deviation_.data(), -1, seed, step};
+    return {rewards_, batch_.data(), batch_.data(), deviation_.data(), correlation(), -1, seed, step};
   }
 
  private:
+  const double* correlation() const { return correlation_.empty() ? nullptr : correlation_.data(); }
+
+  /// Correlations of each pair of rewards over the responses that have both, mean over the groups in which both vary.
+  void correlate(MatrixView<const float> rewards, const Groups& groups) {
+    correlation_.assign(rewards_ * rewards_, 0.0);
+    for (std::size_t k = 0; k < rewards_; ++k) {
+      correlation_[k * rewards_ + k] = 1.0;
+      for (std::size_t l = 0; l < k; ++l) {
+        double sum = 0.0;
+        double counted = 0.0;
+        for (std::size_t g = 0; g < groups.count(); ++g) {
+          const double own = correlation_of(rewards.middle_rows(groups.begin(g), groups.size(g)), k, l);
+          if (std::isnan(own)) continue;
+          sum += own;
+          counted += 1.0;
+        }
+        const double mean = counted > 0.0 ? sum / counted : 0.0;
+        correlation_[k * rewards_ + l] = correlation_[l * rewards_ + k] = mean;
+      }
+    }
+  }
+  static double correlation_of(MatrixView<const float> rewards, std::size_t k, std::size_t l) {
+    const auto both = [&](std::size_t i, std::size_t of) {
+      const bool there = !std::isnan(rewards(i, k)) && !std::isnan(rewards(i, l));
+      return there ? static_cast<double>(rewards(i, of)) : std::nan("");
+    };
+    const Moments a = moments_of(rewards.rows(), [&](std::size_t i) { return both(i, k); });
+    const Moments b = moments_of(rewards.rows(), [&](std::size_t i) { return both(i, l); });
+    const double size = std::sqrt(a.squares * b.squares);
+    if (!(size > 0.0)) return std::nan("");
+    double sum = 0.0;
+    for (std::size_t i = 0; i < rewards.rows(); ++i) {
+      const double product = (both(i, k) - a.mean) * (both(i, l) - b.mean);
+      if (!std::isnan(product)) sum += product;
+    }
+    return sum / size;
+  }
+
   std::size_t rewards_;
   std::vector<Moments> groups_;  // (N x K)
   std::vector<Moments> batch_;
   std::vector<double> deviation_;
+  std::vector<double> correlation_;  // (K x K), or empty
 };
 
 /// A WeightRule writes the weights of one group; RuleConductor makes a Conductor of it.
@@ -81,6 +125,7 @@ class RuleFigures {
 ///   All 0 means equal. Depends on the view and the rule's state alone.
 /// - optional `static constexpr bool as_given = true`: the weights are taken as they are, of any sign and sum, and a
 ///   missing reward changes none of them.
+/// - optional `static constexpr bool reads_correlation = true`: the view has the correlations of the rewards.
 /// - optional `observe(view, feedback)`: learns from a step; the view is that of the whole batch.
 /// - optional `update()`: as a Conductor's.
 /// - optional `visit_state(v)`: what it keeps between steps.
@@ -103,6 +148,11 @@ concept RuleUpdates = requires(R& rule) {
 template <class R>
 concept RuleAsGiven = requires {
   requires R::as_given;
+};
+
+template <class R>
+concept RuleReadsCorrelation = requires {
+  requires R::reads_correlation;
 };
 
 /// Divides the weights (K) by their sum; all 0 become equal.
@@ -160,7 +210,7 @@ class RuleConductor {
   Decision decide(const StepView& view) {
     check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
     rewards_ = view.rewards.cols();
-    const RuleFigures figures(view.rewards, view.groups);
+    const RuleFigures figures(view.rewards, view.groups, detail::RuleReadsCorrelation<Rule>);
     Decision decision;
     decision.weights.resize(view.groups.rows(), rewards_);
     std::vector<double> w(rewards_);
@@ -190,7 +240,7 @@ class RuleConductor {
       throw BadArgument("conductor: the rule " + std::string(type_name<Rule>()) +
                         " learns from Feedback::rewards (responses x rewards), which are not there");
     }
-    const RuleFigures figures(feedback.rewards, feedback.groups);
+    const RuleFigures figures(feedback.rewards, feedback.groups, detail::RuleReadsCorrelation<Rule>);
     rule_.observe(figures.batch(feedback.seed, feedback.step), feedback);
   }
   std::optional<ConductorReport> update() requires detail::RuleUpdates<Rule> { return rule_.update(); }
@@ -199,7 +249,8 @@ class RuleConductor {
   void weights(MatrixView<const float>, MatrixView<float> out) const {
     std::vector<float> usual = usual_;
     if (usual.empty()) {
-      const RuleFigures nothing(MatrixView<const float>(nullptr, 0, out.cols()), Groups());
+      const RuleFigures nothing(MatrixView<const float>(nullptr, 0, out.cols()), Groups(),
+                                detail::RuleReadsCorrelation<Rule>);
       std::vector<double> w(out.cols());
       ask(nothing.batch(0, 0), w);
       std::transform(w.begin(), w.end(), std::back_inserter(usual), [](double x) { return static_cast<float>(x); });

@@ -105,6 +105,40 @@ inline void check(const Contrast& rule) {
   for (const float weight : rule.base) require(weight >= 0.0f, "Contrast: base weights must be at least 0");
 }
 
+/// A rule that weights each reward by how far the others agree with it, leaving it out:
+///
+///     w_k ~ max(0, sum_(l != k) C_kl / sqrt(sum_(l, m != k) C_lm)) + floor,
+///
+/// the correlation of reward k with the sum of the others' z-scores, C the mean correlations inside the groups of the
+/// step. No reward speaks for itself, so a learned taste cannot confirm itself; but what most rewards share counts,
+/// right or wrong. One set of weights a step; equal where nothing agrees, and for K = 1.
+/// Source: ours; the leave-one-out consensus of crowdsourcing.
+struct Consensus {
+  static constexpr bool reads_correlation = true;
+
+  double floor = 1e-3;  ///< what a reward that none agrees with keeps, at least 0
+
+  void weights(const RuleView& view, double* w) const {
+    const std::size_t count = view.rewards;
+    for (std::size_t k = 0; k < count; ++k) {
+      double with_others = 0.0;
+      double among_others = 0.0;
+      for (std::size_t l = 0; l < count; ++l) {
+        if (l == k) continue;
+        with_others += view.correlation[k * count + l];
+        for (std::size_t m = 0; m < count; ++m) among_others += m == k ? 0.0 : view.correlation[l * count + m];
+      }
+      w[k] = floor;
+      if (with_others > 0.0 && among_others > 0.0) w[k] += with_others / std::sqrt(among_others);
+    }
+  }
+};
+
+/// @throws BadArgument unless the floor is finite and at least 0.
+inline void check(const Consensus& rule) {
+  require(rule.floor >= 0.0 && std::isfinite(rule.floor), "Consensus: floor must be finite and at least 0");
+}
+
 /// A rule that reads the weights of each prompt, of any sign and sum, from a table by its data row. Deterministic use
 /// gives the mean over the prompts of the step last decided, before it over the table.
 struct PromptWeights {

@@ -43,6 +43,8 @@ enum class Purpose : std::uint8_t {
   bootstrap = 6,
   data_generation = 7,
   weight_rule = 8,
+  projection = 9,
+  anchor = 10,
   user = 255,
 };
 

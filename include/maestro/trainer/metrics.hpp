@@ -46,6 +46,19 @@ void for_each_metric(const StepReport& report, Write&& write) {
   }
   write("conductor/kl_to_uniform", report.kl_to_uniform);
   if (report.draw_noise_share) write("conductor/draw_noise_share", *report.draw_noise_share);
+  if (report.anchor) {
+    write("conductor/anchor_rank_correlation", report.anchor->rank_correlation);
+    write("judge/groups", static_cast<double>(report.anchor->groups));
+    write("judge/calls", static_cast<double>(report.anchor->calls));
+    write("judge/calls_total", static_cast<double>(report.anchor->calls_total));
+    for (const auto& [figure, value] : report.anchor->own) {
+      if (figure == "calls" || figure == "calls_total") {  // of a server: requests, retries included
+        write(figure == "calls" ? "judge/requests" : "judge/requests_total", value);
+      } else {
+        write("judge/" + figure, value);
+      }
+    }
+  }
   if (report.conductor) {
     write("conductor/loss", report.conductor->loss);
     write("conductor/surrogate", report.conductor->surrogate);

@@ -161,6 +161,10 @@ constexpr void refuse_conductor() {
     static_assert(refused<C>,
                   "maestro: a Conductor's wants_counterfactuals, where there is one, is const and returns "
                   "bool");
+  } else if constexpr (!absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's uncertainty, where there is one, is void uncertainty("
+                  "const maestro::StepView& view, std::span<double> out) const");
   } else {
     static_assert(refused<C>, "maestro: a Conductor must be movable, since a trainer holds it by value");
   }

@@ -32,6 +32,16 @@ struct RewardFigures {
   std::vector<std::pair<std::string, double>> own{};  ///< what the reward itself counted: see RewardSet::visit_figures
 };
 
+/// AnchorFigures say what an anchor was asked in a step, and how it agreed.
+struct AnchorFigures {
+  std::size_t groups = 0;         ///< judged
+  std::size_t calls = 0;          ///< responses judged
+  std::uint64_t calls_total = 0;  ///< the same since the run began
+  double rank_correlation = 0.0;  ///< of mixture and judge, before the step learns: see anchor_rank_correlation; NaN if
+                                  ///< there is none
+  std::vector<std::pair<std::string, double>> own{};  ///< what the anchor itself counted
+};
+
 /// StepTimings holds wall-clock seconds by phase. They are the only figures that differ between two runs of the same
 /// seed.
 struct StepTimings {
@@ -72,6 +82,7 @@ struct StepReport {
   double kl_to_uniform = 0.0;          ///< of the Conductor's propensities, nats; see probability.hpp
   std::optional<double> draw_noise_share;    ///< of the advantages, in [0, 1]: see scalarization/draw_noise.hpp; absent
                                              ///< if no weights were drawn
+  std::optional<AnchorFigures> anchor{};     ///< present if the rewards have an anchor
   std::optional<ConductorReport> conductor;  ///< present in steps in which the Conductor updated
   StepTimings seconds;
 };

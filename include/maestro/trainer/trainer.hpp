@@ -23,6 +23,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/data/anchor.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/policy/policy.hpp"
@@ -31,6 +32,7 @@
 #include "maestro/scalarization/default.hpp"
 #include "maestro/scalarization/draw_noise.hpp"
 #include "maestro/scalarization/scalarization.hpp"
+#include "maestro/trainer/anchor_step.hpp"
 #include "maestro/trainer/checks.hpp"
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/policy_update.hpp"
@@ -111,9 +113,9 @@ class Trainer {
   /// Generates responses to `prompts`, learns from them, and says what happened.
   ///
   /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint holds, except
-  /// what follows the policy by its own period (proxies, the KL reference). It may be tried again, or another may
-  /// follow. A step that throws later has left policy, optimizer and Conductor between two steps; every further step is
-  /// then refused until the state of a checkpoint is loaded.
+  /// what follows the policy by its own period (proxies, the KL reference), and the calls of an anchor, which stay
+  /// counted. It may be tried again, or another may follow. A step that throws later has left policy, optimizer and
+  /// Conductor between two steps; every further step is then refused until the state of a checkpoint is loaded.
   /// @throws BadData if a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
   ///   that failed too late.
   const StepReport& step(std::span<const Prompt> prompts) {
@@ -139,6 +141,10 @@ class Trainer {
     weigh_rewards();
     report_.seconds.conductor = seconds_since(conductor_start);
 
+    const auto anchor_start = Clock::now();
+    consult_anchor();
+    report_.seconds.rewards += seconds_since(anchor_start);
+
     const auto training_start = Clock::now();
     train_policy();
     report_.seconds.training = seconds_since(training_start);
@@ -156,7 +162,7 @@ class Trainer {
   }
 
   /// Gives the data of the last step.
-  StepTrace trace() const { return {rollouts_, scores_, decision_, scalar_rewards_, advantages_}; }
+  StepTrace trace() const { return {rollouts_, scores_, decision_, scalar_rewards_, trained_advantages()}; }
   const StepReport& report() const { return report_; }
   /// Gives the number of steps done.
   std::uint32_t steps_done() const { return step_; }
@@ -213,6 +219,8 @@ class Trainer {
   void score_rollouts() {
     scores_.resize(rollouts_.size(), num_rewards);
     rewards_.evaluate(rollouts_, scores_.view());
+    report_.rewards.resize(num_rewards);
+    describe_failures();  // now, since an anchor may have responses from outside scored too
   }
 
   /// Computes the KL reference's log-probs, and the penalty that they make if the KL sits in the reward.
@@ -230,16 +238,26 @@ class Trainer {
                                   reference_log_probs_, rollouts_.tokens.offsets(), penalty_);
   }
 
+  /// What the Conductor sees of the step.
+  StepView view() const {
+    return {.hidden = rollouts_.hidden,
+            .rewards = scores_,
+            .groups = rollouts_.groups,
+            .rows = rows_,
+            .seed = options_.seed,
+            .step = step_,
+            .tasks = tasks_};
+  }
+
   void weigh_rewards() {
     rows_.clear();
-    for (const Prompt& prompt : rollouts_.prompts) rows_.push_back(prompt.row);
+    tasks_.clear();
+    for (const Prompt& prompt : rollouts_.prompts) {
+      rows_.push_back(prompt.row);
+      tasks_.emplace_back(prompt.task);
+    }
     const std::size_t responses = rollouts_.size();
-    decision_ = conductor_.decide(StepView{.hidden = rollouts_.hidden,
-                                           .rewards = scores_,
-                                           .groups = rollouts_.groups,
-                                           .rows = rows_,
-                                           .seed = options_.seed,
-                                           .step = step_});
+    decision_ = conductor_.decide(view());
     detail::check_decision<C>(decision_, scores_);
     advantages_.assign(responses, detail::unwritten);
     scalar_rewards_.assign(responses, detail::unwritten);
@@ -255,6 +273,38 @@ class Trainer {
     report_.draw_noise_share = draw_noise_.share(scalarization_, in, advantages_, communicator_);
   }
 
+  /// Asks the anchor, if the rewards have one, after everything that could fail without it. What it says moves the
+  /// advantages that train, not those that the Conductor learns from.
+  void consult_anchor() {
+    signal_ = AnchorSignal{};
+    blended_.clear();
+    if constexpr (requires(const AnchorView& step) { rewards_.consult(policy_, step); }) {
+      uncertainty_.clear();
+      if constexpr (detail::GivesUncertainty<C>) {
+        uncertainty_.resize(rewards_.wants_uncertainty() ? rollouts_.groups.count() : 0);
+        if (!uncertainty_.empty()) conductor_.uncertainty(view(), uncertainty_);
+      }
+      signal_ = rewards_.consult(policy_, AnchorView{.rollouts = rollouts_,
+                                                     .rewards = scores_,
+                                                     .uncertainty = uncertainty_,
+                                                     .seed = options_.seed,
+                                                     .step = step_});
+      if (signal_.silent()) return;
+      AnchorFigures& figures = report_.anchor.emplace();
+      figures.groups = signal_.groups.size();
+      figures.calls = signal_.calls;
+      figures.calls_total = signal_.total;
+      figures.rank_correlation = anchor_rank_correlation(signal_, rollouts_.groups, advantages_);
+      rewards_.visit_anchor_figures(
+          [&](std::string_view name, double value) { figures.own.emplace_back(name, value); });
+      if (signal_.blend == 0.0 || signal_.groups.empty()) return;
+      blended_ = advantages_;
+      blend_advantages(signal_, rollouts_.groups, blended_);
+    }
+  }
+  /// The advantages that train the policy.
+  std::span<const float> trained_advantages() const { return blended_.empty() ? advantages_ : blended_; }
+
   /// Runs after the policy's update, so that a failure there leaves the Conductor as it was.
   void teach_conductor() {
     if constexpr (detail::Observes<C>) {
@@ -265,15 +315,19 @@ class Trainer {
                                   .counterfactuals = counterfactuals_,
                                   .step = step_,
                                   .rewards = scores_,
-                                  .seed = options_.seed});
+                                  .seed = options_.seed,
+                                  .tasks = tasks_,
+                                  .judged = signal_.judged,
+                                  .demonstrated = signal_.demonstrated});
     }
     if constexpr (detail::Updates<C>) report_.conductor = conductor_.update();
   }
 
   void train_policy() {
     report_.learning_rate = options_.learning_rate * learning_rate_factor(options_.schedule, step_);
-    const UpdateReport done = update_.run(policy_, rollouts_, advantages_, reference_log_probs_, report_.learning_rate,
-                                          communicator_, [this] { condition_ = Condition::torn; });
+    const UpdateReport done =
+        update_.run(policy_, rollouts_, trained_advantages(), reference_log_probs_, report_.learning_rate,
+                    communicator_, [this] { condition_ = Condition::torn; });
     report_.loss = done.loss;
     report_.kl_clamped = penalty_.empty() ? done.loss.kl_clamped : static_cast<double>(penalty_clamped_);
     report_.grad_norm = done.grad_norm;
@@ -293,7 +347,6 @@ class Trainer {
     describe_rewards(scores_, decision_, rollouts_.groups, report_);
     const auto names = rewards_.names();
     for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards[k].name = std::string(names[k]);
-    describe_failures();
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
     report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }
@@ -345,6 +398,10 @@ class Trainer {
   Matrix<float> counterfactuals_;
   DrawNoise draw_noise_;
   std::vector<std::int64_t> rows_;
+  std::vector<std::string_view> tasks_;  // of the rollouts' prompts
+  AnchorSignal signal_;
+  std::vector<double> uncertainty_;    // (N) or empty
+  std::vector<float> blended_;         // (B), or empty: as advantages_
   std::vector<std::int32_t> lengths_;  // (B) tokens
   std::vector<float> advantages_;
   std::vector<float> scalar_rewards_;

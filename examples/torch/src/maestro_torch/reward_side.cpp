@@ -67,6 +67,10 @@ void refuse_the_rest(const Settings& settings, const std::string& part) {
 }
 
 maestro::AnyConductor make_conductor(const std::string& name, std::size_t rewards, Settings settings) {
+  if (name == "anchored") {
+    throw maestro::BadArgument(
+        "the Conductor 'anchored' learns from a judge's scores, which this module does not take");
+  }
   maestro::AnyConductorOptions options;
   const SetOption set{settings};
   maestro::visit_values(options.learned, set);

@@ -1,0 +1,310 @@
+#pragma once
+
+/// @file
+/// The Conductor that learns from an outside signal how far each reward can be trusted, group by group.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/conductor/anchor_rows.hpp"
+#include "maestro/conductor/anchored_options.hpp"
+#include "maestro/conductor/conductor.hpp"
+#include "maestro/conductor/decide.hpp"
+#include "maestro/conductor/group_context.hpp"
+#include "maestro/conductor/ridge.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/statistics.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+/// Overwrites `out` with weights of either sign as those of a response: a missing reward gets none, and the sizes of
+/// the others sum to 1, in proportion to their own or equal if they had none. Without any reward the weights stay.
+inline void leave_out_missing_signed(std::span<const double> w, std::span<const float> rewards, std::span<float> out) {
+  double present = 0.0;
+  std::size_t count = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (std::isnan(rewards[k])) continue;
+    present += std::abs(w[k]);
+    ++count;
+  }
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    double weight = w[k];
+    if (count > 0 && count < w.size()) {
+      const double shared = present > 0.0 ? weight / present : 1.0 / static_cast<double>(count);
+      weight = std::isnan(rewards[k]) ? 0.0 : shared;
+    }
+    out[k] = static_cast<float>(weight);
+  }
+}
+
+}  // namespace detail
+
+/// A Conductor whose weights say, per group, how an outside signal (an anchor) follows from the rewards: the scores
+/// that a judge gave to a few groups, or a good response from outside the policy. See reward/anchored_rewards.hpp for
+/// where they come from. With x the features of a group (GroupContext) and z_ik the z-score of reward k in it (ddof 0;
+/// 0 if constant or missing):
+///
+/// - joint: theta minimizes lambda |theta|^2 + sum over responses of (y_i - sum_k z_ik theta_k . x)^2;
+///   w_k = theta_k . x / sum_l |theta_l . x|, of either sign. y is z(judge), or for an outside response 1 against -1/n,
+///   the z-scores then being those among the n + 1.
+/// - marginal: c_k = mean_i z_ik z(y_i) of each group is regressed on x; w_k = max(0, c_k(x)) + 0.001, normalized.
+///
+/// Joint is the better one if rewards are correlated. All responses of a group share its weights, but for missing
+/// rewards; before anything is learned they are 1/K. It draws no action, and reads neither advantages nor its own past
+/// weights. K is that of its first decision; the groups are those of this rank. Hidden states are projected
+/// (GroupContext) if the regression would have more than `max_features` features: K (d + 1), or d + 1 with marginal.
+/// Cost: O(n D^2) for a group that it learns from, O(B d + N K d) for a decision; D (D + 1) doubles, in double
+/// throughout. Deterministic: groups and responses in index order, whatever the number of threads.
+/// Source: ours; inverse reinforcement learning from a judge's comparisons, solved by ridge regression.
+class AnchoredConductor {
+ public:
+  /// @throws BadArgument naming an option outside its domain.
+  explicit AnchoredConductor(const AnchoredOptions& options = {}) : options_(options) { check(options_); }
+  const AnchoredOptions& options() const { return options_; }
+  const Ridge& ridge() const { return ridge_; }
+  /// Number of responses (joint) or groups (marginal) learned from.
+  std::uint64_t rows_learned() const { return learned_; }
+
+  /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite, or
+  /// a task too many.
+  Decision decide(const StepView& view) {
+    check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
+    if (view.groups.rows() > 0) start(view.rewards.cols(), view.hidden.cols());
+    check_context(view.hidden, view.groups, view.tasks);
+    context_.learn_tasks(view.tasks);
+    Decision decision;
+    decision.weights.resize(view.groups.rows(), view.rewards.cols());
+    std::vector<double> x(context_.size());
+    std::vector<double> w(view.rewards.cols());
+    std::vector<double> sums(w.size());
+    for (std::size_t g = 0; g < view.groups.count(); ++g) {
+      if (view.groups.size(g) == 0) continue;
+      features(view.hidden, view.groups, view.tasks, g, x);
+      weights_of(x, w);
+      for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) {
+        detail::leave_out_missing_signed(w, view.rewards.row(i), decision.weights.row(i));
+        for (std::size_t k = 0; k < w.size(); ++k) sums[k] += w[k] / static_cast<double>(view.groups.rows());
+      }
+    }
+    decision.base = decision.weights;
+    if (view.groups.rows() > 0) usual_ = sums;
+    return decision;
+  }
+
+  /// Learns from the groups that the anchor says something of.
+  /// @throws BadArgument for feedback of another shape; BadData as decide.
+  void observe(const Feedback& feedback) {
+    if (feedback.judged.empty() && feedback.demonstrated.empty()) return;
+    check_feedback(feedback);
+    start(feedback.rewards.cols(), feedback.hidden.cols());
+    check_context(feedback.hidden, feedback.groups, feedback.tasks);
+    context_.learn_tasks(feedback.tasks);
+    bool forgot = false;
+    std::vector<double> x(context_.size());
+    for (std::size_t g = 0; g < feedback.groups.count(); ++g) {
+      const std::size_t first = feedback.groups.begin(g);
+      const std::size_t size = feedback.groups.size(g);
+      const auto rewards = feedback.rewards.middle_rows(first, size);
+      AnchorRows judged;
+      AnchorRows demonstrated;
+      if (!feedback.judged.empty()) judged = AnchorRows::judged(rewards, feedback.judged.subspan(first, size));
+      if (!feedback.demonstrated.empty()) {
+        demonstrated = AnchorRows::demonstrated(rewards, feedback.demonstrated.row(g));
+      }
+      if (judged.size() + demonstrated.size() == 0) continue;
+      if (!std::exchange(forgot, true)) ridge_.forget(options_.forgetting, trace_at_start());
+      features(feedback.hidden, feedback.groups, feedback.tasks, g, x);
+      learn(x, judged);
+      learn(x, demonstrated);
+    }
+  }
+
+  /// What was learned since the last call: `samples` rows, whose mean squared error before they were learned is `loss`.
+  std::optional<ConductorReport> update() {
+    if (fresh_ == 0) return std::nullopt;
+    ConductorReport report;
+    report.samples = static_cast<std::size_t>(fresh_);
+    report.loss = error_ / static_cast<double>(fresh_);
+    fresh_ = 0;
+    error_ = 0.0;
+    return report;
+  }
+
+  /// Overwrites out (N) with the uncertainty of each group's weights, of its own scale: x' P x, summed over the rewards
+  /// with joint. Before anything is learned it is |x|^2 / lambda.
+  /// @throws BadArgument naming sizes that differ.
+  void uncertainty(const StepView& view, std::span<double> out) const {
+    check_context(view.hidden, view.groups, view.tasks);
+    require(out.size() == view.groups.count(), "conductor: uncertainty needs one place for each group");
+    std::fill(out.begin(), out.end(), 0.0);
+    if (ridge_.features() == 0) return;
+    std::vector<double> x(context_.size());
+    for (std::size_t g = 0; g < view.groups.count(); ++g) {
+      features(view.hidden, view.groups, view.tasks, g, x);
+      for (std::size_t first = 0; first < ridge_.features(); first += x.size()) {
+        out[g] += ridge_.uncertainty(x, first);
+      }
+    }
+  }
+
+  /// The weights of each response as if it were a group of its own, or, with GroupContextKind::task, the mean weights
+  /// of the step last decided. 1/K before the first decision.
+  /// @throws BadArgument when the hidden states or `out` do not fit.
+  void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
+    if (ridge_.features() == 0) {
+      const std::vector<float> equal(out.cols(), 1.0f / static_cast<float>(out.cols()));
+      return fill_rows(equal, out);
+    }
+    if (options_.context == GroupContextKind::task) {
+      return fill_rows(std::vector<float>(usual_.begin(), usual_.end()), out);
+    }
+    require(out.cols() == rewards_, "conductor: weights for another number of rewards than it decided on");
+    const auto alone = Groups::uniform(out.rows(), 1);
+    check_context(hidden, alone, {});
+    std::vector<double> x(context_.size());
+    std::vector<double> w(rewards_);
+    for (std::size_t i = 0; i < out.rows(); ++i) {
+      features(hidden, alone, {}, i, x);
+      weights_of(x, w);
+      std::transform(w.begin(), w.end(), out.row(i).begin(), [](double v) { return static_cast<float>(v); });
+    }
+  }
+
+  /// The regression, and what it knows of contexts.
+  /// @throws BadFile for parts that do not fit together.
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    std::uint64_t rewards = rewards_;
+    v("rewards", rewards);
+    if (rewards > std::uint64_t{1} << 16) throw BadFile("conductor: " + std::to_string(rewards) + " stored rewards");
+    if (rewards != rewards_) make_context(static_cast<std::size_t>(rewards));
+    v("context", context_);
+    v("ridge", ridge_);
+    v("usual", usual_);
+    v("learned", learned_);
+    v("fresh", fresh_);
+    v("error", error_);
+    const std::size_t expected = rewards_ == 0 ? 0 : regression_size();
+    if (ridge_.features() != expected || (expected > 0 && ridge_.theta().rows() != targets()) ||
+        (!usual_.empty() && usual_.size() != rewards_)) {
+      throw BadFile("conductor: the stored state of the AnchoredConductor does not fit its options: " +
+                    std::to_string(ridge_.features()) + " features, expected " + std::to_string(expected));
+    }
+  }
+
+ private:
+  bool joint() const { return options_.form == AnchoredForm::joint; }
+  std::size_t targets() const { return joint() ? 1 : rewards_; }
+  std::size_t regression_size() const { return (joint() ? rewards_ : 1) * context_.size(); }
+  double lambda() const {
+    return options_.lambda > 0.0 ? options_.lambda : (joint() ? 8.0 : 0.4) * context_.squared_norm();
+  }
+  double trace_at_start() const { return static_cast<double>(regression_size()) / lambda(); }
+
+  void make_context(std::size_t rewards) {
+    rewards_ = rewards;
+    const std::size_t most = options_.max_features / (joint() ? std::max<std::size_t>(rewards, 1) : 1);
+    context_ = GroupContext({.kind = options_.context,
+                             .max_size = std::max<std::size_t>(most, 1),
+                             .projection = options_.projection,
+                             .max_tasks = options_.max_tasks});
+  }
+  void start(std::size_t rewards, std::size_t hidden_size) {
+    if (rewards_ == 0) make_context(rewards);
+    context_.learn_size(hidden_size);
+    if (ridge_.features() == 0) ridge_.start(regression_size(), targets(), lambda());
+  }
+
+  void check_context(MatrixView<const float> hidden, const Groups& groups,
+                     std::span<const std::string_view> tasks) const {
+    if (options_.context == GroupContextKind::hidden) {
+      detail::check_hidden(hidden, groups.rows(), hidden.cols());
+      require(rewards_ == 0 || groups.rows() == 0 || hidden.cols() == context_.hidden_size(),
+              "conductor: hidden states of another size than those that it decided on");
+    }
+    if (options_.context != GroupContextKind::task) return;
+    require(tasks.size() == groups.count(), "conductor: a context of tasks needs the task of each group's prompt");
+  }
+  void check_feedback(const Feedback& feedback) const {
+    const std::size_t rows = feedback.groups.rows();
+    require(feedback.rewards.rows() == rows && (rewards_ == 0 || feedback.rewards.cols() == rewards_),
+            "conductor: the anchored Conductor learns from Feedback::rewards (responses x rewards), which are not "
+            "there, or of another shape");
+    require(feedback.judged.empty() || feedback.judged.size() == rows,
+            "conductor: Feedback::judged needs one place for each response");
+    require(feedback.demonstrated.empty() || (feedback.demonstrated.rows() == feedback.groups.count() &&
+                                              feedback.demonstrated.cols() == feedback.rewards.cols()),
+            "conductor: Feedback::demonstrated must be (groups x rewards)");
+  }
+  void features(MatrixView<const float> hidden, const Groups& groups, std::span<const std::string_view> tasks,
+                std::size_t g, std::span<double> x) const {
+    const bool reads = options_.context == GroupContextKind::hidden;
+    context_.features(reads ? hidden.middle_rows(groups.begin(g), groups.size(g)) : MatrixView<const float>(),
+                      tasks.empty() ? std::string_view() : tasks[g], x);
+  }
+
+  /// Weights (K) for a group of features x.
+  void weights_of(std::span<const double> x, std::span<double> w) const {
+    double size = 0.0;
+    for (std::size_t k = 0; k < w.size(); ++k) {
+      if (joint()) {
+        w[k] = 0.0;
+        const std::span<const double> theta = ridge_.theta().row(0).subspan(k * x.size(), x.size());
+        for (std::size_t j = 0; j < x.size(); ++j) w[k] = multiply_add(theta[j], x[j], w[k]);
+      } else {
+        w[k] = std::max(0.0, ridge_.predict(k, x)) + 1e-3;
+      }
+      size += std::abs(w[k]);
+    }
+    for (double& weight : w) weight = size > 1e-12 ? weight / size : 1.0 / static_cast<double>(w.size());
+  }
+
+  void learn(std::span<const double> x, const AnchorRows& rows) {
+    if (rows.size() == 0) return;
+    if (!joint()) {
+      const std::vector<double> c = rows.agreement();
+      for (std::size_t k = 0; k < c.size(); ++k) {
+        const double off = c[k] - ridge_.predict(k, x);
+        error_ += off * off / static_cast<double>(c.size());
+      }
+      ridge_.add(x, c);
+      ++fresh_;
+      ++learned_;
+      return;
+    }
+    features_.resize(regression_size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      for (std::size_t k = 0; k < rewards_; ++k) {
+        for (std::size_t j = 0; j < x.size(); ++j) features_[k * x.size() + j] = rows.z(i, k) * x[j];
+      }
+      const double off = rows.target[i] - ridge_.predict(0, features_);
+      error_ += off * off;
+      ridge_.add(features_, {&rows.target[i], 1});
+      ++fresh_;
+      ++learned_;
+    }
+  }
+
+  AnchoredOptions options_;
+  std::size_t rewards_ = 0;  // K, 0 before the first decision
+  GroupContext context_;
+  Ridge ridge_;
+  std::vector<double> usual_;  // (K) mean weights of the last decision
+  std::uint64_t learned_ = 0;  // rows
+  std::uint64_t fresh_ = 0;    // rows since the last update
+  double error_ = 0.0;         // sum of their squared errors
+  std::vector<double> features_;
+};
+
+}  // namespace maestro
