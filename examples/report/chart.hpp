@@ -49,7 +49,8 @@ inline std::string escaped(std::string_view text) {
 inline std::string figure(double value) {
   if (std::isnan(value)) return "–";
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value == 0.0 ? 0.0 : value);
+  const double size = std::abs(value);
+  std::snprintf(text, sizeof text, size >= 1e4 && size < 1e12 ? "%.0f" : "%.4g", value == 0.0 ? 0.0 : value);
   return text;
 }
 

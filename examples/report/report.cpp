@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -140,7 +141,8 @@ std::string conflict(const RunData& run) {
   std::string charts = html_of({.title = "pull on the advantage",
                                 .note = "correlation of each reward with the advantage",
                                 .lines = lines_of(run, "rewards/", "/advantage_correlation")});
-  return "<div class=\"grid\"><figure><figcaption>correlation inside the groups<small>mean of the last tenth of the "
+  return "<div class=\"grid\"><figure class=\"double\"><figcaption>correlation inside the groups<small>mean of the "
+         "last tenth of the "
          "run; below 0 two rewards pull apart</small></figcaption><div class=\"wide\"><table><tr><th></th>" +
          head + "<th>advantage</th></tr>" + rows + "</table></div></figure>" + charts + "</div>";
 }
@@ -237,7 +239,8 @@ std::string page(const RunData& run) {
   const double tokens = run.curve("num_tokens").empty() ? 0.0 : run.curve("num_tokens").values.back();
   double seconds = 0.0;
   for (const double step : run.curve("time/step").values) seconds += step;
-  const std::string title = escaped(run.folder);
+  const std::string title =
+      escaped(std::filesystem::absolute(run.folder + "/.").lexically_normal().parent_path().filename().string());
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><title>" +
          title + "</title><style>" + detail::report_style + "</style></head><body>\n<h1>" + title + "</h1><p>" +

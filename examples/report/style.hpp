@@ -30,7 +30,8 @@ circle.c4,i.c4{fill:var(--c4);background:var(--c4)}circle.c5,i.c5{fill:var(--c5)
 circle.c6,i.c6{fill:var(--c6);background:var(--c6)}circle.c7,i.c7{fill:var(--c7);background:var(--c7)}
 .legend{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:13px;color:var(--soft)}.legend b{color:var(--text)}
 .legend i{display:inline-block;width:12px;height:3px;vertical-align:middle;margin-right:5px;border-radius:2px}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.double{grid-column:span 2}
+@media(max-width:840px){.double{grid-column:auto}}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:4px 12px 4px 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:500}td.n,th.n{text-align:right}

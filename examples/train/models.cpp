@@ -101,7 +101,7 @@ void check_reward_model(const TrainOptions& o, const PolicyPlan& plan) {
   if (plan.tokenizer.get_if<Tokenizer>() != nullptr) return;
   const TextTokenizer judge = load_any_tokenizer(o.reward_model, load_classifier_config(o.reward_model).end_tokens);
   if (judge.get_if<Tokenizer>() == nullptr) return;
-  throw BadArgument("--reward-model " + o.reward_model + " is a byte-level toy for " + TrainOptions{}.model +
+  throw BadArgument("--reward-model " + o.reward_model + " is a byte-level toy for examples/models/base" +
                     ", and its scores of " + o.model +
                     "'s responses would mean nothing; give the folder of a real reward model, or leave preference out "
                     "of --rewards");

@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE(a_typo_is_answered_with_what_may_be_meant) {
                 {"--lerning-rate is no option; did you mean --learning-rate?"});
   check_refused(stage.train("--dry-run --learning_rate=1e-5"), {"did you mean --learning-rate?"});
   check_refused(stage.train("--dry-run --quux"), {"--quux is no option; --help lists them"});
-  check_refused(stage.train("--dry-run --rewards fromat"), {"did you mean 'format'?"});
+  check_refused(stage.train("--dry-run --reward-model '' --rewards fromat"), {"did you mean 'format'?"});
   check_refused(stage.train("--dry-run --loss-type dapoo"), {"did you mean 'dapo'?"});
   check_refused(stage.train("--dry-run more"), {"'more' is no option"});
   // What follows an option is its value, whatever it looks like.
@@ -89,13 +89,13 @@ BOOST_AUTO_TEST_CASE(a_file_of_options_is_checked) {
     std::ofstream(stage.root / "config.json") << json;
     return stage.train("--dry-run --config '" + (stage.root / "config.json").string() + "'");
   };
-  check_said(with(R"({"reward_model": "", "rewards": "format", "beta": 0.1, "reward-command": ["x=true"]})"),
-             "rewards    format x,");
+  check_said(with(R"({"rewards": "format,preference", "beta": 0.1, "reward-command": ["x=true"]})"),
+             "rewards    format preference x,");
   check_said(with(R"({"dry-run": false, "tensorboard": true})"), "--tensorboard");
   check_refused(with(R"({"betta": 0.1})"), {"config.json", "--betta is no option; did you mean --beta?"});
   check_refused(with(R"({"beta": true})"), {"config.json: 'beta' must be a text, a number or a list"});
   check_refused(with(R"({"beta": [[1]]})"), {"a list of texts or numbers"});
-  check_refused(with(R"({"dry-run": 1})"), {"true or false"});
+  check_refused(with(R"({"tensorboard": 1})"), {"true or false"});
   check_refused(with(R"({"reward-command": "x=true"})"), {"a list of texts"});
   check_refused(with(R"({"config": "x"})"), {"'config' has no place in a file"});
   check_refused(with("[]"), {"must be an object of options"});

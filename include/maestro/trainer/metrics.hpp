@@ -3,6 +3,7 @@
 /// @file
 /// The names under which a step's figures are logged: TRL's name if TRL has the figure, conductor/... for the rest.
 
+#include <cmath>
 #include <cstddef>
 #include <string>
 
@@ -42,8 +43,11 @@ void for_each_metric(const StepReport& report, Write&& write) {
     write("rewards/" + reward.name + "/mean", reward.mean);
     write("rewards/" + reward.name + "/std", reward.std_dev);
     write("rewards/" + reward.name + "/frac_group_varies", reward.frac_group_varies);
-    write("rewards/" + reward.name + "/advantage_correlation", reward.advantage_correlation);
+    if (!std::isnan(reward.advantage_correlation)) {
+      write("rewards/" + reward.name + "/advantage_correlation", reward.advantage_correlation);
+    }
     for (std::size_t later = 0; later < reward.correlations.size(); ++later) {
+      if (std::isnan(reward.correlations[later])) continue;
       write("rewards/" + reward.name + "/correlation/" + report.rewards[k + 1 + later].name,
             reward.correlations[later]);
     }

@@ -64,8 +64,10 @@ class Progress {
   /// The parts of the line that fit into `width`. A byte counts as a column.
   std::string line(const StepReport& report, std::size_t width) const {
     std::string text = options_.label + printed("%4u/%u", report.step, options_.total_steps);
+    bool full = false;
     const auto add = [&](const std::string& part) {
-      if (text.size() + 2 + part.size() <= width) text += "  " + part;
+      full = full || text.size() + 2 + part.size() > width;
+      if (!full) text += "  " + part;
     };
     if (options_.total_steps >= report.step && steps_ > 0) {
       const auto left = static_cast<long>(seconds_ / steps_ * static_cast<double>(options_.total_steps - report.step));
