@@ -20,6 +20,7 @@
 #include "maestro/tokenizers.hpp"
 #include "maestro/trainer/evaluation.hpp"
 #include "tasks/tasks.hpp"
+#include "train/command_line.hpp"
 
 namespace {
 
@@ -132,6 +133,10 @@ maestro::examples::PromptFileEvaluation prompt_file_options(const cxxopts::Parse
   if (decoding != "both" && o.greedy == o.sampled) {
     throw maestro::BadArgument("--decoding: '" + decoding + "' is unknown; choose greedy, sampled or both");
   }
+  maestro::examples::read_options(given, o.judge);
+  o.instruction =
+      maestro::examples::answer_instruction(maestro::examples::answer_format(given["answer-format"].as<std::string>()),
+                                            given["answer-instruction"].as<std::string>());
   o.seed = given["seed"].as<std::size_t>();
   o.json = given["json"].as<std::string>();
   o.samples = given["samples"].as<std::string>();
@@ -143,9 +148,13 @@ int run(const cxxopts::ParseResult& given) {
     maestro::examples::evaluate_prompt_file(prompt_file_options(given));
     return 0;
   }
-  for (const char* other : {"model", "adapter", "metrics", "pass-k", "decoding", "json", "limit"}) {
+  std::vector<std::string> others{"model", "adapter",       "metrics",           "pass-k", "decoding", "json",
+                                  "limit", "answer-format", "answer-instruction"};
+  const maestro::examples::JudgeChoice no_judge;
+  for (const std::string& option : maestro::examples::option_names(no_judge)) others.push_back(option);
+  for (const std::string& other : others) {
     if (given.count(other) > 0) {
-      throw maestro::BadArgument("--" + std::string(other) + " has no effect without --prompts");
+      throw maestro::BadArgument("--" + other + " has no effect without --prompts");
     }
   }
   std::vector<Candidate> candidates = candidates_of(given);
@@ -201,10 +210,14 @@ int main(int argc, char** argv) {
   add("metrics",
       "Of " + maestro::join_names(maestro::examples::measure_names) +
           "; unless given, as the field `check` of the prompts says: number, letter, translation (chrf, bleu), else "
-          "chrf",
+          "chrf; judge: the score that a language model gives, which --judge-url asks",
       cxxopts::value<std::vector<std::string>>());
   add("pass-k", "k of pass@k, such as 2,4, for exact, number and letter", cxxopts::value<std::vector<std::size_t>>());
   add("decoding", "greedy, sampled or both", cxxopts::value<std::string>()->default_value("both"));
+  add("answer-format", "What is asked for behind every prompt, as for train: prompts (nothing), boxed, ...",
+      cxxopts::value<std::string>()->default_value("prompts"));
+  add("answer-instruction", "auto (asks for --answer-format), none, or a text of your own",
+      cxxopts::value<std::string>()->default_value("auto"));
   add("limit", "The first so many prompts of the file; 0: all", cxxopts::value<std::size_t>()->default_value("0"));
   add("json", "File for the figures; empty: none", cxxopts::value<std::string>()->default_value(""));
   add("base", "Folder of the untrained model", cxxopts::value<std::string>());
@@ -221,6 +234,7 @@ int main(int argc, char** argv) {
   add("samples", "File for samples to read, with --prompts for all responses; empty: none",
       cxxopts::value<std::string>()->default_value(""));
   add("help", "This text");
+  maestro::examples::add_options<maestro::examples::JudgeChoice>(options);
   try {
     const auto given = options.parse(argc, argv);
     if (given.count("help") > 0) {

@@ -24,7 +24,8 @@
 
 namespace maestro::examples {
 
-inline constexpr std::array<std::string_view, 6> measure_names{"exact", "number", "letter", "chrf", "chrf++", "bleu"};
+inline constexpr std::array<std::string_view, 7> measure_names{"exact",  "number", "letter", "chrf",
+                                                               "chrf++", "bleu",   "judge"};
 
 /// The measures that prompts ask for by the field `check` of their lines: number and letter for these, chrf and bleu
 /// for a translation, chrf for everything else.
@@ -80,8 +81,16 @@ class Measure {
     prompts_.push_back(figures);
   }
 
-  /// Of the prompts at these places: of the corpus of their responses for BLEU and chrF, in [0, 100]; else the share of
-  /// right responses in percent, or, if k is not 0, pass@k.
+  /// Adds the scores that a judge gave the responses to one prompt.
+  void add_scores(std::span<const float> scores) {
+    PromptFigures figures;
+    figures.responses = scores.size();
+    for (const float score : scores) figures.score += static_cast<double>(score) / static_cast<double>(scores.size());
+    prompts_.push_back(figures);
+  }
+
+  /// Of the prompts at these places: of the corpus of their responses for BLEU and chrF, in [0, 100]; of a judge the
+  /// mean score, else the share of right responses, in percent, or, if k is not 0, pass@k.
   double of(std::span<const std::size_t> places, std::size_t k = 0) const {
     if (name_ == "bleu") {
       BleuCounts sum;
@@ -95,6 +104,10 @@ class Measure {
     }
     double sum = 0.0;
     for (const std::size_t i : places) {
+      if (name_ == "judge") {
+        sum += prompts_[i].score;
+        continue;
+      }
       sum += pass_at_k(prompts_[i].responses, prompts_[i].right, k == 0 ? 1 : k);
     }
     return 100.0 * sum / static_cast<double>(places.size());
@@ -104,6 +117,7 @@ class Measure {
   struct PromptFigures {
     std::size_t responses = 0;
     std::size_t right = 0;
+    double score = 0.0;
     BleuCounts words{};
     ChrfCounts letters{};
   };

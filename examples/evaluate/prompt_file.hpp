@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/text_model.hpp"
+#include "evaluate/judge_choice.hpp"
 #include "evaluate/measures.hpp"
 #include "maestro/hub/load_policy.hpp"
 #include "maestro/io/file.hpp"
@@ -24,6 +25,7 @@
 #include "maestro/io/prompts.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/tokenizers.hpp"
+#include "train/answer_format.hpp"
 
 namespace maestro::examples {
 
@@ -45,6 +47,8 @@ struct PromptFileEvaluation {
   bool sampled = true;
   std::size_t prompts_per_batch = 16;
   std::uint64_t seed = 1234;
+  std::string instruction{};  ///< behind every prompt
+  JudgeChoice judge{};
   std::string json{};     ///< file for the figures; empty: none
   std::string samples{};  ///< JSONL file for all responses; empty: none
 };
@@ -61,7 +65,7 @@ struct Measured {
 /// Generates the responses, and measures them. The draws are keyed apart from training's, as evaluate's are.
 template <maestro::Policy P>
 Measured measure(P& policy, const std::string& name, const PromptFileEvaluation& o, std::span<const Prompt> prompts,
-                 Decoding decoding, JsonlWriter* samples) {
+                 Decoding decoding, const EvaluationJudge* judge, JsonlWriter* samples) {
   Sampling sampling = o.sampling;
   sampling.decoding = decoding;
   if (decoding == Decoding::greedy) sampling.num_generations = 1;
@@ -71,9 +75,17 @@ Measured measure(P& policy, const std::string& name, const PromptFileEvaluation&
   for (std::size_t first = 0; first < prompts.size(); first += o.prompts_per_batch) {
     const auto batch = prompts.subspan(first, std::min(o.prompts_per_batch, prompts.size() - first));
     const Rollouts rollouts = policy.generate(batch, sampling, DrawKey{.seed = o.seed, .step = 0xFFFFFFFFu});
+    std::vector<float> scores(judge != nullptr ? rollouts.size() : 0);
+    if (judge != nullptr) (*judge)(rollouts, scores);
     for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
       const auto responses = std::span(rollouts.texts).subspan(rollouts.groups.begin(g), rollouts.groups.size(g));
-      for (Measure& each : result.measures) each.add(rollouts.prompts[g], responses);
+      for (Measure& each : result.measures) {
+        if (each.name() == "judge") {
+          each.add_scores(std::span(scores).subspan(rollouts.groups.begin(g), rollouts.groups.size(g)));
+        } else {
+          each.add(rollouts.prompts[g], responses);
+        }
+      }
       for (const std::string& response : responses) {
         if (samples == nullptr) break;
         samples->write(OrderedJson{{"model", name},
@@ -154,17 +166,25 @@ inline void evaluate_prompt_file(PromptFileEvaluation o) {
   require(!o.models.empty(), "nothing to evaluate: give --model NAME=FOLDER");
   std::vector<Prompt> prompts = load_prompts(o.prompts).prompts;
   if (o.limit > 0 && o.limit < prompts.size()) prompts.resize(o.limit);
+  add_instruction(prompts, o.instruction);
+  const bool judges = std::find(o.metrics.begin(), o.metrics.end(), "judge") != o.metrics.end();
+  if (judges && !o.judge.given()) throw BadArgument("--metrics judge needs --judge-url, --judge-model, --judge-rubric");
   if (o.metrics.empty()) o.metrics = measures_asked_for(prompts);
+  if (o.judge.given() && !judges) o.metrics.emplace_back("judge");
+  std::optional<EvaluationJudge> judge;
+  if (o.judge.given()) judge.emplace(make_judge(o.judge));
   std::optional<JsonlWriter> samples;
   if (!o.samples.empty()) samples.emplace(o.samples, OpenMode::replace);
   std::vector<Measured> all;
   for (const NamedModel& model : o.models) {
     const auto run = [&](auto policy) {
       if (o.greedy) {
-        all.push_back(measure(policy, model.name, o, prompts, Decoding::greedy, samples ? &*samples : nullptr));
+        all.push_back(measure(policy, model.name, o, prompts, Decoding::greedy, judge ? &*judge : nullptr,
+                              samples ? &*samples : nullptr));
       }
       if (o.sampled) {
-        all.push_back(measure(policy, model.name, o, prompts, Decoding::sample, samples ? &*samples : nullptr));
+        all.push_back(measure(policy, model.name, o, prompts, Decoding::sample, judge ? &*judge : nullptr,
+                              samples ? &*samples : nullptr));
       }
     };
     if (model.adapter.empty()) {

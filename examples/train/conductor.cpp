@@ -12,6 +12,7 @@
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/prompt_weights.hpp"
 #include "train/options.hpp"
+#include "train/run_rewards.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {

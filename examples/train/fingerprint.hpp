@@ -16,6 +16,7 @@
 #include "maestro/io/json.hpp"
 #include "maestro/trainer/fingerprint.hpp"
 #include "train/options.hpp"
+#include "train/run_rewards.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {

@@ -14,8 +14,10 @@
 #include "maestro/core/names.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/reward/anchor.hpp"
+#include "train/answer_format.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
+#include "train/run_rewards.hpp"
 
 namespace maestro::examples {
 
@@ -69,6 +71,8 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(!m.adapter.empty() && m.lora_rank > 0, {"lora-rank"}, "with --adapter, whose own counts");
   refuse(m.trains_adapters() && m.merge == MergeAdapters::no, {"save-dtype"}, "with --merge-adapters no");
   refuse(!uses(o, "preference"), {"reward-chat-format"}, "unless --rewards has preference");
+  refuse(o.num_epochs > 0.0, {"steps"}, "with --num-epochs, which says how many there are");
+  refuse(o.eval_prompts.empty(), {"eval-steps"}, "without --eval-prompts");
   refuse(!o.prompts.empty(), {"tasks", "num-prompts"}, "with --prompts, whose prompts are all taken");
 
   const bool on_policy = t.num_iterations * t.num_minibatches == 1;
@@ -88,7 +92,7 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(t.objective.beta == 0.0 && t.reference_sync_steps > 0, {"ref-sync-steps"}, "while --beta is 0");
 
   refuse(!uses(o, "preference") && !o.reward_model.empty(), {"reward-model"}, "unless --rewards has preference");
-  refuse(!o.outside.any(), {"on-reward-error", "reward-timeout", "reward-retries"},
+  refuse(!o.outside.any(), {"reward-timeout", "reward-retries"},
          "without --reward-command, --reward-url or --judge-url");
   std::vector<std::string> of_the_judge;
   for (const std::string& name : option_names(o.outside)) {
@@ -138,12 +142,30 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse_idle_anchor(o, refuse);
 }
 
+/// @throws BadArgument for a chosen reward that --answer-format leaves nothing to look at.
+inline void refuse_unfit_format(const TrainOptions& o) {
+  const AnswerFormat format = answer_format(o.answer_format);
+  const std::string start = "--answer-format " + o.answer_format + ": ";
+  if (format.place == AnswerPlace::whole && uses(o, "format")) {
+    throw BadArgument(start + "there is no format to reward; leave format out of --rewards");
+  }
+  if (format.place == AnswerPlace::boxed && uses(o, "length") && o.length_shape == LengthChoice::reference) {
+    throw BadArgument(start + "--length-shape reference measures a tagged answer or a whole response; choose target");
+  }
+  if (format.place != AnswerPlace::tags || format.tags.answer == "answer") return;
+  for (const char* reward : {"number", "letter", "chrf", "chrf++", "bleu"}) {
+    if (uses(o, reward)) {
+      throw BadArgument(start + "the " + reward + " reward finds answers in <answer> tags and in \\boxed{} alone");
+    }
+  }
+}
+
 /// @throws BadArgument for a chosen reward that needs references where no prompt has one.
 inline void refuse_idle_rewards(const TrainOptions& o, std::span<const Prompt> prompts) {
   const auto has_reference = [](const Prompt& prompt) { return !prompt.reference.empty(); };
   if (std::any_of(prompts.begin(), prompts.end(), has_reference)) return;
   const std::string why = " compares with references, and no prompt has one; ";
-  for (const char* reward : {"perplexity", "exact_match", "number", "letter", "chrf", "bleu"}) {
+  for (const char* reward : {"perplexity", "exact_match", "number", "letter", "chrf", "chrf++", "bleu"}) {
     if (uses(o, reward))
       throw BadArgument("the " + std::string(reward) + " reward" + why + "leave it out of --rewards");
   }

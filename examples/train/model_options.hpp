@@ -23,6 +23,14 @@ namespace maestro::examples {
 enum class FrozenStore : std::uint8_t { automatic, float32, bfloat16 };
 inline constexpr std::array<std::string_view, 3> frozen_store_names{"auto", "float32", "bfloat16"};
 
+/// The type of the saved model's tensors. Updates may be smaller than the steps of bfloat16, so that a model whose
+/// every parameter was trained is saved in float32 unless asked otherwise.
+enum class SaveType : std::uint8_t {
+  automatic,  ///< of adapters merged into a checkpoint: that of the checkpoint; else float32
+  float32,
+  bfloat16,
+};
+
 /// What a memory estimate above what is available does.
 enum class MemoryCheck : std::uint8_t { refuse, warn };
 inline constexpr std::array<std::string_view, 2> memory_check_names{"refuse", "warn"};
@@ -37,7 +45,7 @@ struct ModelOptions {
   std::string adapter;  ///< folder of adapters to go on from; empty: fresh ones
   FrozenStore frozen = FrozenStore::automatic;
   MergeAdapters merge = MergeAdapters::yes;
-  StoreAs save_as = StoreAs::f32;
+  SaveType save_as = SaveType::automatic;
   Activations activations = Activations::keep;
   MemoryCheck memory = MemoryCheck::refuse;
   std::string chat_format = "auto";
@@ -57,7 +65,7 @@ struct ModelOptions {
 namespace detail {
 
 inline constexpr std::array<std::string_view, 2> activation_names{"keep", "recompute"};
-inline constexpr std::array<std::string_view, 2> save_names{"float32", "bfloat16"};
+inline constexpr std::array<std::string_view, 3> save_names{"auto", "float32", "bfloat16"};
 inline constexpr std::array<std::string_view, 3> thinking_names{"auto", "on", "off"};
 inline constexpr auto chat_format_choices = [] {
   std::array<std::string_view, maestro::detail::chat_names.size()> names{};
@@ -90,7 +98,10 @@ constexpr void visit_options(S& o, const F& f) {
      .values = merge_names,
      .recorded = never},
     o.merge);
-  f({.name = "save_dtype", .help = "Of the saved model: {}", .values = detail::save_names, .recorded = never},
+  f({.name = "save_dtype",
+     .help = "Of the saved model: float32, bfloat16, auto (bfloat16 if adapters are merged into a checkpoint that is)",
+     .values = detail::save_names,
+     .recorded = never},
     o.save_as);
   f({.name = "activations",
      .help = "For the backward pass: {} (gradient checkpointing: more time, less memory)",

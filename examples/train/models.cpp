@@ -14,6 +14,7 @@
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
 #include "maestro/tokenizers.hpp"
+#include "train/run_rewards.hpp"
 
 namespace maestro::examples {
 
@@ -73,6 +74,12 @@ bool holds_bf16(const TrainOptions& o) {
   return stores_bf16(o.model);
 }
 
+StoreAs store_as(const TrainOptions& o) {
+  const ModelOptions& m = o.model_options;
+  if (m.save_as != SaveType::automatic) return m.save_as == SaveType::bfloat16 ? StoreAs::bf16 : StoreAs::f32;
+  return m.trains_adapters() && stores_bf16(o.model) ? StoreAs::bf16 : StoreAs::f32;
+}
+
 LoraOptions lora_options(const TrainOptions& o) {
   return o.model_options.adapter.empty() ? o.model_options.lora : load_adapter_config(o.model_options.adapter);
 }
@@ -87,6 +94,17 @@ TextPreferences load_preferences(const TrainOptions& o) {
   options.chat = chat_format_of(o.reward_model, {.format = o.model_options.reward_chat_format});
   options.pad_token = classifier_pad_token(o.reward_model);
   return TextPreferences(std::move(weights.backbone), std::move(weights.score), std::move(tokenizer), options);
+}
+
+void check_reward_model(const TrainOptions& o, const PolicyPlan& plan) {
+  if (!uses(o, "preference") || o.reward_model.empty()) return;
+  if (plan.tokenizer.get_if<Tokenizer>() != nullptr) return;
+  const TextTokenizer judge = load_any_tokenizer(o.reward_model, load_classifier_config(o.reward_model).end_tokens);
+  if (judge.get_if<Tokenizer>() == nullptr) return;
+  throw BadArgument("--reward-model " + o.reward_model + " is a byte-level toy for examples/models/base" +
+                    ", and its scores of " + o.model +
+                    "'s responses would mean nothing; give the folder of a real reward model, or leave preference out "
+                    "of --rewards");
 }
 
 MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts) {

@@ -4,6 +4,7 @@
 /// The models of a training run: the policy in the form that the options ask for, the reward model, and what both need.
 
 #include <cstddef>
+#include <iostream>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,9 @@
 #include <utility>
 
 #include "common/text_model.hpp"
+#include "maestro/hub/folder_texts.hpp"
+#include "maestro/hub/lora_files.hpp"
+#include "maestro/hub/model_files.hpp"
 #include "maestro/model/classifier.hpp"
 #include "maestro/policy/memory_estimate.hpp"
 #include "maestro/policy/prompt_tokens.hpp"
@@ -57,9 +61,40 @@ P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
   }
 }
 
+/// Parameters that are trained.
+template <class P>
+std::size_t trained_parameters(P& policy) {
+  std::size_t count = 0;
+  policy.visit([&](const auto& parameter) { count += parameter.values.size(); });
+  return count;
+}
+
+/// The type of the saved model's tensors.
+StoreAs store_as(const TrainOptions& o);
+
+/// Leaves the trained model in the output folder, adapters in PEFT's layout.
+template <class P>
+void save_result(const TrainOptions& o, const P& policy, const FolderTexts& texts) {
+  const SaveOptions options{.store = store_as(o), .texts = texts, .stop_tokens = policy.stop_tokens()};
+  if constexpr (std::is_same_v<typename P::weights_type, ModelWeights<float>>) {
+    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), options);
+  } else {
+    save_adapters(o.output + "/adapter", policy.weights().factors(), o.model);
+    std::cout << "the adapters are in " << o.output << "/adapter\n";
+    if (o.model_options.merge == MergeAdapters::no) return;
+    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), options);
+  }
+  std::cout << "the trained model is in " << o.output << "/model\n";
+}
+
 /// The model of the preference reward.
 /// @throws BadArgument where --reward-model is missing, and as load_classifier and load_any_tokenizer.
 TextPreferences load_preferences(const TrainOptions& o);
+
+/// Refuses the toy reward model, which judges bytes, for a policy that writes anything else: it was made for the small
+/// base model alone, and its scores of other texts mean nothing.
+/// @throws BadArgument
+void check_reward_model(const TrainOptions& o, const PolicyPlan& plan);
 
 /// What the run takes at most, its rewards' models included.
 MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts);

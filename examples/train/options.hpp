@@ -3,19 +3,15 @@
 /// @file
 /// The command line of `train` as a struct.
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "maestro/conductor/any.hpp"
 #include "maestro/conductor/learned_options.hpp"
-#include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/core/option.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
 #include "maestro/scalarization/normalize.hpp"
@@ -30,9 +26,9 @@
 namespace maestro::examples {
 
 /// What --rewards chooses from. The rewards of a run are in this order, whatever the order they were named in.
-inline constexpr std::array<std::string_view, 16> reward_names{
-    "perplexity", "format", "entropy", "length",  "preference", "exact_match", "repetition", "number",
-    "letter",     "chrf",   "bleu",    "brevity", "confidence", "elaboration", "liking",     "paid_judge"};
+inline constexpr std::array<std::string_view, 17> reward_names{
+    "perplexity", "format", "entropy", "length",  "preference", "exact_match", "repetition", "number",    "letter",
+    "chrf",       "chrf++", "bleu",    "brevity", "confidence", "elaboration", "liking",     "paid_judge"};
 
 /// What the length reward asks for.
 enum class LengthChoice : std::uint8_t {
@@ -43,8 +39,19 @@ enum class LengthChoice : std::uint8_t {
 inline constexpr std::array<std::string_view, 3> length_choice_names{"overlong", "target", "reference"};
 
 enum class DryRun : std::uint8_t { no, yes };
+enum class TensorBoardFiles : std::uint8_t { no, yes };
 
-inline constexpr std::array<std::string_view, 2> resume_names{"auto", "never"};
+/// Whether report.html is written into the run's folder.
+enum class WriteReport : std::uint8_t { yes, no };
+inline constexpr std::array<std::string_view, 2> report_names{"yes", "no"};
+
+/// What happens where --output holds the checkpoint of an earlier run.
+enum class ResumeChoice : std::uint8_t {
+  automatic,          ///< the run goes on from it
+  never,              ///< the folder is refused
+  new_learning_rate,  ///< the run goes on, at a learning rate and schedule that may be others
+};
+inline constexpr std::array<std::string_view, 3> resume_names{"auto", "never", "new_learning_rate"};
 inline constexpr std::array<std::string_view, 2> timing_names{"record", "omit"};
 
 struct TrainOptions {
@@ -57,10 +64,13 @@ struct TrainOptions {
   std::string output = "runs/train";
 
   std::uint32_t steps = 100;
+  double num_epochs = 0.0;  ///< passes over the prompts, in the place of `steps`; 0: `steps` counts
   TrainerOptions trainer{};
 
   std::vector<std::string> presets{};  ///< see presets.hpp; already applied
   std::vector<std::string> rewards{"perplexity", "format", "entropy", "length", "preference"};
+  std::string answer_format = "prompts";    ///< see answer_format.hpp
+  std::string answer_instruction = "auto";  ///< see answer_format.hpp
   OutsideOptions outside{};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
@@ -82,12 +92,17 @@ struct TrainOptions {
   std::uint32_t weights_start_step = 1;  ///< scheduled: the last step, from 1, that has `weights`
   std::uint32_t weights_end_step = 0;    ///< scheduled: the first step that has `weights_end`; 0: the run's last
 
+  std::string eval_prompts{};    ///< JSONL file; empty: no evaluation
+  std::uint32_t eval_steps = 0;  ///< 0: before the first step and after the last
   std::uint32_t save_steps = 0;
   std::size_t save_total_limit = 2;
-  Resume resume = Resume::automatic;
+  ResumeChoice resume = ResumeChoice::automatic;
   LogTimings timings = LogTimings::record;
+  WriteReport report = WriteReport::yes;
+  TensorBoardFiles tensorboard = TensorBoardFiles::no;
   int threads = 0;  ///< 0: as many as the machine has
   DryRun dry_run = DryRun::no;
+  std::string config{};  ///< what was given, as the JSON of a file for --config; kept in the run's folder
 };
 
 /// The part of the list below that says what is rewarded, and how the rewards become advantages.
@@ -105,6 +120,18 @@ constexpr void visit_weight_options(S& o, const F& f) {
      .group = group,
      .values = reward_names},
     o.rewards);
+  f({.name = "answer_format",
+     .help =
+         "Where responses have their answer, for the rewards that look: prompts (<think> and <answer> tags that the "
+         "prompts ask for), none, think_answer, boxed, or tags of your own: ANSWER or REASONING,ANSWER",
+     .group = group,
+     .recorded = Recorded::unless_default},
+    o.answer_format);
+  f({.name = "answer_instruction",
+     .help = "Put behind every prompt: auto (asks for --answer-format), none, or a text of your own",
+     .group = group,
+     .recorded = never},
+    o.answer_instruction);
   f({.name = "proxy_sync_steps", .help = "Steps between syncs of the perplexity reward's proxy", .group = group},
     o.proxy_sync_steps);
   f({.name = "length_shape",
@@ -143,13 +170,14 @@ constexpr void visit_conductor_options(S& o, const F& f) {
   f({.name = "conductor", .help = "Weights of the rewards: {}", .group = group, .values = conductor_names},
     o.conductor);
   f({.name = "weights",
-     .help = "For --conductor fixed, the start of scheduled, the base of contrast: one for each of --rewards, such as "
-             "0.5,0.3,0.2",
+     .help =
+         "One for each of --rewards, such as 0.5,0.3,0.2: required with --conductor fixed and scheduled (its start), "
+         "the base of contrast",
      .group = group,
      .recorded = start},
     o.weights);
   f({.name = "weights_end",
-     .help = "The weights that --conductor scheduled moves to, linearly",
+     .help = "The weights that --conductor scheduled moves to, linearly; required with it",
      .group = group,
      .recorded = end},
     o.weights_end);
@@ -213,6 +241,11 @@ constexpr void visit_options(S& o, const F& f) {
     o.output);
   f({.name = "model_options", .group = "Checkpoints, adapters and conversations"}, o.model_options);
   f({.name = "steps", .help = "Training steps", .group = "Policy", .recorded = never}, o.steps);
+  f({.name = "num_epochs",
+     .help = "Passes over the prompts, in the place of --steps; 0: --steps counts",
+     .group = "Policy",
+     .recorded = never},
+    o.num_epochs);
   f({.name = "trainer"}, o.trainer);
   visit_weight_options(o, f);
   visit_conductor_options(o, f);
@@ -220,11 +253,23 @@ constexpr void visit_options(S& o, const F& f) {
   group = "Run";
   f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
     o.threads);
+  f({.name = "eval_prompts",
+     .help = "JSONL file of prompts that the run does not train on: their rewards go into eval.jsonl",
+     .group = group,
+     .recorded = never},
+    o.eval_prompts);
+  f({.name = "eval_steps",
+     .help = "Steps between evaluations; 0: before the first step and after the last",
+     .group = group,
+     .recorded = never},
+    o.eval_steps);
   f({.name = "save_steps", .help = "Steps between checkpoints; 0: at the end only", .group = group, .recorded = never},
     o.save_steps);
   f({.name = "save_total_limit", .help = "Checkpoints kept", .group = group, .recorded = never}, o.save_total_limit);
   f({.name = "resume",
-     .help = "auto: from the newest checkpoint of --output; never: refuse a folder that has one",
+     .help = "auto: from the newest checkpoint of --output; never: refuse a folder that has one; new_learning_rate: as "
+             "auto, "
+             "with another --learning-rate or schedule than before",
      .group = group,
      .values = resume_names,
      .recorded = never},
@@ -235,86 +280,23 @@ constexpr void visit_options(S& o, const F& f) {
      .values = timing_names,
      .recorded = never},
     o.timings);
+  f({.name = "report",
+     .help = "Whether report.html in --output shows the run, while it goes on too: {}",
+     .group = group,
+     .values = report_names,
+     .recorded = never},
+    o.report);
+  f({.name = "tensorboard",
+     .help = "Write event files for TensorBoard into --output",
+     .group = group,
+     .recorded = never},
+    o.tensorboard);
   f({.name = "dry_run",
      .help = "Check all that a run would refuse at its start (options, files, every prompt's size), print the plan",
      .group = group,
      .recorded = never},
     o.dry_run);
-}
-
-/// Whether --rewards names this reward.
-inline bool uses(const TrainOptions& options, std::string_view reward) {
-  return std::find(options.rewards.begin(), options.rewards.end(), reward) != options.rewards.end();
-}
-
-/// The rewards that --rewards chooses, in the order of reward_names; none where it says so and some come from outside.
-/// @throws BadArgument listing the names there are, where --rewards has another, one twice, or none.
-inline std::vector<std::string_view> chosen_rewards(const TrainOptions& options) {
-  if (options.rewards == std::vector<std::string>{"none"} && options.outside.any()) return {};
-  if (options.rewards.empty()) throw BadArgument("rewards: none chosen; known are " + join_names(reward_names));
-  for (const std::string& name : options.rewards) {
-    index_of_name("rewards", name, reward_names);
-    if (std::count(options.rewards.begin(), options.rewards.end(), name) > 1) {
-      throw BadArgument("rewards: '" + name + "' is chosen twice");
-    }
-  }
-  std::vector<std::string_view> chosen;
-  for (const std::string_view name : reward_names) {
-    if (uses(options, name)) chosen.push_back(name);
-  }
-  return chosen;
-}
-
-/// The names of all rewards in the order in which weights are given: those of --rewards as they stand there, then those
-/// from outside. The judge of --anchor-reward is none of them.
-/// @throws as chosen_rewards, outside_names and without_judge; BadArgument for more than a Conductor can weigh.
-inline std::vector<std::string> named_rewards(const TrainOptions& options) {
-  std::vector<std::string> names;
-  if (!chosen_rewards(options).empty()) names = options.rewards;
-  for (std::string& name : outside_names(options.outside)) names.push_back(std::move(name));
-  names = without_judge(options.anchor, std::move(names));
-  if (names.size() > AnyConductor::max_actions) {
-    throw BadArgument("a run has at most " + std::to_string(AnyConductor::max_actions) + " rewards, and " +
-                      std::to_string(names.size()) + " are asked for");
-  }
-  return names;
-}
-
-/// The names of all rewards in the order of the run: those of --rewards in that of reward_names, then those from
-/// outside.
-inline std::vector<std::string> run_rewards(const TrainOptions& options) {
-  static_cast<void>(named_rewards(options));  // refuses what does not fit
-  std::vector<std::string> names;
-  for (const std::string_view name : chosen_rewards(options)) names.emplace_back(name);
-  for (std::string& name : outside_names(options.outside)) names.push_back(std::move(name));
-  return without_judge(options.anchor, std::move(names));
-}
-
-/// What happens to rewards before they are compared.
-/// @throws BadArgument for ideals that are neither one nor one for each reward, and for a gate that is no reward of the
-/// run.
-inline AdvantagesOptions advantages_options(const TrainOptions& o) {
-  const ScalarizerOptions& given = o.scalarizer;
-  AdvantagesOptions options{
-      .normalizer = {.kind = normalizer_from_name(o.normalize)},
-      .scalarizer = {
-          .kind = given.kind, .rho = given.rho, .mu = given.mu, .tau = given.tau, .threshold = given.threshold}};
-  const std::vector<std::string> rewards = run_rewards(o);
-  const std::vector<std::string> given_order = named_rewards(o);
-  if (given.ideal.size() > 1 && given.ideal.size() != rewards.size()) {
-    throw BadArgument("--scalarizer-ideal has " + std::to_string(given.ideal.size()) + " values for " +
-                      std::to_string(rewards.size()) +
-                      " rewards; give one for all, or one for each, in the order of --weights");
-  }
-  for (std::size_t k = 0; k < rewards.size() && !given.ideal.empty(); ++k) {
-    const auto place = std::find(given_order.begin(), given_order.end(), rewards[k]) - given_order.begin();
-    options.scalarizer.ideal[k] = given.ideal[given.ideal.size() > 1 ? static_cast<std::size_t>(place) : 0];
-  }
-  if (given.kind == ScalarizerKind::gated) {
-    options.scalarizer.gate =
-        index_of_name("--scalarizer-gate", given.gate, std::vector<std::string_view>(rewards.begin(), rewards.end()));
-  }
-  return options;
+  f({.name = "config", .recorded = never}, o.config);
 }
 
 }  // namespace maestro::examples

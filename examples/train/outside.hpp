@@ -32,7 +32,7 @@ JudgeOptions judge_options(const TrainOptions& o);
 template <class P>
 void add_outside_rewards(const TrainOptions& options, std::vector<AnyReward<P>>& rewards) {
   const OutsideOptions& o = options.outside;
-  const FallibleOptions treated{.on_error = o.on_error, .retries = 0};
+  const FallibleOptions treated{.on_error = on_error_of(o.on_error, OnError::missing), .retries = 0};
   const RetryOptions retry{.retries = o.retries};
   for (const std::string& text : o.commands) {
     auto [name, command] = name_and_value("--reward-command", text);
@@ -48,10 +48,16 @@ void add_outside_rewards(const TrainOptions& options, std::vector<AnyReward<P>>&
   rewards.emplace_back(Fallible(Judge(o.judge_name, judge_options(options), http_transport()), treated));
 }
 
-/// Observer that says on standard error which rewards failed in a step, and why the first one did.
+/// Observer that says on standard error which rewards failed in a step, and why the first one did; nothing where as
+/// many failed as in the step before, as of a reward that is gone for good.
 struct FailureLines {
-  void on_step(const StepReport& report, const StepTrace& trace) const {
-    if (report.reward_failure.empty()) return;
+  std::string last{};
+
+  void on_step(const StepReport& report, const StepTrace& trace) {
+    if (report.reward_failure.empty()) {
+      last.clear();
+      return;
+    }
     std::string counts;
     for (const RewardFigures& reward : report.rewards) {
       for (const auto& [name, value] : reward.own) {
@@ -60,8 +66,10 @@ struct FailureLines {
                   std::to_string(static_cast<std::size_t>(value)) + " of " + std::to_string(trace.rollouts.size());
       }
     }
+    if (last == counts) return;
+    last = counts;
     std::cerr << "\ntrain: step " << report.step << ": rewards failed (" << counts
-              << "); the first: " << report.reward_failure << std::endl;
+              << "); the first: " << report.reward_failure << "; steps with as many are not listed" << std::endl;
   }
 };
 

@@ -3,6 +3,7 @@
 /// @file
 /// The options of `train` for rewards that live elsewhere: commands, servers, a judge.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -20,10 +21,26 @@ namespace maestro::examples {
 /// The texts of an option that may be given several times; a comma in one is its own.
 struct RepeatedText : std::vector<std::string> {};
 
+/// What happens to a response whose reward failed, as --on-reward-error says.
+enum class ErrorChoice : std::uint8_t {
+  automatic,  ///< of a reward from outside it is missing; one of the library's own ends the run
+  stop,
+  skip_group,
+  missing,
+};
+inline constexpr std::array<std::string_view, 4> error_choice_names{"auto", "stop", "skip_group", "missing"};
+
+/// The treatment that is meant where `usual` is that of "auto".
+inline OnError on_error_of(ErrorChoice choice, OnError usual) {
+  if (choice == ErrorChoice::automatic) return usual;
+  return static_cast<OnError>(static_cast<std::size_t>(choice) - 1);
+}
+static_assert(error_choice_names[1 + static_cast<std::size_t>(OnError::skip_group)] == "skip_group");
+
 struct OutsideOptions {
   RepeatedText commands{};  ///< NAME=COMMAND
   RepeatedText urls{};      ///< NAME=URL
-  OnError on_error = OnError::missing;
+  ErrorChoice on_error = ErrorChoice::automatic;
   double timeout = 120.0;
   std::uint32_t retries = 4;
 
@@ -57,9 +74,11 @@ constexpr void visit_judge_options(S& o, const F& f) {
      .help = "OpenAI-compatible server that judges responses: http://host:port/v1/chat/completions",
      .recorded = never},
     o.judge_url);
-  f({.name = "judge_model", .help = "The judge as its server names it", .recorded = rare}, o.judge_model);
+  f({.name = "judge_model", .help = "The judge as its server names it; required with --judge-url", .recorded = rare},
+    o.judge_model);
   f({.name = "judge_rubric",
-     .help = "Text file that tells the judge what is good; may have {prompt}, {completion}, {reference} in it",
+     .help = "Text file that tells the judge what is good, required with --judge-url; may have {prompt}, {completion}, "
+             "{reference} in it",
      .recorded = never},
     o.judge_rubric);
   f({.name = "judge_name", .help = "Name of the judge's reward", .recorded = rare}, o.judge_name);
@@ -103,8 +122,8 @@ constexpr void visit_options(S& o, const F& f) {
      .recorded = rare},
     o.urls);
   f({.name = "on_reward_error",
-     .help = "A response whose reward from outside failed: {}",
-     .values = on_error_names,
+     .help = "What a failing reward does: {}; auto: missing for one from outside, stop for the others",
+     .values = error_choice_names,
      .recorded = rare},
     o.on_error);
   f({.name = "reward_timeout", .help = "Seconds for one call to the outside", .recorded = never}, o.timeout);

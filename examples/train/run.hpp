@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -29,6 +32,7 @@
 #include "maestro/reward/any_reward.hpp"
 #include "maestro/reward/entropy.hpp"
 #include "maestro/reward/exact_match.hpp"
+#include "maestro/reward/fallible.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/likeness.hpp"
 #include "maestro/reward/perplexity.hpp"
@@ -42,30 +46,54 @@
 #include "maestro/trainer/progress.hpp"
 #include "maestro/trainer/run.hpp"
 #include "maestro/trainer/trainer.hpp"
+#include "maestro/trainer/warnings.hpp"
 #include "tasks/tasks.hpp"
 #include "train/anchor.hpp"
+#include "train/answer_format.hpp"
 #include "train/fingerprint.hpp"
 #include "train/idle_options.hpp"
+#include "train/logs.hpp"
+#include "train/lone_responses.hpp"
 #include "train/models.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
 #include "train/outside.hpp"
+#include "train/run_rewards.hpp"
 #include "train/train.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {
 
+/// The prompts of a file, with the instruction behind each that --answer-format asks for. What was left out or is not
+/// seen is said.
+inline std::vector<Prompt> prompts_of_file(const TrainOptions& options, const std::string& path) {
+  PromptFile file = load_prompts(path, options.model_options.prompt_file);
+  if (file.skipped > 0) {
+    std::cerr << "train: left out " << file.skipped << " bad lines of " << path << "; the first: " << file.first_skipped
+              << '\n';
+  }
+  add_instruction(file.prompts, answer_instruction(answer_format(options.answer_format), options.answer_instruction));
+  return std::move(file.prompts);
+}
+
 /// The training prompts: those of a file, or of the built-in task families that --tasks names.
 inline std::vector<Prompt> training_prompts(const TrainOptions& options) {
-  if (!options.prompts.empty()) {
-    const PromptFile file = load_prompts(options.prompts, options.model_options.prompt_file);
-    if (file.skipped > 0) {
-      std::cerr << "train: left out " << file.skipped << " bad lines; the first: " << file.first_skipped << '\n';
-    }
-    return file.prompts;
-  }
+  if (!options.prompts.empty()) return prompts_of_file(options, options.prompts);
   require(options.num_prompts > 0, "--num-prompts must be at least 1");
   return make_prompts(Split::train, options.num_prompts, options.trainer.seed, options.tasks);
+}
+
+/// The options with the steps that --num-epochs means.
+/// @throws BadArgument for a number below 0, or more steps than a run may have.
+inline TrainOptions with_steps(TrainOptions options, std::size_t prompts) {
+  if (options.num_epochs == 0.0) return options;
+  const double steps = std::ceil(options.num_epochs * static_cast<double>(prompts) /
+                                 static_cast<double>(options.trainer.prompts_per_step));
+  require(options.num_epochs > 0.0 && steps < 4e9, "--num-epochs must be above 0, and the steps it means below 4e9");
+  options.steps = static_cast<std::uint32_t>(steps);
+  options.trainer.schedule.total_steps = options.steps;
+  if (options.anchor.asked.max_calls > 0) options.anchor.asked.spread_steps = options.steps;
+  return options;
 }
 
 /// The length reward that --length-shape names.
@@ -73,14 +101,17 @@ inline LengthOptions length_options(const TrainOptions& options) {
   switch (options.length_shape) {
     case LengthChoice::target:
       return {.shape = LengthShape::target, .target = options.length_target};
-    case LengthChoice::reference:
+    case LengthChoice::reference: {
+      const AnswerFormat format = answer_format(options.answer_format);
       return {.shape = LengthShape::target,
               .unit = LengthUnit::characters,
-              .part = LengthPart::answer,
+              .part = format.place == AnswerPlace::tags ? LengthPart::answer : LengthPart::response,
               .target_of = [](const Prompt& prompt) -> std::optional<double> {
                 if (prompt.reference.empty()) return std::nullopt;
                 return static_cast<double>(count_characters(prompt.reference));
-              }};
+              },
+              .tags = format.tags};
+    }
     case LengthChoice::overlong:
       break;
   }
@@ -93,34 +124,42 @@ template <class P>
 auto make_rewards(const TrainOptions& options) {
   static_cast<void>(run_rewards(options));  // refuses what does not fit, a judge that is no reward too
   std::vector<AnyReward<P>> rewards;
+  const AnswerFormat answer = answer_format(options.answer_format);
+  const ErrorChoice on_error = options.outside.on_error;
+  const auto add = [&](auto reward) {
+    if (on_error == ErrorChoice::automatic) {
+      rewards.emplace_back(std::move(reward));
+    } else {
+      const FallibleOptions treated{.on_error = on_error_of(on_error, OnError::stop), .retries = 0};
+      rewards.emplace_back(Fallible(std::move(reward), treated));
+    }
+  };
   for (const std::string_view name : chosen_rewards(options)) {
-    if (name == "perplexity") rewards.emplace_back(Perplexity(PolicyProxy({.sync_steps = options.proxy_sync_steps})));
-    if (name == "format") rewards.emplace_back(Format({.grade = FormatGrade::graded}));
-    if (name == "entropy") rewards.emplace_back(Entropy());
-    if (name == "length") rewards.emplace_back(Length(length_options(options)));
-    if (name == "preference") rewards.emplace_back(Preference(load_preferences(options)));
-    if (name == "exact_match") rewards.emplace_back(ExactMatch());
-    if (name == "repetition") rewards.emplace_back(Repetition());
-    if (name == "number") rewards.emplace_back(NumberMatch());
-    if (name == "letter") rewards.emplace_back(LetterMatch());
-    if (name == "chrf") rewards.emplace_back(Likeness());
-    if (name == "bleu") rewards.emplace_back(Likeness({.metric = LikenessMetric::bleu}));
-    if (name == "brevity") rewards.emplace_back(Brevity());
-    if (name == "confidence") rewards.emplace_back(Confidence());
-    if (name == "elaboration") rewards.emplace_back(Elaboration());
-    if (name == "liking") rewards.emplace_back(Liking());
-    if (name == "paid_judge") rewards.emplace_back(PaidJudge({.seed = options.trainer.seed}));
+    if (name == "perplexity") {
+      add(Perplexity(PolicyProxy({.sync_steps = options.proxy_sync_steps}),
+                     {.answer = answer.place, .tags = answer.tags}));
+    }
+    if (name == "format") {
+      add(Format({.answer = answer.place, .tags = answer.tags, .grade = FormatGrade::graded}));
+    }
+    if (name == "entropy") add(Entropy());
+    if (name == "length") add(Length(length_options(options)));
+    if (name == "preference") add(Preference(load_preferences(options)));
+    if (name == "exact_match") add(ExactMatch({.answer = answer.place, .tags = answer.tags}));
+    if (name == "repetition") add(Repetition());
+    if (name == "number") add(NumberMatch());
+    if (name == "letter") add(LetterMatch());
+    if (name == "chrf") add(Likeness());
+    if (name == "chrf++") add(Likeness({.metric = LikenessMetric::chrf_plus_plus}));
+    if (name == "bleu") add(Likeness({.metric = LikenessMetric::bleu}));
+    if (name == "brevity") add(Brevity());
+    if (name == "confidence") add(Confidence());
+    if (name == "elaboration") add(Elaboration());
+    if (name == "liking") add(Liking());
+    if (name == "paid_judge") add(PaidJudge({.seed = options.trainer.seed}));
   }
   add_outside_rewards(options, rewards);
   return with_anchor(options, std::move(rewards));
-}
-
-/// Parameters that are trained.
-template <class P>
-std::size_t trained_parameters(P& policy) {
-  std::size_t count = 0;
-  policy.visit([&](const auto& parameter) { count += parameter.values.size(); });
-  return count;
 }
 
 /// The line of the plan about the outside signal; empty without one.
@@ -182,10 +221,16 @@ inline void check_output(const TrainOptions& options) {
 
 /// @throws BadArgument where --resume does not allow the checkpoint that there is.
 inline void check_resume(const TrainOptions& options, const std::optional<std::string>& checkpoint) {
-  if (!checkpoint || options.resume != Resume::never) return;
+  if (!checkpoint || options.resume != ResumeChoice::never) return;
   throw BadArgument(options.output +
                     " holds the checkpoint of an earlier run; --resume auto continues it, another "
                     "--output starts afresh");
+}
+
+/// What may be other than in the checkpoint that a run goes on from.
+inline std::vector<std::string> may_change(const TrainOptions& options) {
+  if (options.resume != ResumeChoice::new_learning_rate) return {};
+  return {"learning_rate", "schedule", "warmup_steps", "steps"};
 }
 
 /// What a run would still check before its first step; writes nothing.
@@ -193,46 +238,39 @@ inline void check_folder(const TrainOptions& options, const std::string& fingerp
   const auto checkpoint = Checkpoints::newest_whole_in(Run::checkpoints_in(options.output));
   check_resume(options, checkpoint);
   if (!checkpoint) return;
-  Checkpoints::check_fingerprint(*checkpoint, fingerprint);
+  Checkpoints::check_fingerprint(*checkpoint, fingerprint, may_change(options));
   std::cout << "the run would continue from " << *checkpoint << '\n';
-}
-
-/// Leaves the trained model in the output folder, adapters in PEFT's layout.
-template <class P>
-void save_result(const TrainOptions& o, const P& policy, const FolderTexts& texts) {
-  const SaveOptions options{.store = o.model_options.save_as, .texts = texts, .stop_tokens = policy.stop_tokens()};
-  if constexpr (std::is_same_v<typename P::weights_type, ModelWeights<float>>) {
-    save_model(o.output + "/model", policy.weights(), policy.tokenizer(), options);
-  } else {
-    save_adapters(o.output + "/adapter", policy.weights().factors(), o.model);
-    std::cout << "the adapters are in " << o.output << "/adapter\n";
-    if (o.model_options.merge == MergeAdapters::no) return;
-    save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), options);
-  }
-  std::cout << "the trained model is in " << o.output << "/model\n";
 }
 
 /// Runs the training that the options describe with a policy of type P; the exit code of the program.
 template <class P>
-int train_as(const TrainOptions& options, Output output) {
-  if (options.threads > 0) set_threads(options.threads);
-  check(options.trainer);
-  check_output(options);
-  std::vector<Prompt> prompts = training_prompts(options);
-  say_ignored_fields("train", options.model);
-  if (!options.model_options.adapter.empty()) {
-    for (const std::string& remark : load_adapter_remarks(options.model_options.adapter)) {
-      std::cerr << "train: --adapter " << options.model_options.adapter << ": " << remark << '\n';
+int train_as(const TrainOptions& given, Output output) {
+  if (given.threads > 0) set_threads(given.threads);
+  check(given.trainer);
+  refuse_unfit_format(given);
+  check_output(given);
+  std::vector<Prompt> prompts = training_prompts(given);
+  say_ignored_fields("train", given.model);
+  if (!given.model_given.adapter.empty()) {
+    for (const std::string& remark : load_adapter_remarks(given.model_given.adapter)) {
+      std::cerr << "train: --adapter " << given.model_given.adapter << ": " << remark << '\n';
     }
   }
-  const PolicyPlan plan(options);
-  const std::size_t left_out = plan.leave_out_long(options, prompts);
+  const PolicyPlan plan(given);
+  const std::size_t left_out = plan.leave_out_long(given, prompts);
   if (left_out > 0) std::cerr << "train: left out " << left_out << " prompts of too many tokens\n";
+  const TrainOptions options = with_steps(given, prompts.size());
   refuse_idle_rewards(options, prompts);
+  check_reward_model(options, plan);
   check_memory(options, estimate(options, plan, prompts));
+  const AnyScalarization scalarization(options.scalarization, advantages_options(options));
+  refuse_lone_responses(options, scalarization);
   Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
-                  AnyScalarization(options.scalarization, advantages_options(options)), options.trainer};
+                  scalarization, options.trainer};
   trainer.check_prompts(prompts);
+  std::vector<Prompt> held_out;
+  if (!options.eval_prompts.empty()) held_out = prompts_of_file(options, options.eval_prompts);
+  trainer.check_prompts(held_out);
   const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
   print_plan(options, trainer.policy(), prompts);
@@ -248,12 +286,20 @@ int train_as(const TrainOptions& options, Output output) {
                                  .keep = options.save_total_limit,
                                  .should_stop = stop_requested,
                                  .fingerprint = content,
-                                 .resume = options.resume,
+                                 .may_change = may_change(options),
                                  .timings = options.timings,
+                                 .samples = {.responses = 4},
                                  .progress = &std::cout,
                                  .style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines});
+  write_file(options.output + "/run.json", options.config);
   FailureLines failures;
-  const LoopEnd end = run(trainer, prompts, failures);
+  RunWarnings warnings([](const std::string& text) { std::cerr << "\ntrain: " << text << std::endl; });
+  Evaluations evaluations(trainer, options, held_out);
+  TensorBoard tensorboard(options);
+  Report report(options);
+  const LoopEnd end = run(trainer, prompts, failures, warnings, evaluations, tensorboard, report);
+  const std::string page = report.write();
+  if (!page.empty()) std::cout << (end == LoopEnd::stopped ? "\n" : "") << "the report is " << page << '\n';
   if (end == LoopEnd::stopped) {
     std::cout << "\nstopped after step " << trainer.steps_done() << "; the same command continues from there\n";
     return exit_stopped;

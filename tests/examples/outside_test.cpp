@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   check_refused(stage.train(dry + "--reward-command 'a b=true'"), {"a name of letters"});
   check_refused(stage.train(dry + "--reward-command length=true"), {"two rewards are named 'length'"});
   check_refused(stage.train(dry + "--reward-url x=ftp://a"), {"http"});
-  check_refused(stage.train(dry + "--on-reward-error stop"), {"--on-reward-error has no effect"});
+  check_refused(stage.train(dry + "--reward-retries 3"), {"--reward-retries has no effect"});
   check_refused(stage.train(dry + "--judge-model m"), {"--judge-model has no effect", "without --judge-url"});
   check_refused(stage.train(dry + "--judge-url http://a/b"), {"--judge-model"});
   check_refused(stage.train(dry + "--judge-url http://a/b --judge-model m"), {"--judge-rubric"});

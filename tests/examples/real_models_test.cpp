@@ -9,6 +9,7 @@
 #include <string>
 
 #include "io/scratch.hpp"
+#include "maestro/hub/frozen_files.hpp"
 #include "maestro/hub/lora_files.hpp"
 #include "maestro/hub/model_files.hpp"
 
@@ -61,6 +62,7 @@ BOOST_AUTO_TEST_CASE(adapters_of_a_sharded_checkpoint_are_trained_saved_and_gone
   const auto factors = load_adapters<float>(adapter, load_model_config(model));
   BOOST_TEST(factors.options().rank == 3u);
   BOOST_CHECK_NO_THROW(load_model<float>(scratch.path("first") + "/model"));
+  BOOST_TEST(stores_bf16(scratch.path("first") + "/model"));  // as the checkpoint
   BOOST_TEST(run(train(scratch.path("second")) + model + " --merge-adapters no --adapter " + adapter, output) == 0,
              output);
   BOOST_TEST(!path_exists(scratch.path("second") + "/model"));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "examples/train_program.hpp"
+#include "maestro/io/file.hpp"
 #include "maestro/io/folder_lock.hpp"
 #include "maestro/io/json.hpp"
 
@@ -24,12 +25,37 @@ BOOST_AUTO_TEST_CASE(a_dry_run_refuses_what_a_run_would_refuse) {
 
   check_refused(stage.train("--dry-run --max-completion-length 123"),
                 {"data row 0", "6 tokens", "123", "128 positions"});
-  check_refused(stage.train("--dry-run --conductor-emphasis soft"), {"do not depend on the action"});
+  check_refused(stage.train("--dry-run --conductor-emphasis soft"), {"unknown name 'soft'", "blended_policy"});
   stage.write_prompts("long.jsonl", {"a", std::string(100, 'b')});
   check_refused(stage.train("--dry-run --prompts '" + (stage.root / "long.jsonl").string() + "'"),
                 {"data row 1", "reference 100", "128 positions"});
   check_refused(stage.train("--dry-run --save-total-limit 0"), {"--save-total-limit"});
   check_refused(stage.train("--dry-run --output '" + (stage.root / "long.jsonl/out").string() + "'"), {"is a file"});
+}
+
+BOOST_AUTO_TEST_CASE(one_response_a_prompt_is_refused_where_it_teaches_nothing) {
+  const Stage stage;
+  const std::string one = "--dry-run --num-generations 1 ";
+  for (const char* how : {"", "--preset trl", "--preset gdpo", "--preset rloo --conductor equal"}) {
+    check_refused(stage.train(one + how),
+                  {"--num-generations 1", "nothing would be learned", "--preset flash_reinforce"});
+  }
+  for (const char* how : {"--preset flash_reinforce", "--preset verl"}) {
+    const auto run = stage.train(one + how);
+    BOOST_TEST(run.code == 0, run.output);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_toy_reward_model_judges_no_other_kind_of_model) {
+  const Stage stage;
+  const std::string folder = (stage.root / "merged").string();
+  maestro::ModelWeights<float> weights(maestro::qwen3_config(4096, 8, 1, 2, 1, 4, 12));
+  weights.initialize(7);
+  maestro::save_model(folder, weights, maestro::ByteTokenizer());
+  maestro::write_file(folder + "/tokenizer.json", maestro::read_file(MAESTRO_TEST_FIXTURES "/text/qwen2.json"));
+  maestro::write_file(folder + "/tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  check_refused(stage.train("--dry-run --rewards preference --model '" + folder + "'"),
+                {"byte-level toy", "leave preference out"});
 }
 
 BOOST_AUTO_TEST_CASE(the_papers_reading_brings_its_own_advantages) {

@@ -96,6 +96,29 @@ bool close(double a, double b, double tolerance = 1e-6) { return std::abs(a - b)
 
 BOOST_AUTO_TEST_SUITE(objective)
 
+// TRL 1.16: the mask of a truncated completion is 0, the divisor of dapo still counts its tokens.
+BOOST_AUTO_TEST_CASE(masked_responses_are_in_no_loss) {
+  const auto batch = golden_batch();
+  LossInput<double> input = batch.input();
+  const std::vector<unsigned char> masked{0, 1};
+  input.masked = masked;
+  const double sum = -1.1051709 - 0.7408182;
+  BOOST_TEST(close(run({.reduction = Reduction::dapo}, input).report.loss, sum / 5));
+  BOOST_TEST(close(run({.reduction = Reduction::bnpo}, input).report.loss, sum / 2));
+  BOOST_TEST(close(run({.reduction = Reduction::grpo}, input).report.loss, sum / 4));
+  const auto dr = run({.reduction = Reduction::dr_grpo, .max_completion_length = 4}, input);
+  BOOST_TEST(close(dr.report.loss, sum / 8));
+  for (std::size_t t = 2; t < 5; ++t) BOOST_TEST(dr.d_log_probs[t] == 0.0);
+  BOOST_TEST(dr.d_log_probs[0] != 0.0);
+  BOOST_TEST(dr.report.responses == 2.0);
+  const std::vector<unsigned char> all{1, 1};
+  input.masked = all;
+  BOOST_TEST(run({.reduction = Reduction::bnpo}, input).report.loss == 0.0);
+  const std::vector<unsigned char> wrong{1};
+  input.masked = wrong;
+  BOOST_CHECK_THROW(run({}, input), BadArgument);
+}
+
 BOOST_AUTO_TEST_CASE(golden_clip) {
   const ClipBounds bounds = clip_bounds({});
   const double log_ratios[] = {0.1, -0.3, 0.5, 0.0, -0.1};

@@ -73,6 +73,16 @@ BOOST_AUTO_TEST_CASE(adapters_halves_and_recomputation_take_less) {
   BOOST_TEST(estimate.total() < full.total());
 }
 
+BOOST_AUTO_TEST_CASE(a_small_batch_is_counted_as_it_is) {
+  const ModelConfig config = config_of(Architecture::llama);
+  MemoryRequest large = request;
+  large.micro_batch_tokens = 2048;
+  MemoryRequest whole = request;
+  whole.micro_batch_tokens = 180;  // two groups of 10 + 4 * 20
+  BOOST_TEST(estimate_memory(config, large).total() == estimate_memory(config, whole).total());
+  BOOST_TEST(estimate_memory(config, request).total() < estimate_memory(config, whole).total());
+}
+
 BOOST_AUTO_TEST_CASE(sizes_are_readable) {
   BOOST_TEST(memory_text(512) == "0.5 KiB");
   BOOST_TEST(memory_text(std::uint64_t{3} << 29) == "1.5 GiB");

@@ -1,6 +1,7 @@
 #include "maestro/policy/sampler.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <limits>
 
 #include "maestro/policy/demonstrations.hpp"
@@ -42,6 +43,31 @@ struct Bytes {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(sampler)
+
+// Hugging Face's RepetitionPenaltyLogitsProcessor, before temperature: z / p above 0, z p below.
+BOOST_AUTO_TEST_CASE(tokens_seen_are_held_down_in_the_draw_alone) {
+  const std::vector<float> logits{1.0f, 0.8f, -0.5f, -0.4f};
+  const std::vector<std::int32_t> seen{0, 2};
+  const auto draw = [&](const Sampling& sampling, std::uint32_t position) {
+    return Sampler<float>(sampling).draw(logits, token_stream({.seed = 3}, 0, 0), position, seen);
+  };
+  BOOST_TEST(draw({.decoding = Decoding::greedy}, 0).token == 0);
+  const SampledToken held = draw({.decoding = Decoding::greedy, .repetition_penalty = 1.5}, 0);
+  BOOST_TEST(held.token == 1);
+  const double all = std::exp(1.0) + std::exp(0.8) + std::exp(-0.5) + std::exp(-0.4);
+  BOOST_TEST(std::abs(held.log_prob - std::log(std::exp(0.8) / all)) < 1e-6);
+  // The logits at penalty 2 are 0.5, 0.8, -1, -0.4.
+  std::vector<double> counts(4);
+  Sampler<float> sampler({.repetition_penalty = 2.0});
+  for (std::uint32_t t = 0; t < 20000; ++t) {
+    const SampledToken drawn = sampler.draw(logits, token_stream({.seed = 5}, 0, 0), t, seen);
+    counts[static_cast<std::size_t>(drawn.token)] += 1.0 / 20000;
+  }
+  const std::vector<double> wanted{std::exp(0.5), std::exp(0.8), std::exp(-1.0), std::exp(-0.4)};
+  const double sum = wanted[0] + wanted[1] + wanted[2] + wanted[3];
+  for (std::size_t v = 0; v < 4; ++v) BOOST_TEST(std::abs(counts[v] - wanted[v] / sum) < 0.015);
+  BOOST_CHECK_THROW(Sampler<float>({.repetition_penalty = 0.9}), BadArgument);
+}
 
 BOOST_AUTO_TEST_CASE(log_prob_and_entropy_are_those_after_temperature_before_filters) {
   // p = 0.6439139 0.2368827 0.0871443 0.0320586 0.0000005; temperature 0.5 doubles the halved logits.

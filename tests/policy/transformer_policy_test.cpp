@@ -100,6 +100,49 @@ std::pair<std::vector<std::int32_t>, double> greedy_by_full_forward(const ModelW
 
 BOOST_AUTO_TEST_SUITE(transformer_policy)
 
+BOOST_AUTO_TEST_CASE(a_stop_text_ends_a_response_and_stays_in_it) {
+  auto policy = small_policy<float>();
+  const std::vector<Prompt> prompts = texts({"a", "xyz"});
+  Sampling sampling = laws::sampling(6, 24);
+  const Rollouts free = policy.generate(prompts, sampling, {.seed = 9});
+  // Two characters that are not one token: the middle of a response that goes on.
+  std::size_t row = 0;
+  while (free.texts[row].size() < 12) ++row;
+  sampling.stop_texts = {"never in a response", free.texts[row].substr(5, 2)};
+  const Rollouts stopped = policy.generate(prompts, sampling, {.seed = 9});
+  const std::string& stop = sampling.stop_texts[1];
+  for (std::size_t i = 0; i < free.size(); ++i) {
+    const std::size_t at = free.texts[i].find(stop);
+    BOOST_TEST(stopped.texts[i] == free.texts[i].substr(0, at == std::string::npos ? at : at + stop.size()));
+    if (at != std::string::npos) {
+      BOOST_TEST((stopped.finish[i] == Finish::stop));
+      BOOST_TEST(stopped.tokens.length(i) == at + stop.size());
+    }
+  }
+  BOOST_TEST(stopped.texts[row].size() <= 7u);
+  sampling.stop_texts = {""};
+  BOOST_CHECK_THROW(policy.generate(prompts, sampling, {}), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(a_repetition_penalty_counts_prompt_and_response) {
+  auto policy = small_policy<float>();
+  const std::vector<Prompt> prompts = texts({"abcdefghij"});
+  Sampling sampling = laws::sampling(1, 20);
+  sampling.decoding = Decoding::greedy;
+  sampling.repetition_penalty = 1e6;  // what was seen is as good as barred, as long as anything else is likelier
+  const Rollouts rollouts = policy.generate(prompts, sampling, {});
+  std::vector<std::int32_t> all(rollouts.prompt_tokens.row(0).begin(), rollouts.prompt_tokens.row(0).end());
+  std::size_t repeated = 0;
+  for (const std::int32_t token : rollouts.tokens.row(0)) {
+    repeated += std::ranges::find(all, token) != all.end() ? 1u : 0u;
+    all.push_back(token);
+  }
+  sampling.repetition_penalty = 1.0;
+  const Rollouts free = policy.generate(prompts, sampling, {});
+  BOOST_TEST(repeated == 0u);
+  BOOST_TEST(free.texts[0] != rollouts.texts[0]);
+}
+
 BOOST_AUTO_TEST_CASE(concept_laws) {
   static_assert(Policy<Small<float>>);
   const std::vector<Prompt> prompts = texts({"a", "a longer prompt than the other", "xyz"});

@@ -126,6 +126,33 @@ BOOST_AUTO_TEST_CASE(every_broken_rule_is_seen) {
   BOOST_TEST(score_text(Format{{.grade = FormatGrade::graded}}, tagged("a", "b")) == 1.0f);
 }
 
+BOOST_AUTO_TEST_CASE(a_box_may_hold_the_answer) {
+  const Format strict{{.answer = AnswerPlace::boxed}};
+  const Format graded{{.answer = AnswerPlace::boxed, .grade = FormatGrade::graded}};
+  const auto kept = [&](const std::string& text, int rules) {
+    BOOST_TEST_CONTEXT(text) {
+      BOOST_TEST(score_text(graded, text) == static_cast<float>(rules) / 3.0f);
+      BOOST_TEST(score_text(strict, text) == (rules == 3 ? 1.0f : 0.0f));
+    }
+  };
+  kept("so it is \\boxed{\\frac{1}{2}}.", 3);
+  kept("\\boxed{1} or \\boxed{2}", 2);
+  kept("\\boxed{1", 2);
+  kept("\\boxed{ }", 2);
+  kept("\\boxed{1} or \\boxed{2", 1);
+  kept("1", 0);
+  BOOST_CHECK_THROW((Format{{.answer = AnswerPlace::whole}}), BadArgument);
+
+  const ExactMatch boxed{{.answer = AnswerPlace::boxed}};
+  BOOST_TEST(score_text(boxed, "\\boxed{1} no, \\boxed{ 2 }", "2") == 1.0f);
+  BOOST_TEST(score_text(boxed, "\\boxed{1}", "2") == 0.0f);
+  BOOST_TEST(score_text(boxed, "2", "2") == 0.0f);
+  const ExactMatch whole{{.answer = AnswerPlace::whole}};
+  BOOST_TEST(score_text(whole, " Rome\n", "Rome") == 1.0f);
+  BOOST_TEST(score_text(whole, "<think>a</think>\nRome", "Rome") == 1.0f);
+  BOOST_TEST(score_text(whole, "In Rome", "Rome") == 0.0f);
+}
+
 BOOST_AUTO_TEST_CASE(the_tags_are_options) {
   const TagStructure answer_only{{.reasoning = "", .answer = "a"}};
   const TagParse parse = answer_only.parse("<a>yes</a>\n");
@@ -163,6 +190,20 @@ BOOST_AUTO_TEST_CASE(ranks_golden_with_an_invalid_response) {
   BOOST_REQUIRE(seen.size() == 3u);
   BOOST_TEST(seen[1].prefix == "<think></think><answer>");
   BOOST_TEST(seen[1].continuation == "ref");
+}
+
+BOOST_AUTO_TEST_CASE(the_reference_may_follow_a_box_or_the_whole_response) {
+  const Rollouts rollouts = make_rollouts({{prompt("q", 0, "ref"), {{"so \\boxed{1} \\boxed{x"}, {"plain"}, {""}}}});
+  std::vector<LikelihoodQuery> seen;
+  const PerplexityOptions boxed{.answer = AnswerPlace::boxed, .scale = PerplexityScale::negative_log};
+  check_close(score(Perplexity{Given{{2}, &seen}, boxed}, rollouts), {-2.0 / (1.0 + std::log10(13.0)), -10.0, -10.0});
+  BOOST_TEST(seen.at(0).prefix == "so \\boxed{1} \\boxed{");
+  const PerplexityOptions whole{.answer = AnswerPlace::whole, .scale = PerplexityScale::negative_log};
+  seen.clear();
+  const auto values = score(Perplexity{Given{{2, 3, 4}, &seen}, whole}, rollouts);
+  check_close({values[1], values[2]}, {-3.0 / (1.0 + std::log10(5.0)), -4.0});
+  BOOST_TEST(seen.at(1).prefix == "plain\n");
+  BOOST_TEST(seen.at(2).prefix == "\n");
 }
 
 BOOST_AUTO_TEST_CASE(groups_are_ranked_apart_and_prompts_without_reference_left_out) {

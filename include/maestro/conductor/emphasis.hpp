@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,9 @@ enum class Emphasis : std::uint8_t {
 
 /// The names of the maps stand in the enum's order.
 inline constexpr std::array<std::string_view, 4> emphasis_names{"one_hot", "blended_uniform", "blended_policy", "soft"};
+
+/// The names of the maps that a Conductor can learn under: all but soft, which no estimator follows yet.
+inline constexpr std::span<const std::string_view> learnable_emphasis_names{emphasis_names.data(), 3};
 
 /// Finds the map called `name`.
 /// @throws BadArgument listing the known names.

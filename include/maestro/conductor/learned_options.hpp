@@ -97,7 +97,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "conductor_period", .help = "Policy steps per Conductor update (M)"}, s.period);
   f({.name = "conductor_emphasis",
      .help = "Map from action to weights: {}",
-     .values = emphasis_names,
+     .values = learnable_emphasis_names,
      .list = "conductor_emphasis"},
     s.emphasis);
   f({.name = "conductor_strength",

@@ -29,6 +29,10 @@ struct Sampling {
   double min_p = 0.0;                       ///< keep tokens with p >= min_p * max p, in [0, 1)
   Decoding decoding = Decoding::sample;
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
+  /// At least 1; 1: none. A logit z of a token that the prompt or the response has already becomes z / p if it is above
+  /// 0, else z p, before temperature and filters. Like these it changes what is drawn, not the log-probs.
+  double repetition_penalty = 1.0;
+  std::vector<std::string> stop_texts{};  ///< a response also ends with the token that completes one of these
 };
 
 /// Lists the sampling options; see OptionList.
@@ -42,6 +46,14 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "min_p", .help = "Keep tokens at least this probable, relative to the best"}, s.min_p);
   f({.name = "decoding", .recorded = Recorded::unless_default}, s.decoding);
   f({.name = "stop_tokens", .recorded = Recorded::unless_default}, s.stop_tokens);
+  f({.name = "repetition_penalty",
+     .help = "Divides the logits of tokens that prompt or response have already; 1: none",
+     .recorded = Recorded::unless_default},
+    s.repetition_penalty);
+  f({.name = "stop",
+     .help = "Texts that end a response, with commas between them; they stay in it",
+     .recorded = Recorded::unless_default},
+    s.stop_texts);
 }
 
 /// Refuses sampling options outside their documented domain.
@@ -66,6 +78,22 @@ inline void check(const Sampling& sampling) {
   if (!(sampling.min_p >= 0.0 && sampling.min_p < 1.0)) {
     throw BadArgument("sampling: min_p must be in [0, 1), not " + shown(sampling.min_p) + "; 0 keeps all tokens");
   }
+  if (!(sampling.repetition_penalty >= 1.0) || !std::isfinite(sampling.repetition_penalty)) {
+    throw BadArgument("sampling: repetition_penalty must be at least 1, not " + shown(sampling.repetition_penalty) +
+                      "; 1 is none");
+  }
+  for (const std::string& text : sampling.stop_texts) {
+    if (text.empty()) throw BadArgument("sampling: a stop text must not be empty");
+  }
+}
+
+/// Refuses sampling options that only a policy over text knows.
+/// @throws BadArgument naming the policy and the option.
+inline void refuse_text_options(const Sampling& sampling, const std::string& policy) {
+  if (sampling.repetition_penalty != 1.0) {
+    throw BadArgument(policy + ": repetition_penalty is for policies over text; leave it at 1");
+  }
+  if (!sampling.stop_texts.empty()) throw BadArgument(policy + ": its responses are no texts; leave stop_texts empty");
 }
 
 /// A DrawKey keys the draws of one generation; data row, response_number and position complete the key.

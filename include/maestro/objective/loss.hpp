@@ -3,6 +3,7 @@
 /// @file
 /// The policy loss of a micro-batch: value, and gradient with respect to per-token log-probs and entropies. Neutral.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -28,6 +29,7 @@ struct LossInput {
   std::span<const std::size_t> offsets;      ///< (b + 1) token offsets; may start anywhere (a slice of the batch's)
   std::span<const float> advantages;         ///< (b)
   BatchCounts batch;                         ///< of the whole batch over all ranks, by count_batch
+  std::span<const unsigned char> masked{};   ///< (b) not 0: the response teaches nothing; may be empty
   std::size_t first_row = 0;                 ///< place of the first response in the batch, for messages
 };
 
@@ -47,6 +49,7 @@ struct LossGradient {
 /// With equal micro-batches that is TRL's loss over an accumulation window, bnpo included: its token mean is the
 /// micro-batch's own, so it depends on the split, as in TRL. The entropy bonus is a mean over the batch's tokens
 /// whatever the reduction. Empty responses add nothing, but count among the responses that grpo and dr_grpo divide by.
+/// So do masked ones; their tokens count among those that dapo divides by, not among those of bnpo, as in TRL.
 /// Deterministic for any number of threads: sums run over fixed chunks of rows, in order. O(t); no allocation.
 /// Source: TRL 1.16 GRPOTrainer._compute_loss; DAPO (arXiv 2503.14476), Dr.GRPO (2503.20783), GSPO (2507.18071), CISPO
 /// (2506.13585), SAPO (2511.20347).
@@ -62,9 +65,13 @@ class Objective {
   template <class T>
   LossReport operator()(const LossInput<T>& in, const LossGradient<T>& out) const {
     const std::size_t rows = in.advantages.size();
-    const LossSizes sizes{
-        .responses = static_cast<double>(rows), .tokens = static_cast<double>(in.log_probs.size()), .batch = in.batch};
     check_sizes(in, out);
+    std::size_t tokens = in.log_probs.size();
+    for (std::size_t row = 0; row < in.masked.size(); ++row) {
+      if (in.masked[row] != 0) tokens -= in.offsets[row + 1] - in.offsets[row];
+    }
+    const LossSizes sizes{
+        .responses = static_cast<double>(rows), .tokens = static_cast<double>(tokens), .batch = in.batch};
     check_needs(rule_, sizes, !in.reference_log_probs.empty(), !in.entropies.empty() && !out.d_entropies.empty());
     std::array<LossReport, report_chunks> partial{};
     parallel_for(report_chunks, 32 * in.log_probs.size() / report_chunks, [&](std::size_t chunk) {
@@ -86,6 +93,8 @@ class Objective {
     const auto fits = [tokens](std::size_t size) { return size == 0 || size == tokens; };
     require(in.offsets.size() == in.advantages.size() + 1, "objective: offsets must be one longer than advantages");
     require(in.offsets.back() - in.offsets.front() == tokens, "objective: offsets and log_probs do not fit");
+    require(in.masked.empty() || in.masked.size() == in.advantages.size(),
+            "objective: masked must be empty or as long as advantages");
     require(fits(in.old_log_probs.size()), "objective: old_log_probs must be empty or as long as log_probs");
     require(fits(in.reference_log_probs.size()),
             "objective: reference_log_probs must be empty or as long as log_probs");
@@ -104,6 +113,15 @@ class Objective {
     LossReport report;
     report.responses = 1.0;
     check_advantage(in, row);
+    if (!in.masked.empty() && in.masked[row] != 0) {
+      std::fill(out.d_log_probs.begin() + static_cast<std::ptrdiff_t>(begin),
+                out.d_log_probs.begin() + static_cast<std::ptrdiff_t>(end), T(0));
+      if (!out.d_entropies.empty()) {
+        std::fill(out.d_entropies.begin() + static_cast<std::ptrdiff_t>(begin),
+                  out.d_entropies.begin() + static_cast<std::ptrdiff_t>(end), T(0));
+      }
+      return report;
+    }
     if (begin == end) {
       // TRL counts an empty response's sequence ratio as 1.
       if (sequence) count_ratio(SurrogateTerm{}, report);

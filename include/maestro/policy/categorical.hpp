@@ -30,6 +30,7 @@ class Categorical {
   /// and ends early with a stop token. Everything but `prompt_tokens` and `hidden` is filled.
   static Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key,
                            std::size_t length, MatrixView<const T> logits) {
+    refuse_text_options(sampling, "categorical policy");
     Sampler<T> sampler(sampling);
     Rollouts result;
     result.prompts.assign(prompts.begin(), prompts.end());

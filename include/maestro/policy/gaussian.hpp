@@ -158,6 +158,7 @@ class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
   }
   static void check_sampling(const Sampling& sampling) {
     check(sampling);
+    refuse_text_options(sampling, "gaussian policy");
     require(
         sampling.top_k == 0 && sampling.top_p == 1.0 && sampling.min_p == 0.0,
         "gaussian policy: top_k, top_p and min_p choose among tokens; leave them at 0, 1 and 0, and set temperature "

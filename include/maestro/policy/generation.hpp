@@ -18,6 +18,7 @@
 #include "maestro/model/layers/linear.hpp"
 #include "maestro/model/prepared_weights.hpp"
 #include "maestro/model/weights.hpp"
+#include "maestro/policy/response_state.hpp"
 #include "maestro/policy/sampler.hpp"
 
 namespace maestro {
@@ -59,6 +60,7 @@ class GenerationLane {
     const Sampling& sampling;
     const DrawKey& key;
     std::span<const std::int32_t> stop_tokens;
+    const StopTexts& stop_texts;
     std::size_t logits_bytes;
   };
 
@@ -68,6 +70,8 @@ class GenerationLane {
     samplers_.assign(static_cast<std::size_t>(max_threads()), Sampler<T>(request.sampling));
     for (Sampler<T>& sampler : samplers_) sampler.reserve(request.weights.config().vocabulary);
     streams_.clear();
+    watches_.assign(request.stop_texts.texts.empty() ? 0 : last - first, {});
+    seen_.assign(request.sampling.repetition_penalty == 1.0 ? 0 : last - first, {});
     active_.clear();
     source_.clear();
     for (std::size_t i = first; i < last; ++i) {
@@ -75,6 +79,8 @@ class GenerationLane {
       streams_.push_back(token_stream(request.key, rollouts, i));
       active_.push_back(i - first);
       source_.push_back(g);
+      if (seen_.empty()) continue;
+      for (const std::int32_t token : rollouts.prompt_tokens.row(g)) seen_[i - first].add(token);
     }
     log_.clear();
     log_.reserve((last - first) * std::min<std::size_t>(request.sampling.max_completion_length, 256));
@@ -119,13 +125,15 @@ class GenerationLane {
       parallel_for(last - first, 8 * vocabulary, [&](std::size_t i) {
         const std::size_t r = first + i;
         Sampler<T>& sampler = samplers_[static_cast<std::size_t>(thread_index())];
-        drawn_[r] = sampler.draw(logits_.row(source_[r] - begin), streams_[active_[r]], position);
+        const auto seen = seen_.empty() ? std::span<const std::int32_t>() : seen_[active_[r]].tokens();
+        drawn_[r] = sampler.draw(logits_.row(source_[r] - begin), streams_[active_[r]], position, seen);
       });
       first = last;
     }
     tokens_.clear();
     for (std::size_t r = 0; r < active_.size(); ++r) {
       tokens_.push_back(drawn_[r].token);
+      if (!seen_.empty()) seen_[active_[r]].add(drawn_[r].token);
       log_.push_back({.response = first_ + active_[r],
                       .token = drawn_[r].token,
                       .log_prob = static_cast<float>(drawn_[r].log_prob),
@@ -136,7 +144,9 @@ class GenerationLane {
   void mark_finished(const Request& request, std::uint32_t position, Rollouts& rollouts) {
     state_.resize(active_.size());
     for (std::size_t r = 0; r < active_.size(); ++r) {
-      const bool stopped = std::ranges::find(request.stop_tokens, tokens_[r]) != request.stop_tokens.end();
+      const bool stopped = std::ranges::find(request.stop_tokens, tokens_[r]) != request.stop_tokens.end() ||
+                           (!watches_.empty() &&
+                            watches_[active_[r]].add(request.stop_texts.text_of(tokens_[r]), request.stop_texts.texts));
       const bool done = stopped || std::size_t{position} + 1 >= request.sampling.max_completion_length;
       state_[r] = done ? State::finished : State::running;
       if (done) rollouts.finish[first_ + active_[r]] = stopped ? Finish::stop : Finish::length;
@@ -166,6 +176,8 @@ class GenerationLane {
   std::size_t steps_ = 0;
   std::vector<Sampler<T>> samplers_;   ///< per thread
   std::vector<RandomStream> streams_;  ///< per response
+  std::vector<StopWatch> watches_;     ///< per response; empty if there are no stop texts
+  std::vector<TokensSeen> seen_;       ///< per response; empty if none are held down
   std::vector<std::size_t> active_;    ///< responses that still run, ascending, counted from first_
   std::vector<std::size_t> source_;    ///< their rows in the last hidden states
   std::vector<std::int32_t> tokens_;
@@ -187,8 +199,9 @@ class Generator {
 
   /// Fills tokens, log_probs, entropies, hidden and finish of `rollouts` from its prompts, prompt_tokens and groups.
   /// @param stop_tokens  a response ends with the first of these that it draws.
+  /// @param stop_texts   or with the first of these that its tokens complete.
   void run(const Weights& weights, const Sampling& sampling, const DrawKey& key,
-           std::span<const std::int32_t> stop_tokens, Rollouts& rollouts) {
+           std::span<const std::int32_t> stop_tokens, Rollouts& rollouts, const StopTexts& stop_texts = {}) {
     const std::size_t rows = rollouts.groups.rows();
     rollouts.hidden.resize(rows, weights.config().hidden);
     rollouts.finish.resize(rows, Finish::length);
@@ -201,6 +214,7 @@ class Generator {
                           .sampling = sampling,
                           .key = key,
                           .stop_tokens = stop_tokens,
+                          .stop_texts = stop_texts,
                           .logits_bytes = options_.logits_bytes};
     lanes_.resize(lane_count(weights, rows));
     const std::size_t lanes = lanes_.size();

@@ -109,7 +109,9 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   add("copies of the policy (KL reference, proxy)", request.copies * copy);
 
   const std::uint64_t group = request.prompt_tokens + std::uint64_t{request.generations} * request.completion_tokens;
-  const std::uint64_t rows = std::max<std::uint64_t>(request.micro_batch_tokens, group);
+  // A micro-batch holds no more than the whole batch.
+  const std::uint64_t rows =
+      std::min(std::max<std::uint64_t>(request.micro_batch_tokens, group), std::uint64_t{request.prompts} * group);
   const std::uint64_t layer = activation_cols(c) * rows * value;
   const bool keep = request.activations == Activations::keep;
   const std::uint64_t inputs = keep ? 0 : std::uint64_t{c.layers} * c.hidden * rows * value;

@@ -41,6 +41,7 @@ class Sampler {
         top_k_(sampling.top_k),
         top_p_(sampling.top_p),
         min_p_(sampling.min_p),
+        repetition_penalty_(sampling.repetition_penalty),
         decoding_(sampling.decoding) {
     check(sampling);
   }
@@ -55,20 +56,35 @@ class Sampler {
 
   /// Draws the token at `position` of the response that `stream` names.
   /// @param logits  (V) before temperature; -infinity bars a token.
+  /// @param seen    tokens that repetition_penalty holds down, each once; may be empty.
   /// @throws BadData naming the stream's data row and response if a logit is NaN or +infinity, or none is finite.
-  SampledToken draw(std::span<const T> logits, const RandomStream& stream, std::uint32_t position) {
+  SampledToken draw(std::span<const T> logits, const RandomStream& stream, std::uint32_t position,
+                    std::span<const std::int32_t> seen = {}) {
     reserve(logits.size());
     const auto inverse = static_cast<T>(1.0 / temperature_);
     for (std::size_t i = 0; i < logits.size(); ++i) scaled_[i] = logits[i] * inverse;
     const SoftmaxState softmax = weigh();
     if (!softmax.valid()) refuse(stream, position);
-    const std::size_t token = decoding_ == Decoding::greedy ? most_probable(logits) : choose(stream.uniform(position));
+    const bool penalized = repetition_penalty_ != 1.0 && !seen.empty();
+    if (penalized) hold_down(logits, inverse, seen, softmax.max);
+    const std::span<const T> ranked = penalized ? std::span<const T>(weights_) : logits;
+    const std::size_t token = decoding_ == Decoding::greedy ? most_probable(ranked) : choose(stream.uniform(position));
     return {.token = static_cast<std::int32_t>(token),
             .log_prob = softmax.log_prob(static_cast<double>(scaled_[token])),
             .entropy = softmax.entropy()};
   }
 
  private:
+  /// Changes the weights of the tokens seen to those of their penalized logits. The others keep theirs, so that sums of
+  /// weights are no longer those of the softmax, which choose() does not need.
+  void hold_down(std::span<const T> logits, T inverse, std::span<const std::int32_t> seen, double max) {
+    for (const std::int32_t token : seen) {
+      const auto place = static_cast<std::size_t>(token);
+      const auto logit = static_cast<double>(logits[place]);
+      const double held = logit > 0.0 ? logit / repetition_penalty_ : logit * repetition_penalty_;
+      weights_[place] = static_cast<T>(std::exp(held * static_cast<double>(inverse) - max));
+    }
+  }
   /// Fills weights_ from scaled_ in the chunks of the LM head, so that both give a token the same log-prob.
   SoftmaxState weigh() {
     SoftmaxState softmax;
@@ -155,6 +171,7 @@ class Sampler {
   std::size_t top_k_;
   double top_p_;
   double min_p_;
+  double repetition_penalty_;
   Decoding decoding_;
   AlignedVector<T> scaled_;
   AlignedVector<T> weights_;  ///< exp(z - max)

@@ -133,7 +133,8 @@ class OwnWorkspace {
 /// prefix.
 ///
 /// A response ends with tokenizer.end_token(), with one of the configuration's end_tokens or of Sampling::stop_tokens,
-/// with the token that ends a turn of the chat format, or at the length limit. The hidden state (d) is that of the
+/// with the token that ends a turn of the chat format, with the token that completes one of Sampling::stop_texts, or at
+/// the length limit. Its text lacks a token that ended it, but has a stop text. The hidden state (d) is that of the
 /// response's last token, after the final norm. Copies share nothing but the tokens of prompts; a copy has the weights,
 /// but neither gradients nor workspaces. Gradients exist from the first zero_gradients or backward on; before that,
 /// `visit` shows parameters without gradients. Results are deterministic for the same threads and backend.
@@ -231,8 +232,13 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     }
     std::vector<std::int32_t> stops = stop_tokens();
     stops.insert(stops.end(), sampling.stop_tokens.begin(), sampling.stop_tokens.end());
-    training_->generator.run(weights_, sampling, key, stops, rollouts);
-    for (std::size_t i = 0; i < rollouts.size(); ++i) rollouts.texts.push_back(text_of(rollouts, i));
+    const auto text = [this](std::int32_t token) { return text_of(std::span<const std::int32_t>(&token, 1)); };
+    training_->generator.run(weights_, sampling, key, stops, rollouts, {sampling.stop_texts, text});
+    for (std::size_t i = 0; i < rollouts.size(); ++i) {
+      std::span<const std::int32_t> tokens = rollouts.tokens.row(i);
+      if (std::ranges::find(stops, tokens.back()) != stops.end()) tokens = tokens.first(tokens.size() - 1);
+      rollouts.texts.push_back(text_of(tokens));
+    }
     return rollouts;
   }
 
@@ -295,11 +301,9 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     }
   }
 
-  // The text lacks the stop token, padding, and ids that the tokenizer does not know (a model's vocabulary may be
-  // padded). Other special tokens are text, since rewards may look for them: <think> is one in some models.
-  std::string text_of(const Rollouts& rollouts, std::size_t response) const {
-    std::span<const std::int32_t> tokens = rollouts.tokens.row(response);
-    if (rollouts.finish[response] == Finish::stop) tokens = tokens.first(tokens.size() - 1);
+  // The text lacks padding and ids that the tokenizer does not know (a model's vocabulary may be padded). Other special
+  // tokens are text, since rewards may look for them: <think> is one in some models.
+  std::string text_of(std::span<const std::int32_t> tokens) const {
     std::vector<std::int32_t> known;
     known.reserve(tokens.size());
     for (const std::int32_t token : tokens) {

@@ -48,17 +48,20 @@ enum class PerplexityScale : unsigned char {
 
 /// PerplexityOptions describe the Perplexity reward.
 struct PerplexityOptions {
-  TagNames tags{};
+  AnswerPlace answer = AnswerPlace::tags;
+  TagNames tags{};  ///< for AnswerPlace::tags
   PerplexityScale scale = PerplexityScale::group_rank;
-  float invalid_value = -10.0f;  ///< negative_log only: the value of a response without the tag structure; finite
+  float invalid_value = -10.0f;  ///< negative_log only: the value of a response without a place for the answer; finite
 };
 
 /// Perplexity rewards a low perplexity of the reference answer after prompt, response and opening answer tag, under a
-/// LikelihoodScorer. `Perplexity{}` asks a copy of the policy in training, which its Trainer attaches (PolicyProxy,
-/// renewed every few steps); `Perplexity{scorer}` asks another model. A response without the tag structure is not
-/// scored. If the prompt has no reference, the reward does not apply. The reasoning is counted in the scorer's tokens
-/// if the scorer has `count_tokens(text)`; otherwise the response's own tokens are split in proportion to bytes.
-/// Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in nover_perplexity and rank_in_groups.
+/// LikelihoodScorer. With AnswerPlace::boxed the reference follows the last `\boxed{`; with AnswerPlace::whole it
+/// follows the whole response and a line end. `Perplexity{}` asks a copy of the policy in training, which its Trainer
+/// attaches (PolicyProxy, renewed every few steps); `Perplexity{scorer}` asks another model. A response without the tag
+/// structure (or the box) is not scored. If the prompt has no reference, the reward does not apply. The reasoning is
+/// counted in the scorer's tokens if the scorer has `count_tokens(text)`; otherwise the response's own tokens are split
+/// in proportion to bytes. Source: MAESTRO's perplexity reward after NOVER [2505.16022]; formulas as in
+/// nover_perplexity and rank_in_groups.
 template <LikelihoodScorer S = PolicyProxy>
 class Perplexity : public detail::ScorerHooks<S> {
   using detail::ScorerHooks<S>::scorer_;
@@ -84,13 +87,12 @@ class Perplexity : public detail::ScorerHooks<S> {
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
       const Completion completion = rollouts.completion(i);
       if (completion.prompt.reference.empty()) continue;
-      const TagParse parse = structure_.parse(completion.text);
-      if (!parse.valid) continue;
-      queries.push_back({.group = completion.group,
-                         .prefix = std::string(parse.through_opening),
-                         .continuation = completion.prompt.reference});
+      Place place = place_of(completion.text);
+      if (!place.valid) continue;
+      queries.push_back(
+          {.group = completion.group, .prefix = std::move(place.prefix), .continuation = completion.prompt.reference});
       rows.push_back(i);
-      lengths.push_back(reasoning_tokens(completion, parse.reasoning));
+      lengths.push_back(reasoning_tokens(completion, place.reasoning));
     }
     std::vector<float> nll(queries.size(), std::numeric_limits<float>::quiet_NaN());
     if (!queries.empty()) scorer_.mean_nll(rollouts, std::span<const LikelihoodQuery>(queries), std::span<float>(nll));
@@ -116,17 +118,38 @@ class Perplexity : public detail::ScorerHooks<S> {
   {
     for (const Prompt& prompt : prompts) {
       if (prompt.reference.empty()) continue;
-      scorer_.check_query(prompt, sampling.max_completion_length, prompt.reference);
+      const std::size_t line_end = options_.answer == AnswerPlace::whole ? 1 : 0;
+      scorer_.check_query(prompt, sampling.max_completion_length + line_end, prompt.reference);
     }
   }
 
  private:
+  /// Where the reference is put in a response.
+  struct Place {
+    bool valid = false;
+    std::string prefix{};          ///< what stands before it
+    std::string_view reasoning{};  ///< what of that is reasoning
+  };
+
+  Place place_of(std::string_view text) const {
+    if (options_.answer == AnswerPlace::tags) {
+      const TagParse parse = structure_.parse(text);
+      return {parse.valid, std::string(parse.through_opening), parse.reasoning};
+    }
+    if (options_.answer == AnswerPlace::whole) return {true, std::string(text) + '\n', text};
+    constexpr std::string_view opening = "\\boxed{";
+    const std::size_t start = text.rfind(opening);
+    if (start == std::string_view::npos) return {};
+    return {true, std::string(text.substr(0, start + opening.size())), text.substr(0, start)};
+  }
+
   std::size_t reasoning_tokens(const Completion& completion, std::string_view reasoning) const {
     if constexpr (requires {
                     { scorer_.count_tokens(reasoning) } -> std::convertible_to<std::size_t>;
                   }) {
       return scorer_.count_tokens(reasoning);
     } else {
+      if (completion.text.empty()) return 0;
       const double share = static_cast<double>(reasoning.size()) / static_cast<double>(completion.text.size());
       return static_cast<std::size_t>(std::lround(share * static_cast<double>(completion.tokens.size())));
     }

@@ -12,6 +12,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/data/completion.hpp"
 #include "maestro/reward/text_parts.hpp"
+#include "maestro/text/answers.hpp"
 
 namespace maestro {
 
@@ -93,26 +94,45 @@ enum class FormatGrade : unsigned char {
 
 /// FormatOptions describe the Format reward.
 struct FormatOptions {
-  TagNames tags{};
+  AnswerPlace answer = AnswerPlace::tags;  ///< tags or boxed
+  TagNames tags{};                         ///< for AnswerPlace::tags
   FormatGrade grade = FormatGrade::strict;
 };
 
-/// Format says how well a response keeps the required tag structure, in [0, 1]. Source: MAESTRO's format reward; the
-/// grade is ours.
+/// Format says how well a response keeps the required tag structure, in [0, 1]. With AnswerPlace::boxed the rules are
+/// that it has a `\boxed{`, that it has one only, and that this is closed and not blank. Source: MAESTRO's format
+/// reward; the grade is ours.
 class Format {
  public:
   static constexpr std::string_view name = "format";
 
-  explicit Format(FormatOptions options = {}) : structure_(options.tags), grade_(options.grade) {}
+  /// @throws BadArgument for AnswerPlace::whole, which has no form, and as TagStructure.
+  explicit Format(FormatOptions options = {})
+      : structure_(options.tags), answer_(options.answer), grade_(options.grade) {
+    require(answer_ != AnswerPlace::whole, "Format: an answer without a place of its own has no form to keep");
+  }
 
   float operator()(const Completion& completion) const {
-    const TagParse parse = structure_.parse(text_of(completion));
+    const std::string_view text = text_of(completion);
+    const TagParse parse = answer_ == AnswerPlace::boxed ? parse_boxed(text) : structure_.parse(text);
     if (grade_ == FormatGrade::strict) return parse.valid ? 1.0f : 0.0f;
     return static_cast<float>(static_cast<double>(parse.rules_kept) / static_cast<double>(parse.rules));
   }
 
  private:
+  static TagParse parse_boxed(std::string_view text) {
+    TagParse parse{.rules = 3};
+    const std::size_t first = text.find("\\boxed{");
+    if (first == std::string_view::npos) return parse;
+    const auto content = detail::last_boxed(text);
+    const bool closed = content && !trimmed(*content).empty();
+    parse.rules_kept = 1u + (text.rfind("\\boxed{") == first ? 1u : 0u) + (closed ? 1u : 0u);
+    parse.valid = parse.rules_kept == parse.rules;
+    return parse;
+  }
+
   TagStructure structure_;
+  AnswerPlace answer_;
   FormatGrade grade_;
 };
 

@@ -20,6 +20,13 @@ inline void require_text(MatrixView<const float> actions) {
           "no text; take a reward that reads the actions");
 }
 
+/// AnswerPlace says where a response has its answer.
+enum class AnswerPlace : unsigned char {
+  tags,   ///< between the answer tags of a TagStructure
+  boxed,  ///< in the last `\boxed{...}`
+  whole,  ///< nowhere in particular: the response is the answer
+};
+
 /// Gives the text that a reward judges.
 /// @throws BadArgument if the response is one of float actions.
 inline std::string_view text_of(const Completion& completion) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -30,6 +31,8 @@ struct CheckpointOptions {
   /// A text of whatever decides the run's results (options, data); a checkpoint with another text is refused. If it is
   /// a JSON object, the refusal names the keys that differ.
   std::string fingerprint{};
+  /// Keys of the fingerprint whose values may differ from those of a checkpoint, such as "learning_rate".
+  std::vector<std::string> may_change{};
 };
 
 namespace detail {
@@ -44,7 +47,8 @@ inline void make_folder(const std::string& path) {
 
 /// Lists what differs between two fingerprints, one line each. The list is empty if both are JSON objects with the same
 /// members, whatever their order.
-inline std::string fingerprint_difference(const std::string& saved, const std::string& now) {
+inline std::string fingerprint_difference(const std::string& saved, const std::string& now,
+                                          std::span<const std::string> may_change = {}) {
   const auto object = [](const std::string& text) {
     try {
       return parse_json(text, "fingerprint");
@@ -63,6 +67,7 @@ inline std::string fingerprint_difference(const std::string& saved, const std::s
   std::string lines;
   for (const auto& [key, value] : keys.items()) {
     if (a.contains(key) && b.contains(key) && a.at(key) == b.at(key)) continue;
+    if (std::find(may_change.begin(), may_change.end(), key) != may_change.end()) continue;
     lines += "\n  " + key + ": saved " + shown(a, key) + ", now " + shown(b, key);
   }
   return lines;
@@ -118,13 +123,15 @@ class Checkpoints {
 
   /// Refuses a checkpoint of another run. The order of a fingerprint's members does not count.
   /// @param checkpoint  a folder that newest gave.
+  /// @param may_change  as CheckpointOptions has it.
   /// @throws BadFile if the checkpoint is damaged or was made by a run with another fingerprint.
-  static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint) {
+  static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint,
+                                std::span<const std::string> may_change = {}) {
     std::string found;
     StateReader reader(checkpoint + "/state.safetensors");
     reader("fingerprint", found);
     if (found == fingerprint) return;
-    const std::string difference = detail::fingerprint_difference(found, fingerprint);
+    const std::string difference = detail::fingerprint_difference(found, fingerprint, may_change);
     if (difference.empty()) return;
     throw BadFile(checkpoint +
                   ": was saved by a run with other settings; use another output folder, or the settings of that run." +
@@ -152,7 +159,7 @@ class Checkpoints {
     passed_over_.clear();
     const auto folder = newest_whole_in(options_.folder, &passed_over_);
     if (!folder) return false;
-    check_fingerprint(*folder, options_.fingerprint);
+    check_fingerprint(*folder, options_.fingerprint, options_.may_change);
     std::string found;
     Contents<TrainerType> contents{trainer, found};
     load_state(*folder + "/state.safetensors", contents);

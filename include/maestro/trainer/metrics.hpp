@@ -3,6 +3,8 @@
 /// @file
 /// The names under which a step's figures are logged: TRL's name if TRL has the figure, conductor/... for the rest.
 
+#include <cmath>
+#include <cstddef>
 #include <string>
 
 #include "maestro/trainer/step_report.hpp"
@@ -36,10 +38,19 @@ void for_each_metric(const StepReport& report, Write&& write) {
   write("clip_ratio/region_mean", report.loss.clip_region_fraction());
   write("sampling/sampling_logp_difference/mean", report.rollout_gap_mean);
   write("sampling/sampling_logp_difference/max", report.rollout_gap_max);
-  for (const RewardFigures& reward : report.rewards) {
+  for (std::size_t k = 0; k < report.rewards.size(); ++k) {
+    const RewardFigures& reward = report.rewards[k];
     write("rewards/" + reward.name + "/mean", reward.mean);
     write("rewards/" + reward.name + "/std", reward.std_dev);
     write("rewards/" + reward.name + "/frac_group_varies", reward.frac_group_varies);
+    if (!std::isnan(reward.advantage_correlation)) {
+      write("rewards/" + reward.name + "/advantage_correlation", reward.advantage_correlation);
+    }
+    for (std::size_t later = 0; later < reward.correlations.size(); ++later) {
+      if (std::isnan(reward.correlations[later])) continue;
+      write("rewards/" + reward.name + "/correlation/" + report.rewards[k + 1 + later].name,
+            reward.correlations[later]);
+    }
     for (const auto& [figure, value] : reward.own) write("rewards/" + reward.name + "/" + figure, value);
     write("conductor/weight/" + reward.name, reward.weight);
     write("conductor/probability/" + reward.name, reward.probability);

@@ -65,15 +65,16 @@ class MetricsLog {
   LogTimings timings_;
 };
 
-/// SampleLog is an observer that appends the first completion of a few prompts of some steps, with its rewards, weights
-/// and advantage. A response of float actions is written as "actions", a list of D numbers for each of its steps, in
+/// SampleLog is an observer that appends completions of a few prompts of some steps, each with its rewards, weights and
+/// advantage. A response of float actions is written as "actions", a list of D numbers for each of its steps, in
 /// place of "completion".
 class SampleLog {
  public:
   /// Options say how often samples are written, and for how many prompts.
   struct Options {
-    std::uint32_t every = 10;  ///< steps; at least 1
-    std::size_t prompts = 3;   ///< of each such step
+    std::uint32_t every = 10;   ///< steps; at least 1
+    std::size_t prompts = 3;    ///< of each such step
+    std::size_t responses = 1;  ///< of each such prompt, the first ones
   };
 
   SampleLog(const std::string& path, Options options, OpenMode mode = OpenMode::append)
@@ -85,28 +86,34 @@ class SampleLog {
     if (report.step % options_.every != 0 && report.step != 1) return;
     const Rollouts& rollouts = trace.rollouts;
     for (std::size_t g = 0; g < std::min(options_.prompts, rollouts.groups.count()); ++g) {
-      if (rollouts.groups.size(g) == 0) continue;
-      const std::size_t i = rollouts.groups.begin(g);
-      OrderedJson record;
-      record["step"] = report.step;
-      record["task"] = rollouts.prompts[g].task;
-      record["row"] = rollouts.prompts[g].row;
-      record["prompt"] = rollouts.prompts[g].text;
-      if (rollouts.actions.empty()) {
-        record["completion"] = rollouts.texts[i];
-      } else {
-        record["actions"] = steps_of(rollouts.completion(i).actions);
-      }
-      for (std::size_t k = 0; k < report.rewards.size(); ++k) {
-        record["rewards"][report.rewards[k].name] = trace.rewards(i, k);
-        record["weights"][report.rewards[k].name] = trace.decision.weights(i, k);
-      }
-      record["advantage"] = trace.advantages[i];
-      writer_.write(record);
+      const std::size_t first = rollouts.groups.begin(g);
+      const std::size_t count = std::min(options_.responses, rollouts.groups.size(g));
+      for (std::size_t i = first; i < first + count; ++i) write(report, trace, g, i);
     }
   }
 
  private:
+  void write(const StepReport& report, const StepTrace& trace, std::size_t g, std::size_t i) {
+    const Rollouts& rollouts = trace.rollouts;
+    OrderedJson record;
+    record["step"] = report.step;
+    record["task"] = rollouts.prompts[g].task;
+    record["row"] = rollouts.prompts[g].row;
+    record["response"] = i - rollouts.groups.begin(g);
+    record["prompt"] = rollouts.prompts[g].text;
+    if (rollouts.actions.empty()) {
+      record["completion"] = rollouts.texts[i];
+    } else {
+      record["actions"] = steps_of(rollouts.completion(i).actions);
+    }
+    for (std::size_t k = 0; k < report.rewards.size(); ++k) {
+      record["rewards"][report.rewards[k].name] = trace.rewards(i, k);
+      record["weights"][report.rewards[k].name] = trace.decision.weights(i, k);
+    }
+    record["advantage"] = trace.advantages[i];
+    writer_.write(record);
+  }
+
   static OrderedJson steps_of(MatrixView<const float> actions) {
     OrderedJson steps = OrderedJson::array();
     for (std::size_t t = 0; t < actions.rows(); ++t) steps.push_back(actions.row(t));

@@ -3,6 +3,7 @@
 /// @file
 /// The run-time options of a training run, with TRL's defaults.
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,10 @@
 
 namespace maestro {
 
+/// MaskTruncated says whether responses that were cut at the length limit teach nothing.
+enum class MaskTruncated : std::uint8_t { no, yes };
+inline constexpr std::array<std::string_view, 2> mask_truncated_names{"no", "yes"};
+
 /// TrainerOptions holds everything of a Trainer that no type need know.
 struct TrainerOptions {
   std::uint64_t seed = 42;
@@ -30,7 +35,10 @@ struct TrainerOptions {
   std::size_t num_iterations = 1;         ///< passes over each batch (mu)
   std::size_t num_minibatches = 1;        ///< optimizer updates per pass, over consecutive groups
   std::size_t micro_batch_tokens = 2048;  ///< groups are added to a micro-batch until it holds this many tokens
-  std::size_t reference_sync_steps = 0;   ///< copy the policy into the KL reference every so many steps; 0: never
+  /// `yes`: they are in no loss, as TRL's mask_truncated_completions has it (DAPO's overlong filtering); their rewards
+  /// still count in their group.
+  MaskTruncated mask_truncated = MaskTruncated::no;
+  std::size_t reference_sync_steps = 0;  ///< copy the policy into the KL reference every so many steps; 0: never
 };
 
 /// Lists the trainer's options; see OptionList.
@@ -47,6 +55,12 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "num_iterations", .help = "Passes over each batch (mu)", .group = policy}, s.num_iterations);
   f({.name = "num_minibatches", .help = "Optimizer updates per pass", .group = policy}, s.num_minibatches);
   f({.name = "objective", .group = policy}, s.objective);
+  f({.name = "mask_truncated_completions",
+     .help = "Whether responses cut at --max-completion-length are left out of the loss: {}",
+     .group = policy,
+     .values = mask_truncated_names,
+     .recorded = Recorded::unless_default},
+    s.mask_truncated);
   f({.name = "ref_sync_steps",
      .help = "Copy the policy into the KL reference every so many steps; 0: never",
      .group = policy},

@@ -118,6 +118,7 @@ class PolicyUpdate {
       if (first_visit && off_policy_) std::copy(log_probs.begin(), log_probs.end(), old.begin());
       const std::size_t first_row = rollouts.groups.offsets()[micro.first];
       const std::size_t rows = rollouts.groups.offsets()[micro.last] - first_row;
+      mark_truncated(rollouts, first_row, rows);
       report += objective_(LossInput<float>{.log_probs = log_probs,
                                             .old_log_probs = first_visit ? std::span<const float>{} : old,
                                             .reference_log_probs = tokens_of(rollouts, micro, reference_log_probs),
@@ -125,10 +126,18 @@ class PolicyUpdate {
                                             .offsets = rollouts.tokens.offsets().subspan(first_row, rows + 1),
                                             .advantages = advantages.subspan(first_row, rows),
                                             .batch = counts,
+                                            .masked = masked_,
                                             .first_row = first_row},
                            LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
       policy.backward(std::span<const float>(d_log_probs), std::span<const float>(d_entropies));
     });
+  }
+
+  /// Fills masked_ for the responses of a micro-batch, if cut ones are to teach nothing.
+  void mark_truncated(const Rollouts& rollouts, std::size_t first_row, std::size_t rows) {
+    if (options_.mask_truncated == MaskTruncated::no) return;
+    masked_.resize(rows);
+    for (std::size_t i = 0; i < rows; ++i) masked_[i] = rollouts.finish[first_row + i] == Finish::length ? 1 : 0;
   }
 
   void measure_gap(const Rollouts& rollouts, GroupRange range, UpdateReport& report) const {
@@ -152,6 +161,7 @@ class PolicyUpdate {
   std::vector<float> d_log_probs_;
   std::vector<float> entropies_;
   std::vector<float> d_entropies_;
+  std::vector<unsigned char> masked_;
 };
 
 }  // namespace maestro

@@ -4,6 +4,10 @@
 /// One line of progress per step. On a terminal it is overwritten in place; elsewhere a plain line comes every so
 /// often.
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <ostream>
@@ -23,9 +27,13 @@ struct ProgressOptions {
   std::uint32_t total_steps = 0;
   std::uint32_t line_every = 10;  ///< for ProgressStyle::lines
   std::string label{};            ///< printed before each line
+  /// Columns of a line at most, for ProgressStyle::terminal; 0: as wide as the terminal of standard output is, 80 if it
+  /// is none.
+  std::size_t width = 0;
 };
 
-/// Progress is an observer that writes step, mean of each reward, weights, tokens per second and time left to a stream.
+/// Progress is an observer that writes to a stream: the step, the time left, tokens per second, the mean length, and
+/// mean and weight of each reward, in this order. On a terminal, what does not fit into its width is left out.
 class Progress {
  public:
   Progress(std::ostream& out, ProgressOptions options) : out_(&out), options_(std::move(options)) {
@@ -38,23 +46,38 @@ class Progress {
     ++steps_;
     const bool last = report.step == options_.total_steps;
     if (options_.style == ProgressStyle::terminal) {
-      *out_ << '\r' << line(report) << "\033[K" << (last ? "\n" : "") << std::flush;
+      *out_ << '\r' << line(report, width()) << "\033[K" << (last ? "\n" : "") << std::flush;
     } else if (last || report.step % options_.line_every == 0) {
-      *out_ << line(report) << '\n' << std::flush;
+      *out_ << line(report, std::string::npos) << '\n' << std::flush;
     }
   }
 
  private:
-  std::string line(const StepReport& report) const {
-    std::string text = options_.label;
-    text += printed("%4u/%u", report.step, options_.total_steps);
-    for (const RewardFigures& reward : report.rewards) {
-      text += "  " + reward.name + printed(" %+.2f x%.2f", reward.mean, reward.weight);
-    }
-    text += printed("  len %.0f  %.0f tok/s", report.mean_length, seconds_ > 0.0 ? tokens_ / seconds_ : 0.0);
+  /// Columns that a line may take: one less than there are, since some terminals wrap after the last.
+  std::size_t width() const {
+    if (options_.width > 0) return options_.width - 1;
+    winsize size{};
+    const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return (known ? size.ws_col : 80u) - 1u;
+  }
+
+  /// The parts of the line that fit into `width`. A byte counts as a column.
+  std::string line(const StepReport& report, std::size_t width) const {
+    std::string text = options_.label + printed("%4u/%u", report.step, options_.total_steps);
+    bool full = false;
+    const auto add = [&](const std::string& part) {
+      full = full || text.size() + 2 + part.size() > width;
+      if (!full) text += "  " + part;
+    };
     if (options_.total_steps >= report.step && steps_ > 0) {
-      const double left = seconds_ / steps_ * static_cast<double>(options_.total_steps - report.step);
-      text += printed("  %d:%02d left", static_cast<int>(left) / 60, static_cast<int>(left) % 60);
+      const auto left = static_cast<long>(seconds_ / steps_ * static_cast<double>(options_.total_steps - report.step));
+      add(left < 3600 ? printed("%ld:%02ld left", left / 60, left % 60)
+                      : printed("%ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60));
+    }
+    add(printed("%.0f tok/s", seconds_ > 0.0 ? tokens_ / seconds_ : 0.0));
+    add(printed("len %.0f", report.mean_length));
+    for (const RewardFigures& reward : report.rewards) {
+      add(reward.name + printed(" %+.2f x%.2f", reward.mean, reward.weight));
     }
     return text;
   }

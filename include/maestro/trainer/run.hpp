@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/folder_lock.hpp"
@@ -42,6 +43,8 @@ struct RunOptions {
   /// A text of all that decides the run's results; a checkpoint of the folder with another text is refused. If it is
   /// empty, the text is what run_fingerprint gives.
   std::string fingerprint{};
+  std::vector<std::string> may_change{};  ///< keys of the fingerprint that may differ from the checkpoint's, such as
+                                          ///< "learning_rate"
   Resume resume = Resume::automatic;
   LogTimings timings = LogTimings::record;
   SampleLog::Options samples{};
@@ -81,7 +84,8 @@ class Run {
     Checkpoints checkpoints(
         {.folder = checkpoints_in(folder_),
          .keep = options_.keep,
-         .fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint});
+         .fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint,
+         .may_change = options_.may_change});
     if (options_.resume == Resume::never && checkpoints.newest()) {
       throw BadArgument(folder_ +
                         " holds the checkpoint of an earlier run; Resume::automatic continues it, another folder "

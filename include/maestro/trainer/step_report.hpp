@@ -29,6 +29,8 @@ struct RewardFigures {
   double weight = 0.0;                                ///< mean weight that the Conductor gave it
   double probability = 0.0;                           ///< mean propensity of its action
   double frac_group_varies = 0.0;                     ///< share of groups in which it is not constant
+  double advantage_correlation = 0.0;                 ///< with the advantage, inside the groups; NaN: it does not vary
+  std::vector<double> correlations{};                 ///< with each of the later rewards: see reward_conflict.hpp
   std::vector<std::pair<std::string, double>> own{};  ///< what the reward itself counted: see RewardSet::visit_figures
 };
 

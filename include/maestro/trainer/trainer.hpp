@@ -37,6 +37,7 @@
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/policy_update.hpp"
 #include "maestro/trainer/requirements.hpp"
+#include "maestro/trainer/reward_conflict.hpp"
 #include "maestro/trainer/reward_figures.hpp"
 #include "maestro/trainer/step_report.hpp"
 
@@ -345,6 +346,7 @@ class Trainer {
     report_.reward_mean = scalar.mean;
     report_.reward_std_dev = scalar.std_dev(1);
     describe_rewards(scores_, decision_, rollouts_.groups, report_);
+    describe_conflict(scores_, advantages_, rollouts_.groups, report_);
     const auto names = rewards_.names();
     for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards[k].name = std::string(names[k]);
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;

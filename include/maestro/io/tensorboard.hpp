@@ -1,0 +1,150 @@
+#pragma once
+
+/// @file
+/// TensorBoard's event files: TFRecords of Event messages, as its readers take them.
+
+#include <fcntl.h>
+
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "maestro/io/file.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+inline constexpr auto crc32c_table = [] {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t byte = 0; byte < 256; ++byte) {
+    std::uint32_t value = byte;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1u) != 0 ? 0x82F63B78u : 0u);
+    table[byte] = value;
+  }
+  return table;
+}();
+
+/// Appends the bytes of a number, the lowest first.
+template <class Number>
+void append_bytes(std::string& out, Number value) {
+  for (std::size_t i = 0; i < sizeof(Number); ++i) out += static_cast<char>((value >> (8 * i)) & 0xFFu);
+}
+
+/// Writers of Protocol Buffers' wire format: a key (field number and type), then the value.
+inline void append_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80u; value >>= 7) out += static_cast<char>(0x80u | (value & 0x7Fu));
+  out += static_cast<char>(value);
+}
+inline void append_integer(std::string& out, unsigned field, std::uint64_t value) {
+  append_varint(out, field << 3 | 0u);
+  append_varint(out, value);
+}
+inline void append_double(std::string& out, unsigned field, double value) {
+  append_varint(out, field << 3 | 1u);
+  append_bytes(out, std::bit_cast<std::uint64_t>(value));
+}
+inline void append_text(std::string& out, unsigned field, std::string_view text) {
+  append_varint(out, field << 3 | 2u);
+  append_varint(out, text.size());
+  out += text;
+}
+inline void append_float(std::string& out, unsigned field, float value) {
+  append_varint(out, field << 3 | 5u);
+  append_bytes(out, std::bit_cast<std::uint32_t>(value));
+}
+
+}  // namespace detail
+
+/// Gives the CRC-32C (Castagnoli) of some bytes. Source: RFC 3720, appendix B.4.
+inline std::uint32_t crc32c(std::string_view bytes) {
+  std::uint32_t value = 0xFFFFFFFFu;
+  for (const char byte : bytes) {
+    value = (value >> 8) ^ detail::crc32c_table[(value ^ static_cast<unsigned char>(byte)) & 0xFFu];
+  }
+  return value ^ 0xFFFFFFFFu;
+}
+
+/// Gives a TFRecord: length, its checksum, the bytes, their checksum. Checksums are rotated and shifted ("masked"), as
+/// TensorFlow stores them. Source: TensorFlow's tf.data.TFRecordDataset documentation.
+inline std::string tf_record(std::string_view bytes) {
+  const auto masked = [](std::string_view of) {
+    const std::uint32_t crc = crc32c(of);
+    return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
+  };
+  std::string record;
+  detail::append_bytes(record, static_cast<std::uint64_t>(bytes.size()));
+  detail::append_bytes(record, masked(record));
+  record += bytes;
+  detail::append_bytes(record, masked(bytes));
+  return record;
+}
+
+/// EventFile writes the scalars of a run for TensorBoard. Each event goes to the system at once, so that a killed run
+/// loses none. The file's name has the time in it; a run that goes on makes another file, and TensorBoard drops what
+/// earlier files of the folder have from `first_step` on.
+class EventFile {
+ public:
+  /// Makes a file in a folder that exists.
+  /// @throws IoError
+  explicit EventFile(const std::string& folder, std::uint64_t first_step = 0)
+      : path_(folder + "/events.out.tfevents." + std::to_string(static_cast<std::uint64_t>(now())) + ".maestro") {
+    const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) detail::throw_io(path_, "open", errno);
+    fd_ = detail::Descriptor(fd);
+    write(event(0, [](std::string& out) { detail::append_text(out, 3, "brain.Event:2"); }));
+    if (first_step == 0) return;
+    write(event(first_step, [](std::string& out) {
+      std::string started;
+      detail::append_integer(started, 1, 1);  // SessionLog.START
+      detail::append_text(out, 7, started);
+    }));
+  }
+
+  const std::string& path() const { return path_; }
+
+  /// Gathers the scalars of a step: fill(add) calls add(tag, value) for each. Values that are not finite are left out.
+  /// @throws IoError
+  template <class Fill>
+  void write_scalars(std::uint64_t step, const Fill& fill) {
+    std::string summary;
+    fill([&](std::string_view tag, double number) {
+      if (!(number - number == 0.0)) return;
+      std::string value;
+      detail::append_text(value, 1, tag);
+      detail::append_float(value, 2, static_cast<float>(number));
+      detail::append_text(summary, 1, value);
+    });
+    write(event(step, [&](std::string& out) { detail::append_text(out, 5, summary); }));
+  }
+
+ private:
+  static double now() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  }
+
+  template <class Content>
+  static std::string event(std::uint64_t step, const Content& content) {
+    std::string out;
+    detail::append_double(out, 1, now());
+    detail::append_integer(out, 2, step);
+    content(out);
+    return out;
+  }
+
+  void write(const std::string& message) {
+    const std::string record = tf_record(message);
+    detail::write_all(fd_.get(), reinterpret_cast<const std::byte*>(record.data()), record.size(), path_);
+  }
+
+  std::string path_;
+  detail::Descriptor fd_;
+};
+
+}  // namespace maestro
