@@ -187,6 +187,8 @@ class TorchPolicy {
   /// Log-probs and entropies of every response token of the groups in range.
   std::pair<torch::Tensor, torch::Tensor> values_of(const maestro::Rollouts& rollouts,
                                                     maestro::GroupRange range) const {
+    maestro::require(range.first <= range.last && range.last <= rollouts.groups.count(),
+                     "torch policy: the batch has no such groups");
     std::vector<torch::Tensor> log_probs{torch::empty({0}, torch::CppTypeToScalarType<T>::value)};
     std::vector<torch::Tensor> entropies = log_probs;
     for (std::size_t n = range.first; n < range.last; ++n) {
