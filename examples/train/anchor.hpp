@@ -20,6 +20,7 @@
 #include "maestro/reward/any_reward.hpp"
 #include "maestro/reward/demonstration_anchor.hpp"
 #include "train/options.hpp"
+#include "train/run_rewards.hpp"
 
 namespace maestro::examples {
 

@@ -251,9 +251,9 @@ int train_as(const TrainOptions& given, Output output) {
   check_output(given);
   std::vector<Prompt> prompts = training_prompts(given);
   say_ignored_fields("train", given.model);
-  if (!given.model_given.adapter.empty()) {
-    for (const std::string& remark : load_adapter_remarks(given.model_given.adapter)) {
-      std::cerr << "train: --adapter " << given.model_given.adapter << ": " << remark << '\n';
+  if (!given.model_options.adapter.empty()) {
+    for (const std::string& remark : load_adapter_remarks(given.model_options.adapter)) {
+      std::cerr << "train: --adapter " << given.model_options.adapter << ": " << remark << '\n';
     }
   }
   const PolicyPlan plan(given);
