@@ -93,6 +93,28 @@ BOOST_AUTO_TEST_CASE(bytes_without_a_token_are_left_out) {
   BOOST_TEST(parse(whole).encode("\u00ff").size() == 2u);  // never unknown
 }
 
+BOOST_AUTO_TEST_CASE(sentencepiece_models_are_read_or_refused_by_name) {
+  const Json good = Json::parse(maestro::read_file(maestro_test::text_fixture("mistral.json")));
+  const auto refused = [&](const char* pointer, const Json& value) {
+    Json json = good;
+    json[Json::json_pointer(pointer)] = value;
+    return refusal<Unsupported>([&] { maestro::parse_bpe_tokenizer(json.dump(), "t.json", {.end = "</s>"}); });
+  };
+  BOOST_TEST(refused("/pre_tokenizer/split", false).empty());
+  BOOST_TEST(refused("/pre_tokenizer/split", true).find("\"split\": false") != std::string::npos);
+  BOOST_TEST(refused("/pre_tokenizer/prepend_scheme", "last").find("prepend_scheme") != std::string::npos);
+  BOOST_TEST(refused("/pre_tokenizer/replacement", "_").find("replacement") != std::string::npos);
+  BOOST_TEST(refused("/normalizer", Json{{"type", "NFC"}}).find("normalizer") != std::string::npos);
+  BOOST_TEST(refused("/model/ignore_merges", true).find("ignore_merges") != std::string::npos);
+  BOOST_TEST(refused("/decoder/decoders/0/content", "_").find("Replace") != std::string::npos);
+  BOOST_TEST(refused("/decoder/decoders/3/start", 2).find("start") != std::string::npos);
+  BOOST_TEST(refused("/added_tokens/2/normalized", true).find("normalized") != std::string::npos);
+  const BpeTokenizer tokenizer = maestro::parse_bpe_tokenizer(good.dump(), "t.json", {.end = "</s>"});
+  const std::string text = "the story\n\xf0\x9f\x98\x80 <s>";
+  BOOST_TEST(tokenizer.decode(tokenizer.encode(text)) == text);
+  BOOST_TEST(tokenizer.encode(text) != tokenizer.encode_behind(text));
+}
+
 BOOST_AUTO_TEST_CASE(what_a_caller_asked_for_last_changes_nothing) {
   Json json = small_json();
   json["truncation"] = {{"max_length", 2}, {"strategy", "LongestFirst"}};
@@ -113,7 +135,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_implemented_is_refused_by_name) {
       {set("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, nfkc}}}),
        "field 'normalizer.normalizers[1].type' is \"NFKC\""},
       {set("/pre_tokenizer", nullptr), "field 'pre_tokenizer' has no ByteLevel"},
-      {set("/pre_tokenizer/type", "Metaspace"), "field 'pre_tokenizer.type' is \"Metaspace\""},
+      {set("/pre_tokenizer/type", "BertPreTokenizer"), "field 'pre_tokenizer.type' is \"BertPreTokenizer\""},
       {set("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {bytes, bytes}}}), "a step after ByteLevel"},
       {set("/pre_tokenizer",
            {{"type", "Sequence"},

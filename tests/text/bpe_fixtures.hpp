@@ -23,7 +23,8 @@ inline maestro::Json read_fixture(const std::string& name) {
 }
 
 inline maestro::BpeTokenizer fixture_tokenizer(const std::string& name) {
-  const std::string end = name == "llama3" ? "<|eot_id|>" : "<|im_end|>";
+  const bool sentencepiece = name == "llama2" || name == "mistral";
+  const std::string end = name == "llama3" ? "<|eot_id|>" : sentencepiece ? "</s>" : "<|im_end|>";
   return maestro::parse_bpe_tokenizer(maestro::read_file(text_fixture(name + ".json")), name + ".json", {.end = end});
 }
 

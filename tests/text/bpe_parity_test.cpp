@@ -24,7 +24,7 @@ using maestro_test::read_fixture;
 
 namespace {
 
-const std::vector<std::string> shapes{"qwen2", "qwen3", "llama3", "smollm2"};
+const std::vector<std::string> shapes{"qwen2", "qwen3", "llama3", "smollm2", "llama2", "mistral"};
 
 std::vector<std::string> corpus() {
   const Json json = read_fixture("corpus.json");

@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// The tokenizer.json of byte-level BPE tokenizers (Qwen2, Qwen3, Llama 3, SmolLM2 and similar ones), and the tokenizer
-/// files of a model folder. Needs maestro::tokenizers.
+/// The tokenizer.json of BPE tokenizers, byte-level (Qwen2, Qwen3, Llama 3, SmolLM2 and similar ones) or of
+/// SentencePiece's kind (Llama 2, TinyLlama, Mistral), and the tokenizer files of a model folder. Needs
+/// maestro::tokenizers.
 
 #include <cstddef>
 #include <cstdint>
@@ -105,15 +106,29 @@ inline void read_model(const JsonFields& model, BpeTokenizerParts& parts) {
   check_known(model, "model.",
               {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
                "byte_fallback", "ignore_merges", "vocab", "merges"});
-  check_unused(model, {"continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"});
+  check_unused(model, {"continuing_subword_prefix", "end_of_word_suffix"});
+  parts.byte_fallback = model.boolean_or("byte_fallback", false);
+  if (!parts.metaspace && parts.byte_fallback) {
+    model.unsupported("byte_fallback", "which is not implemented for byte-level BPE");
+  }
   if (model.has("dropout") && model.number("dropout") != 0.0) {
     model.unsupported("dropout", "only tokenizers without it are implemented");
   }
-  if (model.boolean_or("ignore_merges", false)) parts.whole_words = WholeWords::taken;
+  if (model.boolean_or("ignore_merges", false)) {
+    if (parts.metaspace) model.unsupported("ignore_merges", "which is not implemented for SentencePiece models");
+    parts.whole_words = WholeWords::taken;
+  }
   const BpeIds ids = read_vocabulary(model, parts);
   read_merges(model, ids, parts);
   // A vocabulary with all bytes of UTF-8 never meets an unknown token.
   if (!model.has("unk_token") || model.text("unk_token").empty()) return;
+  if (parts.metaspace) {
+    const auto unknown = ids.find(model.text("unk_token"));
+    if (unknown == ids.end()) model.fail("unk_token", "a token of 'model.vocab'");
+    parts.metaspace->unknown = unknown->second;
+    parts.metaspace->fuse_unknown = model.boolean_or("fuse_unk", false);
+    return;
+  }
   for (unsigned byte = 0; byte < 0xf5; ++byte) {
     const bool in_utf8 = byte != 0xc0 && byte != 0xc1;
     if (in_utf8 && !ids.contains(symbols_of_bytes(std::string(1, static_cast<char>(byte))))) {
@@ -168,11 +183,14 @@ inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string
     if (root.has("version") && root.text("version") != "1.0")
       root.unsupported("version", "only \"1.0\" is implemented");
     // `truncation` and `padding` are what the last caller in Python asked for, and its next call resets them.
+    parts.metaspace = read_metaspace(root);
     read_model(root.object("model"), parts);
     read_added_tokens(root, parts);
-    parts.normalization = read_normalizer(root);
-    parts.pre_tokenizer = read_pre_tokenizer(root);
-    check_decoder(root);
+    if (!parts.metaspace) {
+      parts.normalization = read_normalizer(root);
+      parts.pre_tokenizer = read_pre_tokenizer(root);
+      check_decoder(root);
+    }
     parts.begin_token = read_begin_token(root);
   }
   parts.end_token = end_id(parts, options, file);

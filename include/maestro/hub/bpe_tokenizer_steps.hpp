@@ -4,11 +4,13 @@
 /// The parts of a tokenizer.json around its model: normalizer, pre-tokenizer, post-processor, decoder. Each reader
 /// refuses by name what it does not know. Needs maestro::tokenizers.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -146,6 +148,103 @@ inline void check_decoder(const JsonFields& root) {
   if (decoder.text("type") != "ByteLevel") decoder.unsupported("type", "only ByteLevel is implemented");
   // The decoder's switches change nothing.
   check_known(decoder, "decoder.", {"type", "add_prefix_space", "trim_offsets", "use_regex"});
+}
+
+/// Reads a Replace of spaces, in one direction or the other.
+inline void check_replace(const JsonFields& part, const std::string& place, std::string_view from,
+                          std::string_view to) {
+  check_known(part, place, {"type", "pattern", "content"});
+  const JsonFields pattern = part.object("pattern");
+  if (part.text("type") != "Replace" || !pattern.has("String") || pattern.text("String") != from ||
+      part.text("content") != to) {
+    throw Unsupported(part.file() + ": field '" + place + "type' is " + shown(part.json()) +
+                      "; of a SentencePiece model only Replace of \"" + std::string(from) + "\" by \"" +
+                      std::string(to) + "\" is implemented");
+  }
+}
+
+/// Reads the normalizer of a SentencePiece model: Prepend, which may be missing, and Replace.
+inline Metaspace read_metaspace_normalizer(const JsonFields& root) {
+  const JsonFields part = root.object("normalizer");
+  Metaspace metaspace{.prefix = SpacePrefix::never};
+  const bool alone = part.text("type") != "Sequence";
+  std::vector<JsonFields> steps;
+  if (alone) {
+    steps.push_back(part);
+  } else {
+    check_known(part, "normalizer.", {"type", "normalizers"});
+    steps = objects_at(part, "normalizer.", "normalizers");
+  }
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (i == 0 && steps[i].text("type") == "Prepend") {
+      check_known(steps[i], "normalizer.", {"type", "prepend"});
+      if (steps[i].text("prepend") != metaspace_symbol)
+        steps[i].unsupported("prepend", "only \"\u2581\" is implemented");
+      metaspace.prefix = SpacePrefix::always;
+    } else {
+      check_replace(steps[i], "normalizer.", " ", metaspace_symbol);
+    }
+  }
+  return metaspace;
+}
+
+/// Reads the pre-tokenizer Metaspace, in its old and new spelling.
+inline Metaspace read_metaspace_step(const JsonFields& part) {
+  check_known(part, "pre_tokenizer.",
+              {"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
+  if (part.text("replacement") != metaspace_symbol) part.unsupported("replacement", "only \"\u2581\" is implemented");
+  if (part.boolean_or("split", true)) part.unsupported("type", "only Metaspace with \"split\": false is implemented");
+  const std::string usual = part.boolean_or("add_prefix_space", true) ? "always" : "never";
+  const std::string scheme = part.text_or("prepend_scheme", usual);
+  Metaspace metaspace{.before_spaces = false};
+  if (scheme == "never") {
+    metaspace.prefix = SpacePrefix::never;
+  } else if (scheme == "first") {
+    metaspace.prefix = SpacePrefix::first;
+  } else if (scheme != "always") {
+    part.unsupported("prepend_scheme", "only \"always\", \"first\" and \"never\" are implemented");
+  }
+  return metaspace;
+}
+
+/// Tells whether decoding leaves out a space at the start, and refuses other decoders than those of such models: the
+/// order is Replace, ByteFallback, Fuse, Strip.
+inline bool read_metaspace_decoder(const JsonFields& root) {
+  const JsonFields decoder = root.object("decoder");
+  if (decoder.text("type") != "Sequence") decoder.unsupported("type", "only a Sequence is implemented here");
+  const std::vector<JsonFields> steps = objects_at(decoder, "decoder.", "decoders");
+  static constexpr std::array<std::string_view, 4> order{"Replace", "ByteFallback", "Fuse", "Strip"};
+  std::size_t next = 0;
+  bool strips = false;
+  for (const JsonFields& step : steps) {
+    const std::string type = step.text("type");
+    while (next < order.size() && order[next] != type) ++next;
+    if (next == order.size()) step.unsupported("type", "which is not implemented at this place");
+    if (type == "Replace") check_replace(step, "decoder.", metaspace_symbol, " ");
+    if (type == "Strip") {
+      check_known(step, "decoder.", {"type", "content", "start", "stop"});
+      if (step.text("content") != " " || step.count("start") > 1 || step.count("stop") != 0) {
+        step.unsupported("start", "only one space at the start is implemented");
+      }
+      strips = step.count("start") == 1;
+    }
+    ++next;
+  }
+  return strips;
+}
+
+/// Reads the steps of a SentencePiece model; nothing if the tokenizer is byte-level.
+inline std::optional<Metaspace> read_metaspace(const JsonFields& root) {
+  const bool by_step = root.has("pre_tokenizer") && root.object("pre_tokenizer").text("type") == "Metaspace";
+  const bool by_normalizer =
+      !root.has("pre_tokenizer") && root.has("normalizer") && root.object("model").boolean_or("byte_fallback", false);
+  if (!by_step && !by_normalizer) return std::nullopt;
+  if (by_step && root.has("normalizer")) {
+    root.unsupported("normalizer", "which is not implemented beside the pre-tokenizer Metaspace");
+  }
+  Metaspace metaspace = by_step ? read_metaspace_step(root.object("pre_tokenizer")) : read_metaspace_normalizer(root);
+  metaspace.decoder_strips = read_metaspace_decoder(root);
+  return metaspace;
 }
 
 /// Gives the special token with which the template of a single text starts.

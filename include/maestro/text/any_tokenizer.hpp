@@ -38,6 +38,8 @@ class AnyTokenizer {
       : AnyTokenizer(std::make_shared<const Held<Tok>>(std::move(tokenizer), std::move(files))) {}
 
   std::vector<std::int32_t> encode(std::string_view text) const { return held_->encode(text); }
+  /// Encodes text that stands behind other tokens (encode_behind of the tokenizer, if it has it).
+  std::vector<std::int32_t> encode_behind(std::string_view text) const { return held_->encode_behind(text); }
   /// Gives the bytes of the tokens. Special tokens are left out.
   std::string decode(std::span<const std::int32_t> tokens) const { return held_->decode(tokens); }
   /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
@@ -75,6 +77,7 @@ class AnyTokenizer {
     virtual ~Interface() = default;
     virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
     virtual std::string decode(std::span<const std::int32_t> tokens) const = 0;
+    virtual std::vector<std::int32_t> encode_behind(std::string_view text) const = 0;
     virtual std::string decode_with_special(std::span<const std::int32_t> tokens) const = 0;
     virtual std::size_t text_vocabulary_size() const = 0;
     virtual std::optional<std::int32_t> begin_token() const = 0;
@@ -91,6 +94,9 @@ class AnyTokenizer {
 
     std::vector<std::int32_t> encode(std::string_view text) const override { return tokenizer.encode(text); }
     std::string decode(std::span<const std::int32_t> tokens) const override { return tokenizer.decode(tokens); }
+    std::vector<std::int32_t> encode_behind(std::string_view text) const override {
+      return detail::encode_behind(tokenizer, text);
+    }
     std::string decode_with_special(std::span<const std::int32_t> tokens) const override {
       return detail::decode_response(tokenizer, tokens);
     }

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Byte-level byte-pair encoding, with the ids of Hugging Face's `tokenizers`. hub/bpe_tokenizer_json.hpp reads it from
-/// a tokenizer.json. Needs maestro::tokenizers.
+/// Byte-pair encoding, byte-level or of SentencePiece's kind, with the ids of Hugging Face's `tokenizers`.
+/// hub/bpe_tokenizer_json.hpp reads it from a tokenizer.json. Needs maestro::tokenizers.
 
 #include <array>
 #include <cstddef>
@@ -22,6 +22,7 @@
 #include "maestro/text/added_tokens.hpp"
 #include "maestro/text/byte_level.hpp"
 #include "maestro/text/merges.hpp"
+#include "maestro/text/metaspace.hpp"
 #include "maestro/text/nfc.hpp"
 #include "maestro/text/pre_tokenizer.hpp"
 #include "maestro/text/tokenizer.hpp"
@@ -39,12 +40,15 @@ enum class WholeWords : std::uint8_t { merged, taken };
 
 /// BpeTokenizerParts holds all that a BpeTokenizer is made of.
 struct BpeTokenizerParts {
-  std::vector<std::pair<std::string, std::int32_t>> vocabulary{};  ///< tokens in the byte-level alphabet, and their ids
-  std::vector<Merge> merges{};                                     ///< by rank
+  /// Tokens, in the byte-level alphabet or as a SentencePiece model writes them, and their ids.
+  std::vector<std::pair<std::string, std::int32_t>> vocabulary{};
+  std::vector<Merge> merges{};  ///< by rank
   WholeWords whole_words = WholeWords::merged;
   std::vector<AddedToken> added_tokens{};  ///< their ids follow the vocabulary, unless their content is in it
   Normalization normalization = Normalization::none;
   PreTokenizer pre_tokenizer{};
+  std::optional<Metaspace> metaspace{};        ///< of a SentencePiece model; nothing: byte-level
+  bool byte_fallback = false;                  ///< of a SentencePiece model: tokens such as <0x0A> are bytes
   std::int32_t end_token = 0;                  ///< the id of a special token
   std::optional<std::int32_t> begin_token{};   ///< the id of a special token
   std::map<std::string, std::string> files{};  ///< name and content of the files it was read from
@@ -90,10 +94,17 @@ class BpeTables {
   }
 
   /// Appends the tokens of `text`, which must be valid UTF-8.
-  void encode(std::string_view text, SpecialTokens specials, std::vector<std::int32_t>& tokens) const {
+  /// @param first  whether nothing stands before it.
+  void encode(std::string_view text, SpecialTokens specials, bool first, std::vector<std::int32_t>& tokens) const {
     raw_.split(text, specials, [&](std::string_view piece, std::optional<std::int32_t> id) {
       if (id) {
         tokens.push_back(*id);
+      } else if (parts_.metaspace) {
+        std::vector<std::int32_t> symbols;
+        characters_.spell(metaspaced(*parts_.metaspace, piece, first && piece.data() == text.data()), *parts_.metaspace,
+                          symbols);
+        merges_.apply(symbols);
+        tokens.insert(tokens.end(), symbols.begin(), symbols.end());
       } else if (parts_.normalization == Normalization::nfc && !surely_nfc(piece)) {
         encode_normalized(to_nfc(piece), specials, tokens);
       } else {
@@ -140,6 +151,11 @@ class BpeTables {
       if (static_cast<std::size_t>(id) < texts_.size() && at(id).kind != TokenKind::none) {
         throw BadArgument("two tokens of the vocabulary have the id " + std::to_string(id));
       }
+      if (parts_.metaspace) {
+        set(id, parts_.byte_fallback || !byte_of_token(token) ? metaspace_bytes(token) : token, TokenKind::plain);
+        characters_.add(token, id, parts_.byte_fallback);
+        continue;
+      }
       const std::optional<std::string> bytes = bytes_of_symbols(token);
       set(id, bytes ? *bytes : token, TokenKind::plain);
       if (bytes && bytes->size() == 1) byte_ids_[static_cast<unsigned char>(bytes->front())] = id;
@@ -163,6 +179,11 @@ class BpeTables {
       const bool taken = id < texts_.size() && texts_[id].kind != TokenKind::none;
       if (id >= static_cast<std::size_t>(id_limit) || (known == ids.end() && taken)) {
         throw BadArgument(shown + ": the id " + std::to_string(id) + " is taken or too large");
+      }
+      if (parts_.metaspace && token.normalized) {
+        throw Unsupported(shown +
+                          " is searched for in normalized text (normalized), which is not implemented for "
+                          "SentencePiece models");
       }
       const bool normalize = token.normalized && parts_.normalization == Normalization::nfc;
       const std::string pattern = normalize ? to_nfc(token.content) : token.content;
@@ -201,6 +222,7 @@ class BpeTables {
 
   /// Indexes the tokens that are spelled in the alphabet, since only those can be words.
   void index_words() {
+    if (parts_.metaspace) return;
     words_.reserve(parts_.vocabulary.size());
     for (const auto& [token, id] : parts_.vocabulary) {
       const TokenText& text = at(id);
@@ -245,6 +267,7 @@ class BpeTables {
   std::vector<TokenText> texts_;
   std::array<std::int32_t, 256> byte_ids_{};
   std::unordered_map<std::string_view, std::int32_t> words_;
+  CharacterIds characters_;
   AddedTokenSearch raw_;
   AddedTokenSearch normalized_;
   MergeTable merges_;
@@ -317,11 +340,18 @@ class BpeTokenizer {
   /// Encodes plain text. Text that spells a special token becomes its characters, so an untrusted prompt cannot end a
   /// turn. Added tokens that are not special are found. `tokenizers` does the same with encode_special_tokens = True.
   /// @throws BadArgument for a text of more than `longest_text`, BadData if a pattern of the file gives up.
-  std::vector<std::int32_t> encode(std::string_view text) const { return encode_as(text, SpecialTokens::as_text); }
+  std::vector<std::int32_t> encode(std::string_view text) const {
+    return encode_as(text, SpecialTokens::as_text, true);
+  }
+  /// Encodes as `encode` does text that stands behind other tokens: some SentencePiece models put a space before the
+  /// first text only.
+  std::vector<std::int32_t> encode_behind(std::string_view text) const {
+    return encode_as(text, SpecialTokens::as_text, false);
+  }
   /// Encodes text in which special tokens are spelled out, such as a rendered chat. `tokenizers` does the same with
   /// encode(text, add_special_tokens=False).
   std::vector<std::int32_t> encode_with_special(std::string_view text) const {
-    return encode_as(text, SpecialTokens::recognized);
+    return encode_as(text, SpecialTokens::recognized, true);
   }
 
   /// Gives the bytes of the tokens, which need not be valid UTF-8. Special tokens and ids without a token are left out.
@@ -348,16 +378,18 @@ class BpeTokenizer {
       const bool named = kind == detail::TokenKind::special && specials == SpecialTokens::recognized;
       if (kind == detail::TokenKind::plain || named) text += tables_->bytes(id);
     }
+    const std::optional<Metaspace>& metaspace = tables_->parts().metaspace;
+    if (metaspace && metaspace->decoder_strips && text.starts_with(' ')) text.erase(0, 1);
     return text;
   }
-  std::vector<std::int32_t> encode_as(std::string_view text, SpecialTokens specials) const {
+  std::vector<std::int32_t> encode_as(std::string_view text, SpecialTokens specials, bool first) const {
     require(text.size() <= longest_text, "tokenizer: a text of more than 2^27 bytes");
     std::vector<std::int32_t> tokens;
     tokens.reserve(text.size() / 3);
     if (is_utf8(text)) {
-      tables_->encode(text, specials, tokens);
+      tables_->encode(text, specials, first, tokens);
     } else {
-      tables_->encode(replace_invalid_utf8(text), specials, tokens);
+      tables_->encode(replace_invalid_utf8(text), specials, first, tokens);
     }
     return tokens;
   }

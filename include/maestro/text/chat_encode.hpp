@@ -203,7 +203,8 @@ std::vector<std::int32_t> encode_pieces(const Tok& tokenizer, std::span<const Ch
     if (piece.kind == ChatPiece::Kind::special) {
       tokens.push_back(static_cast<std::int32_t>(tokenizer.special(piece.text)));
     } else {
-      const std::vector<std::int32_t> text = tokenizer.encode(piece.text);
+      const std::vector<std::int32_t> text =
+          tokens.empty() ? tokenizer.encode(piece.text) : detail::encode_behind(tokenizer, piece.text);
       tokens.insert(tokens.end(), text.begin(), text.end());
     }
   }

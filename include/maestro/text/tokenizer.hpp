@@ -37,6 +37,16 @@ std::string decode_response(const Tok& tokenizer, std::span<const std::int32_t> 
   }
 }
 
+/// Encodes text that stands behind other tokens, if the tokenizer makes a difference (encode_behind).
+template <Tokenizer Tok>
+std::vector<std::int32_t> encode_behind(const Tok& tokenizer, std::string_view text) {
+  if constexpr (requires { std::vector<std::int32_t>(tokenizer.encode_behind(text)); }) {
+    return tokenizer.encode_behind(text);
+  } else {
+    return tokenizer.encode(text);
+  }
+}
+
 /// Gives the largest id + 1 among the tokens that `encode` can yield, or of all tokens if the tokenizer cannot tell. A
 /// model needs no more tokens than that.
 template <Tokenizer Tok>
