@@ -26,30 +26,6 @@
 
 namespace maestro {
 
-namespace detail {
-
-/// Overwrites `out` with weights of either sign as those of a response: a missing reward gets none, and the sizes of
-/// the others sum to 1, in proportion to their own or equal if they had none. Without any reward the weights stay.
-inline void leave_out_missing_signed(std::span<const double> w, std::span<const float> rewards, std::span<float> out) {
-  double present = 0.0;
-  std::size_t count = 0;
-  for (std::size_t k = 0; k < w.size(); ++k) {
-    if (std::isnan(rewards[k])) continue;
-    present += std::abs(w[k]);
-    ++count;
-  }
-  for (std::size_t k = 0; k < w.size(); ++k) {
-    double weight = w[k];
-    if (count > 0 && count < w.size()) {
-      const double shared = present > 0.0 ? weight / present : 1.0 / static_cast<double>(count);
-      weight = std::isnan(rewards[k]) ? 0.0 : shared;
-    }
-    out[k] = static_cast<float>(weight);
-  }
-}
-
-}  // namespace detail
-
 /// A Conductor whose weights say, per group, how an outside signal (an anchor) follows from the rewards: the scores
 /// that a judge gave to a few groups, or a good response from outside the policy. See reward/anchored_rewards.hpp for
 /// where they come from. With x the features of a group (GroupContext) and z_ik the z-score of reward k in it (ddof 0;
@@ -93,7 +69,7 @@ class AnchoredConductor {
       features(view.hidden, view.groups, view.tasks, g, x);
       weights_of(x, w);
       for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) {
-        detail::leave_out_missing_signed(w, view.rewards.row(i), decision.weights.row(i));
+        detail::leave_out_missing(w, view.rewards.row(i), decision.weights.row(i));
         for (std::size_t k = 0; k < w.size(); ++k) sums[k] += w[k] / static_cast<double>(view.groups.rows());
       }
     }

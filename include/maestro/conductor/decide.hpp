@@ -116,4 +116,29 @@ class DecidedHidden {
 
 }  // namespace detail
 
+namespace detail {
+
+/// Overwrites `out` with weights (K) whose sizes add up to 1, as those of a response: a missing reward gets none, those
+/// that are there share what it had in proportion to their own, or equally if they had none. Without any reward the
+/// weights stay.
+inline void leave_out_missing(std::span<const double> w, std::span<const float> rewards, std::span<float> out) {
+  double present = 0.0;
+  std::size_t count = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (std::isnan(rewards[k])) continue;
+    present += std::abs(w[k]);
+    ++count;
+  }
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    double weight = w[k];
+    if (count > 0 && count < w.size()) {
+      const double shared = present > 0.0 ? weight / present : 1.0 / static_cast<double>(count);
+      weight = std::isnan(rewards[k]) ? 0.0 : shared;
+    }
+    out[k] = static_cast<float>(weight);
+  }
+}
+
+}  // namespace detail
+
 }  // namespace maestro

@@ -171,26 +171,6 @@ void normalize_weights(std::span<double> w) {
   for (double& x : w) x = sum > 0.0 ? x / sum : 1.0 / static_cast<double>(w.size());
 }
 
-/// Writes weights on the simplex (K) as those of a response: a missing reward gets none, those that are there share
-/// what it had in proportion to their own, or equally if they had none. Without any reward the weights stay.
-inline void leave_out_missing(std::span<const double> w, std::span<const float> rewards, std::span<float> out) {
-  double present = 0.0;
-  std::size_t count = 0;
-  for (std::size_t k = 0; k < w.size(); ++k) {
-    if (std::isnan(rewards[k])) continue;
-    present += w[k];
-    ++count;
-  }
-  for (std::size_t k = 0; k < w.size(); ++k) {
-    double weight = w[k];
-    if (count > 0 && count < w.size()) {
-      const double shared = present > 0.0 ? weight / present : 1.0 / static_cast<double>(count);
-      weight = std::isnan(rewards[k]) ? 0.0 : shared;
-    }
-    out[k] = static_cast<float>(weight);
-  }
-}
-
 }  // namespace detail
 
 /// A Conductor whose weights follow a rule from the figures of each group: the responses of a group share them, but for
