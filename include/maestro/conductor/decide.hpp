@@ -114,10 +114,6 @@ class DecidedHidden {
   std::uint32_t step_ = 0;
 };
 
-}  // namespace detail
-
-namespace detail {
-
 /// Overwrites `out` with weights (K) whose sizes add up to 1, as those of a response: a missing reward gets none, those
 /// that are there share what it had in proportion to their own, or equally if they had none. Without any reward the
 /// weights stay.
