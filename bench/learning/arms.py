@@ -7,9 +7,9 @@ ORACLE = json.load(open(pathlib.Path(__file__).parent / "oracle.json"))
 FAMILIES = list(ORACLE)
 
 # All training arms: the same steps, prompts, responses, rates, and a leash to the starting point.
-COMMON = ["--prompts-per-step", "12", "--num-generations", "8", "--max-completion-length", "48",
-          "--learning-rate", "1e-3", "--lr-scheduler-type", "linear", "--beta", "0.02", "--reward-model", "",
-          "--resume", "never"]
+COMMON = ["--prompts-per-step", "21", "--num-generations", "8", "--max-completion-length", "48",
+          "--learning-rate", "1e-3", "--lr-scheduler-type", "linear", "--warmup-steps", "20", "--beta", "0.02",
+          "--reward-model", "", "--resume", "never"]
 CHEAP = ["--rewards", ",".join(REWARDS)]
 
 
@@ -28,8 +28,8 @@ def signs_of_majority():
 
 
 # The search for the best global weights: of these vectors, and of the least squares of the held-out judge on the base's
-# responses (dev prompts), the three that agree best with that judge there, and the three best single rewards, are
-# trained with on seed 1; the best on the dev split is taken.
+# responses (dev prompts), equal, the two that agree best with that judge there, and the two best single rewards, are trained
+# with on seed 1; the best on the dev split is taken.
 GLOBAL = {
     "equal": [1] * 6,
     "majority": signs_of_majority(),
@@ -49,7 +49,7 @@ TRAINED = {
     "oracle-positive": CHEAP + ["--conductor", "prompt"],
     "judge": ["--rewards", "paid_judge", "--conductor", "equal"],
 }
-HEADROOM = ["base", "sft", "equal", "best-single", "best-global", "oracle-positive", "oracle", "judge", "sft+equal",
-            "sft+oracle"]
+HEADROOM = ["base", "sft", "equal", "best-single", "best-global", "oracle", "judge", "sft+equal", "sft+oracle"]
 # Supervised training on demonstrations: tried on the dev split with seed 1.
-SUPERVISED = [{"learning-rate": rate, "steps": steps} for rate in ("3e-4", "1e-3") for steps in ("20", "60")]
+SUPERVISED = [{"learning-rate": rate, "steps": steps}
+              for rate, steps in (("1e-3", "60"), ("1e-3", "150"), ("3e-3", "40"), ("3e-3", "100"))]

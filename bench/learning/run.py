@@ -72,6 +72,10 @@ class Runs:
 
     def result(self, name, seed):
         """The result of an arm with a seed, made where it is missing."""
+        if seed == 1 and name in ("best-single", "best-global"):
+            return {**self.result("global-" + self.best(name == "best-single"), 1), "arm": name}
+        if name == "global-equal":
+            name = "equal"
         path = self.folder / f"{name}-s{seed}.json"
         if not path.exists():
             print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
@@ -127,11 +131,11 @@ class Runs:
         return sum(sum(dev[d]["scores"]) / len(dev[d]["scores"]) for d in table.DECODINGS) / len(table.DECODINGS)
 
     def best(self, single):
-        names = self.shortlist(single) + ([] if single else self.shortlist(True))
+        names = self.shortlist(single) + ([] if single else ["equal"] + self.shortlist(True))
         return max(names, key=lambda n: self.dev_score("global-" + n))
 
     def shortlist(self, single):
-        """Of the candidates the three that agree best with the held-out judge on the base's responses."""
+        """Of the candidates the two that agree best with the held-out judge on the base's responses."""
         candidates = self.candidates()
         groups = alignment.load_groups(self.work / "responses.jsonl")
 
@@ -139,8 +143,8 @@ class Runs:
             values = alignment.agreement(groups, lambda _: weights)
             return sum(values.values()) / len(values)
 
-        found = {n: w for n, w in candidates.items() if n.startswith("only-") == single}
-        return sorted(found, key=lambda n: -agrees(found[n]))[:3]
+        found = {n: w for n, w in candidates.items() if n.startswith("only-") == single and n != "equal"}
+        return sorted(found, key=lambda n: -agrees(found[n]))[:2]
 
     def best_supervised(self):
         return arms.SUPERVISED[max(range(len(arms.SUPERVISED)), key=lambda i: self.dev_score(f"sft-{i}"))]
@@ -152,7 +156,7 @@ def main():
     parser.add_argument("--headroom", action="store_true", help="the arms that say whether the families can tell")
     parser.add_argument("--arms", default="", help="names, with commas")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--demonstrations", type=int, default=28)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default="runs/learning")
@@ -171,7 +175,10 @@ def main():
     runs = Runs(options)
     for seed in map(int, options.seeds.split(",")):
         for name in names:
-            runs.result(name, seed)
+            record = runs.result(name, seed)
+            path = runs.folder / f"{name}-s{seed}.json"
+            if not path.exists():  # one that the search has run under another name
+                path.write_text(json.dumps(record) + "\n")
     text = table.tables(runs.folder, names)
     (runs.folder / "table.md").write_text(text)
     print(text)

@@ -33,7 +33,7 @@ namespace maestro::examples {
 
 struct SupervisedOptions {
   std::uint64_t seed = 1;
-  std::size_t steps = 1200;
+  std::size_t steps = 5000;
   std::size_t batch = 28;
   double learning_rate = 4e-3;
   std::size_t demonstrations = 28;  ///< different ones, the families in turn; of supervised training alone
