@@ -13,6 +13,8 @@
 #include "maestro/conductor/anchored.hpp"
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/conductor/learned.hpp"
+#include "maestro/conductor/rule.hpp"
+#include "maestro/conductor/rules.hpp"
 #include "maestro/policy/tabular.hpp"
 #include "maestro/reward/anchored_rewards.hpp"
 #include "maestro/reward/reward_set.hpp"
@@ -113,6 +115,7 @@ BOOST_AUTO_TEST_CASE(who_finds_the_best_weighting) {
   const double equal = mean_of_seeds("equal", [] { return EqualWeights<3>(); });
   const double maestro =
       mean_of_seeds("MAESTRO", [] { return LinearConductor<3>({.entropy_bonus = 0.01, .learning_rate = 0.02}); });
+  const double consensus = mean_of_seeds("consensus", [] { return RuleConductor(Consensus{}); });
   const double global =
       mean_of_seeds("anchored, global", [] { return AnchoredConductor({.context = GroupContextKind::global}); });
   const double marginal =
@@ -126,6 +129,7 @@ BOOST_AUTO_TEST_CASE(who_finds_the_best_weighting) {
   BOOST_TEST(anchored > global + 0.2);
   BOOST_TEST(anchored > equal + 0.2);
   BOOST_TEST(anchored > maestro + 0.2);
+  BOOST_TEST(anchored > consensus + 0.2);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
