@@ -6,10 +6,15 @@ REWARDS = ["brevity", "confidence", "elaboration", "chrf", "liking", "format"]
 ORACLE = json.load(open(pathlib.Path(__file__).parent / "oracle.json"))
 FAMILIES = list(ORACLE)
 
-# All training arms: the same steps, prompts, responses, rates, and a leash to the starting point.
-COMMON = ["--prompts-per-step", "21", "--num-generations", "8", "--max-completion-length", "48",
-          "--learning-rate", "1e-3", "--lr-scheduler-type", "linear", "--warmup-steps", "20", "--beta", "0.02",
+# What all runs share: prompts, responses, a leash to the starting point.
+SHARED = ["--num-generations", "8", "--max-completion-length", "48", "--lr-scheduler-type", "linear", "--beta", "0.02",
           "--reward-model", "", "--resume", "never"]
+# The arms of the table; chosen on the dev split with the oracle's weights and seed 1, of five settings.
+COMMON = SHARED + ["--prompts-per-step", "28", "--learning-rate", "5e-4", "--warmup-steps", "15"]
+STEPS = 160
+# The search for global weights is shorter.
+SEARCH = SHARED + ["--prompts-per-step", "21", "--learning-rate", "1e-3", "--warmup-steps", "20"]
+SEARCH_STEPS = 100
 CHEAP = ["--rewards", ",".join(REWARDS)]
 
 

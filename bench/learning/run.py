@@ -56,8 +56,9 @@ class Runs:
     def train(self, name, seed, arguments, model=BASE, weights="oracle.json"):
         output = self.work / f"{name}-s{seed}"
         shutil.rmtree(output, ignore_errors=True)
-        self.call("train", *arms.COMMON, "--model", model, "--prompts", self.prompts(seed, weights), "--seed", seed,
-                  "--steps", self.o.steps, "--threads", self.o.threads, "--output", output, *arguments)
+        search = name.startswith("global-")
+        self.call("train", *(arms.SEARCH if search else arms.COMMON), "--model", model, "--prompts", self.prompts(seed, weights), "--seed", seed,
+                  "--steps", arms.SEARCH_STEPS if search else self.o.steps, "--threads", self.o.threads, "--output", output, *arguments)
         lines = [json.loads(line) for line in open(output / "metrics.jsonl")]
         last = {k: v for k, v in lines[-1].items() if isinstance(v, (int, float))}
         shutil.rmtree(output / "checkpoints", ignore_errors=True)
@@ -72,17 +73,13 @@ class Runs:
 
     def result(self, name, seed):
         """The result of an arm with a seed, made where it is missing."""
-        if seed == 1 and name in ("best-single", "best-global"):
-            return {**self.result("global-" + self.best(name == "best-single"), 1), "arm": name}
-        if name == "global-equal":
-            name = "equal"
         path = self.folder / f"{name}-s{seed}.json"
         if not path.exists():
             print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
             start = time.time()
             model, more = self.make(name, seed)
             seconds = time.time() - start
-            record = {"arm": name, "seed": seed, "steps": self.o.steps, "seconds": round(seconds, 1), **more,
+            record = {"arm": name, "seed": seed, "seconds": round(seconds, 1), **more,
                       **self.scores(model, name, seed)}
             path.write_text(json.dumps(record) + "\n")
         return json.loads(path.read_text())
@@ -156,7 +153,7 @@ def main():
     parser.add_argument("--headroom", action="store_true", help="the arms that say whether the families can tell")
     parser.add_argument("--arms", default="", help="names, with commas")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=arms.STEPS)
     parser.add_argument("--demonstrations", type=int, default=28)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default="runs/learning")
@@ -175,10 +172,7 @@ def main():
     runs = Runs(options)
     for seed in map(int, options.seeds.split(",")):
         for name in names:
-            record = runs.result(name, seed)
-            path = runs.folder / f"{name}-s{seed}.json"
-            if not path.exists():  # one that the search has run under another name
-                path.write_text(json.dumps(record) + "\n")
+            runs.result(name, seed)
     text = table.tables(runs.folder, names)
     (runs.folder / "table.md").write_text(text)
     print(text)
