@@ -61,13 +61,44 @@ def scores_of(records, decoding, split):
     return {seed: record[split][decoding]["scores"] for seed, record in records.items()}
 
 
+# A family can tell weightings apart where the first arm beats the second by more than so many points in every decoding.
+CLAIMS = [("oracle", "best-global", 5.0), ("oracle", "equal", 10.0), ("sft+oracle", "sft", 0.0)]
+
+
+def verdicts(found, families, split="held_out"):
+    """For each family, and over all, the least lead over the decodings, and whether it suffices."""
+    columns = list(families) + ["all"]
+    rows = ["\n**Headroom**: the least lead over the three decodings, in points; in brackets where it is too small\n",
+            "| lead | needed | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
+    for first, second, needed in CLAIMS:
+        if first not in found or second not in found:
+            continue
+        seeds = sorted(set(found[first]) & set(found[second]))
+        if not seeds:
+            continue
+        least = {}
+        for decoding in DECODINGS:
+            values = leads(scores_of(found[first], decoding, split), scores_of(found[second], decoding, split), seeds,
+                           families)
+            least = {c: min(v, least.get(c, v)) for c, v in values.items()}
+        cells = [f"{least[c]:.1f}" if least[c] > needed else f"({least[c]:.1f})" for c in columns]
+        rows.append(f"| {first} over {second} ({len(seeds)}) | {needed:g} | " + " | ".join(cells) + " |")
+    return rows if len(rows) > 3 else []
+
+
+def leads(first, second, seeds, families):
+    by = {f: 100 * (mean_of(first, seeds, p) - mean_of(second, seeds, p)) for f, p in families.items()}
+    by["all"] = sum(by.values()) / len(by)
+    return by
+
+
 def tables(folder, names=None, split="held_out"):
     found = load(folder)
     names = [n for n in (names or found) if n in found]
     tasks = next(iter(found.values()))[next(iter(next(iter(found.values()))))][split]["tasks"]
     families = families_of(tasks)
     columns = list(families) + ["all"]
-    text = []
+    text = verdicts(found, families, split)
     for decoding, words in DECODINGS.items():
         rows = [f"\n**{words}**: held-out judge, %, 95 % intervals over seeds and prompts\n",
                 "| arm (seeds) | " + " | ".join(columns) + " | tokens | s |", "|---|" + "---|" * (len(columns) + 2)]
