@@ -66,6 +66,7 @@ class Runs:
 
     def supervised(self, name, seed, setting):
         output = self.work / f"{name}-s{seed}"
+        output.mkdir(parents=True, exist_ok=True)
         self.call("contexts", "--write", "supervised", "--model", BASE, "--seed", seed, "--output", output / "model",
                   "--demonstrations", self.o.demonstrations, "--batch", 14, "--learning-rate",
                   setting["learning-rate"], "--steps", setting["steps"], "--threads", self.o.threads)
