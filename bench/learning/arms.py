@@ -56,7 +56,7 @@ TRAINED = {
     "oracle-positive": CHEAP + ["--conductor", "prompt"],
     "judge": ["--rewards", "paid_judge", "--conductor", "equal"],
 }
-HEADROOM = ["base", "sft", "equal", "best-single", "best-global", "oracle", "judge", "sft+equal", "sft+oracle"]
+HEADROOM = ["base", "sft", "sft28", "equal", "best-global", "oracle", "judge", "sft+oracle"]
 # Supervised training on demonstrations: tried on the dev split with seed 1.
 SUPERVISED = [{"learning-rate": rate, "steps": steps}
               for rate, steps in (("1e-3", "60"), ("1e-3", "150"), ("3e-3", "40"), ("3e-3", "100"))]

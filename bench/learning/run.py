@@ -2,6 +2,7 @@
 import argparse
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -64,13 +65,13 @@ class Runs:
         shutil.rmtree(output / "checkpoints", ignore_errors=True)
         return str(output / "model"), {"last_step": last}
 
-    def supervised(self, name, seed, setting):
+    def supervised(self, name, seed, demonstrations, setting):
         output = self.work / f"{name}-s{seed}"
         output.mkdir(parents=True, exist_ok=True)
         self.call("contexts", "--write", "supervised", "--model", BASE, "--seed", seed, "--output", output / "model",
-                  "--demonstrations", self.o.demonstrations, "--batch", 14, "--learning-rate",
+                  "--demonstrations", demonstrations, "--batch", 14, "--learning-rate",
                   setting["learning-rate"], "--steps", setting["steps"], "--threads", self.o.threads)
-        return str(output / "model"), {"setting": setting}
+        return str(output / "model"), {"setting": {"demonstrations": demonstrations, **setting}}
 
     def result(self, name, seed):
         """The result of an arm with a seed, made where it is missing."""
@@ -86,15 +87,19 @@ class Runs:
         return json.loads(path.read_text())
 
     def make(self, name, seed):
+        """Trains the arm; its model, and what else its record says. sft28 is sft on 28 demonstrations, sft28-0 its first
+        setting, sft28+NAME the arm NAME after it."""
         if name == "base":
             return BASE, {}
-        if name == "sft":
-            return self.supervised(name, seed, self.best_supervised())
-        if name.startswith("sft-"):
-            return self.supervised(name, seed, arms.SUPERVISED[int(name[4:])])
-        if name.startswith("sft+"):
-            self.model_of("sft", seed)
-            return self.train(name, seed, self.arguments(name[4:]), model=str(self.work / f"sft-s{seed}/model"))
+        start, plus, rest = name.partition("+")
+        supervised = re.fullmatch(r"(sft\d*)(?:-(\d))?", start)
+        if plus and supervised:
+            self.model_of(start, seed)
+            return self.train(name, seed, self.arguments(rest), model=str(self.work / f"{start}-s{seed}/model"))
+        if supervised:
+            setting = supervised[2] or self.best_supervised(supervised[1])
+            return self.supervised(name, seed, int(supervised[1][3:] or self.o.demonstrations),
+                                   arms.SUPERVISED[int(setting)])
         if name == "oracle-positive":
             return self.train(name, seed, arms.TRAINED[name], weights="positive.json")
         return self.train(name, seed, self.arguments(name))
@@ -144,8 +149,8 @@ class Runs:
         found = {n: w for n, w in candidates.items() if n.startswith("only-") == single and n != "equal"}
         return sorted(found, key=lambda n: -agrees(found[n]))[:2]
 
-    def best_supervised(self):
-        return arms.SUPERVISED[max(range(len(arms.SUPERVISED)), key=lambda i: self.dev_score(f"sft-{i}"))]
+    def best_supervised(self, start):
+        return max(range(len(arms.SUPERVISED)), key=lambda i: self.dev_score(f"{start}-{i}"))
 
 
 def main():
@@ -155,7 +160,7 @@ def main():
     parser.add_argument("--arms", default="", help="names, with commas")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--steps", type=int, default=arms.STEPS)
-    parser.add_argument("--demonstrations", type=int, default=28)
+    parser.add_argument("--demonstrations", type=int, default=14)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default="runs/learning")
     parser.add_argument("--list", action="store_true", help="names the arms")
@@ -163,7 +168,7 @@ def main():
     if options.list:
         print("\n".join(["base", "sft", "best-single", "best-global", *arms.TRAINED,
                          *("global-" + n for n in arms.GLOBAL), "global-regression",
-                         "sft+NAME: any of these after supervised training"]))
+                         "sft28: on so many demonstrations", "sft+NAME: any of these after supervised training"]))
         return
     names = [n for n in options.arms.split(",") if n]
     if options.headroom:
