@@ -51,6 +51,7 @@ struct ChosenAnchor {
   void visit_figures(F&& f) const {
     if (judge) judge->visit_figures(f);
   }
+  const RewardFailures* failures() const { return judge ? judge->failures() : nullptr; }
   template <class Visitor>
   void visit_state(Visitor& v) {
     if (judge) judge->visit_state(v);
