@@ -51,6 +51,7 @@ struct ChosenAnchor {
   void visit_figures(F&& f) const {
     if (judge) judge->visit_figures(f);
   }
+  const RewardFailures* failures() const { return judge ? judge->failures() : nullptr; }
   template <class Visitor>
   void visit_state(Visitor& v) {
     if (judge) judge->visit_state(v);
@@ -70,6 +71,13 @@ inline DemonstrationAnchor demonstration_anchor(const TrainOptions& o) {
     };
   }
   return DemonstrationAnchor(std::move(options));
+}
+
+/// @throws BadArgument for --anchor demonstrations where no prompt has one.
+inline void refuse_idle_anchor(const TrainOptions& o, std::span<const Prompt> prompts) {
+  if (o.anchor.source != AnchorSource::demonstrations || demonstration_anchor(o).any_among(prompts)) return;
+  throw BadArgument("--anchor demonstrations: no prompt has a '" + o.anchor.column +
+                    "'; give --prompts with whole responses, and --anchor-column their key");
 }
 
 /// Takes the judge from among the rewards, and puts the anchor beside the others.

@@ -59,13 +59,15 @@ struct FailureLines {
       return;
     }
     std::string counts;
-    for (const RewardFigures& reward : report.rewards) {
-      for (const auto& [name, value] : reward.own) {
+    const auto count = [&](const std::string& reward, const auto& figures, std::size_t asked) {
+      for (const auto& [name, value] : figures) {
         if (name != "failed" || value == 0.0) continue;
-        counts += (counts.empty() ? "" : ", ") + reward.name + " for " +
-                  std::to_string(static_cast<std::size_t>(value)) + " of " + std::to_string(trace.rollouts.size());
+        counts += (counts.empty() ? "" : ", ") + reward + " for " + std::to_string(static_cast<std::size_t>(value)) +
+                  " of " + std::to_string(asked);
       }
-    }
+    };
+    for (const RewardFigures& reward : report.rewards) count(reward.name, reward.own, trace.rollouts.size());
+    if (report.anchor) count("the anchor", report.anchor->own, report.anchor->calls);
     if (last == counts) return;
     last = counts;
     std::cerr << "\ntrain: step " << report.step << ": rewards failed (" << counts

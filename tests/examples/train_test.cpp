@@ -241,6 +241,7 @@ BOOST_AUTO_TEST_CASE(demonstrations_come_from_a_column_of_the_prompts) {
       "--prompts '" +
       (stage.root / "shown.jsonl").string() + "' ";
   check_refused(stage.train(shown + "--dry-run"), {"data row 0", "form of a response"});  // bare answers
+  check_refused(stage.train(shown + "--dry-run --anchor-column chess"), {"no prompt has a 'chess'", "--anchor-column"});
   const auto run = stage.train(shown + "--max-completion-length 40 --anchor-column whole");
   BOOST_TEST(run.code == 0, run.output);
 }

@@ -81,8 +81,10 @@ BOOST_AUTO_TEST_CASE(a_bare_answer_is_refused_and_told_why) {
   DemonstrationAnchor({.form = std::nullopt}).check_prompts(rollouts.prompts, sampling);
   const auto of = [](const Prompt& p) { return p.reference.empty() ? "" : tagged("so", p.reference); };
   DemonstrationAnchor({.of = of}).check_prompts(rollouts.prompts, sampling);
+  BOOST_TEST(DemonstrationAnchor({.of = of}).any_among(rollouts.prompts));
   const Rollouts none = two_groups("");
-  BOOST_CHECK_THROW(DemonstrationAnchor{}.check_prompts(none.prompts, sampling), BadArgument);
+  BOOST_TEST(!DemonstrationAnchor{}.any_among(none.prompts));
+  DemonstrationAnchor{}.check_prompts({}, sampling);
   BOOST_CHECK_THROW(DemonstrationAnchor({.micro_batch_tokens = 0}), BadArgument);
 }
 

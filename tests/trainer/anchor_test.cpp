@@ -15,6 +15,7 @@
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/reward/anchored_rewards.hpp"
 #include "maestro/reward/any_reward.hpp"
+#include "maestro/reward/fallible.hpp"
 #include "maestro/trainer/anchor_step.hpp"
 #include "maestro/trainer/checkpoints.hpp"
 #include "maestro/trainer/metrics.hpp"
@@ -30,6 +31,15 @@ constexpr float none = std::numeric_limits<float>::quiet_NaN();
 struct Contrary {
   static constexpr std::string_view name = "contrary";
   float operator()(const Completion& c) const { return -tiny::Match{}(c); }
+};
+
+/// Cannot be reached for the first response of a group.
+struct Unreachable {
+  static constexpr std::string_view name = "unreachable";
+  float operator()(const Completion& c) const {
+    if (c.member == 0) throw BadData("no connection");
+    return static_cast<float>(c.tokens[0]);
+  }
 };
 
 /// An anchor of its own, which remembers what it was asked.
@@ -268,6 +278,17 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_is_refused_and_failures_name_their_place) {
   auto partial = anchored(Recorder{&asked, none}, {.share = 1.0, .training = AnchorTraining::judge});
   partial.step(tiny::prompts(6));
   BOOST_TEST(partial.conductor().rows_learned() == 42u);
+
+  // A judge that may fail says why, and how often.
+  auto failing = anchored(RewardAnchor{Fallible(Unreachable{}, {.retries = 0})}, {.share = 1.0});
+  failing.step(tiny::prompts(6));
+  BOOST_TEST(failing.report().reward_failure.find("no connection") != std::string::npos);
+  BOOST_TEST(failing.conductor().rows_learned() == 42u);
+  double failed = 0.0;
+  for_each_metric(failing.report(), [&](const std::string& name, double value) {
+    if (name == "judge/failed") failed = value;
+  });
+  BOOST_TEST(failed == 6.0);
 
   // Without an anchor, the set is itself.
   using Plain = AnchoredRewards<tiny::Rewards, RewardAnchor<Contrary>>;

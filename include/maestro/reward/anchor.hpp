@@ -27,6 +27,7 @@
 #include "maestro/data/anchor.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
+#include "maestro/reward/failures.hpp"
 #include "maestro/reward/reward.hpp"
 #include "maestro/reward/reward_set.hpp"
 
@@ -38,7 +39,7 @@ namespace maestro {
 /// - `score(rollouts, groups, scores)`: overwrites the scores of the rows of `groups` (places in the batch, ascending)
 ///   in scores (B), NaN if it has none; other rows are NaN already.
 /// - optional hooks as a reward's: attach, before_step, check_prompts, visit_state; `visit_figures(f)` gives figures of
-///   the last call to the metrics by f(name, value).
+///   the last call to the metrics by f(name, value), `failures()` what failed in it (a pointer, which may be null).
 template <class A>
 concept Anchor = std::move_constructible<A> &&
     requires(A& anchor, const Rollouts& rollouts, std::span<const std::size_t> groups, std::span<float> scores) {
@@ -94,6 +95,11 @@ class RewardAnchor {
     if constexpr (requires { set_.visit_figures([](std::size_t, std::string_view, double) {}); }) {
       set_.visit_figures([&](std::size_t, std::string_view figure, double value) { f(figure, value); });
     }
+  }
+  /// What failed in the last call; null if the reward does not say.
+  const RewardFailures* failures() const {
+    if constexpr (requires { set_.failures()[0]; }) return set_.failures()[0];
+    return nullptr;
   }
   template <class Visitor>
   void visit_state(Visitor& v) {

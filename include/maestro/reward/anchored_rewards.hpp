@@ -19,6 +19,7 @@
 #include "maestro/data/anchor.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/anchor.hpp"
+#include "maestro/reward/failures.hpp"
 
 namespace maestro {
 
@@ -97,6 +98,13 @@ class AnchoredRewards : public R {
     if constexpr (requires(const A& anchor) { anchor.visit_figures(f); }) {
       if (anchor_) anchor_->visit_figures(f);
     }
+  }
+  /// What failed in the anchor's last call; null if it does not say.
+  const RewardFailures* anchor_failures() const {
+    if constexpr (requires(const A& anchor) { anchor.failures()->reason; }) {
+      if (anchor_) return anchor_->failures();
+    }
+    return nullptr;
   }
   template <class Visitor>
   void visit_state(Visitor& v) {

@@ -3,6 +3,7 @@
 /// @file
 /// An anchor without a judge: a good response from outside the policy, to be told apart from the policy's own.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -47,11 +48,14 @@ class DemonstrationAnchor {
     if (options_.form) structure_.emplace(*options_.form);
   }
 
-  /// @throws BadArgument if no prompt has an outside response, or naming the first whose response lacks the form.
+  /// @throws BadArgument naming the first prompt whose outside response lacks the form.
   void check_prompts(std::span<const Prompt> prompts, const Sampling&) const {
-    bool any = false;
-    for (const Prompt& prompt : prompts) any = !checked(prompt).empty() || any;
-    require(any, "demonstrations: no prompt has a response from outside; give the prompts references");
+    for (const Prompt& prompt : prompts) static_cast<void>(checked(prompt));
+  }
+  /// Whether any of the prompts has an outside response; without one there is nothing to learn from.
+  /// @throws BadArgument as check_prompts.
+  bool any_among(std::span<const Prompt> prompts) const {
+    return std::any_of(prompts.begin(), prompts.end(), [this](const Prompt& p) { return !checked(p).empty(); });
   }
 
   /// Gives the outside responses as rollouts of one response for each group of `groups`, which it sets to the places of

@@ -296,9 +296,12 @@ class Trainer {
       figures.calls = signal_.calls;
       figures.calls_total = signal_.total;
       figures.rank_correlation = anchor_rank_correlation(signal_, rollouts_.groups, advantages_);
+      if (signal_.groups.empty()) return;
       rewards_.visit_anchor_figures(
           [&](std::string_view name, double value) { figures.own.emplace_back(name, value); });
-      if (signal_.blend == 0.0 || signal_.groups.empty()) return;
+      const auto* failed = rewards_.anchor_failures();
+      if (failed != nullptr && report_.reward_failure.empty()) report_.reward_failure = failed->reason;
+      if (signal_.blend == 0.0) return;
       blended_ = advantages_;
       blend_advantages(signal_, rollouts_.groups, blended_);
     }
