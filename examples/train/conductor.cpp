@@ -46,7 +46,6 @@ std::vector<float> weights_of(const std::string& option, const std::vector<doubl
 
 /// The weights in the prompts' own column, the rewards in the order of the run.
 Matrix<float> prompt_weights_of(const TrainOptions& o, std::span<const Prompt> prompts) {
-  if (o.prompts.empty()) throw BadArgument("--conductor prompt needs --prompts, a file whose lines have weights");
   const std::vector<std::string> names = named_rewards(o);
   const std::vector<std::string_view> given(names.begin(), names.end());
   const Matrix<float> read = prompt_weights(prompts, o.weights_column, given, o.prompts);

@@ -134,6 +134,8 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(!reads_weights, {"weights"}, "without --conductor fixed, scheduled or contrast");
   only_for("scheduled", {"weights-end", "weights-start-step", "weights-end-step"});
   only_for("prompt", {"weights-column"});
+  require(o.conductor != "prompt" || !o.prompts.empty(),
+          "--conductor prompt needs --prompts, a file whose lines have weights");
   only_for("random", option_names(o.random));
   refuse(o.random.kind != RandomKind::blended_uniform, {"random-strength"}, "without --random-kind blended_uniform");
   only_for("saw", option_names(o.saw));

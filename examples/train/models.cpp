@@ -56,9 +56,9 @@ std::size_t PolicyPlan::leave_out_long(const TrainOptions& o, std::vector<Prompt
     if (tokens <= most) return false;
     if (o.model_options.on_long_prompt == OnBadLine::skip) return true;
     throw BadArgument("the prompt of data row " + std::to_string(prompt.row) + " has " + std::to_string(tokens) +
-                      " tokens, more than the " + std::to_string(most) +
-                      " that --max-prompt-length and the model's positions allow; --on-long-prompt skip leaves such "
-                      "prompts out");
+                      " tokens, more than the " + std::to_string(most) + " that --max-prompt-length and the model's " +
+                      std::to_string(config.max_positions) + " positions allow beside --max-completion-length " +
+                      std::to_string(completion) + "; --on-long-prompt skip leaves such prompts out");
   };
   const std::size_t left_out = std::erase_if(prompts, is_long);
   if (prompts.empty()) {

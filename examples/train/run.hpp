@@ -209,14 +209,14 @@ inline void check_replaceable(const std::string& folder, bool (*is_ours)(std::st
 inline void check_output(const TrainOptions& options) {
   const std::string& output = options.output;
   require(!output.empty(), "--output is empty; name a folder");
-  check_replaceable(output + "/model", maestro::detail::is_model_file);
-  if (options.model_options.trains_adapters()) {
-    check_replaceable(output + "/adapter", maestro::detail::is_adapter_file);
-  }
   std::filesystem::path place = std::filesystem::absolute(output);
   while (!std::filesystem::exists(place) && place.has_relative_path()) place = place.parent_path();
   if (!std::filesystem::is_directory(place)) throw IoError("--output " + output + ": " + place.string() + " is a file");
   if (::access(place.c_str(), W_OK) != 0) throw IoError("--output " + output + ": " + place.string() + " is read-only");
+  check_replaceable(output + "/model", maestro::detail::is_model_file);
+  if (options.model_options.trains_adapters()) {
+    check_replaceable(output + "/adapter", maestro::detail::is_adapter_file);
+  }
 }
 
 /// @throws BadArgument where --resume does not allow the checkpoint that there is.
@@ -270,8 +270,10 @@ int train_as(const TrainOptions& given, Output output) {
                   scalarization, options.trainer};
   trainer.check_prompts(prompts);
   std::vector<Prompt> held_out;
-  if (!options.eval_prompts.empty()) held_out = prompts_of_file(options, options.eval_prompts);
-  trainer.check_prompts(held_out);
+  if (!options.eval_prompts.empty()) {
+    held_out = prompts_of_file(options, options.eval_prompts);
+    trainer.check_prompts(held_out);
+  }
   const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
   print_plan(options, trainer.policy(), prompts);

@@ -5,31 +5,22 @@
 
 #include <fcntl.h>
 
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "maestro/core/crc32c.hpp"
 #include "maestro/io/file.hpp"
 
 namespace maestro {
 
 namespace detail {
-
-inline constexpr auto crc32c_table = [] {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t byte = 0; byte < 256; ++byte) {
-    std::uint32_t value = byte;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1u) != 0 ? 0x82F63B78u : 0u);
-    table[byte] = value;
-  }
-  return table;
-}();
 
 /// Appends the bytes of a number, the lowest first.
 template <class Number>
@@ -62,20 +53,11 @@ inline void append_float(std::string& out, unsigned field, float value) {
 
 }  // namespace detail
 
-/// Gives the CRC-32C (Castagnoli) of some bytes. Source: RFC 3720, appendix B.4.
-inline std::uint32_t crc32c(std::string_view bytes) {
-  std::uint32_t value = 0xFFFFFFFFu;
-  for (const char byte : bytes) {
-    value = (value >> 8) ^ detail::crc32c_table[(value ^ static_cast<unsigned char>(byte)) & 0xFFu];
-  }
-  return value ^ 0xFFFFFFFFu;
-}
-
 /// Gives a TFRecord: length, its checksum, the bytes, their checksum. Checksums are rotated and shifted ("masked"), as
 /// TensorFlow stores them. Source: TensorFlow's tf.data.TFRecordDataset documentation.
 inline std::string tf_record(std::string_view bytes) {
   const auto masked = [](std::string_view of) {
-    const std::uint32_t crc = crc32c(of);
+    const std::uint32_t crc = crc32c(std::as_bytes(std::span(of)));
     return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
   };
   std::string record;

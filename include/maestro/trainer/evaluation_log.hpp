@@ -17,6 +17,7 @@
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/trainer/step_report.hpp"
