@@ -42,7 +42,8 @@ struct ChatChoice {
 inline void say_ignored_fields(const std::string& program, const std::string& folder) {
   const std::vector<std::string> names = load_ignored_config_fields(folder);
   if (names.empty()) return;
-  std::cerr << program << ": " << folder << "/config.json: ignored, since its class in transformers does not know ";
+  std::cerr << program << ": " << folder
+            << ": fields of its configuration that transformers does not know are ignored: ";
   for (std::size_t i = 0; i < names.size(); ++i)
     std::cerr << (i > 0 ? ", " : "") << maestro::detail::quote_text(names[i]);
   std::cerr << '\n';

@@ -180,6 +180,7 @@ BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
       {R"("attention_chunk_size": 512)", "attention_chunk_size"},
       {R"("is_causal": false)", "is_causal"},
       {R"("is_encoder_decoder": true)", "is_encoder_decoder"},
+      {R"("text_config": {"hidden_size": 8})", "text_config"},
       {R"("per_layer_config": {"0": {"hidden_act": "gelu"}})", "per_layer_config"},
       {R"("rope_parameters": {"rope_type": "longrope"})", "rope_parameters.rope_type"},
       {R"("rope_parameters": {"full_attention": {"rope_type": "default"}})", "rope_parameters.full_attention"},

@@ -131,11 +131,15 @@ struct RefusedField {
   const char* why;
 };
 /// These fields are refused whenever they say something.
-inline constexpr std::array<RefusedField, 5> refused_config_fields{
+inline constexpr std::array<RefusedField, 9> refused_config_fields{
     {{"quantization_config", "quantized checkpoints are not implemented; use one in F32, F16 or BF16"},
      {"per_layer_config", "layers with settings of their own are not implemented"},
      {"is_encoder_decoder", "encoder-decoder models are not implemented"},
      {"fusion_config", "which replaces parts of the model; that is not implemented"},
+     {"text_config", "models inside others are not implemented"},
+     {"decoder", "models inside others are not implemented"},
+     {"generator", "models inside others are not implemented"},
+     {"kv_sharing_modes", "keys and values that layers share are not implemented"},
      {"transformers_weights", "weights in a file of another name are not implemented; rename it"}}};
 
 /// Tells whether a value says nothing: null, false, 0, an empty list, object or text.
