@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Learning curves' ends: trains and measures arms on the seven families of contexts, and prints one table. Resumable:
 # every (arm, seed) leaves a JSON file in the output folder, and what is there is not run again.
-#   bench/learning.sh --headroom            base, SFT, equal, single rewards, best global weights, oracle, judge; seeds 1-3
+#   bench/learning.sh --headroom            base, SFT, equal, best global weights, oracle, judge, RL after SFT
 #   bench/learning.sh --arms equal,maestro --seeds 1,2,3
 #     [--output DIR] [--steps N] [--threads N] [--list]
 #   BUILD_DIR=folder   builds there instead of build/learning

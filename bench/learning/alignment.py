@@ -1,5 +1,6 @@
-"""How far fixed weights of the cheap rewards agree with a judge inside the groups of a base's own responses: equal, each
-alone, the best global ones and the best of each family, by least squares. A look before any training; plain Python.
+"""How far fixed weights of the cheap rewards agree with a judge inside the groups of a base's own responses: equal,
+each alone, the best global ones and the best of each family, by least squares. A look before any training. Plain
+Python.
 
   contexts --write responses --model DIR --split dev --count 350 --num-generations 8 --output responses.jsonl
   python3 bench/learning/alignment.py responses.jsonl [--target paid_judge]
@@ -63,7 +64,7 @@ def regression(groups, ridge=1.0):
 
 
 def agreement(groups, weights_of):
-    """By family, the mean correlation of the weighted sum with the target inside a group; 0 where either is constant."""
+    """By family, the mean correlation of the weighted sum with the target inside a group; constant ones count 0."""
     values = {}
     for task, rows in groups:
         weights = weights_of(task)

@@ -35,8 +35,8 @@ def signs_of_majority():
 
 
 # The search for the best global weights: of these vectors, and of the least squares of the held-out judge on the base's
-# responses (dev prompts), equal, the two that agree best with that judge there, and the two best single rewards, are trained
-# with on seed 1; the best on the dev split is taken.
+# responses (dev prompts), equal, the two that agree best with that judge there, and the two best single rewards, are
+# trained with on seed 1; the best on the dev split is taken.
 GLOBAL = {
     "equal": [1] * 6,
     "majority": signs_of_majority(),

@@ -58,8 +58,10 @@ class Runs:
         output = self.work / f"{name}-s{seed}"
         shutil.rmtree(output, ignore_errors=True)
         search = name.startswith("global-")
-        self.call("train", *(arms.SEARCH if search else arms.COMMON), "--model", model, "--prompts", self.prompts(seed, weights), "--seed", seed,
-                  "--steps", arms.SEARCH_STEPS if search else self.o.steps, "--threads", self.o.threads, "--output", output, *arguments)
+        self.call("train", *(arms.SEARCH if search else arms.COMMON), "--model", model, "--prompts",
+                  self.prompts(seed, weights), "--seed", seed, "--steps",
+                  arms.SEARCH_STEPS if search else self.o.steps, "--threads", self.o.threads, "--output", output,
+                  *arguments)
         lines = [json.loads(line) for line in open(output / "metrics.jsonl")]
         last = {k: v for k, v in lines[-1].items() if isinstance(v, (int, float))}
         shutil.rmtree(output / "checkpoints", ignore_errors=True)
@@ -87,8 +89,8 @@ class Runs:
         return json.loads(path.read_text())
 
     def make(self, name, seed):
-        """Trains the arm; its model, and what else its record says. sft28 is sft on 28 demonstrations, sft28-0 its first
-        setting, sft28+NAME the arm NAME after it."""
+        """Trains the arm; its model, and what else its record says. sft28 is sft on 28 demonstrations, sft28-0 its
+        first setting, sft28+NAME the arm NAME after it."""
         if name == "base":
             return BASE, {}
         start, plus, rest = name.partition("+")

@@ -38,7 +38,7 @@ def mean_of(scores, seeds, places):
 
 
 def figures(first, second, seeds, families, split="held_out"):
-    """By family and 'all' (the mean over families): (value, low, high) in percent of `first`, less `second` if given."""
+    """By family and 'all' (their mean): (value, low, high) in percent of `first`, less `second` if given."""
     rng = random.Random(0)
 
     def value(s, drawn):
