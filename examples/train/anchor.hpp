@@ -74,7 +74,7 @@ inline DemonstrationAnchor demonstration_anchor(const TrainOptions& o) {
 }
 
 /// @throws BadArgument for --anchor demonstrations where no prompt has one.
-inline void refuse_idle_anchor(const TrainOptions& o, std::span<const Prompt> prompts) {
+inline void refuse_no_demonstrations(const TrainOptions& o, std::span<const Prompt> prompts) {
   if (o.anchor.source != AnchorSource::demonstrations || demonstration_anchor(o).any_among(prompts)) return;
   throw BadArgument("--anchor demonstrations: no prompt has a '" + o.anchor.column +
                     "'; give --prompts with whole responses, and --anchor-column their key");
