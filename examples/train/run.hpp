@@ -261,7 +261,7 @@ int train_as(const TrainOptions& given, Output output) {
   if (left_out > 0) std::cerr << "train: left out " << left_out << " prompts of too many tokens\n";
   const TrainOptions options = with_steps(given, prompts.size());
   refuse_idle_rewards(options, prompts);
-  refuse_idle_anchor(options, prompts);
+  refuse_idle_anchor(options, std::span<const Prompt>(prompts));
   check_reward_model(options, plan);
   check_memory(options, estimate(options, plan, prompts));
   const AnyScalarization scalarization(options.scalarization, advantages_options(options));
