@@ -6,6 +6,7 @@
 
 #include "maestro/hub/bpe_tokenizer_json.hpp"
 #include "maestro/hub/bpe_tokenizer_steps.hpp"
+#include "maestro/hub/gguf_tokenizer.hpp"
 #include "maestro/text/added_tokens.hpp"
 #include "maestro/text/bpe_tokenizer.hpp"
 #include "maestro/text/byte_level.hpp"

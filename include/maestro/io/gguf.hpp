@@ -190,9 +190,9 @@ class GgufFile {
     detail::GgufCursor head(bytes, path_);
     if (bytes.size() < 24 || std::memcmp(bytes.data(), "GGUF", 4) != 0) head.refuse("no GGUF file");
     static_cast<void>(head.number<std::uint32_t>());
-    const auto version = head.number<std::uint32_t>();
-    if (version != 2 && version != 3) {
-      throw Unsupported(path_ + ": GGUF version " + std::to_string(version) + ", only 2 and 3 are implemented");
+    const auto format_version = head.number<std::uint32_t>();
+    if (format_version != 2 && format_version != 3) {
+      throw Unsupported(path_ + ": GGUF version " + std::to_string(format_version) + ", only 2 and 3 are implemented");
     }
     const std::size_t tensors = head.count(24);
     const std::size_t values = head.count(12);
