@@ -45,6 +45,14 @@ GLOBAL = {
 }
 
 MAESTRO = ["--conductor", "linear", "--conductor-learning-rate", "3e-3"]
+
+
+def anchored(share, *more):
+    """Weights learned from the paid judge, which scores this share of the groups and is no reward itself."""
+    return ["--rewards", ",".join(REWARDS + ["paid_judge"]), "--anchor", "judge", "--anchor-reward", "paid_judge",
+            "--conductor", "anchored", "--anchor-share", str(share), *more]
+
+
 TRAINED = {
     "equal": CHEAP + ["--conductor", "equal"],
     "random": CHEAP + ["--conductor", "random"],
@@ -55,6 +63,17 @@ TRAINED = {
     "oracle": CHEAP + ["--conductor", "prompt"],
     "oracle-positive": CHEAP + ["--conductor", "prompt"],
     "judge": ["--rewards", "paid_judge", "--conductor", "equal"],
+    **{rule: CHEAP + ["--conductor", rule] for rule in ("saw", "contrast", "exp3", "predictability", "consensus")},
+    "anchored-2": anchored(0.02),
+    "anchored-5": anchored(0.05),
+    "anchored-10": anchored(0.1),
+    "anchored-100": anchored(1),
+    "anchored-5-marginal": anchored(0.05, "--anchor-form", "marginal"),
+    "anchored-5-task": anchored(0.05, "--anchor-context", "task"),
+    "anchored-5-global": anchored(0.05, "--anchor-context", "global"),
+    "anchored-5-control": anchored(0.05, "--anchor-train", "control"),
+    "anchored-demonstrations": CHEAP + ["--conductor", "anchored", "--anchor", "demonstrations", "--anchor-column",
+                                        "demonstration"],
 }
 HEADROOM = ["base", "sft", "sft28", "equal", "best-global", "oracle", "judge", "sft+oracle"]
 # Supervised training on demonstrations: tried on the dev split with seed 1.
