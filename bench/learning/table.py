@@ -86,6 +86,30 @@ def verdicts(found, families, split="held_out"):
     return rows if len(rows) > 3 else []
 
 
+# What is asked of learned weights: the first arm less the second, with the same seeds and prompts drawn for both.
+PAIRS = [("anchored-5", "equal"), ("anchored-5", "best-global"), ("anchored-5", "maestro"), ("maestro", "equal"),
+         ("judge", "anchored-5"), ("oracle", "anchored-5")]
+
+
+def pairs(found, families, split="held_out"):
+    rows = ["\n**One arm less another**, over all families, paired; in brackets in how many of the families the interval "
+            "lies above 0, and below\n",
+            "| pair (seeds) | " + " | ".join(DECODINGS.values()) + " |", "|---|" + "---|" * len(DECODINGS)]
+    for first, second in PAIRS:
+        seeds = sorted(set(found.get(first, {})) & set(found.get(second, {})))
+        if not seeds:
+            continue
+        cells = []
+        for decoding in DECODINGS:
+            values = figures(scores_of(found[first], decoding, split), scores_of(found[second], decoding, split), seeds,
+                             families)
+            above = sum(values[f][1] > 0 for f in families)
+            below = sum(values[f][2] < 0 for f in families)
+            cells.append("{:+.1f} ({:+.1f} to {:+.1f})".format(*values["all"]) + f" [{above}, {below}]")
+        rows.append(f"| {first} less {second} ({len(seeds)}) | " + " | ".join(cells) + " |")
+    return rows if len(rows) > 3 else []
+
+
 def leads(first, second, seeds, families):
     by = {f: 100 * (mean_of(first, seeds, p) - mean_of(second, seeds, p)) for f, p in families.items()}
     by["all"] = sum(by.values()) / len(by)
@@ -98,7 +122,7 @@ def tables(folder, names=None, split="held_out"):
     tasks = next(iter(found.values()))[next(iter(next(iter(found.values()))))][split]["tasks"]
     families = families_of(tasks)
     columns = list(families) + ["all"]
-    text = verdicts(found, families, split)
+    text = verdicts(found, families, split) + pairs(found, families, split)
     for decoding, words in DECODINGS.items():
         rows = [f"\n**{words}**: held-out judge, %, 95 % intervals over seeds and prompts\n",
                 "| arm (seeds) | " + " | ".join(columns) + " | tokens | s |", "|---|" + "---|" * (len(columns) + 2)]
