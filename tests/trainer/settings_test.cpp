@@ -124,6 +124,8 @@ BOOST_AUTO_TEST_CASE(every_trainer_setting_changes_the_fingerprint) {
         value = static_cast<T>(value == T{} ? 1 : 0);
       } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
         value = {1};
+      } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+        value = {"stop"};
       } else if constexpr (std::is_same_v<T, std::optional<double>>) {
         value = 3.0;
       } else {
