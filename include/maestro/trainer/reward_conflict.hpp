@@ -53,7 +53,7 @@ struct PairSums {
 
 }  // namespace detail
 
-/// Fills RewardFigures::advantage_correlation and ::correlations of report.rewards, which has K entries:
+/// Fills RewardFigures::advantage_correlation and RewardFigures::correlations of report.rewards, which has K entries:
 ///
 ///     r(a, b) = sum (a_i - mean of a in the group)(b_i - mean of b in the group) / sqrt(the sums of their squares)
 ///
