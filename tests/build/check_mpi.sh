@@ -5,7 +5,7 @@ set -uo pipefail
 mpirun=$1 program=$2
 flags=(--oversubscribe)
 [ "$(id -u)" = 0 ] && flags+=(--allow-run-as-root)
-"$mpirun" --version 2>/dev/null | grep -q 'Open MPI' || flags=()
+"$mpirun" --version 2>/dev/null | grep -qE 'Open MPI|OpenRTE' || flags=()
 
 # job <ranks> <expected exit: 0 or not> <text that the output must have> <argument>
 job() {
