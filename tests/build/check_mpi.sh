@@ -7,6 +7,8 @@ flags=(--oversubscribe)
 [ "$(id -u)" = 0 ] && flags+=(--allow-run-as-root)
 "$mpirun" --version 2>/dev/null | grep -qE 'Open MPI|OpenRTE' || flags=()
 
+# Debian's Open MPI starts nothing where there is no ssh, even on one machine; an empty agent is none.
+command -v ssh >/dev/null || export OMPI_MCA_plm_rsh_agent=
 # Some containers let MPI start nothing at all.
 if ! why=$(timeout 60 "$mpirun" "${flags[@]}" -n 2 true 2>&1); then
   echo "Skipped: $mpirun starts no processes here: $why"
