@@ -17,12 +17,12 @@
 #include <utility>
 #include <vector>
 
+#include "common/supervised_step.hpp"
 #include "common/text_model.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/optimizer/adamw.hpp"
-#include "maestro/optimizer/clip.hpp"
 #include "maestro/optimizer/schedule.hpp"
 #include "maestro/policy/demonstrations.hpp"
 #include "maestro/text/byte_level.hpp"
@@ -119,16 +119,7 @@ void train_supervised(FullPolicy& policy, const SupervisedOptions& options, cons
     std::vector<maestro::Demonstration> shown;
     for (const contexts::Pair& pair : batch_of(step)) shown.push_back({pair.prompt.text, pair.response});
     const Rollouts batch = demonstrations(std::span<const maestro::Demonstration>(shown), policy.tokenizer());
-    std::vector<float> log_probs(batch.tokens.size());
-    const std::vector<float> slopes(log_probs.size(), -1.0f / static_cast<float>(log_probs.size()));
-    policy.zero_gradients();
-    policy.forward(batch, {0, batch.groups.count()}, std::span<float>(log_probs), {});
-    policy.backward(std::span<const float>(slopes), {});
-    clip_global_norm(policy, 1.0);
-    optimizer.step(policy, options.learning_rate * learning_rate_factor(schedule, step));
-    for (const float log_prob : log_probs) {
-      loss -= static_cast<double>(log_prob) / static_cast<double>(log_probs.size());
-    }
+    loss += supervised_step(policy, batch, optimizer, options.learning_rate * learning_rate_factor(schedule, step));
     const std::size_t since = step % 100 + 1;
     if (since < 100 && step + 1 < options.steps) continue;
     std::cout << "step " << step + 1 << ": loss " << loss / static_cast<double>(since) << " nats per token"

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "common/supervised_step.hpp"
 #include "common/types.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/optimizer/adamw.hpp"
-#include "maestro/optimizer/clip.hpp"
 #include "maestro/optimizer/schedule.hpp"
 #include "maestro/policy/demonstrations.hpp"
 #include "pretrain/options.hpp"
@@ -39,20 +39,6 @@ inline Rollouts text_batch(std::size_t count, std::uint64_t seed, const Faults& 
     pairs.push_back({std::move(d.prompt.text), std::move(d.response)});
   }
   return demonstrations(std::span<const maestro::Demonstration>(pairs), tokenizer);
-}
-
-/// One step on the mean negative log-likelihood of the batch's response tokens; returns it, in nats.
-inline double supervised_step(Policy& policy, const Rollouts& batch, AdamW<float>& optimizer, double learning_rate) {
-  std::vector<float> log_probs(batch.tokens.size());
-  const std::vector<float> slopes(log_probs.size(), -1.0f / static_cast<float>(log_probs.size()));
-  policy.zero_gradients();
-  policy.forward(batch, {0, batch.groups.count()}, std::span<float>(log_probs), {});
-  policy.backward(std::span<const float>(slopes), {});
-  clip_global_norm(policy, 1.0);
-  optimizer.step(policy, learning_rate);
-  double loss = 0.0;
-  for (const float log_prob : log_probs) loss -= static_cast<double>(log_prob);
-  return loss / static_cast<double>(log_probs.size());
 }
 
 inline void pretrain_base(const PretrainOptions& options) {
