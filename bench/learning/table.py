@@ -87,7 +87,7 @@ def verdicts(found, families, split="held_out"):
 
 
 # What is asked of learned weights: the first arm less the second, with the same seeds and prompts drawn for both.
-PAIRS = [("anchored-5", "equal"), ("anchored-5", "best-global"), ("anchored-5", "maestro"), ("maestro", "equal"),
+PAIRS = [("anchored-5", "equal"), ("anchored-5", "best-global"), ("anchored-5", "maestro"), ("anchored-5", "anchored-5-global"), ("maestro", "equal"),
          ("judge", "anchored-5"), ("oracle", "anchored-5")]
 
 
