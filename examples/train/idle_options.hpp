@@ -29,8 +29,8 @@ void refuse_idle_anchor(const TrainOptions& o, const Refuse& refuse) {
   const AnchorSettings& a = o.anchor;
   const bool anchored = o.conductor == "anchored";
   refuse(!anchored, option_names(o.anchored), "without --conductor anchored");
-  refuse(o.anchored.context != GroupContextKind::hidden, {"anchor-max-features", "anchor-projection"},
-         "without --anchor-context hidden");
+  refuse(o.anchored.context == GroupContextKind::global || o.anchored.context == GroupContextKind::task,
+         {"anchor-max-features", "anchor-projection"}, "without --anchor-context hidden or prompt");
   std::vector<std::string> of_the_judge = option_names(a.asked);
   of_the_judge.emplace_back("anchor-reward");
   refuse(a.source != AnchorSource::judge, of_the_judge, "without --anchor judge");

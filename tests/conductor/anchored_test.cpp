@@ -47,11 +47,24 @@ struct Golden : Batch {
   }
 };
 
+/// The mean hidden state of each group's responses (N x d), as that of its prompt.
+Matrix<float> prompt_states(const Batch& batch) {
+  Matrix<float> means(batch.groups.count(), batch.hidden.cols());
+  for (std::size_t g = 0; g < means.rows(); ++g) {
+    for (std::size_t i = batch.groups.begin(g); i < batch.groups.end(g); ++i) {
+      for (std::size_t j = 0; j < means.cols(); ++j) means(g, j) += batch.hidden(i, j);
+    }
+  }
+  return means;
+}
+
 /// Shows the Conductor what an anchor said of a batch that it has decided on.
 void show(AnchoredConductor& conductor, const Batch& batch, std::span<const float> judged,
           MatrixView<const float> demonstrated = {}, std::span<const std::string_view> tasks = {}) {
   StepView view = batch.view();
   view.tasks = tasks;
+  const Matrix<float> prompts = prompt_states(batch);
+  view.prompt_hidden = prompts;
   const Decision decision = conductor.decide(view);
   const std::vector<float> advantages(batch.groups.rows(), 0.0f);
   conductor.observe({.decision = decision,
@@ -63,7 +76,8 @@ void show(AnchoredConductor& conductor, const Batch& batch, std::span<const floa
                      .rewards = batch.rewards.view(),
                      .tasks = tasks,
                      .judged = judged,
-                     .demonstrated = demonstrated});
+                     .demonstrated = demonstrated,
+                     .prompt_hidden = prompts});
 }
 
 void check_weights(AnchoredConductor& conductor, const Batch& batch,
@@ -191,6 +205,28 @@ BOOST_AUTO_TEST_CASE(tasks_are_a_context_of_their_own) {
   BOOST_CHECK_THROW(narrow.decide(view), BadData);
 }
 
+BOOST_AUTO_TEST_CASE(the_state_of_the_prompt_is_read_as_that_of_the_responses) {
+  AnchoredConductor by_hidden;
+  AnchoredConductor by_prompt({.context = GroupContextKind::prompt});
+  for (std::uint32_t step = 0; step < 3; ++step) {
+    const Batch batch = two_kinds(4, 3, step);
+    const std::vector<float> scores = taste(batch, {0.6, -0.3, 0.1}, {-0.2, 0.3, 0.5});
+    show(by_hidden, batch, scores);
+    show(by_prompt, batch, scores);
+  }
+  const Batch unseen = two_kinds(2, 3, 99);
+  const Matrix<float> prompts = prompt_states(unseen);
+  StepView view = unseen.view();
+  BOOST_CHECK_THROW(by_prompt.decide(view), BadArgument);  // the policy gives none
+  view.prompt_hidden = prompts;
+  const Decision expected = by_hidden.decide(view);
+  const Decision decision = by_prompt.decide(view);
+  for (std::size_t i = 0; i < decision.weights.rows(); ++i) {
+    for (std::size_t k = 0; k < 3; ++k) BOOST_TEST(std::abs(decision.weights(i, k) - expected.weights(i, k)) < 1e-6f);
+  }
+  BOOST_TEST(decision.weights(0, 0) > decision.weights(6, 0));
+}
+
 BOOST_AUTO_TEST_CASE(what_says_nothing_teaches_nothing) {
   Batch batch({4, 1}, 3, 2);
   for (float& r : batch.rewards.flat()) r = 0.5f;
@@ -302,7 +338,8 @@ BOOST_AUTO_TEST_CASE(rank_one_updates_stay_symmetric_and_equal_on_any_number_of_
 }
 
 BOOST_AUTO_TEST_CASE(a_loaded_state_goes_on_to_the_same_bits_and_a_foreign_one_is_refused) {
-  for (const auto context : {GroupContextKind::hidden, GroupContextKind::global, GroupContextKind::task}) {
+  for (const auto context :
+       {GroupContextKind::hidden, GroupContextKind::global, GroupContextKind::task, GroupContextKind::prompt}) {
     const std::vector<std::string_view> tasks{"a", "b", "a"};
     AnchoredConductor first({.context = context, .forgetting = 0.9, .max_features = 20, .projection = 5});
     AnchoredConductor second(first.options());

@@ -80,6 +80,11 @@ void generates(P policy, std::span<const maestro::Prompt> prompts, const maestro
   BOOST_TEST(rollouts.texts.size() == rows);
   BOOST_TEST(rollouts.hidden.rows() == rows);
   BOOST_TEST(rollouts.hidden.cols() == policy.hidden_size());
+  if (!rollouts.prompt_hidden.empty()) {
+    BOOST_TEST(rollouts.prompt_hidden.rows() == prompts.size());
+    BOOST_TEST(rollouts.prompt_hidden.cols() == policy.hidden_size());
+    for (const float h : rollouts.prompt_hidden.flat()) BOOST_TEST(std::isfinite(h));
+  }
   BOOST_TEST(rollouts.log_probs.size() == rollouts.tokens.size());
   BOOST_TEST(rollouts.entropies.size() == rollouts.tokens.size());
   BOOST_TEST(rollouts.temperature == how.temperature);

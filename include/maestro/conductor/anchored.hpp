@@ -56,8 +56,8 @@ class AnchoredConductor {
   /// a task too many.
   Decision decide(const StepView& view) {
     check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
-    if (view.groups.rows() > 0) start(view.rewards.cols(), view.hidden.cols());
-    check_context(view.hidden, view.groups, view.tasks);
+    if (view.groups.rows() > 0) start(view.rewards.cols(), states(view).cols());
+    check_context(view);
     context_.learn_tasks(view.tasks);
     Decision decision;
     decision.weights.resize(view.groups.rows(), view.rewards.cols());
@@ -66,7 +66,7 @@ class AnchoredConductor {
     std::vector<double> sums(w.size());
     for (std::size_t g = 0; g < view.groups.count(); ++g) {
       if (view.groups.size(g) == 0) continue;
-      features(view.hidden, view.groups, view.tasks, g, x);
+      features(view, g, x);
       weights_of(x, w);
       for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) {
         detail::leave_out_missing(w, view.rewards.row(i), decision.weights.row(i));
@@ -83,8 +83,8 @@ class AnchoredConductor {
   void observe(const Feedback& feedback) {
     if (feedback.judged.empty() && feedback.demonstrated.empty()) return;
     check_feedback(feedback);
-    start(feedback.rewards.cols(), feedback.hidden.cols());
-    check_context(feedback.hidden, feedback.groups, feedback.tasks);
+    start(feedback.rewards.cols(), states(feedback).cols());
+    check_context(feedback);
     context_.learn_tasks(feedback.tasks);
     bool forgot = false;
     std::vector<double> x(context_.size());
@@ -100,7 +100,7 @@ class AnchoredConductor {
       }
       if (judged.size() + demonstrated.size() == 0) continue;
       if (!std::exchange(forgot, true)) ridge_.forget(options_.forgetting, trace_at_start());
-      features(feedback.hidden, feedback.groups, feedback.tasks, g, x);
+      features(feedback, g, x);
       learn(x, judged);
       learn(x, demonstrated);
     }
@@ -121,37 +121,36 @@ class AnchoredConductor {
   /// with joint. Before anything is learned it is |x|^2 / lambda.
   /// @throws BadArgument naming sizes that differ.
   void uncertainty(const StepView& view, std::span<double> out) const {
-    check_context(view.hidden, view.groups, view.tasks);
+    check_context(view);
     require(out.size() == view.groups.count(), "conductor: uncertainty needs one place for each group");
     std::fill(out.begin(), out.end(), 0.0);
     if (ridge_.features() == 0) return;
     std::vector<double> x(context_.size());
     for (std::size_t g = 0; g < view.groups.count(); ++g) {
-      features(view.hidden, view.groups, view.tasks, g, x);
+      features(view, g, x);
       for (std::size_t first = 0; first < ridge_.features(); first += x.size()) {
         out[g] += ridge_.uncertainty(x, first);
       }
     }
   }
 
-  /// The weights of each response as if it were a group of its own, or, with GroupContextKind::task, the mean weights
-  /// of the step last decided. 1/K before the first decision.
+  /// The weights of each response as if it were a group of its own, or, with GroupContextKind::task and prompt, the
+  /// mean weights of the step last decided. 1/K before the first decision.
   /// @throws BadArgument when the hidden states or `out` do not fit.
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
     if (ridge_.features() == 0) {
       const std::vector<float> equal(out.cols(), 1.0f / static_cast<float>(out.cols()));
       return fill_rows(equal, out);
     }
-    if (options_.context == GroupContextKind::task) {
+    if (options_.context == GroupContextKind::task || options_.context == GroupContextKind::prompt) {
       return fill_rows(std::vector<float>(usual_.begin(), usual_.end()), out);
     }
     require(out.cols() == rewards_, "conductor: weights for another number of rewards than it decided on");
-    const auto alone = Groups::uniform(out.rows(), 1);
-    check_context(hidden, alone, {});
+    if (context_.reads_hidden()) check_states(hidden, out.rows());
     std::vector<double> x(context_.size());
     std::vector<double> w(rewards_);
     for (std::size_t i = 0; i < out.rows(); ++i) {
-      features(hidden, alone, {}, i, x);
+      context_.features(hidden.middle_rows(i, 1), {}, x);
       weights_of(x, w);
       std::transform(w.begin(), w.end(), out.row(i).begin(), [](double v) { return static_cast<float>(v); });
     }
@@ -202,15 +201,28 @@ class AnchoredConductor {
     if (ridge_.features() == 0) ridge_.start(regression_size(), targets(), lambda());
   }
 
-  void check_context(MatrixView<const float> hidden, const Groups& groups,
-                     std::span<const std::string_view> tasks) const {
-    if (options_.context == GroupContextKind::hidden) {
-      detail::check_hidden(hidden, groups.rows(), hidden.cols());
-      require(rewards_ == 0 || groups.rows() == 0 || hidden.cols() == context_.hidden_size(),
-              "conductor: hidden states of another size than those that it decided on");
+  /// The hidden states that the context is made from, of a StepView or Feedback.
+  template <class View>
+  MatrixView<const float> states(const View& view) const {
+    return options_.context == GroupContextKind::prompt ? view.prompt_hidden : view.hidden;
+  }
+  void check_states(MatrixView<const float> hidden, std::size_t rows) const {
+    detail::check_hidden(hidden, rows, hidden.cols());
+    require(rewards_ == 0 || rows == 0 || hidden.cols() == context_.hidden_size(),
+            "conductor: hidden states of another size than those that it decided on");
+  }
+  template <class View>
+  void check_context(const View& view) const {
+    const std::size_t groups = view.groups.count();
+    if (options_.context == GroupContextKind::hidden) check_states(view.hidden, view.groups.rows());
+    if (options_.context == GroupContextKind::prompt) {
+      require(view.prompt_hidden.rows() == groups,
+              "conductor: a context of prompts needs the hidden state at the end of each group's prompt, which this "
+              "policy does not give (Rollouts::prompt_hidden); take the context hidden");
+      check_states(view.prompt_hidden, groups);
     }
     if (options_.context != GroupContextKind::task) return;
-    require(tasks.size() == groups.count(), "conductor: a context of tasks needs the task of each group's prompt");
+    require(view.tasks.size() == groups, "conductor: a context of tasks needs the task of each group's prompt");
   }
   void check_feedback(const Feedback& feedback) const {
     const std::size_t rows = feedback.groups.rows();
@@ -223,11 +235,15 @@ class AnchoredConductor {
                                               feedback.demonstrated.cols() == feedback.rewards.cols()),
             "conductor: Feedback::demonstrated must be (groups x rewards)");
   }
-  void features(MatrixView<const float> hidden, const Groups& groups, std::span<const std::string_view> tasks,
-                std::size_t g, std::span<double> x) const {
-    const bool reads = options_.context == GroupContextKind::hidden;
-    context_.features(reads ? hidden.middle_rows(groups.begin(g), groups.size(g)) : MatrixView<const float>(),
-                      tasks.empty() ? std::string_view() : tasks[g], x);
+  /// Those of group g of a StepView or Feedback.
+  template <class View>
+  void features(const View& view, std::size_t g, std::span<double> x) const {
+    MatrixView<const float> rows;
+    if (options_.context == GroupContextKind::hidden) {
+      rows = view.hidden.middle_rows(view.groups.begin(g), view.groups.size(g));
+    }
+    if (options_.context == GroupContextKind::prompt) rows = view.prompt_hidden.middle_rows(g, 1);
+    context_.features(rows, view.tasks.empty() ? std::string_view() : view.tasks[g], x);
   }
 
   /// Weights (K) for a group of features x.

@@ -28,6 +28,7 @@ struct StepView {
   std::uint64_t seed = 0;                     ///< of the run
   std::uint32_t step = 0;                     ///< trainer step
   std::span<const std::string_view> tasks{};  ///< (N) task of each group's prompt; may be empty
+  MatrixView<const float> prompt_hidden{};    ///< (N x d) hidden states at the ends of the prompts; may be empty
 };
 
 /// What a Conductor learns from.
@@ -44,6 +45,7 @@ struct Feedback {
   std::span<const float> judged{};            ///< (B) an outside judge's score, NaN if it was not asked; may be empty
   MatrixView<const float> demonstrated{};     ///< (N x K) rewards of a response from outside the policy, NaN without
                                               ///< one; may be empty
+  MatrixView<const float> prompt_hidden{};    ///< (N x d) hidden states at the ends of the prompts; may be empty
 };
 
 /// What a Conductor's update did; it is logged under conductor/.

@@ -27,13 +27,14 @@ enum class GroupContextKind : std::uint8_t {
   hidden,  ///< the mean of its responses' terminal hidden states
   global,  ///< nothing: one set of weights for all groups
   task,    ///< the task of its prompt
+  prompt,  ///< the hidden state at the end of its prompt, which no response has a part in
 };
-inline constexpr std::array<std::string_view, 3> group_context_names{"hidden", "global", "task"};
+inline constexpr std::array<std::string_view, 4> group_context_names{"hidden", "global", "task", "prompt"};
 
 /// GroupContextOptions describe a GroupContext.
 struct GroupContextOptions {
   GroupContextKind kind = GroupContextKind::hidden;
-  std::size_t max_size = 0;    ///< hidden: a larger x is projected; 0: never
+  std::size_t max_size = 0;    ///< hidden, prompt: a larger x is projected; 0: never
   std::size_t projection = 0;  ///< to so many dimensions, at least 1 if max_size is above 0
   std::size_t max_tasks = 32;  ///< task: how many there may be, at least 1
 };
@@ -44,6 +45,7 @@ struct GroupContextOptions {
 ///   has only the constant. If x has more than `max_size` features, the mean is first multiplied by a fixed matrix of
 ///   random signs (projection x d).
 /// - global: the constant alone.
+/// - prompt: as hidden, of the hidden state at the end of the prompt.
 /// - task: 1 at the task's own place. Places are given in the order in which tasks come.
 ///
 /// Deterministic; O(B d) a batch, and O(N d projection) where projected. The signs are the same in every run and are
@@ -61,13 +63,17 @@ class GroupContext {
   /// Fixes d. Called before the first features.
   /// @throws BadArgument for another d than before.
   void learn_size(std::size_t hidden_size) {
-    if (options_.kind != GroupContextKind::hidden || hidden_size == hidden_size_) return;
+    if (!reads_hidden() || hidden_size == hidden_size_) return;
     if (hidden_size_ != 0) {
       throw BadArgument("conductor: hidden states of size " + std::to_string(hidden_size) + ", expected " +
                         std::to_string(hidden_size_) + "; one Conductor reads one policy's hidden states");
     }
     hidden_size_ = hidden_size;
     draw_signs();
+  }
+  /// Whether the features are made from hidden states.
+  bool reads_hidden() const {
+    return options_.kind == GroupContextKind::hidden || options_.kind == GroupContextKind::prompt;
   }
   /// d, 0 before it is known.
   std::size_t hidden_size() const { return hidden_size_; }
@@ -94,7 +100,7 @@ class GroupContext {
   }
 
   /// Overwrites x (size()) of one group.
-  /// @param hidden  (n x d) of its responses; read for GroupContextKind::hidden.
+  /// @param hidden  (n x d) of its responses, or (1 x d) of its prompt; read for GroupContextKind::hidden and prompt.
   /// @param task    of its prompt; read for GroupContextKind::task.
   void features(MatrixView<const float> hidden, std::string_view task, std::span<double> x) const {
     std::fill(x.begin(), x.end(), 0.0);
@@ -103,7 +109,7 @@ class GroupContext {
       const auto place = std::find(tasks_.begin(), tasks_.end(), fnv1a(task)) - tasks_.begin();
       if (static_cast<std::size_t>(place) < tasks_.size()) x[static_cast<std::size_t>(place)] = 1.0;
     }
-    if (options_.kind != GroupContextKind::hidden || hidden.rows() == 0) return;
+    if (!reads_hidden() || hidden.rows() == 0) return;
     std::vector<double> sums(hidden.cols(), 0.0);  // their scale does not matter
     for (std::size_t i = 0; i < hidden.rows(); ++i) {
       const std::span<const float> row = hidden.row(i);

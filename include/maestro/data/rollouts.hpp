@@ -31,6 +31,7 @@ struct Rollouts {
   std::vector<float> log_probs;        ///< per token, after temperature, before top-k / top-p
   std::vector<float> entropies;        ///< per token, nats
   Matrix<float> hidden;                ///< (B x d) terminal hidden states, after the final norm
+  Matrix<float> prompt_hidden;         ///< (N x d) hidden states of the prompts' last tokens, or empty
   std::vector<Finish> finish;          ///< (B)
   std::vector<std::string> texts;      ///< (B)
   double temperature = 1.0;            ///< of the distribution that log_probs and entropies speak of

@@ -197,7 +197,7 @@ class Generator {
  public:
   explicit Generator(const GenerationOptions& options = {}) : options_(options) {}
 
-  /// Fills tokens, log_probs, entropies, hidden and finish of `rollouts` from its prompts, prompt_tokens and groups.
+  /// Fills tokens, log_probs, entropies, hidden states and finish of `rollouts` from its prompts, prompt_tokens and groups.
   /// @param stop_tokens  a response ends with the first of these that it draws.
   /// @param stop_texts   or with the first of these that its tokens complete.
   void run(const Weights& weights, const Sampling& sampling, const DrawKey& key,
@@ -207,6 +207,10 @@ class Generator {
     rollouts.finish.resize(rows, Finish::length);
     const std::size_t before = prompts_.rows();
     const MatrixView<const T> hidden = prompts_.run(weights, rollouts.prompt_tokens);
+    rollouts.prompt_hidden.resize(hidden.rows(), hidden.cols());
+    for (std::size_t i = 0; i < hidden.rows(); ++i) {
+      for (std::size_t c = 0; c < hidden.cols(); ++c) rollouts.prompt_hidden(i, c) = static_cast<float>(hidden(i, c));
+    }
     prepared_.assign(weights);
     const Request request{.weights = prepared_,
                           .prompts = prompts_.cache(),

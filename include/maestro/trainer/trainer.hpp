@@ -247,7 +247,8 @@ class Trainer {
             .rows = rows_,
             .seed = options_.seed,
             .step = step_,
-            .tasks = tasks_};
+            .tasks = tasks_,
+            .prompt_hidden = rollouts_.prompt_hidden};
   }
 
   void weigh_rewards() {
@@ -322,7 +323,8 @@ class Trainer {
                                   .seed = options_.seed,
                                   .tasks = tasks_,
                                   .judged = signal_.judged,
-                                  .demonstrated = signal_.demonstrated});
+                                  .demonstrated = signal_.demonstrated,
+                                  .prompt_hidden = rollouts_.prompt_hidden});
     }
     if constexpr (detail::Updates<C>) report_.conductor = conductor_.update();
   }
