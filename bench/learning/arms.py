@@ -70,12 +70,15 @@ TRAINED = {
     "anchored-100": anchored(1),
     "anchored-5-marginal": anchored(0.05, "--anchor-form", "marginal"),
     "anchored-5-task": anchored(0.05, "--anchor-context", "task"),
+    "anchored-5-prompt": anchored(0.05, "--anchor-context", "prompt"),
     "anchored-5-global": anchored(0.05, "--anchor-context", "global"),
     "anchored-5-control": anchored(0.05, "--anchor-train", "control"),
     "anchored-demonstrations": CHEAP + ["--conductor", "anchored", "--anchor", "demonstrations", "--anchor-column",
                                         "demonstration"],
 }
 HEADROOM = ["base", "sft", "sft28", "equal", "best-global", "oracle", "judge", "sft+oracle"]
-# Supervised training on demonstrations: tried on the dev split with seed 1.
+# What 5 % of the groups of a run are: imitation of the best of as many judged groups is measured beside it.
+JUDGED_GROUPS = STEPS * 28 // 20
+# Supervised training, on demonstrations or on the best of judged groups: tried on the dev split with seed 1.
 SUPERVISED = [{"learning-rate": rate, "steps": steps}
               for rate, steps in (("1e-3", "60"), ("1e-3", "150"), ("3e-3", "40"), ("3e-3", "100"))]

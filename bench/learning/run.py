@@ -70,10 +70,38 @@ class Runs:
     def supervised(self, name, seed, demonstrations, setting):
         output = self.work / f"{name}-s{seed}"
         output.mkdir(parents=True, exist_ok=True)
-        self.call("contexts", "--write", "supervised", "--model", BASE, "--seed", seed, "--output", output / "model",
-                  "--demonstrations", demonstrations, "--batch", 14, "--learning-rate",
-                  setting["learning-rate"], "--steps", setting["steps"], "--threads", self.o.threads)
+        self.imitate(BASE, output / "model", seed, setting, "--demonstrations", demonstrations)
         return str(output / "model"), {"setting": {"demonstrations": demonstrations, **setting}}
+
+    def imitate(self, model, output, seed, setting, *shown):
+        self.call("contexts", "--write", "supervised", "--model", model, "--seed", seed, "--output", output, "--batch",
+                  14, "--learning-rate", setting["learning-rate"], "--steps", setting["steps"], "--threads",
+                  self.o.threads, *shown)
+
+    def best_of_judged(self, name, seed, rounds, setting, start=BASE):
+        """Imitates the best of each of as many groups as 5 % of a run has, by the paid judge, in rounds: each samples from
+        what the round before has made."""
+        output = self.work / f"{name}-s{seed}"
+        output.mkdir(parents=True, exist_ok=True)
+        part = arms.JUDGED_GROUPS // rounds
+        steps = {**setting, "steps": str(int(setting["steps"]) // rounds)}
+        model = start
+        for number in range(rounds):
+            responses, chosen = output / f"responses-{number}.jsonl", output / f"best-{number}.jsonl"
+            self.call("contexts", "--write", "responses", "--model", model, "--split", "train", "--count",
+                      part * (number + 1), "--num-generations", 8, "--seed", seed, "--output", responses)
+            best = {}
+            for line in map(json.loads, open(responses)):
+                kept = best.setdefault(line["row"], line)
+                if line["paid_judge"] > kept["paid_judge"]:
+                    best[line["row"]] = line
+            with open(chosen, "w") as file:
+                for row in sorted(best)[part * number:]:
+                    file.write(json.dumps({k: best[row][k] for k in ("prompt", "response")}) + "\n")
+            self.imitate(model, output / f"model-{number}", seed, steps, "--pairs", chosen)
+            responses.unlink()
+            model = str(output / f"model-{number}")
+        return model, {"setting": {"rounds": rounds, "groups": part * rounds, **setting}}
 
     def result(self, name, seed):
         """The result of an arm with a seed, made where it is missing."""
@@ -90,9 +118,13 @@ class Runs:
 
     def make(self, name, seed):
         """Trains the arm; its model, and what else its record says. sft28 is sft on 28 demonstrations, sft28-0 its
-        first setting, sft28+NAME the arm NAME after it."""
+        first setting, sft28+NAME the arm NAME after it; bestof4 imitates the best of judged groups in 4 rounds."""
         if name == "base":
             return BASE, {}
+        imitated = re.fullmatch(r"(bestof(\d*))(?:-(\d))?", name)
+        if imitated:
+            setting = imitated[3] or self.best_supervised(imitated[1])
+            return self.best_of_judged(name, seed, int(imitated[2] or 1), arms.SUPERVISED[int(setting)])
         start, plus, rest = name.partition("+")
         supervised = re.fullmatch(r"(sft\d*)(?:-(\d))?", start)
         if plus and supervised:
@@ -170,7 +202,7 @@ def main():
     if options.list:
         print("\n".join(["base", "sft", "best-single", "best-global", *arms.TRAINED,
                          *("global-" + n for n in arms.GLOBAL), "global-regression",
-                         "sft28: on so many demonstrations", "sft+NAME: any of these after supervised training"]))
+                         "sft28: on so many demonstrations", "bestof4: imitation of the best of judged groups, in 4 rounds", "sft+NAME: any of these after supervised training"]))
         return
     names = [n for n in options.arms.split(",") if n]
     if options.headroom:

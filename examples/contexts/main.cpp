@@ -161,6 +161,8 @@ int main(int argc, char** argv) {
   add("batch", "Responses of a step", whole(o.supervised.batch));
   add("learning-rate", "Its highest", cxxopts::value<double>(o.supervised.learning_rate)->default_value("4e-3"));
   add("demonstrations", "How many different ones, the families in turn", whole(o.supervised.demonstrations));
+  add("pairs", "JSONL file with prompt and response for supervised, in place of the demonstrations; empty: none",
+      text(o.supervised.pairs));
   add("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>(o.threads)->default_value("0"));
   add("count", "Prompts, the families in turn", whole(o.count));
   add("num-generations", "Responses per prompt", whole(o.generations));

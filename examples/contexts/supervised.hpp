@@ -12,6 +12,7 @@
 #include <iostream>
 #include <set>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,7 @@ struct SupervisedOptions {
   std::size_t batch = 28;
   double learning_rate = 4e-3;
   std::size_t demonstrations = 28;  ///< different ones, the families in turn; of supervised training alone
+  std::string pairs;                ///< JSONL file with prompt and response, in their place; empty: none
 };
 
 /// The pieces that GPT-2's pattern cuts a text of letters, punctuation and single spaces into.
@@ -143,9 +145,26 @@ inline void make_contexts_base(const std::string& folder, const SupervisedOption
   save_model(folder, policy.weights(), policy.tokenizer());
 }
 
-/// Trains a model on the demonstrations of the first training prompts, those that a run with the same seed has too.
+/// The prompts and responses of a file.
+/// @throws BadFile, BadData as JSON does.
+inline std::vector<contexts::Pair> read_pairs(const std::string& path) {
+  std::vector<contexts::Pair> pairs;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    const Json json = parse_json(line, path);
+    contexts::Pair& pair = pairs.emplace_back();
+    pair.prompt.text = json.at("prompt").get<std::string>();
+    pair.response = json.at("response").get<std::string>();
+  }
+  require(!pairs.empty(), path + " has no line");
+  return pairs;
+}
+
+/// Trains a model on the demonstrations of the first training prompts, those that a run with the same seed has too, or
+/// on the responses of a file.
 inline void make_supervised(FullPolicy& policy, const std::string& folder, const SupervisedOptions& options) {
-  const auto pairs = contexts::make_pairs(Split::train, options.demonstrations, options.seed);
+  const auto pairs = options.pairs.empty() ? contexts::make_pairs(Split::train, options.demonstrations, options.seed)
+                                           : read_pairs(options.pairs);
   const ScheduleOptions schedule{.kind = ScheduleKind::linear, .total_steps = options.steps};
   std::vector<contexts::Pair> part(options.batch);
   train_supervised(policy, options, schedule, [&](std::size_t step) {

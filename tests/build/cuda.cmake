@@ -19,6 +19,7 @@ if(NOT TARGET maestro::cuda)
 endif()
 
 set(cuda_includes)
+set(cuda_host_includes)
 set(kernel_flags -I${PROJECT_SOURCE_DIR}/include -arch=sm_90 -ptx)
 foreach(header cuda.hpp ${cuda_headers})
   string(REGEX REPLACE "[/.]" "_" stem ${header})
@@ -43,13 +44,21 @@ foreach(header cuda.hpp ${cuda_headers})
     endif()
     if(kind STREQUAL cuda_neutral OR TARGET maestro::cuda)
       file(CONFIGURE OUTPUT work/${stem}.cpp CONTENT "${include}${include}")
-      foreach(compiler ${compilers})
-        add_script_test(header.${compiler}.${header} check_header.sh ${kind} ${work}/${stem}.cpp
-          ${work}/${stem}.${compiler}.o -- ${${compiler}_compiler} ${${compiler}_flags} ${needs})
-      endforeach()
+      add_script_test(header.${header} check_header.sh ${kind} ${work}/${stem}.cpp ${work}/${stem}.o --
+        ${main_compiler} ${main_flags} ${needs})
+      string(APPEND cuda_host_includes ${include})
     endif()
   endif()
 endforeach()
+
+# The other compilers take them all at once.
+list(REMOVE_ITEM compilers main)
+file(CONFIGURE OUTPUT work/cuda_host.cpp CONTENT "${cuda_host_includes}")
+foreach(compiler ${compilers})
+  add_script_test(cuda_headers.${compiler} check_header.sh cuda_thrust ${work}/cuda_host.cpp
+    ${work}/cuda_host.${compiler}.o -- ${${compiler}_compiler} ${${compiler}_flags} ${toolkit_flags} ${thrust_flags})
+endforeach()
+list(PREPEND compilers main)
 
 # All of them once by nvcc, for each generation of devices, in the opposite order; then linked with a unit of the host
 # compiler's.

@@ -17,6 +17,8 @@
 using namespace maestro;
 using namespace conductor_test;
 
+BOOST_AUTO_TEST_SUITE(anchored_conductor)
+
 namespace {
 
 static_assert(Conductor<AnchoredConductor>);
@@ -115,8 +117,6 @@ Batch two_kinds(std::size_t groups, std::size_t d, std::uint32_t salt) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(anchored_conductor)
 
 BOOST_AUTO_TEST_CASE(weights_are_those_of_a_dense_solve) {
   const Golden batch;

@@ -9,6 +9,8 @@
 using namespace maestro;
 using namespace conductor_test;
 
+BOOST_AUTO_TEST_SUITE(conductor_gradients)
+
 namespace {
 
 constexpr std::size_t K = 3;
@@ -187,8 +189,6 @@ std::vector<double> group_gradient(LearnedConductor<Network>& conductor, const B
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(conductor_gradients)
 
 BOOST_AUTO_TEST_CASE(finite_differences_linear) { check_all<BasicLinearNetwork<double, K>>("linear"); }
 BOOST_AUTO_TEST_CASE(finite_differences_mlp) {

@@ -12,6 +12,8 @@
 using namespace maestro;
 using namespace conductor_test;
 
+BOOST_AUTO_TEST_SUITE(conductor_laws)
+
 namespace {
 
 static_assert(Conductor<LinearConductor<3>>);
@@ -23,8 +25,6 @@ static_assert(Conductor<RuleConductor<Saw>>);
 static_assert(Conductor<AnyConductor>);
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(conductor_laws)
 
 BOOST_AUTO_TEST_CASE(every_conductor) {
   check_laws(FixedWeights<3>({0.5f, 0.25f, 0.25f}));

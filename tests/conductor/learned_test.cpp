@@ -11,6 +11,8 @@
 using namespace maestro;
 using namespace conductor_test;
 
+BOOST_AUTO_TEST_SUITE(learned_conductor)
+
 namespace {
 
 template <class Conductor>
@@ -59,8 +61,6 @@ double learn_bandit(Conductor conductor, std::uint32_t steps) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(learned_conductor)
 
 BOOST_AUTO_TEST_CASE(learns_a_contextual_bandit) {
   BOOST_TEST(learn_bandit(LinearConductor<3>({.learning_rate = 0.05}), 300) > 0.9);

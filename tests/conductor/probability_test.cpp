@@ -13,6 +13,8 @@
 using namespace maestro;
 using namespace conductor_test;
 
+BOOST_AUTO_TEST_SUITE(conductor_probability)
+
 namespace {
 
 constexpr double near = 6e-8;  // the golden numbers have seven decimals
@@ -26,8 +28,6 @@ void check_close(const double* got, const std::array<double, N>& expected, doubl
 constexpr std::array<double, 5> logits{2.0, 1.0, 0.0, -1.0, -12.0};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(conductor_probability)
 
 BOOST_AUTO_TEST_CASE(softmax_golden) {
   const std::array<double, 5> even{2.0, 1.0, 0.0, -1.0, -2.0};

@@ -17,6 +17,8 @@
 using namespace maestro;
 using namespace conductor_test;
 
+BOOST_AUTO_TEST_SUITE(weight_rules)
+
 namespace {
 
 /// A batch whose rewards are the given rows, in groups of these sizes.
@@ -104,8 +106,6 @@ static_assert(!maestro::detail::Observes<RuleConductor<Widest>> && !maestro::det
 static_assert(maestro::detail::Observes<RuleConductor<Exp3>>);
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(weight_rules)
 
 BOOST_AUTO_TEST_CASE(every_rule) {
   check_rule(Saw{});

@@ -21,6 +21,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(numerics)
+
 namespace {
 
 template <class T>
@@ -81,8 +83,6 @@ void check_gemm(double tolerance) {
 using Scalars = std::tuple<float, double>;
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(numerics)
 
 BOOST_AUTO_TEST_CASE(eigen_gemm) {
   check_gemm<EigenBackend, float>(1e-4);

@@ -19,6 +19,8 @@ using namespace maestro;
 using namespace conductor_test;
 using test::message_of;
 
+BOOST_AUTO_TEST_SUITE(device_conductor)
+
 namespace {
 
 using Threads = test::ThreadExecutor<3>;
@@ -82,8 +84,6 @@ class CountingExecutor : public gpu::HostExecutor {
 static_assert(Conductor<gpu::DeviceConductor<LinearNetwork<3>>> && Stateful<gpu::DeviceConductor<MlpNetwork<3, 8, 4>>>);
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(device_conductor)
 
 BOOST_AUTO_TEST_CASE(the_laws_of_every_conductor) {
   for (const LearnedConductorOptions& options : option_grid()) {

@@ -12,6 +12,8 @@
 using namespace maestro;
 using namespace maestro::gpu;
 
+BOOST_AUTO_TEST_SUITE(cuda_core)
+
 namespace {
 
 template <class E, std::size_t Members>
@@ -34,8 +36,6 @@ std::string text_of(Fault kind, std::size_t row, std::size_t column) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(cuda_core)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(every_member_gets_the_reduction, C, Cases) {
   C c;

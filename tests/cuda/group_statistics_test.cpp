@@ -15,6 +15,8 @@ using namespace maestro;
 using test::expected;
 using test::Statistics;
 
+BOOST_AUTO_TEST_SUITE(group_statistics)
+
 namespace {
 
 template <std::size_t K, class E>
@@ -77,8 +79,6 @@ using Sizes = std::vector<std::size_t>;
 const Sizes ragged_sizes{0, 1, 7, 64, 0, 0, 3, 33, 1, 1, 2, 64, 64, 64, 64, 64, 64, 64, 64, 5, 0};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(group_statistics)
 
 BOOST_AUTO_TEST_CASE(even_groups_have_the_bits_of_the_cpu) {
   for_every_count(std::make_index_sequence<16>{}, []<std::size_t K>() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cuda/memory.hpp"
+#include "cuda/same_bits.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/cuda/core/executor.hpp"
 #include "maestro/cuda/core/fault.hpp"
@@ -189,11 +190,6 @@ inline std::vector<double> fields(const maestro::LossReport& report) {
   std::vector<double> values(sizeof(report) / sizeof(double));
   std::memcpy(values.data(), &report, sizeof(report));
   return values;
-}
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 /// Largest |a - b| relative to b's largest magnitude; infinite where a NaN is among them.

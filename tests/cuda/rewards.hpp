@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "cuda/same_bits.hpp"
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/cuda/core/group_layout.hpp"
@@ -54,12 +55,6 @@ inline maestro::Matrix<float> random_rewards(std::size_t rows, std::size_t count
     if (random.uniform(3 * i + 2) < gaps) rewards.flat()[i] = std::numeric_limits<float>::quiet_NaN();
   }
   return rewards;
-}
-
-/// Equal, NaN to NaN, 0 and -0 apart.
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 }  // namespace test

@@ -11,6 +11,8 @@
 using namespace maestro;
 using namespace test;
 
+BOOST_AUTO_TEST_SUITE(device_scalarization)
+
 namespace {
 
 /// The checks run on a serial team and on one of five threads.
@@ -23,8 +25,6 @@ void on_both(const Check& check) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(device_scalarization)
 
 BOOST_AUTO_TEST_CASE(ragged_scene_with_gaps_and_penalties) {
   on_both([](auto& executor) {

@@ -18,6 +18,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(sorted_ranks)
+
 namespace {
 
 // ThreadSanitizer knows nothing of what OpenMP's threads wait for: there the test is compiled without.
@@ -83,8 +85,6 @@ void check_ids(const Policy& policy, const std::vector<std::int64_t>& ids) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sorted_ranks)
 
 BOOST_AUTO_TEST_CASE(even_groups_equal_the_definition) {
   for (const std::size_t count : {std::size_t{1}, std::size_t{2}, std::size_t{7}}) {

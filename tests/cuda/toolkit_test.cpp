@@ -10,6 +10,8 @@
 using namespace maestro;
 using namespace maestro::gpu;
 
+BOOST_AUTO_TEST_SUITE(cuda_toolkit)
+
 namespace {
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -23,8 +25,6 @@ void throws_naming(const F& f, const std::string& call) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(cuda_toolkit)
 
 BOOST_AUTO_TEST_CASE(errors_name_the_call_and_say_what_they_mean) {
   BOOST_CHECK_NO_THROW(check(cudaSuccess, "cudaSomething()"));

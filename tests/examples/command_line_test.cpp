@@ -11,6 +11,8 @@
 #include "train/answer_format.hpp"
 #include "train_program.hpp"
 
+BOOST_AUTO_TEST_SUITE(command_line)
+
 namespace {
 
 using train_program::check_refused;
@@ -31,8 +33,6 @@ void check_said(const train_program::Result& run, const std::string& words) {
 const std::string few = "--reward-model '' --rewards length,format --timings omit ";
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(command_line)
 
 BOOST_AUTO_TEST_CASE(a_typo_is_answered_with_what_may_be_meant) {
   const Stage stage;

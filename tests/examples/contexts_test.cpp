@@ -16,6 +16,8 @@ using maestro::examples::contexts::Tone;
 using maestro::judge::judge_response;
 namespace contexts = maestro::examples::contexts;
 
+BOOST_AUTO_TEST_SUITE(task_contexts)
+
 namespace {
 
 template <class Reward>
@@ -36,8 +38,6 @@ Manner with_one_wrong(const contexts::Wanted& wanted, int side) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(task_contexts)
 
 BOOST_AUTO_TEST_CASE(prompts_are_the_same_every_time_and_splits_share_no_content) {
   const auto pairs = contexts::make_pairs(Split::train, 210, 3);

@@ -14,6 +14,8 @@ using namespace maestro;
 using maestro::judge::judge_response;
 using maestro::judge::Verdict;
 
+BOOST_AUTO_TEST_SUITE(judges)
+
 namespace {
 
 const std::filesystem::path root = std::filesystem::path(MAESTRO_TEST_FIXTURES).parent_path().parent_path();
@@ -36,8 +38,6 @@ bool kept(const Verdict& verdict, std::string_view name) {
 std::vector<Prompt> hand_written() { return load_prompts((root / "examples/data/prompts.jsonl").string()).prompts; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(judges)
 
 BOOST_AUTO_TEST_CASE(reading_tells_good_form_from_bad) {
   using judge::read_response;

@@ -17,6 +17,8 @@
 #include "train/options.hpp"
 #include "train/presets.hpp"
 
+BOOST_AUTO_TEST_SUITE(options)
+
 namespace {
 
 using maestro::examples::changed_options;
@@ -32,8 +34,6 @@ maestro::Json recorded(const TrainOptions& options) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(options)
 
 BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<TrainOptions>();

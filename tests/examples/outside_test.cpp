@@ -8,6 +8,8 @@
 #include "maestro/io/json.hpp"
 #include "train_program.hpp"
 
+BOOST_AUTO_TEST_SUITE(outside)
+
 namespace {
 
 using train_program::check_refused;
@@ -37,8 +39,6 @@ std::vector<maestro::Json> metrics(const Stage& stage) {
 const std::string few = "--reward-model '' --rewards length ";
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(outside)
 
 BOOST_AUTO_TEST_CASE(a_command_rewards_a_run) {
   const Stage stage;

@@ -17,6 +17,8 @@ using namespace maestro;
 using maestro_test::Scratch;
 
 // `train` and `generate` as a user runs them, on checkpoints in the layout of the Hub.
+BOOST_AUTO_TEST_SUITE(real_models)
+
 namespace {
 
 const std::string base = std::string(MAESTRO_TEST_FIXTURES) + "/../../examples/models/base";
@@ -48,8 +50,6 @@ void make_sharded(const std::string& folder) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(real_models)
 
 BOOST_AUTO_TEST_CASE(adapters_of_a_sharded_checkpoint_are_trained_saved_and_gone_on_from) {
   const Scratch scratch;

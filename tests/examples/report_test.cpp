@@ -12,6 +12,8 @@ using namespace maestro;
 using maestro::examples::write_report;
 using maestro_test::Scratch;
 
+BOOST_AUTO_TEST_SUITE(report)
+
 namespace {
 
 std::size_t count(const std::string& text, const std::string& part) {
@@ -42,8 +44,6 @@ void write_run(const Scratch& scratch) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(report)
 
 BOOST_AUTO_TEST_CASE(a_run_becomes_one_page_that_needs_nothing_else) {
   const Scratch scratch;

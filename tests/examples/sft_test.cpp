@@ -16,6 +16,8 @@
 using namespace maestro;
 using maestro_test::Scratch;
 
+BOOST_AUTO_TEST_SUITE(sft_program)
+
 namespace {
 
 const std::string base = std::string(MAESTRO_TEST_FIXTURES) + "/../../examples/models/base";
@@ -52,8 +54,6 @@ std::string said(P policy, const std::string& text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sft_program)
 
 BOOST_AUTO_TEST_CASE(references_are_learned_and_responses_end) {
   const Scratch scratch;

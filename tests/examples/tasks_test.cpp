@@ -12,6 +12,8 @@
 using namespace maestro;
 using namespace maestro::examples;
 
+BOOST_AUTO_TEST_SUITE(tasks)
+
 namespace {
 
 /// The prompt text with digits sorted out: numbers of an arithmetic prompt, in ascending order.
@@ -28,8 +30,6 @@ std::vector<int> numbers_in(const std::string& text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tasks)
 
 BOOST_AUTO_TEST_CASE(prompts_are_complete_and_the_same_every_time) {
   const std::vector<Prompt> prompts = make_prompts(Split::train, 90, 7);

@@ -6,6 +6,8 @@
 
 #include "io/scratch.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat_template_file)
+
 namespace {
 
 using namespace maestro;
@@ -25,8 +27,6 @@ struct Folder {
     return render_chat(format, question, GenerationPrompt::add);
   }
 };
-
-BOOST_AUTO_TEST_SUITE(chat_template_file)
 
 BOOST_AUTO_TEST_CASE(the_template_is_found_where_transformers_looks) {
   const Folder folder;

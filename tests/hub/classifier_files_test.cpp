@@ -13,6 +13,8 @@
 #include "maestro/model/classifier.hpp"
 #include "reward/rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(classifier_files)
+
 namespace {
 
 using namespace maestro;
@@ -50,8 +52,6 @@ std::string refusal(const std::string& folder) {
   }
   return "";
 }
-
-BOOST_AUTO_TEST_SUITE(classifier_files)
 
 BOOST_AUTO_TEST_CASE(scores_agree_with_transformers) {
   ClassifierWeights<float> loaded = load_classifier<float>(fixture);

@@ -14,6 +14,8 @@ using namespace maestro;
 using maestro_test::refusal;
 using maestro_test::Scratch;
 
+BOOST_AUTO_TEST_SUITE(frozen_files)
+
 namespace {
 
 /// 4500 rows of 520 columns: a table of more than one block of rows and of more than one part.
@@ -28,8 +30,6 @@ ModelWeights<float> make_weights() {
 bool same(const ModelWeights<float>& a, const ModelWeights<float>& b) { return std::ranges::equal(a.flat(), b.flat()); }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(frozen_files)
 
 BOOST_AUTO_TEST_CASE(a_folder_is_read_into_the_form_of_use) {
   const Scratch scratch;

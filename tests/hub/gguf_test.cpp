@@ -9,6 +9,8 @@
 #include "maestro/hub/model_files.hpp"
 
 // What the `gguf` package wrote and computed: tests/fixtures/gguf/make_gguf.py.
+BOOST_AUTO_TEST_SUITE(gguf)
+
 namespace {
 
 using namespace maestro;
@@ -29,8 +31,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(gguf)
 
 BOOST_AUTO_TEST_CASE(every_type_has_the_values_of_the_package) {
   const GgufFile file(fixtures + "/gguf/quants.gguf");

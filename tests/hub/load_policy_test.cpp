@@ -24,6 +24,8 @@ static_assert(std::is_same_v<decltype(load_policy<float, Bfloat16>("", {.lora = 
 static_assert(std::is_same_v<decltype(load_policy("", {.adapter = "runs"})),
                              TransformerPolicy<float, NativeBackend, AnyTokenizer, LoraModel<float>>>);
 
+BOOST_AUTO_TEST_SUITE(load_policies)
+
 namespace {
 
 /// A folder of a small model that transformers could have written, its weights.
@@ -61,8 +63,6 @@ void check_same(const Rollouts& a, const Rollouts& b) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(load_policies)
 
 BOOST_AUTO_TEST_CASE(a_folder_gives_the_bits_of_its_parts) {
   const Scratch scratch;

@@ -9,6 +9,8 @@
 using namespace maestro;
 using namespace maestro_test;
 
+BOOST_AUTO_TEST_SUITE(lora_files)
+
 namespace {
 
 std::string adapter_config(const std::string& more) {
@@ -20,8 +22,6 @@ bool mentions(const std::exception& error, const std::string& text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(lora_files)
 
 BOOST_AUTO_TEST_CASE(options_are_read) {
   const LoraOptions options = parse_adapter_config(adapter_config(R"(, "use_rslora": true)"), "file");

@@ -11,6 +11,8 @@
 #include "io/scratch.hpp"
 #include "io/small_config.hpp"
 
+BOOST_AUTO_TEST_SUITE(model_files)
+
 namespace {
 
 using namespace maestro;
@@ -38,8 +40,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model_files)
 
 BOOST_AUTO_TEST_CASE(configs_round_trip) {
   for (const Architecture a : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {

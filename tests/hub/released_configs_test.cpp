@@ -7,6 +7,8 @@
 #include "maestro/hub/config_json.hpp"
 
 // The settings that models were released with, in the spelling of their config.json.
+BOOST_AUTO_TEST_SUITE(released_configs)
+
 namespace {
 
 using namespace maestro;
@@ -73,8 +75,6 @@ std::string reward_model(std::string config, const std::string& more) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(released_configs)
 
 BOOST_AUTO_TEST_CASE(llama_3) {
   const ModelConfig small = parse(llama_32_1b);

@@ -15,6 +15,8 @@
 #include "maestro/hub/model_files.hpp"
 #include "maestro/model/transformer.hpp"
 
+BOOST_AUTO_TEST_SUITE(transformers_check)
+
 namespace {
 
 using namespace maestro;
@@ -86,8 +88,6 @@ void write_score(const std::string& folder) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(transformers_check)
 
 // Writes models for tests/fixtures/io/check_loads_in_transformers.py when MAESTRO_KEEP_MODELS names a folder.
 BOOST_AUTO_TEST_CASE(models_to_load_in_transformers) {

@@ -10,6 +10,8 @@
 #include "maestro/hub/classifier_files.hpp"
 #include "maestro/hub/model_files.hpp"
 
+BOOST_AUTO_TEST_SUITE(checkpoint_files)
+
 namespace {
 
 using namespace maestro;
@@ -61,8 +63,6 @@ struct Sharded {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(checkpoint_files)
 
 BOOST_AUTO_TEST_CASE(shards_are_one_set_of_tensors) {
   const Sharded sharded;

@@ -19,6 +19,8 @@
 #include "maestro/io/prompts.hpp"
 #include "maestro/io/state.hpp"
 
+BOOST_AUTO_TEST_SUITE(files)
+
 namespace {
 
 using namespace maestro;
@@ -142,8 +144,6 @@ struct Wrong {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(files)
 
 BOOST_AUTO_TEST_CASE(state_round_trips_bit_for_bit) {
   const Scratch scratch;

@@ -10,6 +10,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(prompt_weight_columns)
+
 namespace {
 
 constexpr std::array<std::string_view, 2> rewards{"length", "format"};
@@ -33,8 +35,6 @@ std::string refusal(const std::string& field) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(prompt_weight_columns)
 
 BOOST_AUTO_TEST_CASE(an_array_or_an_object_by_name) {
   for (const char* field : {R"(, "weights": [0, 3])", R"(, "weights": {"format": 3, "length": 0})"}) {

@@ -7,6 +7,8 @@
 
 #include "scratch.hpp"
 
+BOOST_AUTO_TEST_SUITE(prompts)
+
 namespace {
 
 using namespace maestro;
@@ -14,8 +16,6 @@ using maestro_test::refusal;
 
 const std::string turns = R"([{"role": "system", "content": "S"}, {"role": "user", "content": "Q1"},)"
                           R"( {"role": "assistant", "content": "A1", "name": "x"}, {"role": "user", "content": "Q2"}])";
-
-BOOST_AUTO_TEST_SUITE(prompts)
 
 BOOST_AUTO_TEST_CASE(conversations_are_read_under_either_key) {
   for (const char* key : {"messages", "prompt"}) {

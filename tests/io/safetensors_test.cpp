@@ -14,6 +14,8 @@
 
 #include "io/scratch.hpp"
 
+BOOST_AUTO_TEST_SUITE(safetensors)
+
 namespace {
 
 using maestro::BadFile;
@@ -49,8 +51,6 @@ std::string small_file(const Scratch& scratch) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(safetensors)
 
 BOOST_AUTO_TEST_CASE(round_trip_keeps_every_bit) {
   const Scratch scratch;

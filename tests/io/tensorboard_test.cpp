@@ -15,6 +15,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(tensorboard)
+
 namespace {
 
 std::uint64_t number_at(const std::string& bytes, std::size_t place, std::size_t size) {
@@ -45,8 +47,6 @@ std::vector<std::string> messages(const std::string& path) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tensorboard)
 
 BOOST_AUTO_TEST_CASE(events_are_written_as_protocol_buffers) {
   const maestro_test::Scratch scratch;

@@ -12,6 +12,8 @@
 #include "maestro/reward/reward_set.hpp"
 #include "reward/rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(reward_model)
+
 namespace {
 
 using namespace maestro;
@@ -66,8 +68,6 @@ std::vector<float> scores_of(const M& model, const Rollouts& rollouts) {
   model.score(rollouts, out);
   return out;
 }
-
-BOOST_AUTO_TEST_SUITE(reward_model)
 
 BOOST_AUTO_TEST_CASE(a_group_scores_as_its_responses_alone_and_in_any_micro_batch) {
   const Rollouts rollouts = batch();

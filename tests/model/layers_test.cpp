@@ -11,6 +11,8 @@
 
 using namespace maestro_test;
 
+BOOST_AUTO_TEST_SUITE(model_layers)
+
 namespace {
 
 void fill(std::span<double> values, std::uint64_t seed, double mean = 0.0) {
@@ -41,8 +43,6 @@ double gradient_gap(std::span<double> x, std::span<const double> gradient, const
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model_layers)
 
 BOOST_AUTO_TEST_CASE(fast_exponential_is_close) {
   double worst = 0.0;

@@ -13,6 +13,8 @@
 
 using namespace maestro_test;
 
+BOOST_AUTO_TEST_SUITE(model_layout)
+
 namespace {
 
 const std::string fixtures = MAESTRO_TEST_FIXTURES;
@@ -42,8 +44,6 @@ std::vector<TensorSpec> tensors_of(const ModelConfig& config) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model_layout)
 
 BOOST_AUTO_TEST_CASE(the_table_is_in_the_order_of_its_kinds) {
   for (std::size_t k = 0; k < tensor_kinds; ++k) {

@@ -14,6 +14,8 @@ using namespace maestro_test;
 using Model = Transformer<float, NativeBackend>;
 
 // What PEFT computed: tests/fixtures/model/make_lora.py.
+BOOST_AUTO_TEST_SUITE(lora_parity)
+
 namespace {
 
 template <class T>
@@ -75,8 +77,6 @@ void check_adapter(const std::string& base, const std::string& name) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(lora_parity)
 
 BOOST_AUTO_TEST_CASE(every_projection) { check_adapter("llama", "llama_all"); }
 BOOST_AUTO_TEST_CASE(attention_with_biases) { check_adapter("qwen2", "qwen2_attention"); }

@@ -8,6 +8,8 @@
 
 using namespace maestro_test;
 
+BOOST_AUTO_TEST_SUITE(lora)
+
 namespace {
 
 constexpr Architecture architectures[] = {Architecture::llama, Architecture::qwen2, Architecture::qwen3};
@@ -65,8 +67,6 @@ bool same_bits(const Matrix<T>& a, const Matrix<T>& b) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(lora)
 
 BOOST_AUTO_TEST_CASE(gradients_agree_with_finite_differences) {
   for (const Architecture architecture : architectures) {

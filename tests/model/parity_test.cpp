@@ -12,6 +12,8 @@ using namespace maestro_test;
 using Model = Transformer<float, NativeBackend>;
 
 // What transformers computed for small models with every parameter random: tests/fixtures/model/make_fixtures.py.
+BOOST_AUTO_TEST_SUITE(model_parity)
+
 namespace {
 
 constexpr double tolerance = 1e-4;
@@ -167,8 +169,6 @@ double gap_under(const Fixture& fixture, Change&& change) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model_parity)
 
 BOOST_AUTO_TEST_CASE(llama) {
   check_model("llama");

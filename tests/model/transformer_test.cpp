@@ -9,6 +9,8 @@ using namespace maestro_test;
 using Double = Transformer<double, NativeBackend>;
 using Float = Transformer<float, NativeBackend>;
 
+BOOST_AUTO_TEST_SUITE(model_transformer)
+
 namespace {
 
 constexpr Architecture architectures[] = {Architecture::llama, Architecture::qwen2, Architecture::qwen3};
@@ -65,8 +67,6 @@ void check_differences(Architecture architecture, PromptRows prompts) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model_transformer)
 
 BOOST_AUTO_TEST_CASE(gradients_match_differences) {
   for (const Architecture a : architectures) {

@@ -17,6 +17,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(objective)
+
 namespace {
 
 /// A micro-batch that owns its arrays.
@@ -93,8 +95,6 @@ std::string bad_data(const ObjectiveOptions& options, const LossInput<double>& i
 bool close(double a, double b, double tolerance = 1e-6) { return std::abs(a - b) < tolerance; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(objective)
 
 // TRL 1.16: the mask of a truncated completion is 0, the divisor of dapo still counts its tokens.
 BOOST_AUTO_TEST_CASE(masked_responses_are_in_no_loss) {

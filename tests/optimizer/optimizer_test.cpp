@@ -15,6 +15,8 @@ using namespace maestro;
 
 static_assert(Stateful<AdamW<float>> && Stateful<Sgd<double>> && Stateful<Optimizer<float>>);
 
+BOOST_AUTO_TEST_SUITE(optimizer)
+
 namespace {
 
 /// Two tensors and a frozen one.
@@ -81,8 +83,6 @@ struct Load {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(optimizer)
 
 // Expected values: torch_numbers.py in this folder.
 const std::vector<double> adamw_decayed{0.961642472969313, -1.98798409224978, 0.475103428838656,

@@ -6,6 +6,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(categorical_policies)
+
 namespace {
 
 std::vector<Prompt> numbered_prompts(std::size_t count) {
@@ -31,8 +33,6 @@ MlpPolicy<7, T> network() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(categorical_policies)
 
 BOOST_AUTO_TEST_CASE(tabular_laws) {
   const std::vector<Prompt> prompts = numbered_prompts(6);

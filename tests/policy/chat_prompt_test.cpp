@@ -10,6 +10,8 @@
 #include "policy/laws.hpp"
 #include "text/llama_bytes.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat_prompt)
+
 namespace {
 
 using namespace maestro;
@@ -37,8 +39,6 @@ Prompt conversation() {
   prompt.messages = {{"system", "S"}, {"user", "Hi"}, {"assistant", "<think>\nx\n</think>\n\nHo"}, {"user", "Bye"}};
   return prompt;
 }
-
-BOOST_AUTO_TEST_SUITE(chat_prompt)
 
 BOOST_AUTO_TEST_CASE(a_prompt_is_rendered_in_the_chat_format) {
   const LlamaBytes bytes;

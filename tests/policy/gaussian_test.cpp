@@ -13,6 +13,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(gaussian_policy)
+
 namespace {
 
 std::vector<Prompt> observations(std::size_t count) {
@@ -41,8 +43,6 @@ void refuses(const Call& call, const std::string& part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(gaussian_policy)
 
 BOOST_AUTO_TEST_CASE(laws_hold_at_every_shape) {
   const std::vector<Prompt> prompts = observations(5);

@@ -8,6 +8,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(lm_head)
+
 namespace {
 
 template <class T>
@@ -53,8 +55,6 @@ std::pair<double, double> by_definition(const Problem<T>& p, std::size_t t) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(lm_head)
 
 BOOST_AUTO_TEST_CASE(values_are_those_of_the_definition) {
   // 65536 bytes make several chunks of rows; 5000 tokens of vocabulary several chunks of columns

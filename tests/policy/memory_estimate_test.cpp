@@ -8,6 +8,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(memory_estimate)
+
 namespace {
 
 ModelConfig config_of(Architecture architecture) {
@@ -30,8 +32,6 @@ const MemoryRequest request{
     .prompts = 2, .generations = 4, .prompt_tokens = 10, .completion_tokens = 20, .micro_batch_tokens = 64};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(memory_estimate)
 
 BOOST_AUTO_TEST_CASE(parameters_and_activations_are_those_of_the_model) {
   for (const Architecture architecture : {Architecture::llama, Architecture::qwen2, Architecture::qwen3}) {

@@ -10,6 +10,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(decoder_parity)
+
 namespace {
 
 /// Greedy decoding through the cache against what transformers continued (tests/fixtures/model/make_fixtures.py).
@@ -45,8 +47,6 @@ void check_greedy(const std::string& name) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(decoder_parity)
 
 BOOST_AUTO_TEST_CASE(llama) { check_greedy("llama"); }
 BOOST_AUTO_TEST_CASE(qwen2) { check_greedy("qwen2"); }

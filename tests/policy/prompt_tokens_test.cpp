@@ -14,6 +14,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(prompt_tokens)
+
 namespace {
 
 /// A ByteTokenizer that counts what it encodes.
@@ -39,8 +41,6 @@ std::vector<Prompt> two_prompts() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(prompt_tokens)
 
 BOOST_AUTO_TEST_CASE(checks_steps_and_copies_encode_a_prompt_once) {
   const CountingTokenizer tokenizer;

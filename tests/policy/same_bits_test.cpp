@@ -13,6 +13,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(same_bits)
+
 namespace {
 
 /// One token a byte, no end in sight: responses run to their limit.
@@ -103,8 +105,6 @@ void check_agreement(P policy, double temperature) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(same_bits)
 
 // A token's log-prob is the same whether it was decoded with a cache, beside whichever other responses, or computed
 // from the packed batch.

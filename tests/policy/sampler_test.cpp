@@ -9,6 +9,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(sampler)
+
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -41,8 +43,6 @@ struct Bytes {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampler)
 
 // Hugging Face's RepetitionPenaltyLogitsProcessor, before temperature: z / p above 0, z p below.
 BOOST_AUTO_TEST_CASE(tokens_seen_are_held_down_in_the_draw_alone) {
@@ -151,16 +151,16 @@ BOOST_AUTO_TEST_CASE(infinite_and_broken_logits) {
 }
 
 BOOST_AUTO_TEST_CASE(settings_out_of_domain_are_refused) {
-  BOOST_CHECK_EXCEPTION(check({.temperature = 0.0}), BadArgument, [](const BadArgument& e) {
+  BOOST_CHECK_EXCEPTION(check(Sampling{.temperature = 0.0}), BadArgument, [](const BadArgument& e) {
     return std::string(e.what()).find("Decoding::greedy") != std::string::npos;
   });
-  BOOST_CHECK_THROW(check({.temperature = std::nan("")}), BadArgument);
-  BOOST_CHECK_THROW(check({.top_p = 0.0}), BadArgument);
-  BOOST_CHECK_THROW(check({.top_p = 1.1}), BadArgument);
-  BOOST_CHECK_THROW(check({.min_p = 1.0}), BadArgument);
-  BOOST_CHECK_THROW(check({.num_generations = 0}), BadArgument);
-  BOOST_CHECK_THROW(check({.max_completion_length = 0}), BadArgument);
-  BOOST_CHECK_NO_THROW(check({}));
+  BOOST_CHECK_THROW(check(Sampling{.temperature = std::nan("")}), BadArgument);
+  BOOST_CHECK_THROW(check(Sampling{.top_p = 0.0}), BadArgument);
+  BOOST_CHECK_THROW(check(Sampling{.top_p = 1.1}), BadArgument);
+  BOOST_CHECK_THROW(check(Sampling{.min_p = 1.0}), BadArgument);
+  BOOST_CHECK_THROW(check(Sampling{.num_generations = 0}), BadArgument);
+  BOOST_CHECK_THROW(check(Sampling{.max_completion_length = 0}), BadArgument);
+  BOOST_CHECK_NO_THROW(check(Sampling{}));
 }
 
 BOOST_AUTO_TEST_CASE(a_draw_allocates_nothing) {

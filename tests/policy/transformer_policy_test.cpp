@@ -10,6 +10,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(transformer_policy)
+
 namespace {
 
 /// Bytes below `size - 1`, and an end token.
@@ -97,8 +99,6 @@ std::pair<std::vector<std::int32_t>, double> greedy_by_full_forward(const ModelW
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(transformer_policy)
 
 BOOST_AUTO_TEST_CASE(a_stop_text_ends_a_response_and_stays_in_it) {
   auto policy = small_policy<float>();

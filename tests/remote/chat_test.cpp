@@ -9,6 +9,8 @@
 #include "maestro/remote/retries.hpp"
 #include "maestro/remote/transport.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat)
+
 namespace {
 
 using namespace maestro;
@@ -26,8 +28,6 @@ void refuses(const std::string& text) {
 void bad_url(const std::string& url) { BOOST_CHECK_THROW(parse_url(url), BadArgument); }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(chat)
 
 BOOST_AUTO_TEST_CASE(scores_that_are_clear) {
   gives(R"({"reason": "fine", "score": 7})", 7);

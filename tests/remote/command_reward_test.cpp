@@ -18,6 +18,8 @@
 #include "maestro/reward/reward_set.hpp"
 #include "reward/rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(command_reward)
+
 namespace {
 
 using namespace maestro;
@@ -64,8 +66,6 @@ void contains(const std::string& text, std::string_view part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(command_reward)
 
 BOOST_AUTO_TEST_CASE(it_is_started_once_and_asked_in_batches) {
   const maestro_test::Scratch folder;

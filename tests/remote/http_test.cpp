@@ -24,6 +24,8 @@
 #include "maestro/remote/url_reward.hpp"
 #include "reward/rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(http)
+
 namespace {
 
 using namespace maestro;
@@ -125,8 +127,6 @@ double seconds_of(const std::function<void()>& action) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(http)
 
 BOOST_AUTO_TEST_CASE(a_judge_that_fails_at_times_is_asked_until_it_answers) {
   Server server([](const httplib::Request&, httplib::Response& response, int hit) {

@@ -24,6 +24,8 @@
 #include "maestro/reward/fallible.hpp"
 #include "reward/rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(paid_calls)
+
 namespace {
 
 using namespace maestro;
@@ -113,8 +115,6 @@ struct Store {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(paid_calls)
 
 BOOST_AUTO_TEST_CASE(equal_requests_are_called_once_and_the_counts_add_up) {
   Server server{.reply = [](const HttpRequest& r, int) {

@@ -7,6 +7,8 @@
 #include "maestro/reward/reward_set.hpp"
 #include "rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(answer_rewards)
+
 namespace {
 
 using namespace maestro;
@@ -14,8 +16,6 @@ using test::make_rollouts;
 using test::prompt;
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(answer_rewards)
 
 BOOST_AUTO_TEST_CASE(answers_are_compared_with_the_references) {
   const Rollouts rollouts = make_rollouts({

@@ -12,6 +12,8 @@
 #include "maestro/core/buffer.hpp"
 #include "rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(any_reward)
+
 namespace {
 
 using namespace maestro;
@@ -145,8 +147,6 @@ std::string refusal(const Call& call) {
   }
   return "nothing was thrown";
 }
-
-BOOST_AUTO_TEST_SUITE(any_reward)
 
 BOOST_AUTO_TEST_CASE(a_set_made_at_run_time_is_the_set_of_the_same_types) {
   RewardSet typed{Bytes{}, Member{"member"}, Hooked{}};

@@ -14,6 +14,8 @@
 #include "reward/rollouts_fixture.hpp"
 #include "text/llama_bytes.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat_reward)
+
 namespace {
 
 using namespace maestro;
@@ -71,8 +73,6 @@ double gap(const std::vector<float>& got, const std::vector<double>& wanted) {
 
 const std::vector<std::pair<std::string, ChatKind>> models{{"chat_qwen3", ChatKind::qwen3},
                                                            {"chat_llama", ChatKind::llama3_1}};
-
-BOOST_AUTO_TEST_SUITE(chat_reward)
 
 BOOST_AUTO_TEST_CASE(token_scores_agree_with_transformers) {
   for (const auto& [name, kind] : models) {

@@ -18,6 +18,8 @@ using maestro::test::make_rollouts;
 using maestro::test::prompt;
 using maestro::test::tagged;
 
+BOOST_AUTO_TEST_SUITE(demonstration_anchor)
+
 namespace {
 
 /// As much of a policy as the anchor needs: every token has log-prob -2 and entropy 0.25.
@@ -40,8 +42,6 @@ Rollouts two_groups(const std::string& reference) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(demonstration_anchor)
 
 BOOST_AUTO_TEST_CASE(the_runs_own_rewards_score_the_outside_response) {
   const Rollouts rollouts = two_groups(tagged("good", "answer"));

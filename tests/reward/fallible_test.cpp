@@ -18,6 +18,8 @@
 #include "maestro/reward/reward_set.hpp"
 #include "rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(fallible)
+
 namespace {
 
 using namespace maestro;
@@ -101,8 +103,6 @@ std::map<std::string, double> figures(const Set& set) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(fallible)
 
 BOOST_AUTO_TEST_CASE(a_failed_call_is_missing_and_never_0_and_counted) {
   const Rollouts rollouts = two_groups();

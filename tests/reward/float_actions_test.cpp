@@ -17,6 +17,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(float_actions)
+
 namespace {
 
 /// Two responses of two steps, three floats each, as a policy of float actions gives them.
@@ -40,8 +42,6 @@ bool names_the_remedy(const BadArgument& e) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(float_actions)
 
 BOOST_AUTO_TEST_CASE(rewards_that_judge_texts_refuse) {
   const Rollouts rollouts = float_rollouts();

@@ -13,6 +13,8 @@
 #include "maestro/reward/reward_set.hpp"
 #include "rollouts_fixture.hpp"
 
+BOOST_AUTO_TEST_SUITE(proxy_scorer)
+
 namespace {
 
 using namespace maestro;
@@ -49,8 +51,6 @@ static_assert(Stateful<Perplexity<ProxyScorer<Unigrams>>>);
 double log_uniform_with(double logit, bool chosen) {
   return (chosen ? logit : 0.0) - std::log(255.0 + std::exp(logit));
 }
-
-BOOST_AUTO_TEST_SUITE(proxy_scorer)
 
 BOOST_AUTO_TEST_CASE(only_the_continuation_is_scored_under_the_prompt_of_its_group) {
   Unigrams policy;

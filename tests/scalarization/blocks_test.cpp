@@ -12,6 +12,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(blocks)
+
 namespace {
 
 constexpr std::size_t count = 5;  // of rewards, unless a test says otherwise
@@ -331,8 +333,6 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b, std::si
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(blocks)
 
 BOOST_AUTO_TEST_CASE(any_mixture_of_group_sizes_gives_the_formulas) {
   // Up to 8 columns have loops of a width that the compiler knows; more have others.

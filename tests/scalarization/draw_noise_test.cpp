@@ -12,6 +12,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(draw_noise)
+
 namespace {
 
 constexpr std::size_t actions = 3;
@@ -66,8 +68,6 @@ std::optional<double> share(const S& scalarization, const Matrix<float>& rewards
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(draw_noise)
 
 BOOST_AUTO_TEST_CASE(share_that_a_multiple_leaves_over) {
   const std::vector<float> none{0.0f, 0.0f}, both{1.0f, 1.0f}, one{1.0f, 0.0f}, other{0.0f, -2.0f};

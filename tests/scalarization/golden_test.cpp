@@ -6,6 +6,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(golden)
+
 namespace {
 
 const Matrix<float> rewards = test::golden_rewards();
@@ -24,8 +26,6 @@ std::vector<float> advantages(const E& estimator, const Matrix<float>& r = rewar
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(golden)
 
 BOOST_AUTO_TEST_CASE(estimators) {
   for (const test::GoldenNumbers& golden : test::golden_numbers()) {

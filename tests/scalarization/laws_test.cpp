@@ -10,6 +10,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(laws)
+
 namespace {
 
 void for_every_scalarization(const std::function<void(const std::string&, const AnyScalarization&)>& law) {
@@ -22,8 +24,6 @@ void for_every_scalarization(const std::function<void(const std::string&, const 
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(laws)
 
 BOOST_AUTO_TEST_CASE(counterfactuals_equal_recomputation) {
   for (const std::size_t count : {std::size_t{1}, std::size_t{3}}) {

@@ -8,6 +8,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(parts)
+
 namespace {
 
 template <class E, class F>
@@ -31,8 +33,6 @@ Matrix<float> rows_of(const Matrix<float>& m, std::size_t begin, std::size_t end
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(parts)
 
 BOOST_AUTO_TEST_CASE(ranks_share_the_batch_figures) {
   const test::Scene scene(3);

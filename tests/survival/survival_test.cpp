@@ -24,6 +24,8 @@
 #include "maestro/core/random.hpp"
 #include "maestro/hub/model_files.hpp"
 
+BOOST_AUTO_TEST_SUITE(survival)
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -193,8 +195,6 @@ fs::path checkpoint_of(std::size_t step) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(survival)
 
 BOOST_AUTO_TEST_CASE(killed_at_any_moment_it_resumes_to_the_same_bytes) {
   Undisturbed& reference = undisturbed();

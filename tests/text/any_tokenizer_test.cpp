@@ -10,6 +10,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(any_tokenizer)
+
 namespace {
 
 /// Has what a tokenizer must have and nothing more. Its copies would show: they count.
@@ -35,8 +37,6 @@ struct Letters {
 static_assert(Tokenizer<Letters> && !ChatTokenizer<Letters>);
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(any_tokenizer)
 
 BOOST_AUTO_TEST_CASE(every_call_is_passed_on) {
   const ByteTokenizer bytes({.vocabulary = 300, .end = "<|im_end|>"});

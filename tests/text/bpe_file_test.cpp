@@ -24,6 +24,8 @@ using maestro_test::refusal;
 using maestro_test::Scratch;
 using maestro_test::small_json;
 
+BOOST_AUTO_TEST_SUITE(bpe_file)
+
 namespace {
 
 struct Refusal {
@@ -48,8 +50,6 @@ void check_refusals(const std::vector<Refusal>& refusals) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(bpe_file)
 
 BOOST_AUTO_TEST_CASE(both_forms_of_merges_are_read) {
   const BpeTokenizer tokenizer = parse(small_json());

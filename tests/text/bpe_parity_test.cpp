@@ -22,6 +22,8 @@ using maestro_test::fixture_tokenizer;
 using maestro_test::Ids;
 using maestro_test::read_fixture;
 
+BOOST_AUTO_TEST_SUITE(bpe_parity)
+
 namespace {
 
 const std::vector<std::string> shapes{"qwen2", "qwen3", "llama3", "smollm2", "llama2", "mistral"};
@@ -96,8 +98,6 @@ std::vector<std::string> sweep() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(bpe_parity)
 
 BOOST_DATA_TEST_CASE(corpus_has_the_same_ids, boost::unit_test::data::make(shapes), shape) {
   const BpeTokenizer tokenizer = fixture_tokenizer(shape);

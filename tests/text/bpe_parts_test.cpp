@@ -27,6 +27,8 @@ using maestro_test::fixture_tokenizer;
 using maestro_test::Ids;
 using maestro_test::refusal;
 
+BOOST_AUTO_TEST_SUITE(bpe_parts)
+
 namespace {
 
 /// The definition: again and again the pair of the lowest rank, the leftmost of equals.
@@ -50,8 +52,6 @@ Ids merged_plainly(Ids symbols, const std::vector<Merge>& merges) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(bpe_parts)
 
 BOOST_AUTO_TEST_CASE(merges_follow_their_definition) {
   std::mt19937 random(5);

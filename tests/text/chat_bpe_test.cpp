@@ -8,13 +8,13 @@
 #include "maestro/text/chat_encode.hpp"
 #include "text/bpe_fixtures.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat_bpe)
+
 namespace {
 
 using namespace maestro;
 
 static_assert(ChatTokenizer<BpeTokenizer>);
-
-BOOST_AUTO_TEST_SUITE(chat_bpe)
 
 BOOST_AUTO_TEST_CASE(tokens_are_those_of_the_rendered_text) {
   const Json conversations = maestro_test::read_fixture("chats.json")["conversations"];

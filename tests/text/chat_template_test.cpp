@@ -14,6 +14,8 @@
 #include "maestro/text/chat_encode.hpp"
 #include "text/llama_bytes.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat_template)
+
 namespace {
 
 using namespace maestro;
@@ -63,8 +65,6 @@ std::string shown(const ChatFormat& format, const std::vector<Message>& messages
                   GenerationPrompt generation = GenerationPrompt::omit) {
   return shown(pieces(format, messages, generation));
 }
-
-BOOST_AUTO_TEST_SUITE(chat_template)
 
 BOOST_AUTO_TEST_CASE(a_template_writes_the_pieces_of_the_format_that_it_spells) {
   const Json conversations = fixture()["conversations"];

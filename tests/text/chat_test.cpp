@@ -12,6 +12,8 @@
 #include "maestro/text/byte_tokenizer.hpp"
 #include "text/llama_bytes.hpp"
 
+BOOST_AUTO_TEST_SUITE(chat)
+
 namespace {
 
 using namespace maestro;
@@ -45,8 +47,6 @@ std::string shown(const ChatFormat& format, const std::vector<Message>& messages
                   GenerationPrompt generation = GenerationPrompt::omit) {
   return render_chat(format, messages, generation);
 }
-
-BOOST_AUTO_TEST_SUITE(chat)
 
 BOOST_AUTO_TEST_CASE(conversations_are_rendered_as_the_originals_do) {
   const Json json = fixture();

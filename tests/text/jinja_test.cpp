@@ -8,6 +8,8 @@
 #include "maestro/hub/chat_template_file.hpp"
 #include "maestro/text/jinja/template.hpp"
 
+BOOST_AUTO_TEST_SUITE(jinja_templates)
+
 namespace {
 
 using namespace maestro;
@@ -59,8 +61,6 @@ std::string refused(Action&& action) {
 std::string at_load(const std::string& source) {
   return refused<Unsupported>([&] { jinja::Template{source}; });
 }
-
-BOOST_AUTO_TEST_SUITE(jinja_templates)
 
 BOOST_AUTO_TEST_CASE(every_construct_writes_what_jinja2_writes) {
   const OrderedJson json = fixture();

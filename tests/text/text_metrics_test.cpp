@@ -12,6 +12,8 @@
 #include "maestro/text/bleu.hpp"
 #include "maestro/text/chrf.hpp"
 
+BOOST_AUTO_TEST_SUITE(text_metrics)
+
 namespace {
 
 using namespace maestro;
@@ -27,8 +29,6 @@ void same(double ours, const Json& theirs, const std::string& what) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(text_metrics)
 
 BOOST_AUTO_TEST_CASE(segments_have_sacrebleus_scores) {
   const Json all = fixture();

@@ -23,6 +23,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(anchor)
+
 namespace {
 
 constexpr float none = std::numeric_limits<float>::quiet_NaN();
@@ -82,8 +84,6 @@ AnchorSignal signal_of(const std::vector<float>& judged, std::vector<std::size_t
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(anchor)
 
 BOOST_AUTO_TEST_CASE(rank_correlation_is_spearmans) {
   const std::vector<float> a{1, 2, 3, 4, 5};

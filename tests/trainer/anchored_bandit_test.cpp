@@ -22,6 +22,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(anchored_bandit)
+
 namespace {
 
 constexpr std::size_t contexts = 4;
@@ -108,8 +110,6 @@ double mean_of_seeds(const char* name, const Make& make, double share = 0.1) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(anchored_bandit)
 
 BOOST_AUTO_TEST_CASE(who_finds_the_best_weighting) {
   const double equal = mean_of_seeds("equal", [] { return EqualWeights<3>(); });

@@ -8,6 +8,8 @@
 
 #include "trainer/tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(checkpoints)
+
 namespace {
 
 /// A folder for one test; removed at the end.
@@ -21,8 +23,6 @@ struct Folder {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(checkpoints)
 
 BOOST_AUTO_TEST_CASE(a_saved_run_goes_on_where_it_was) {
   const Folder folder;

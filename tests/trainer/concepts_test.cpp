@@ -18,6 +18,8 @@
 #include "trainer/archetypes.hpp"
 #include "trainer/tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(concepts)
+
 namespace {
 
 using namespace maestro;
@@ -119,8 +121,6 @@ void run(T& trainer) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(concepts)
 
 BOOST_AUTO_TEST_CASE(the_least_of_each_concept_makes_a_trainer) {
   archetype::Communicator communicator;

@@ -18,6 +18,8 @@
 #include "maestro/trainer/reward_figures.hpp"
 #include "trainer/tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(defaults)
+
 namespace {
 
 using namespace maestro;
@@ -68,8 +70,6 @@ void check_nothing_is_learned(T trainer) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(defaults)
 
 BOOST_AUTO_TEST_CASE(constant_rewards_teach_nothing) {
   check_nothing_is_learned(constant_trainer(LinearConductor<2>(), DefaultScalarization()));

@@ -16,6 +16,8 @@
 #include "maestro/trainer/metrics.hpp"
 #include "tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(failing_reward)
+
 namespace {
 
 using namespace maestro;
@@ -59,8 +61,6 @@ auto trainer_with(Failing reward) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(failing_reward)
 
 BOOST_AUTO_TEST_CASE(a_run_that_stops_for_it_has_saved_what_it_trained) {
   auto trainer = trainer_with(Fallible(Fragile{.from = 4}, {.on_error = OnError::stop, .retries = 0}));

@@ -22,6 +22,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(float_actions)
+
 namespace {
 
 constexpr std::size_t steps_of_plan = 3;
@@ -77,8 +79,6 @@ auto trainer_of(const TrainerOptions& options) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(float_actions)
 
 BOOST_AUTO_TEST_CASE(policy_and_conductor_learn) {
   const std::vector<Prompt> prompts = contexts();

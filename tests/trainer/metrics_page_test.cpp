@@ -16,6 +16,8 @@
 #include "maestro/trainer/metrics_log.hpp"
 #include "tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(metrics_page)
+
 namespace {
 
 using Names = std::set<std::string>;
@@ -67,8 +69,6 @@ struct Paid : tiny::Match {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(metrics_page)
 
 BOOST_AUTO_TEST_CASE(the_page_names_what_an_anchor_adds) {
   maestro::Trainer trainer(

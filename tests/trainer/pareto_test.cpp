@@ -19,6 +19,8 @@
 
 using namespace maestro;
 
+BOOST_AUTO_TEST_SUITE(pareto)
+
 namespace {
 
 Matrix<double> points_of(const std::vector<std::vector<double>>& rows) {
@@ -55,8 +57,6 @@ Matrix<double> known_front() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(pareto)
 
 BOOST_AUTO_TEST_CASE(figures_are_those_computed_by_hand) {
   const Matrix<double> two = points_of({{1, 3}, {2, 2}, {3, 1}, {1, 1}, {2, 2}});

@@ -13,6 +13,8 @@
 #include "maestro/trainer/trainer.hpp"
 #include "trainer/tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(refusals)
+
 namespace {
 
 using namespace maestro;
@@ -73,8 +75,6 @@ struct Forgetful {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(refusals)
 
 BOOST_AUTO_TEST_CASE(a_decision_that_fits_is_taken) {
   BOOST_TEST(refusal(Spoiled{leave}) == "");

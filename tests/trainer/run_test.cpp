@@ -12,6 +12,8 @@
 
 #include "trainer/tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(run)
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -57,8 +59,6 @@ std::string refusal(const Call& call) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(run)
 
 BOOST_AUTO_TEST_CASE(a_stopped_run_ends_in_the_bytes_of_an_undisturbed_one) {
   const Folder folder;

@@ -13,6 +13,8 @@
 #include "maestro/trainer/options.hpp"
 #include "member_count.hpp"
 
+BOOST_AUTO_TEST_SUITE(options)
+
 namespace {
 
 using maestro::OrderedJson;
@@ -42,8 +44,6 @@ std::size_t visits_of_forgetful() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(options)
 
 BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<maestro::Sampling>();
