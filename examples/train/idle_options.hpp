@@ -50,6 +50,25 @@ void refuse_idle_anchor(const TrainOptions& o, const Refuse& refuse) {
   }
 }
 
+/// @param ranks  how many share the run.
+/// @throws BadArgument naming what several ranks cannot do, or what one has no use for.
+inline void refuse_unfit_for_ranks(const TrainOptions& o, std::size_t ranks) {
+  if (ranks == 1) {
+    require(o.trainer.shard_optimizer == ShardOptimizer::no,
+            "--shard-optimizer yes has no effect on one rank; start the program by mpirun -n N, or leave it out");
+    return;
+  }
+  if (o.trainer.prompts_per_step < ranks) {
+    throw BadArgument("--prompts-per-step " + std::to_string(o.trainer.prompts_per_step) + ": each of the " +
+                      std::to_string(ranks) + " ranks needs at least one prompt; take more, or fewer ranks");
+  }
+  require(!o.outside.any(),
+          "--reward-command, --reward-url and --judge-url count their calls and keep their answers in one process; "
+          "start one rank");
+  require(!uses(o, "paid_judge") || o.anchor.takes("paid_judge"),
+          "paid_judge counts its calls in one process; start one rank, or make it the anchor");
+}
+
 /// @param given  given(name), asked for every option that may be idle: whether the option stood on the command line.
 /// @throws BadArgument naming an option that was given although the others leave it without effect. A value that only
 /// says "none" passes.

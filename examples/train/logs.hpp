@@ -25,7 +25,7 @@ template <class TrainerType>
 class Evaluations {
  public:
   /// Evaluates before the first step of a run that starts.
-  Evaluations(TrainerType& trainer, const TrainOptions& o, std::vector<Prompt> prompts) {
+  void open(TrainerType& trainer, const TrainOptions& o, std::vector<Prompt> prompts) {
     if (prompts.empty()) return;
     log_.emplace(trainer, std::move(prompts), o.output + "/eval.jsonl",
                  EvaluationLogOptions{.every = o.eval_steps, .total_steps = o.steps});
@@ -42,7 +42,7 @@ class Evaluations {
 /// Observer that writes for TensorBoard, where --tensorboard asks for it.
 class TensorBoard {
  public:
-  explicit TensorBoard(const TrainOptions& o) {
+  void open(const TrainOptions& o) {
     if (o.tensorboard == TensorBoardFiles::yes) log_.emplace(o.output);
   }
   void on_step(const StepReport& report, const StepTrace& trace) {

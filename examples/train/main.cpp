@@ -3,21 +3,25 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cxxopts.hpp>
 #include <exception>
 #include <iostream>
 #include <new>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "common/stop_signal.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/distributed/collectives.hpp"
 #include "maestro/io/json.hpp"
 #include "train/command_line.hpp"
 #include "train/idle_options.hpp"
 #include "train/options.hpp"
 #include "train/presets.hpp"
+#include "train/ranks.hpp"
 #include "train/train.hpp"
 
 namespace {
@@ -87,9 +91,16 @@ void settle(TrainOptions& o) {
   maestro::require(o.threads >= 0, "--threads must be at least 0; 0 takes as many as the machine has");
 }
 
-}  // namespace
+/// Whether one of several ranks tells what ended it. Rank 0 does at once; the others leave time for what rank 0 knows
+/// too, and say nothing of what they heard of another rank.
+bool tells(const maestro::examples::Ranks& ranks, const std::exception& error) {
+  if (ranks.rank() == 0) return true;
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  return dynamic_cast<const maestro::RankFailed*>(&error) == nullptr;
+}
 
-int main(int argc, char** argv) {
+/// The program; its exit code.
+int run(int argc, char** argv, maestro::examples::Ranks& ranks) {
   try {
     cxxopts::Options options("train", description);
     options.set_width(110);
@@ -107,13 +118,37 @@ int main(int argc, char** argv) {
     read.config = maestro::dump_json(maestro::examples::config_of<TrainOptions>(given), 1) + "\n";
     settle(read);
     maestro::examples::refuse_idle_options(read, [&](const std::string& name) { return given.count(name) > 0; });
+    maestro::examples::refuse_unfit_for_ranks(read, ranks.size());
+    ranks.share_processors(read.threads);
+    const bool terminal = isatty(STDOUT_FILENO) != 0;
     return maestro::examples::train(
-        read, isatty(STDOUT_FILENO) != 0 ? maestro::examples::Output::terminal : maestro::examples::Output::file);
-  } catch (const std::bad_alloc&) {
-    std::cerr
-        << "train: the system grants no more memory (ulimit -v, or all of it is in use); less is taken with "
-           "--lora-rank, --frozen-dtype bfloat16, --activations recompute, --beta 0, fewer or shorter responses\n";
-    return 2;
+        read, terminal ? maestro::examples::Output::terminal : maestro::examples::Output::file, ranks);
+  } catch (const std::bad_alloc& error) {
+    if (!tells(ranks, error)) return 2;
+    std::cerr.clear();
+    std::cerr << "train: " << ranks.name()
+              << "the system grants no more memory (ulimit -v, or all of it is in use); less is taken with "
+                 "--lora-rank, --frozen-dtype bfloat16, --activations recompute, --beta 0, fewer or shorter responses"
+              << std::endl;
+  } catch (const std::exception& error) {
+    if (!tells(ranks, error)) return 2;
+    std::cerr.clear();
+    std::cerr << "train: " << ranks.name() << error.what() << std::endl;
+  }
+  ranks.end_all(2);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    maestro::examples::Ranks ranks(argc, argv);
+    if (ranks.rank() > 0) {  // rank 0 speaks for all
+      std::cout.setstate(std::ios::failbit);
+      std::cerr.setstate(std::ios::failbit);
+    }
+    return run(argc, argv, ranks);
   } catch (const std::exception& error) {
     std::cerr << "train: " << error.what() << '\n';
     return 2;

@@ -142,13 +142,14 @@ MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span
   return estimate;
 }
 
-void check_memory(const TrainOptions& o, const MemoryEstimate& estimate) {
+void check_memory(const TrainOptions& o, const MemoryEstimate& estimate, std::size_t on_machine) {
   std::string text = "memory     at most " + memory_text(estimate.total());
+  if (on_machine > 1) text += " for each of the " + std::to_string(on_machine) + " ranks on this machine";
   const std::optional<std::uint64_t> available = available_memory();
   if (available) text += " of " + memory_text(*available) + " available";
   text += ":";
   for (const MemoryPart& part : estimate.parts) text += "\n             " + memory_text(part.bytes) + "  " + part.name;
-  if (!available || estimate.total() <= *available || o.model_options.memory == MemoryCheck::warn) {
+  if (!available || estimate.total() * on_machine <= *available || o.model_options.memory == MemoryCheck::warn) {
     std::cout << text << '\n';
     return;
   }

@@ -25,6 +25,7 @@
 #include "common/stop_signal.hpp"
 #include "common/text_model.hpp"
 #include "maestro/core/parallel.hpp"
+#include "maestro/distributed/any.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/model/classifier.hpp"
 #include "maestro/policy/sampler.hpp"
@@ -58,6 +59,7 @@
 #include "train/option_names.hpp"
 #include "train/options.hpp"
 #include "train/outside.hpp"
+#include "train/ranks.hpp"
 #include "train/run_rewards.hpp"
 #include "train/train.hpp"
 #include "train/weights.hpp"
@@ -173,7 +175,7 @@ inline std::string anchor_plan(const TrainOptions& o) {
 }
 
 template <class P>
-void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompts) {
+void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompts, std::size_t ranks) {
   const auto has_system = [](const Prompt& prompt) {
     return !prompt.messages.empty() && prompt.messages.front().role == "system";
   };
@@ -191,8 +193,9 @@ void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompt
             << t.learning_rate << "\nrewards   ";
   for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
   std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
-            << anchor_plan(o) << "\nrun        " << o.steps << " steps, seed " << t.seed << ", " << max_threads()
-            << " threads, " << backend_name << ", into " << o.output << "\noptions   "
+            << anchor_plan(o) << "\nrun        " << o.steps << " steps, seed " << t.seed << ", "
+            << (ranks > 1 ? std::to_string(ranks) + " ranks of " : "") << max_threads() << " threads, " << backend_name
+            << ", into " << o.output << "\noptions   "
             << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
 }
 
@@ -244,7 +247,8 @@ inline void check_folder(const TrainOptions& options, const std::string& fingerp
 
 /// Runs the training that the options describe with a policy of type P; the exit code of the program.
 template <class P>
-int train_as(const TrainOptions& given, Output output) {
+int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
+  AnyCommunicator communicator = ranks.communicator;
   if (given.threads > 0) set_threads(given.threads);
   check(given.trainer);
   refuse_unfit_format(given);
@@ -263,11 +267,15 @@ int train_as(const TrainOptions& given, Output output) {
   refuse_idle_rewards(options, prompts);
   refuse_no_demonstrations(options, prompts);
   check_reward_model(options, plan);
-  check_memory(options, estimate(options, plan, prompts));
+  check_memory(options, estimate(options, plan, prompts), ranks.on_machine);
   const AnyScalarization scalarization(options.scalarization, advantages_options(options));
   refuse_lone_responses(options, scalarization);
-  Trainer trainer{load_policy<P>(options, plan), make_rewards<P>(options), make_conductor(options, prompts),
-                  scalarization, options.trainer};
+  Trainer trainer{load_policy<P>(options, plan),
+                  make_rewards<P>(options),
+                  make_conductor(options, prompts),
+                  scalarization,
+                  options.trainer,
+                  communicator};
   trainer.check_prompts(prompts);
   std::vector<Prompt> held_out;
   if (!options.eval_prompts.empty()) {
@@ -276,7 +284,7 @@ int train_as(const TrainOptions& given, Output output) {
   }
   const std::string content = fingerprint(options, prompts);
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
-  print_plan(options, trainer.policy(), prompts);
+  print_plan(options, trainer.policy(), prompts, ranks.size());
   if (options.dry_run == DryRun::yes) {
     check_folder(options, content);
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
@@ -284,23 +292,31 @@ int train_as(const TrainOptions& given, Output output) {
   }
 
   check_resume(options, Checkpoints::newest_in(Run::checkpoints_in(options.output)));
-  const Run run(options.output, {.steps = options.steps,
-                                 .save_every = options.save_steps,
-                                 .keep = options.save_total_limit,
-                                 .should_stop = stop_requested,
-                                 .fingerprint = content,
-                                 .may_change = may_change(options),
-                                 .timings = options.timings,
-                                 .samples = {.responses = 4},
-                                 .progress = &std::cout,
-                                 .style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines});
-  write_file(options.output + "/run.json", options.config);
+  const Run run(options.output,
+                {.steps = options.steps,
+                 .save_every = options.save_steps,
+                 .keep = options.save_total_limit,
+                 .should_stop = stop_requested,
+                 .fingerprint = content,
+                 .may_change = may_change(options),
+                 .timings = options.timings,
+                 .samples = {.responses = 4},
+                 .progress = &std::cout,
+                 .style = output == Output::terminal ? ProgressStyle::terminal : ProgressStyle::lines},
+                communicator);
   FailureLines failures;
   RunWarnings warnings([](const std::string& text) { std::cerr << "\ntrain: " << text << std::endl; });
-  Evaluations evaluations(trainer, options, held_out);
-  TensorBoard tensorboard(options);
+  Evaluations<decltype(trainer)> evaluations;
+  TensorBoard tensorboard;
   Report report(options);
+  in_step(communicator, [&] {
+    if (ranks.rank() != 0) return;
+    write_file(options.output + "/run.json", options.config);
+    evaluations.open(trainer, options, held_out);
+    tensorboard.open(options);
+  });
   const LoopEnd end = run(trainer, prompts, failures, warnings, evaluations, tensorboard, report);
+  if (ranks.rank() != 0) return end == LoopEnd::stopped ? exit_stopped : 0;
   const std::string page = report.write();
   if (!page.empty()) std::cout << (end == LoopEnd::stopped ? "\n" : "") << "the report is " << page << '\n';
   if (end == LoopEnd::stopped) {

@@ -2,8 +2,8 @@
 
 namespace maestro::examples {
 
-int train_adapters(const TrainOptions& options, Output output) {
-  return train_as<AdapterPolicy<float>>(options, output);
+int train_adapters(const TrainOptions& options, Output output, const Ranks& ranks) {
+  return train_as<AdapterPolicy<float>>(options, output, ranks);
 }
 
 }  // namespace maestro::examples

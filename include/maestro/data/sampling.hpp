@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/option.hpp"
+#include "maestro/data/prompt.hpp"
 
 namespace maestro {
 
@@ -100,6 +102,7 @@ inline void refuse_text_options(const Sampling& sampling, const std::string& pol
 struct DrawKey {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
+  std::span<const Prompt> earlier{};  ///< prompts of the same step that stand before these: see token_stream
 };
 
 }  // namespace maestro

@@ -4,6 +4,7 @@
 /// What is made of a Communicator's collectives: values of all ranks in a row, and work that fails on all ranks if it
 /// fails on one.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <exception>
@@ -34,6 +35,44 @@ requires std::is_trivially_copyable_v<T> std::vector<T> gather_values(std::span<
     if (!part.empty()) std::memcpy(all.data() + before, part.data(), part.size());
   }
   return all;
+}
+
+/// Gives rank 0's text on every rank.
+template <Communicator Comm>
+std::string text_of_first(const std::string& own, Comm& comm) {
+  const std::string given = comm.rank() == 0 ? own : std::string();
+  const std::vector<char> all = gather_values(std::span<const char>(given), comm);
+  return {all.begin(), all.end()};
+}
+
+/// Sums `values` over the ranks, of which each gets its share: values.size() / comm.size() of them, rank 0's first.
+/// What is left in the other shares is unspecified. With all_gather_shares it makes an all_reduce_sum, and whoever uses
+/// both for that gets the same bits whether a rank needs all sums or its own. A communicator's own member of this name
+/// is taken, where it has one.
+/// @throws BadArgument if the values cannot be shared evenly.
+template <class T, Communicator Comm>
+void reduce_scatter_sum(std::span<T> values, Comm& comm) {
+  require(values.size() % comm.size() == 0, "reduce_scatter_sum: the values cannot be shared evenly by the ranks");
+  if constexpr (requires { comm.reduce_scatter_sum(values); }) {
+    comm.reduce_scatter_sum(values);
+  } else {
+    comm.all_reduce_sum(values);
+  }
+}
+
+/// Fills in every share of `values` from the rank that it belongs to; this rank's own is there already. A
+/// communicator's own member of this name is taken, where it has one.
+/// @throws BadArgument if the values cannot be shared evenly.
+template <class T, Communicator Comm>
+void all_gather_shares(std::span<T> values, Comm& comm) {
+  require(values.size() % comm.size() == 0, "all_gather_shares: the values cannot be shared evenly by the ranks");
+  if constexpr (requires { comm.all_gather_shares(values); }) {
+    comm.all_gather_shares(values);
+  } else {
+    const std::size_t share = values.size() / comm.size();
+    const std::vector<T> all = gather_values(std::span<const T>(values).subspan(comm.rank() * share, share), comm);
+    std::copy(all.begin(), all.end(), values.begin());
+  }
 }
 
 /// Does this rank's part of a phase, then lets all ranks know whether it could. What the part throws is thrown on.

@@ -119,6 +119,12 @@ class MpiCommunicator {
     }
     return parts;
   }
+  /// See reduce_scatter_sum() in collectives.hpp.
+  void reduce_scatter_sum(std::span<double> values) { sum_share(values); }
+  void reduce_scatter_sum(std::span<float> values) { sum_share(values); }
+  /// See all_gather_shares() in collectives.hpp.
+  void all_gather_shares(std::span<double> values) { gather_shares(values); }
+  void all_gather_shares(std::span<float> values) { gather_shares(values); }
   void barrier() { detail::check_mpi(MPI_Barrier(comm_), "MPI_Barrier"); }
 
  private:
@@ -133,6 +139,27 @@ class MpiCommunicator {
           MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, detail::mpi_type(T{}), MPI_SUM, comm_),
           "MPI_Allreduce");
     }
+  }
+
+  template <class T>
+  void sum_share(std::span<T> values) {
+    const std::size_t share = share_of(values.size());
+    std::vector<T> own(share);
+    detail::check_mpi(MPI_Reduce_scatter_block(values.data(), own.data(), static_cast<int>(share),
+                                               detail::mpi_type(T{}), MPI_SUM, comm_),
+                      "MPI_Reduce_scatter_block");
+    std::copy(own.begin(), own.end(), values.data() + rank_ * share);
+  }
+  template <class T>
+  void gather_shares(std::span<T> values) {
+    const auto share = static_cast<int>(share_of(values.size()));
+    detail::check_mpi(
+        MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values.data(), share, detail::mpi_type(T{}), comm_),
+        "MPI_Allgather");
+  }
+  std::size_t share_of(std::size_t values) const {
+    require(values <= limit, "MPI: more than 2^31 values in one call; share them in parts");
+    return values / size_;
   }
 
   MPI_Comm comm_ = MPI_COMM_NULL;

@@ -3,6 +3,7 @@
 /// @file
 /// Ranks that are threads of one process: for tests, and for one program on several sockets.
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
@@ -99,25 +100,57 @@ class ThreadCommunicator {
     meeting_->meet();
     return all;
   }
+  /// See reduce_scatter_sum() in collectives.hpp: the sums of all_reduce_sum, for this rank alone.
+  void reduce_scatter_sum(std::span<double> values) { sum_share(values); }
+  void reduce_scatter_sum(std::span<float> values) { sum_share(values); }
+  /// See all_gather_shares() in collectives.hpp.
+  void all_gather_shares(std::span<double> values) { gather_shares(values); }
+  void all_gather_shares(std::span<float> values) { gather_shares(values); }
   void barrier() { meeting_->meet(); }
 
  private:
   /// Each rank sums its share of the values and writes the sums to all.
   template <class T>
   void sum(std::span<T> values) {
+    meet_with(values, "all_reduce_sum", [&] {
+      for (std::size_t i = rank_ * values.size() / size(); i < (rank_ + 1) * values.size() / size(); ++i) {
+        const T total = sum_at<T>(i);
+        for (std::size_t r = 0; r < size(); ++r) values_of<T>(r)[i] = total;
+      }
+    });
+  }
+  template <class T>
+  void sum_share(std::span<T> values) {
+    const std::size_t share = values.size() / size();
+    meet_with(values, "reduce_scatter_sum", [&] {
+      for (std::size_t i = rank_ * share; i < (rank_ + 1) * share; ++i) values[i] = sum_at<T>(i);
+    });
+  }
+  template <class T>
+  void gather_shares(std::span<T> values) {
+    const std::size_t share = values.size() / size();
+    meet_with(values, "all_gather_shares", [&] {
+      for (std::size_t r = 0; r < size(); ++r) {
+        if (r != rank_) std::copy_n(values_of<T>(r) + r * share, share, values.data() + r * share);
+      }
+    });
+  }
+  /// Does `work` while everybody's values can be seen.
+  template <class T, class Work>
+  void meet_with(std::span<T> values, const char* name, const Work& work) {
     meeting_->post(rank_, std::as_writable_bytes(values));
     meeting_->meet();
     bool alike = true;
     for (std::size_t r = 0; r < size(); ++r) alike = alike && meeting_->posted(r).size() == values.size_bytes();
-    if (alike) {
-      for (std::size_t i = rank_ * values.size() / size(); i < (rank_ + 1) * values.size() / size(); ++i) {
-        T total{};
-        for (std::size_t r = 0; r < size(); ++r) total += values_of<T>(r)[i];
-        for (std::size_t r = 0; r < size(); ++r) values_of<T>(r)[i] = total;
-      }
-    }
+    if (alike) work();
     meeting_->meet();
-    require(alike, "all_reduce_sum: the ranks have different numbers of values");
+    if (!alike) throw BadArgument(std::string(name) + ": the ranks have different numbers of values");
+  }
+  template <class T>
+  T sum_at(std::size_t i) const {
+    T total{};
+    for (std::size_t r = 0; r < size(); ++r) total += values_of<T>(r)[i];
+    return total;
   }
   template <class T>
   T* values_of(std::size_t r) const {

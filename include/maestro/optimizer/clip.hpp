@@ -47,10 +47,10 @@ double sum_of_squares(std::span<const T> values) {
   return sum;
 }
 
-/// Computes the Euclidean norm of all gradients together, in double.
+/// Computes the sum of the squares of all gradients together, in double.
 /// @throws BadData naming the first parameter whose gradients are not all finite.
 template <Visitable P>
-double global_norm(P& part) {
+double squared_norm(P& part) {
   double sum = 0.0;
   visit_trainable(part, [&](const auto& view) {
     using T = typename std::remove_cvref_t<decltype(view)>::scalar_type;
@@ -61,7 +61,31 @@ double global_norm(P& part) {
     }
     sum += squares;
   });
-  return std::sqrt(sum);
+  return sum;
+}
+
+/// Computes the Euclidean norm of all gradients together, in double.
+/// @throws BadData naming the first parameter whose gradients are not all finite.
+template <Visitable P>
+double global_norm(P& part) {
+  return std::sqrt(squared_norm(part));
+}
+
+/// Scales all gradients, whose norm is known, by max_norm / (norm + 1e-6) if that is below 1
+/// (torch.nn.utils.clip_grad_norm_).
+/// @param max_norm  above 0; infinity leaves them as they are.
+/// @throws BadArgument for another max_norm.
+template <Visitable P>
+void clip_known_norm(P& part, double norm, double max_norm) {
+  require(max_norm > 0.0, "optimizer: max_norm must be above 0; infinity measures without clipping");
+  const double scale = max_norm / (norm + 1e-6);
+  if (!(scale < 1.0)) return;
+  visit_trainable(part, [&](const auto& view) {
+    using T = typename std::remove_cvref_t<decltype(view)>::scalar_type;
+    parallel_blocks(view.gradients.size(), [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) view.gradients[i] *= static_cast<T>(scale);
+    });
+  });
 }
 
 /// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1 (torch.nn.utils.clip_grad_norm_).
@@ -72,14 +96,7 @@ template <Visitable P>
 double clip_global_norm(P& part, double max_norm) {
   require(max_norm > 0.0, "optimizer: max_norm must be above 0; infinity measures without clipping");
   const double norm = global_norm(part);
-  const double scale = max_norm / (norm + 1e-6);
-  if (!(scale < 1.0)) return norm;
-  visit_trainable(part, [&](const auto& view) {
-    using T = typename std::remove_cvref_t<decltype(view)>::scalar_type;
-    parallel_blocks(view.gradients.size(), [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) view.gradients[i] *= static_cast<T>(scale);
-    });
-  });
+  clip_known_norm(part, norm, max_norm);
   return norm;
 }
 

@@ -189,12 +189,17 @@ inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std:
                        .response = static_cast<std::uint32_t>(response)});
 }
 
-/// Gives the stream of response i of a batch whose prompts and groups are set.
+/// Gives the stream of response i of a batch whose prompts and groups are set. Earlier prompts of the key that have the
+/// same data row count as if their groups, of the same size, stood before: ranks that share a step draw what one rank
+/// would.
 inline RandomStream token_stream(const DrawKey& key, const Rollouts& rollouts, std::size_t i) {
   const std::size_t group = rollouts.groups.group_of(i);
   const auto row_of = [&](std::size_t g) { return rollouts.prompts[g].row; };
-  return token_stream(key, rollouts.prompts[group].row,
-                      response_number(rollouts.groups, group, i - rollouts.groups.begin(group), row_of));
+  std::size_t member = i - rollouts.groups.begin(group);
+  for (const Prompt& prompt : key.earlier) {
+    if (prompt.row == row_of(group)) member += rollouts.groups.size(group);
+  }
+  return token_stream(key, row_of(group), response_number(rollouts.groups, group, member, row_of));
 }
 
 }  // namespace maestro

@@ -17,10 +17,12 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/distributed/collectives.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/io/state.hpp"
+#include "maestro/trainer/ranks.hpp"
 
 namespace maestro {
 
@@ -33,6 +35,7 @@ struct CheckpointOptions {
   std::string fingerprint{};
   /// Keys of the fingerprint whose values may differ from those of a checkpoint, such as "learning_rate".
   std::vector<std::string> may_change{};
+  std::size_t rank = 0;  ///< of the trainer's communicator; only rank 0 makes, clears and writes anything
 };
 
 namespace detail {
@@ -77,12 +80,15 @@ inline std::string fingerprint_difference(const std::string& saved, const std::s
 
 /// Checkpoints saves and loads the whole state of a trainer; see Trainer::visit_state. Each checkpoint is written to a
 /// temporary folder, synced and renamed; only then are the oldest ones removed, so a crash at any moment loses nothing.
+/// Where several ranks share a trainer's steps, each has a Checkpoints of the same folder, which all of them can read,
+/// and all make the same calls. A checkpoint is the same for any number of ranks.
 class Checkpoints {
  public:
   /// Makes the folder and clears what a crash left half-written.
   /// @throws IoError
   explicit Checkpoints(CheckpointOptions options) : options_(std::move(options)) {
     require(options_.keep > 0, "checkpoints: keep must be at least 1");
+    if (options_.rank != 0) return;
     detail::make_folder(options_.folder);
     for (const std::string& name : detail::names_in(options_.folder)) {
       if (name.find(".tmp-") != std::string::npos || name.find(".old-") != std::string::npos) {
@@ -139,35 +145,38 @@ class Checkpoints {
   }
 
   /// Saves the trainer's state and removes the oldest checkpoints.
-  /// @throws IoError; the earlier checkpoints then survive.
+  /// @throws IoError, or RankFailed on the ranks that do not write; the earlier checkpoints then survive.
   template <class TrainerType>
   void save(TrainerType& trainer) {
-    AtomicFolder folder(path_of(options_.folder, trainer.steps_done()));
-    Contents<TrainerType> contents{trainer, options_.fingerprint};
-    save_state(folder.path("state.safetensors"), contents);
-    folder.commit();
-    const auto steps = saved_steps(options_.folder);
-    for (std::size_t i = 0; i + options_.keep < steps.size(); ++i)
-      detail::remove_tree(path_of(options_.folder, steps[i]));
+    if constexpr (requires { trainer.gather_state(); }) trainer.gather_state();
+    in_step(detail::communicator_of(trainer), [&] {
+      if (options_.rank == 0) write(trainer);
+    });
   }
 
   /// Loads the newest checkpoint that is whole, if there is one, and tells whether there was. Newer ones that are
-  /// damaged are renamed to `step-<n>.damaged`, and `passed_over` then says what is wrong with them.
-  /// @throws BadFile if all are damaged, or if it was made by a run with another fingerprint; IoError.
+  /// damaged are renamed to `step-<n>.damaged`, and `passed_over` then says what is wrong with them (on rank 0).
+  /// @throws BadFile if all are damaged, or if it was made by a run with another fingerprint; IoError; RankFailed.
   template <class TrainerType>
   bool resume(TrainerType& trainer) {
+    auto& ranks = detail::communicator_of(trainer);
     passed_over_.clear();
-    const auto folder = newest_whole_in(options_.folder, &passed_over_);
-    if (!folder) return false;
-    check_fingerprint(*folder, options_.fingerprint, options_.may_change);
-    std::string found;
-    Contents<TrainerType> contents{trainer, found};
-    load_state(*folder + "/state.safetensors", contents);
-    for (auto newer = newest(); newer && *newer != *folder; newer = newest()) {
-      const std::string aside = *newer + ".damaged";
-      detail::remove_tree(aside);
-      if (::rename(newer->c_str(), aside.c_str()) != 0) detail::throw_io(*newer, "rename", errno);
-    }
+    std::string folder;
+    in_step(ranks, [&] {
+      if (options_.rank != 0) return;
+      folder = newest_whole_in(options_.folder, &passed_over_).value_or("");
+      if (!folder.empty()) check_fingerprint(folder, options_.fingerprint, options_.may_change);
+    });
+    folder = text_of_first(folder, ranks);
+    if (folder.empty()) return false;
+    in_step(ranks, [&] {
+      std::string found;
+      Contents<TrainerType> contents{trainer, found};
+      load_state(folder + "/state.safetensors", contents);
+    });
+    in_step(ranks, [&] {
+      if (options_.rank == 0) put_aside_after(folder);
+    });
     return true;
   }
   /// Gives what is wrong with checkpoints that the last `resume` passed over.
@@ -184,6 +193,25 @@ class Checkpoints {
       v("trainer", trainer);
     }
   };
+
+  template <class TrainerType>
+  void write(TrainerType& trainer) {
+    AtomicFolder folder(path_of(options_.folder, trainer.steps_done()));
+    Contents<TrainerType> contents{trainer, options_.fingerprint};
+    save_state(folder.path("state.safetensors"), contents);
+    folder.commit();
+    const auto steps = saved_steps(options_.folder);
+    for (std::size_t i = 0; i + options_.keep < steps.size(); ++i)
+      detail::remove_tree(path_of(options_.folder, steps[i]));
+  }
+  /// Renames the checkpoints that are newer than `folder`: they are damaged.
+  void put_aside_after(const std::string& folder) const {
+    for (auto newer = newest(); newer && *newer != folder; newer = newest()) {
+      const std::string aside = *newer + ".damaged";
+      detail::remove_tree(aside);
+      if (::rename(newer->c_str(), aside.c_str()) != 0) detail::throw_io(*newer, "rename", errno);
+    }
+  }
 
   static std::string path_of(const std::string& folder, std::uint32_t step) {
     char name[32];

@@ -10,7 +10,9 @@
 #include <span>
 
 #include "maestro/data/prompt.hpp"
+#include "maestro/distributed/collectives.hpp"
 #include "maestro/trainer/prompt_order.hpp"
+#include "maestro/trainer/ranks.hpp"
 #include "maestro/trainer/step_report.hpp"
 
 namespace maestro {
@@ -52,12 +54,16 @@ StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, c
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
 /// in the order given. A stop request is honored between steps, so nothing is lost. A
 /// step that throws ends the run; the steps before it are saved if it left the trainer whole (Trainer::step).
+///
+/// Where a step is shared by ranks, all of them call this with the same data and options. Rank 0 alone tells its
+/// observers; `save` is called on every rank, and the run stops if any rank is asked to.
 /// @throws BadArgument, before the first step, for data that a later step would refuse: see Trainer::check_prompts.
 template <class TrainerType, class... Observers>
 LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopOptions& options,
                  Observers&... observers) {
   (detail::require_observer<Observers>(), ...);
-  trainer.check_prompts(data);
+  auto& ranks = detail::communicator_of(trainer);
+  in_step(ranks, [&] { trainer.check_prompts(data); });
   PromptOrder order(data, trainer.options().prompts_per_step, trainer.options().seed);
   std::uint32_t saved_at = trainer.steps_done();
   const auto save = [&] {
@@ -68,9 +74,12 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
     StepReport report = detail::step_or_save(trainer, order.batch(trainer.steps_done()), save);
     report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
-    if constexpr ((Observer<Observers> && ...)) (observers.on_step(report, trace), ...);
+    in_step(ranks, [&] {
+      if (ranks.rank() != 0) return;
+      if constexpr ((Observer<Observers> && ...)) (observers.on_step(report, trace), ...);
+    });
     if (options.save_every > 0 && report.step % options.save_every == 0) save();
-    if (options.should_stop && options.should_stop()) {
+    if (any_rank(options.should_stop && options.should_stop(), ranks)) {
       save();
       return trainer.steps_done() < options.steps ? LoopEnd::stopped : LoopEnd::finished;
     }

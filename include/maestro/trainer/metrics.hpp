@@ -89,6 +89,7 @@ void for_each_timing(const StepReport& report, Write&& write) {
   write("time/reference", report.seconds.reference);
   write("time/conductor", report.seconds.conductor);
   write("time/training", report.seconds.training);
+  if (report.ranks > 1) write("time/communication", report.seconds.communication);
   write("time/step", report.seconds.total);
 }
 

@@ -22,6 +22,13 @@ namespace maestro {
 enum class MaskTruncated : std::uint8_t { no, yes };
 inline constexpr std::array<std::string_view, 2> mask_truncated_names{"no", "yes"};
 
+/// ShardOptimizer says whether each rank keeps the optimizer's state of its own share of the parameters only (ZeRO-1:
+/// gradients are reduced to their owner, who steps its share, and the values are gathered). The results have the same
+/// bits; the state takes one part in as many as there are ranks. Without effect on one rank. Source: Rajbhandari et al.
+/// 2020.
+enum class ShardOptimizer : std::uint8_t { no, yes };
+inline constexpr std::array<std::string_view, 2> shard_optimizer_names{"no", "yes"};
+
 /// TrainerOptions holds everything of a Trainer that no type need know.
 struct TrainerOptions {
   std::uint64_t seed = 42;
@@ -39,6 +46,7 @@ struct TrainerOptions {
   /// still count in their group.
   MaskTruncated mask_truncated = MaskTruncated::no;
   std::size_t reference_sync_steps = 0;  ///< copy the policy into the KL reference every so many steps; 0: never
+  ShardOptimizer shard_optimizer = ShardOptimizer::no;
 };
 
 /// Lists the trainer's options; see OptionList.
@@ -65,6 +73,12 @@ constexpr void visit_options(S& s, const F& f) {
      .help = "Copy the policy into the KL reference every so many steps; 0: never",
      .group = policy},
     s.reference_sync_steps);
+  f({.name = "shard_optimizer",
+     .help = "Under mpirun: whether each rank keeps the optimizer's state of its share of the parameters only: {}",
+     .group = policy,
+     .values = shard_optimizer_names,
+     .recorded = Recorded::never},
+    s.shard_optimizer);
   f({.name = "micro_batch_tokens", .recorded = Recorded::unless_default}, s.micro_batch_tokens);
 }
 

@@ -6,18 +6,26 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"
+#include "maestro/core/error.hpp"
 #include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/distributed/collectives.hpp"
 #include "maestro/objective/loss.hpp"
 #include "maestro/optimizer/clip.hpp"
+#include "maestro/optimizer/layout.hpp"
 #include "maestro/optimizer/optimizer.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/trainer/gradient_exchange.hpp"
 #include "maestro/trainer/options.hpp"
+#include "maestro/trainer/ranks.hpp"
 
 namespace maestro {
 
@@ -27,12 +35,16 @@ struct UpdateReport {
   double grad_norm = 0.0;
   double rollout_gap_mean = 0.0;
   double rollout_gap_max = 0.0;
+  double communication = 0.0;  ///< seconds with the other ranks, waiting for them included
 };
 
 /// PolicyUpdate turns advantages into optimizer updates of a policy.
 ///
 /// On the first visit of a mini-batch before any update, the old log-probs are the training pass's own, so the first
 /// ratio is exactly 1. For later visits they are computed under the weights with which the batch was drawn.
+///
+/// Ranks have the whole batch each, and train on a share of the groups of every mini-batch. The loss and its divisors
+/// are those of the mini-batch, so the sum over ranks is one rank's, but for the order of the sums.
 template <Policy P>
 class PolicyUpdate {
  public:
@@ -43,6 +55,7 @@ class PolicyUpdate {
       : options_(options), objective_(options.objective), optimizer_(options.optimizer) {}
 
   /// Makes the updates of one batch.
+  /// @param rollouts       of all ranks.
   /// @param before_change  called before each optimizer step; if it throws before the first, no parameter has changed.
   template <Communicator Comm, class BeforeChange>
   UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
@@ -57,27 +70,35 @@ class PolicyUpdate {
     const std::size_t minibatches = std::min(options_.num_minibatches, rollouts.groups.count());
     off_policy_ = options_.num_iterations * minibatches > 1;
     old_log_probs_.clear();
-    if (off_policy_) remember_old_log_probs(policy, rollouts, rollouts.groups.count() / minibatches);
+    const auto range_of = [&](std::size_t m) {
+      return GroupRange{m * rollouts.groups.count() / minibatches, (m + 1) * rollouts.groups.count() / minibatches};
+    };
+    const auto share_of = [&](std::size_t m) {
+      return detail::rank_share(range_of(m), communicator.rank(), communicator.size());
+    };
+    if (off_policy_) {
+      phase(communicator, [&] {
+        old_log_probs_.resize(tokens);
+        for (std::size_t m = 1; m < minibatches; ++m) remember_old_log_probs(policy, rollouts, share_of(m));
+      });
+    }
 
     UpdateReport report;
+    communication_ = 0.0;
     for (std::size_t iteration = 0; iteration < options_.num_iterations; ++iteration) {
       for (std::size_t m = 0; m < minibatches; ++m) {
-        const GroupRange range{m * rollouts.groups.count() / minibatches,
-                               (m + 1) * rollouts.groups.count() / minibatches};
         const bool first_visit = iteration == 0 && m == 0;
-        policy.zero_gradients();
-        accumulate(policy, rollouts, range, advantages, reference_log_probs, first_visit, communicator, report.loss);
-        if (first_visit) measure_gap(rollouts, range, report);
-        if (communicator.size() > 1) {
-          policy.visit([&](auto parameter) { communicator.all_reduce_sum(parameter.gradients); });
-        }
-        report.grad_norm =
-            options_.max_grad_norm > 0.0 ? clip_global_norm(policy, options_.max_grad_norm) : global_norm(policy);
-        before_change();
-        optimizer_.step(policy, learning_rate);
+        phase(communicator, [&] {
+          policy.zero_gradients();
+          accumulate(policy, rollouts, {range_of(m), share_of(m)}, advantages, reference_log_probs, first_visit,
+                     report.loss);
+        });
+        if (first_visit) measure_gap(rollouts, share_of(m), report, communicator);
+        report.grad_norm = change(policy, learning_rate, communicator, before_change);
       }
     }
     report.loss.all_reduce(communicator);
+    report.communication = communication_;
     // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
     const auto updates = static_cast<double>(options_.num_iterations * minibatches);
     report.loss.loss /= updates;
@@ -85,30 +106,130 @@ class PolicyUpdate {
     return report;
   }
 
+  /// Makes the optimizer's state whole on every rank, where each has a share of it; visit_state then visits what one
+  /// rank would have. All ranks call it. The next update makes shares of it again.
+  template <Communicator Comm>
+  void gather_state(P& policy, Comm& communicator) {
+    if (!is_share_) return;
+    const RankShares shares = exchange_.shares_of(policy, communicator.size());
+    for_each_moments([&](AlignedVector<Scalar>& moments) { moments = exchange_.join(moments, shares, communicator); },
+                     layout_of(policy).fingerprint);
+    is_share_ = false;
+  }
+
+  /// @throws BadArgument if the optimizer's state is a share that gather_state has not made whole.
   template <class Visitor>
   void visit_state(Visitor& v) {
+    const std::uint64_t before = layout();
     v("optimizer", optimizer_);
+    require(!is_share_ || layout() != before,
+            "trainer: each rank has a share of the optimizer's state; all ranks must call gather_state before it is "
+            "saved");
+    is_share_ = false;
   }
 
  private:
-  /// Computes the log-probs, under the current weights, of the groups from `first_group` on. The groups before it are
-  /// the first mini-batch, whose own training pass supplies them.
-  void remember_old_log_probs(const P& policy, const Rollouts& rollouts, std::size_t first_group) {
-    old_log_probs_.resize(rollouts.tokens.size());
-    for_each_micro_batch(
-        rollouts, {first_group, rollouts.groups.count()}, options_.micro_batch_tokens, [&](GroupRange micro) {
-          policy.log_probs(rollouts, micro, tokens_of(rollouts, micro, std::span<float>(old_log_probs_)));
-        });
+  /// What all ranks do of a mini-batch, and this rank's part of it.
+  struct MiniBatch {
+    GroupRange all;
+    GroupRange own;
+  };
+
+  /// Does this rank's work, and then learns whether the others could do theirs.
+  template <Communicator Comm, class Work>
+  void phase(Comm& communicator, const Work& work) {
+    detail::timed_phase(communicator, communication_, work);
   }
 
-  template <Communicator Comm>
-  void accumulate(P& policy, const Rollouts& rollouts, GroupRange range, std::span<const float> advantages,
-                  std::span<const float> reference_log_probs, bool first_visit, Comm& communicator,
-                  LossReport& report) {
-    const std::size_t batch_row = rollouts.groups.offsets()[range.first];
-    const std::size_t batch_rows = rollouts.groups.offsets()[range.last] - batch_row;
-    const BatchCounts counts = count_batch(rollouts.tokens.offsets().subspan(batch_row, batch_rows + 1), communicator);
+  /// Sums the gradients over the ranks, clips them and makes one step; gives their norm.
+  template <Communicator Comm, class BeforeChange>
+  double change(P& policy, double learning_rate, Comm& communicator, BeforeChange& before_change) {
+    if (communicator.size() == 1) {
+      const double norm =
+          options_.max_grad_norm > 0.0 ? clip_global_norm(policy, options_.max_grad_norm) : global_norm(policy);
+      before_change();
+      optimizer_.step(policy, learning_rate);
+      return norm;
+    }
+    using Sums = typename GradientExchange<Scalar>::Sums;
+    const bool sharded = options_.shard_optimizer == ShardOptimizer::yes;
+    const RankShares shares = exchange_.shares_of(policy, communicator.size());
+    OwnShare<P> own(policy, shares, communicator.rank());
+    double norm = 0.0;
+    detail::add_seconds(communication_, [&] {
+      exchange_.sum_gradients(policy, sharded ? Sums::own : Sums::all, communicator);
+      norm = norm_over_ranks(policy, shares, communicator);
+    });
+    const auto step = [&](auto& part) {
+      if (options_.max_grad_norm > 0.0) clip_known_norm(part, norm, options_.max_grad_norm);
+      optimizer_.step(part, learning_rate);
+    };
+    before_change();
+    if (!sharded) {
+      phase(communicator, [&] { step(policy); });
+      return norm;
+    }
+    phase(communicator, [&] {
+      keep_share(policy, own, shares, communicator.rank());
+      step(own);
+      is_share_ = layout() != 0;  // SGD without momentum has no state
+    });
+    detail::add_seconds(communication_, [&] { exchange_.gather_values_of(policy, communicator); });
+    return norm;
+  }
+
+  /// Keeps only this rank's share of the optimizer's state.
+  void keep_share(P& policy, OwnShare<P>& own, const RankShares& shares, std::size_t rank) {
+    if (is_share_) return;
+    const std::uint64_t whole = layout_of(policy).fingerprint;
+    require(layout() == 0 || layout() == whole,
+            "trainer: the optimizer's state is that of other trainable parameters; use a fresh optimizer");
+    for_each_moments(
+        [&](AlignedVector<Scalar>& moments) { moments = GradientExchange<Scalar>::cut(moments, shares, rank); },
+        layout_of(own).fingerprint);
+  }
+
+  /// StateFields finds the parts of an optimizer's state.
+  struct StateFields {
+    std::uint64_t* layout = nullptr;
+    std::vector<AlignedVector<Scalar>*> moments{};
+
+    void operator()(std::string_view name, std::uint64_t& value) {
+      if (name == "layout") layout = &value;
+    }
+    void operator()(std::string_view, AlignedVector<Scalar>& values) { moments.push_back(&values); }
+  };
+  /// Changes the moments that there are, and the layout that they belong to.
+  template <class F>
+  void for_each_moments(const F& f, std::uint64_t layout) {
+    StateFields fields;
+    optimizer_.visit_state(fields);
+    for (AlignedVector<Scalar>* moments : fields.moments) {
+      if (!moments->empty()) f(*moments);
+    }
+    if (*fields.layout != 0) *fields.layout = layout;
+  }
+  std::uint64_t layout() {
+    StateFields fields;
+    optimizer_.visit_state(fields);
+    return *fields.layout;
+  }
+
+  /// Computes the log-probs of these groups under the current weights. The first mini-batch needs none: its own
+  /// training pass supplies them.
+  void remember_old_log_probs(const P& policy, const Rollouts& rollouts, GroupRange range) {
     for_each_micro_batch(rollouts, range, options_.micro_batch_tokens, [&](GroupRange micro) {
+      policy.log_probs(rollouts, micro, tokens_of(rollouts, micro, std::span<float>(old_log_probs_)));
+    });
+  }
+
+  void accumulate(P& policy, const Rollouts& rollouts, const MiniBatch& batch, std::span<const float> advantages,
+                  std::span<const float> reference_log_probs, bool first_visit, LossReport& report) {
+    const std::size_t batch_row = rollouts.groups.offsets()[batch.all.first];
+    const std::size_t batch_rows = rollouts.groups.offsets()[batch.all.last] - batch_row;
+    SingleProcess alone;  // every rank has the whole batch
+    const BatchCounts counts = count_batch(rollouts.tokens.offsets().subspan(batch_row, batch_rows + 1), alone);
+    for_each_micro_batch(rollouts, batch.own, options_.micro_batch_tokens, [&](GroupRange micro) {
       const auto log_probs = tokens_of(rollouts, micro, std::span<float>(log_probs_));
       const auto entropies = tokens_of(rollouts, micro, std::span<float>(entropies_));
       const auto d_log_probs = tokens_of(rollouts, micro, std::span<float>(d_log_probs_));
@@ -140,7 +261,8 @@ class PolicyUpdate {
     for (std::size_t i = 0; i < rows; ++i) masked_[i] = rollouts.finish[first_row + i] == Finish::length ? 1 : 0;
   }
 
-  void measure_gap(const Rollouts& rollouts, GroupRange range, UpdateReport& report) const {
+  template <Communicator Comm>
+  void measure_gap(const Rollouts& rollouts, GroupRange range, UpdateReport& report, Comm& communicator) const {
     const auto trained = tokens_of(rollouts, range, std::span<const float>(log_probs_));
     const auto drawn = tokens_of(rollouts, range, std::span<const float>(rollouts.log_probs));
     double sum = 0.0;
@@ -149,12 +271,23 @@ class PolicyUpdate {
       sum += gap;
       report.rollout_gap_max = std::max(report.rollout_gap_max, gap);
     }
-    if (!trained.empty()) report.rollout_gap_mean = sum / static_cast<double>(trained.size());
+    const double own[3] = {sum, static_cast<double>(trained.size()), report.rollout_gap_max};
+    const std::vector<double> all = gather_values(std::span<const double>(own), communicator);
+    double tokens = sum = 0.0;
+    for (std::size_t r = 0; r < all.size(); r += 3) {
+      sum += all[r];
+      tokens += all[r + 1];
+      report.rollout_gap_max = std::max(report.rollout_gap_max, all[r + 2]);
+    }
+    if (tokens > 0.0) report.rollout_gap_mean = sum / tokens;
   }
 
   TrainerOptions options_;
   Objective objective_;
   Optimizer<Scalar> optimizer_;
+  GradientExchange<Scalar> exchange_;
+  bool is_share_ = false;  // optimizer_ has the state of this rank's share alone
+  double communication_ = 0.0;
   bool off_policy_ = false;
   std::vector<float> log_probs_;
   std::vector<float> old_log_probs_;

@@ -32,8 +32,9 @@ struct ProgressOptions {
   std::size_t width = 0;
 };
 
-/// Progress is an observer that writes to a stream: the step, the time left, tokens per second, the mean length, and
-/// mean and weight of each reward, in this order. On a terminal, what does not fit into its width is left out.
+/// Progress is an observer that writes to a stream: the step, the time left, the number of ranks if there are several,
+/// tokens per second of all of them, the mean length, and mean and weight of each reward, in this order. On a terminal,
+/// what does not fit into its width is left out.
 class Progress {
  public:
   Progress(std::ostream& out, ProgressOptions options) : out_(&out), options_(std::move(options)) {
@@ -74,6 +75,7 @@ class Progress {
       add(left < 3600 ? printed("%ld:%02ld left", left / 60, left % 60)
                       : printed("%ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60));
     }
+    if (report.ranks > 1) add(printed("%zu ranks", report.ranks));
     add(printed("%.0f tok/s", seconds_ > 0.0 ? tokens_ / seconds_ : 0.0));
     add(printed("len %.0f", report.mean_length));
     for (const RewardFigures& reward : report.rewards) {

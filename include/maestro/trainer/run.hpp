@@ -14,7 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "maestro/core/communicator.hpp"
+#include "maestro/core/error.hpp"
 #include "maestro/data/prompt.hpp"
+#include "maestro/distributed/collectives.hpp"
 #include "maestro/io/folder_lock.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/io/prompts.hpp"
@@ -23,6 +26,7 @@
 #include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/metrics_log.hpp"
 #include "maestro/trainer/progress.hpp"
+#include "maestro/trainer/ranks.hpp"
 #include "maestro/trainer/step_report.hpp"
 
 namespace maestro {
@@ -61,14 +65,26 @@ struct RunOptions {
 /// policy has `save(folder) const`. If the folder holds a checkpoint, the run goes on from there: a run that was
 /// stopped or killed at any moment ends in the bytes of an undisturbed one (timings apart). As long as the Run lives,
 /// no other Run can take the folder. It changes no signal handler.
+///
+/// Ranks that share a trainer's steps (see Trainer) make a Run each, of the same folder, which all of them can read,
+/// and give it their communicator. Rank 0 writes, prints and tells its observers; the others only train. A run may go
+/// on with another number of ranks: the prompts of a step are the same, only shared out anew.
 class Run {
  public:
   /// Takes the folder.
   /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or if keep or steps is 0.
-  explicit Run(std::string folder, RunOptions options = {})
-      : folder_(made(std::move(folder))), options_(std::move(options)), lock_(folder_) {
-    require(options_.keep > 0, "run: keep must be at least 1");
-    require(options_.steps > 0, "run: steps must be at least 1");
+  explicit Run(std::string folder, RunOptions options = {}) : folder_(std::move(folder)), options_(std::move(options)) {
+    take_folder();
+  }
+  /// Takes the folder for all ranks.
+  /// @throws the same on rank 0, and RankFailed on the others.
+  template <Communicator Comm>
+  Run(std::string folder, RunOptions options, Comm& ranks)
+      : folder_(std::move(folder)), options_(std::move(options)), rank_(ranks.rank()) {
+    in_step(ranks, [&] {
+      if (rank_ == 0) take_folder();
+    });
+    if (rank_ != 0) options_.progress = nullptr;
   }
 
   const std::string& folder() const { return folder_; }
@@ -78,30 +94,37 @@ class Run {
 
   /// Runs the steps that are left, and tells each to the observers too.
   /// @throws BadFile if the newest checkpoint is damaged or belongs to a run with another fingerprint; BadArgument if
-  ///   there is one and Resume::never; IoError; what Trainer::check_prompts and Trainer::step throw.
+  ///   there is one and Resume::never, or if the trainer's communicator was not given to the Run; IoError; what
+  ///   Trainer::check_prompts and Trainer::step throw.
   template <class TrainerType, class... Observers>
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
-    Checkpoints checkpoints(
-        {.folder = checkpoints_in(folder_),
-         .keep = options_.keep,
-         .fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint,
-         .may_change = options_.may_change});
-    if (options_.resume == Resume::never && checkpoints.newest()) {
-      throw BadArgument(folder_ +
-                        " holds the checkpoint of an earlier run; Resume::automatic continues it, another folder "
-                        "starts afresh");
-    }
+    auto& ranks = detail::communicator_of(trainer);
+    std::optional<Checkpoints> opened;
+    in_step(ranks, [&] {
+      require(ranks.rank() == rank_, "run: the trainer is one of several ranks; give the Run their communicator too");
+      opened.emplace(CheckpointOptions{
+          .folder = checkpoints_in(folder_),
+          .keep = options_.keep,
+          .fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint,
+          .may_change = options_.may_change,
+          .rank = rank_});
+      if (rank_ == 0) refuse_resume(*opened);
+    });
+    Checkpoints& checkpoints = *opened;
     resume(trainer, checkpoints);
-    MetricsLog metrics(metrics_path(), options_.timings);
-    SampleLog samples(samples_path(), options_.samples);
-    ProgressObserver progress(options_);
+    OwnObservers own;
+    in_step(ranks, [&] {
+      if (rank_ == 0) own.open(*this, trainer.steps_done());
+    });
     const LoopEnd end = run_loop(trainer, prompts,
                                  {.steps = options_.steps,
                                   .save_every = options_.save_every,
                                   .should_stop = options_.should_stop,
                                   .save = [&] { checkpoints.save(trainer); }},
-                                 metrics, samples, progress, observers...);
-    if (end == LoopEnd::finished) save_model_of(trainer);
+                                 own, observers...);
+    in_step(ranks, [&] {
+      if (end == LoopEnd::finished && rank_ == 0) save_model_of(trainer);
+    });
     return end;
   }
   template <class TrainerType, class... Observers>
@@ -110,10 +133,16 @@ class Run {
   }
 
  private:
-  /// ProgressObserver is Progress if there is a stream for it.
-  class ProgressObserver {
+  /// OwnObservers are the observers of the run itself. They do nothing until they are opened.
+  class OwnObservers {
    public:
-    explicit ProgressObserver(const RunOptions& options) {
+    /// Takes back what was logged after `steps_done`.
+    void open(const Run& run, std::uint32_t steps_done) {
+      truncate_after(run.metrics_path(), steps_done);
+      truncate_after(run.samples_path(), steps_done);
+      const RunOptions& options = run.options_;
+      metrics_.emplace(run.metrics_path(), options.timings);
+      samples_.emplace(run.samples_path(), options.samples);
       if (options.progress == nullptr) return;
       progress_.emplace(*options.progress,
                         ProgressOptions{.style = options.style,
@@ -121,22 +150,34 @@ class Run {
                                         .line_every = std::max<std::uint32_t>(options.steps / 10, 1)});
     }
     void on_step(const StepReport& report, const StepTrace& trace) {
+      if (metrics_) metrics_->on_step(report, trace);
+      if (samples_) samples_->on_step(report, trace);
       if (progress_) progress_->on_step(report, trace);
     }
 
    private:
+    std::optional<MetricsLog> metrics_;
+    std::optional<SampleLog> samples_;
     std::optional<Progress> progress_;
   };
 
-  static std::string made(std::string folder) {
-    require(!folder.empty(), "run: the folder's name is empty");
-    detail::make_folder(folder);
-    return folder;
+  void take_folder() {
+    require(!folder_.empty(), "run: the folder's name is empty");
+    detail::make_folder(folder_);
+    lock_.emplace(folder_);
+    require(options_.keep > 0, "run: keep must be at least 1");
+    require(options_.steps > 0, "run: steps must be at least 1");
+  }
+  void refuse_resume(const Checkpoints& checkpoints) const {
+    if (options_.resume != Resume::never || !checkpoints.newest()) return;
+    throw BadArgument(folder_ +
+                      " holds the checkpoint of an earlier run; Resume::automatic continues it, another folder starts "
+                      "afresh");
   }
   std::string metrics_path() const { return folder_ + "/metrics.jsonl"; }
   std::string samples_path() const { return folder_ + "/samples.jsonl"; }
 
-  /// Loads the newest checkpoint and takes back what was logged after it.
+  /// Loads the newest checkpoint.
   template <class TrainerType>
   void resume(TrainerType& trainer, Checkpoints& checkpoints) const {
     const bool resumed = checkpoints.resume(trainer);
@@ -151,8 +192,6 @@ class Run {
       }
       *options_.progress << '\n';
     }
-    truncate_after(metrics_path(), trainer.steps_done());
-    truncate_after(samples_path(), trainer.steps_done());
   }
 
   template <class TrainerType>
@@ -164,7 +203,8 @@ class Run {
 
   std::string folder_;
   RunOptions options_;
-  FolderLock lock_;
+  std::size_t rank_ = 0;
+  std::optional<FolderLock> lock_;  // on rank 0
 };
 
 }  // namespace maestro

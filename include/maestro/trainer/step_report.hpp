@@ -52,12 +52,14 @@ struct StepTimings {
   double reference = 0.0;  ///< the KL reference's log-probs, and the penalty if the KL sits in the reward
   double conductor = 0.0;  ///< decide, scalarize, observe, update
   double training = 0.0;
+  double communication = 0.0;  ///< part of the others: with the other ranks, waiting for them included; 0 on one rank
   double total = 0.0;
 };
 
 /// StepReport holds the figures of one step. If a policy's actions are floats, a step of a response counts as a token.
 struct StepReport {
   std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
+  std::size_t ranks = 1;   ///< that shared the step; all figures but the seconds are those of all of them
   double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller chose the prompts
   double learning_rate = 0.0;
   LossReport loss;

@@ -19,12 +19,15 @@
 
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/probability.hpp"
+#include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/anchor.hpp"
+#include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/distributed/collectives.hpp"
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/policy/snapshot.hpp"
@@ -34,8 +37,10 @@
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/trainer/anchor_step.hpp"
 #include "maestro/trainer/checks.hpp"
+#include "maestro/trainer/gather_rollouts.hpp"
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/policy_update.hpp"
+#include "maestro/trainer/ranks.hpp"
 #include "maestro/trainer/requirements.hpp"
 #include "maestro/trainer/reward_conflict.hpp"
 #include "maestro/trainer/reward_figures.hpp"
@@ -73,14 +78,23 @@ class RewardCount<R> {
 /// A scalarization, or an advantage estimator, may stand before the options; without one it is DefaultScalarization.
 /// The parts are moved in and held by value; `policy()`, `rewards()` and `conductor()` give access to them. Parameters
 /// are copied for the KL reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread
-/// count and GEMM backend give the same bits. Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
+/// count and GEMM backend give the same bits.
+///
+/// With a communicator of several ranks each has a trainer of the same parts and options, and all make the same calls
+/// with the same prompts. A rank generates and scores its share of them; then all have the whole step, so that
+/// Conductor, scalarization and figures are one rank's on every rank; then each trains on its share of the groups, and
+/// gradients are summed. An anchor is asked on rank 0. A reward sees the responses of its own rank: one that counts
+/// what it has seen, or keeps it in its state, does so for that rank. Weights and Conductor stay the same to the bit on
+/// all ranks; results are those of one rank but for the order of the gradients' sums (and, with Reduction::bnpo, the
+/// micro-batches). If a rank fails, all do, at the same phase: see in_step(). Source: Zhao et al. 2026 (MAESTRO); Shao
+/// et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, S, Comm>
 class Trainer {
  public:
   [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
 
-  /// Takes over the parts.
+  /// Takes over the parts. A communicator that does not own its ranks, such as a ThreadCommunicator, is copied.
   /// @throws BadArgument for options outside their domains.
   Trainer(P policy, R rewards, C conductor, S scalarization, TrainerOptions options, Comm communicator = {})
       : num_rewards(rewards),
@@ -117,8 +131,9 @@ class Trainer {
   /// what follows the policy by its own period (proxies, the KL reference), and the calls of an anchor, which stay
   /// counted. It may be tried again, or another may follow. A step that throws later has left policy, optimizer and
   /// Conductor between two steps; every further step is then refused until the state of a checkpoint is loaded.
+  /// @param prompts  of all ranks, the same on each; at least one for each.
   /// @throws BadData if a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
-  ///   that failed too late.
+  ///   that failed too late, or if ranks differ in prompts, step or parameters; RankFailed.
   const StepReport& step(std::span<const Prompt> prompts) {
     require(!prompts.empty(), "trainer: a step needs at least one prompt");
     require(condition_ == Condition::whole,
@@ -126,8 +141,8 @@ class Trainer {
             "not belong together; go on from a checkpoint");
     const auto start = Clock::now();
     report_ = StepReport{};
-    follow_policy();
-    rollouts_ = policy_.generate(prompts, options_.sampling, DrawKey{.seed = options_.seed, .step = step_});
+    check_ranks(prompts);
+    generate(prompts);
     report_.seconds.rollout = seconds_since(start);
 
     const auto rewards_start = Clock::now();
@@ -139,7 +154,7 @@ class Trainer {
     report_.seconds.reference = seconds_since(reference_start);
 
     const auto conductor_start = Clock::now();
-    weigh_rewards();
+    phase([this] { weigh_rewards(); });
     report_.seconds.conductor = seconds_since(conductor_start);
 
     const auto anchor_start = Clock::now();
@@ -151,7 +166,7 @@ class Trainer {
     report_.seconds.training = seconds_since(training_start);
 
     const auto learning_start = Clock::now();
-    teach_conductor();
+    phase([this] { teach_conductor(); });
     report_.seconds.conductor += seconds_since(learning_start);
 
     condition_ = Condition::whole;
@@ -177,8 +192,15 @@ class Trainer {
   C& conductor() { return conductor_; }
   const C& conductor() const { return conductor_; }
   const TrainerOptions& options() const { return options_; }
+  Comm& communicator() { return communicator_; }
 
-  /// Visits everything that the next step depends on: see core/state.hpp.
+  /// Brings together on every rank what each has a share of (TrainerOptions::shard_optimizer). All ranks call it before
+  /// one of them saves the state; Checkpoints does.
+  /// @throws RankFailed
+  void gather_state() { update_.gather_state(policy_, communicator_); }
+
+  /// Visits everything that the next step depends on: see core/state.hpp. It is the same for any number of ranks, so
+  /// that a run may go on with another number.
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("step", step_);
@@ -201,6 +223,58 @@ class Trainer {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
 
+  bool shares_step() const { return size_ > 1; }
+  /// Does this rank's part of a phase, and then learns whether the others could do theirs.
+  template <class Work>
+  void phase(const Work& work) {
+    detail::timed_phase(communicator_, report_.seconds.communication, work);
+  }
+  /// Does what needs the other ranks.
+  template <class Work>
+  void together(const Work& work) {
+    detail::add_seconds(report_.seconds.communication, work);
+  }
+
+  /// @throws BadArgument on every rank if they could not do this step together.
+  void check_ranks(std::span<const Prompt> prompts) {
+    report_.ranks = size_;
+    if (!shares_step()) return;
+    if (prompts.size() < size_) {
+      throw BadArgument("trainer: " + std::to_string(prompts.size()) + " prompts for " + std::to_string(size_) +
+                        " ranks; a step needs at least one prompt for each rank");
+    }
+    together([&] {
+      detail::require_alike(detail::hash_of_step(step_, prompts),
+                            "trainer: the ranks are at different steps or have different prompts; give all of them the "
+                            "same data, seed and checkpoint",
+                            communicator_);
+      if (compared_) return;
+      detail::require_alike(detail::hash_of_values(policy_),
+                            "trainer: the ranks have policies of different parameters; load the same files on all",
+                            communicator_);
+      compared_ = true;
+    });
+  }
+
+  /// Draws the responses to this rank's share of the prompts, and gathers those of all.
+  void generate(std::span<const Prompt> prompts) {
+    const GroupRange share = detail::rank_share({0, prompts.size()}, communicator_.rank(), size_);
+    phase([&] {
+      follow_policy();
+      own_rollouts_ =
+          policy_.generate(prompts.subspan(share.first, share.last - share.first), options_.sampling,
+                           DrawKey{.seed = options_.seed, .step = step_, .earlier = prompts.first(share.first)});
+    });
+    own_groups_ = share;
+    if (!shares_step()) {
+      rollouts_ = std::move(own_rollouts_);
+      return;
+    }
+    together([&] {
+      rollouts_ = gather_rollouts(own_rollouts_, std::vector<Prompt>(prompts.begin(), prompts.end()), communicator_);
+    });
+  }
+
   /// Takes as the reference the policy as it is, or, if it has adapters, its base: what it was before any training.
   void make_reference() {
     if constexpr (requires { policy_.without_adapters(); }) {
@@ -219,9 +293,21 @@ class Trainer {
 
   void score_rollouts() {
     scores_.resize(rollouts_.size(), num_rewards);
-    rewards_.evaluate(rollouts_, scores_.view());
     report_.rewards.resize(num_rewards);
-    describe_failures();  // now, since an anchor may have responses from outside scored too
+    phase([this] {
+      own_scores_.resize(shares_step() ? own_rollouts_.size() : 0, num_rewards);
+      if (shares_step()) {
+        rewards_.evaluate(own_rollouts_, own_scores_.view());
+      } else {
+        rewards_.evaluate(rollouts_, scores_.view());
+      }
+      describe_failures();  // now, since an anchor may have responses from outside scored too
+    });
+    if (!shares_step()) return;
+    together([this] {
+      detail::gather_rows(own_scores_, scores_, communicator_);
+      detail::merge_reward_figures(report_, communicator_);
+    });
   }
 
   /// Computes the KL reference's log-probs, and the penalty that they make if the KL sits in the reward.
@@ -230,9 +316,17 @@ class Trainer {
     penalty_.clear();
     if (!reference_) return;
     reference_log_probs_.resize(rollouts_.tokens.size());
-    for_each_micro_batch(rollouts_, {0, rollouts_.groups.count()}, options_.micro_batch_tokens, [&](GroupRange range) {
-      reference_->log_probs(rollouts_, range, tokens_of(rollouts_, range, std::span<float>(reference_log_probs_)));
+    phase([this] {
+      for_each_micro_batch(rollouts_, own_groups_, options_.micro_batch_tokens, [&](GroupRange range) {
+        reference_->log_probs(rollouts_, range, tokens_of(rollouts_, range, std::span<float>(reference_log_probs_)));
+      });
     });
+    if (shares_step()) {
+      together([this] {
+        const auto own = tokens_of(rollouts_, own_groups_, std::span<const float>(reference_log_probs_));
+        reference_log_probs_ = gather_values(own, communicator_);
+      });
+    }
     if (options_.objective.kl_placement != KlPlacement::reward) return;
     penalty_.resize(rollouts_.size());
     penalty_clamped_ = kl_penalty(options_.objective.beta, options_.objective.kl_estimator, rollouts_.log_probs,
@@ -270,9 +364,10 @@ class Trainer {
     }
     const ScalarizationInput in{scores_, decision_, rollouts_.groups, penalty_, lengths_};
     const ScalarizationOutput out{advantages_, scalar_rewards_, counterfactuals_};
-    scalarization_(in, out, communicator_);
+    SingleProcess alone;  // every rank has the whole batch
+    scalarization_(in, out, alone);
     detail::check_scalarized<S>(out, scores_);
-    report_.draw_noise_share = draw_noise_.share(scalarization_, in, advantages_, communicator_);
+    report_.draw_noise_share = draw_noise_.share(scalarization_, in, advantages_, alone);
   }
 
   /// Asks the anchor, if the rewards have one, after everything that could fail without it. What it says moves the
@@ -281,16 +376,12 @@ class Trainer {
     signal_ = AnchorSignal{};
     blended_.clear();
     if constexpr (requires(const AnchorView& step) { rewards_.consult(policy_, step); }) {
-      uncertainty_.clear();
-      if constexpr (detail::GivesUncertainty<C>) {
-        uncertainty_.resize(rewards_.wants_uncertainty() ? rollouts_.groups.count() : 0);
-        if (!uncertainty_.empty()) conductor_.uncertainty(view(), uncertainty_);
-      }
-      signal_ = rewards_.consult(policy_, AnchorView{.rollouts = rollouts_,
-                                                     .rewards = scores_,
-                                                     .uncertainty = uncertainty_,
-                                                     .seed = options_.seed,
-                                                     .step = step_});
+      std::vector<std::pair<std::string, double>> own;
+      std::string failure;
+      phase([&] {
+        if (communicator_.rank() == 0) ask_anchor(own, failure);
+      });
+      if (shares_step()) together([&] { detail::share_signal(signal_, own, failure, communicator_); });
       if (signal_.silent()) return;
       AnchorFigures& figures = report_.anchor.emplace();
       figures.groups = signal_.groups.size();
@@ -298,14 +389,30 @@ class Trainer {
       figures.calls_total = signal_.total;
       figures.rank_correlation = anchor_rank_correlation(signal_, rollouts_.groups, advantages_);
       if (signal_.groups.empty()) return;
-      rewards_.visit_anchor_figures(
-          [&](std::string_view name, double value) { figures.own.emplace_back(name, value); });
-      const auto* failed = rewards_.anchor_failures();
-      if (failed != nullptr && report_.reward_failure.empty()) report_.reward_failure = failed->reason;
+      figures.own = std::move(own);
+      if (report_.reward_failure.empty()) report_.reward_failure = failure;
       if (signal_.blend == 0.0) return;
       blended_ = advantages_;
       blend_advantages(signal_, rollouts_.groups, blended_);
     }
+  }
+  /// @param own      gets what the anchor itself counted.
+  /// @param failure  gets why the first response that it failed for has no score.
+  void ask_anchor(std::vector<std::pair<std::string, double>>& own, std::string& failure) {
+    uncertainty_.clear();
+    if constexpr (detail::GivesUncertainty<C>) {
+      uncertainty_.resize(rewards_.wants_uncertainty() ? rollouts_.groups.count() : 0);
+      if (!uncertainty_.empty()) conductor_.uncertainty(view(), uncertainty_);
+    }
+    signal_ = rewards_.consult(policy_, AnchorView{.rollouts = rollouts_,
+                                                   .rewards = scores_,
+                                                   .uncertainty = uncertainty_,
+                                                   .seed = options_.seed,
+                                                   .step = step_});
+    if (signal_.groups.empty()) return;
+    rewards_.visit_anchor_figures([&](std::string_view name, double value) { own.emplace_back(name, value); });
+    const auto* failed = rewards_.anchor_failures();
+    if (failed != nullptr) failure = failed->reason;
   }
   /// The advantages that train the policy.
   std::span<const float> trained_advantages() const { return blended_.empty() ? advantages_ : blended_; }
@@ -339,6 +446,7 @@ class Trainer {
     report_.grad_norm = done.grad_norm;
     report_.rollout_gap_mean = done.rollout_gap_mean;
     report_.rollout_gap_max = done.rollout_gap_max;
+    report_.seconds.communication += done.communication;
   }
 
   void describe_step() {
@@ -389,6 +497,8 @@ class Trainer {
 
   TrainerOptions options_;
   Comm communicator_;
+  std::size_t size_ = communicator_.size();
+  bool compared_ = false;  // the parameters with those of the other ranks
   P policy_;
   R rewards_;
   C conductor_;
@@ -400,7 +510,10 @@ class Trainer {
   std::uint64_t total_tokens_ = 0;
 
   Rollouts rollouts_;
-  Matrix<float> scores_;  // (B x K)
+  Matrix<float> scores_;   // (B x K)
+  Rollouts own_rollouts_;  // this rank's share, if there are others
+  Matrix<float> own_scores_;
+  GroupRange own_groups_;  // that this rank generated
   Decision decision_;
   Matrix<float> counterfactuals_;
   DrawNoise draw_noise_;
