@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Models as `train` and `generate` take them: a folder in Hugging Face's layout, with its tokenizer and chat format.
+/// Models as `train` and `generate` take them: a folder in Hugging Face's layout or a GGUF file,
+/// with its tokenizer and chat format.
 
 #include <cstddef>
 #include <iostream>
@@ -13,6 +14,7 @@
 #include "maestro/hub/chat_template_file.hpp"
 #include "maestro/hub/config_json.hpp"
 #include "maestro/hub/load_policy.hpp"
+#include "maestro/hub/lora_files.hpp"
 #include "maestro/model/lora_model.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/any_tokenizer.hpp"
@@ -47,6 +49,14 @@ inline void say_ignored_fields(const std::string& program, const std::string& fo
   for (std::size_t i = 0; i < names.size(); ++i)
     std::cerr << (i > 0 ? ", " : "") << maestro::detail::quote_text(names[i]);
   std::cerr << '\n';
+}
+
+/// Says once what a user should know of adapters.
+inline void say_adapter_remarks(const std::string& program, const std::string& folder) {
+  if (folder.empty()) return;
+  for (const std::string& remark : load_adapter_remarks(folder)) {
+    std::cerr << program << ": --adapter " << folder << ": " << remark << '\n';
+  }
 }
 
 /// The chat format of a choice.

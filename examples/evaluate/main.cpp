@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/text_model.hpp"
 #include "common/types.hpp"
 #include "evaluate/conductor_kl.hpp"
 #include "evaluate/prompt_file.hpp"
@@ -178,6 +179,7 @@ int run(const cxxopts::ParseResult& given) {
     if (!samples) throw maestro::IoError(samples_path + ": cannot be written");
   }
   for (Candidate& c : candidates) {
+    maestro::examples::say_ignored_fields("evaluate", c.model);
     auto policy = maestro::load_policy<float, maestro::examples::Backend>(c.model);
     std::map<std::string, int> left;
     c.held_out = maestro::evaluate(policy, std::span<const Prompt>(held_out), maestro::examples::held_out_score,
@@ -204,7 +206,7 @@ int main(int argc, char** argv) {
   options.set_width(110);
   auto add = options.add_options();
   add("prompts", "JSONL file of prompts with references, as for train", cxxopts::value<std::string>());
-  add("model", "NAME=FOLDER of a model, for --prompts; may be given several times",
+  add("model", "NAME=FOLDER of a model, or NAME=FILE.gguf, for --prompts; may be given several times",
       cxxopts::value<std::vector<std::string>>());
   add("adapter", "NAME=FOLDER of adapters for the model of that name", cxxopts::value<std::vector<std::string>>());
   add("metrics",

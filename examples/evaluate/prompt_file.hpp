@@ -187,6 +187,7 @@ inline void evaluate_prompt_file(PromptFileEvaluation o) {
                               samples ? &*samples : nullptr));
       }
     };
+    say_ignored_fields("evaluate", model.folder);
     if (model.adapter.empty()) {
       run(load_policy<float, Backend>(model.folder));
     } else {

@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
   cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
   options.set_width(110);
   auto add = options.add_options();
-  add("model", "Folder of the model", cxxopts::value<std::string>()->default_value("examples/models/base"));
+  add("model", "Folder of the model, or a GGUF file",
+      cxxopts::value<std::string>()->default_value("examples/models/base"));
   add("adapter", "Folder of LoRA adapters for it, in PEFT's layout", cxxopts::value<std::string>()->default_value(""));
   add("chat-format", "How the prompt is written: auto (the model's own template), " + maestro::chat_format_names(),
       cxxopts::value<std::string>()->default_value("auto"));

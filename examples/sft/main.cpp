@@ -33,7 +33,7 @@ void refuse_idle(const SftOptions& o, const cxxopts::ParseResult& given) {
     if (idle && given.count(name) > 0) throw maestro::BadArgument("--" + name + " has no effect " + why);
   };
   const auto& m = o.model_options;
-  for (const char* name : {"frozen-dtype", "merge-adapters"}) {
+  for (const char* name : {"frozen-dtype", "merge-adapters", "save-gguf-adapter"}) {
     refuse(!m.trains_adapters(), name, "without --lora-rank or --adapter");
   }
   for (const std::string& name : maestro::examples::option_names(m.lora)) {

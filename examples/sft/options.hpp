@@ -49,7 +49,9 @@ constexpr void visit_options(S& o, const F& f) {
   constexpr std::string_view run = "Run";
   constexpr std::string_view data = "Model and data";
   constexpr std::string_view training = "Training";
-  f({.name = "model", .help = "Folder with config.json, weights in safetensors, tokenizer.json", .group = data},
+  f({.name = "model",
+     .help = "Folder with config.json, weights in safetensors, tokenizer.json; or a GGUF file",
+     .group = data},
     o.model);
   f({.name = "prompts", .help = "JSONL file with prompt and reference (required)", .group = data}, o.prompts);
   f({.name = "output", .help = "Folder for metrics and the trained model", .group = data}, o.output);

@@ -180,6 +180,8 @@ int sft_as(SftOptions o) {
   std::vector<Prompt> held_out;
   if (!o.eval_prompts.empty()) held_out = prompts_with_references(o, o.eval_prompts);
   TrainOptions shared = as_train_options(o);
+  say_ignored_fields("sft", o.model);
+  say_adapter_remarks("sft", o.model_options.adapter);
   const PolicyPlan plan(shared);
   std::size_t longest = 0;
   for (const Prompt& prompt : prompts) longest = std::max(longest, plan.tokenizer.encode(prompt.reference).size() + 1);

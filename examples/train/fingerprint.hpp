@@ -13,6 +13,7 @@
 #include "maestro/core/hash.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/trainer/fingerprint.hpp"
 #include "train/options.hpp"
@@ -21,8 +22,9 @@
 
 namespace maestro::examples {
 
-/// The content of a model or adapter folder, wherever it lies.
+/// The content of a model or adapter folder or of a GGUF file, wherever it lies.
 inline std::string model_content(const std::string& folder) {
+  if (is_gguf(folder)) return hash_text(hash_file(folder));
   std::uint64_t hash = fnv1a_start;
   std::vector<std::string> names = maestro::detail::names_in(folder);
   std::sort(names.begin(), names.end());

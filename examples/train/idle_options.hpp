@@ -84,7 +84,8 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
 
   refuse(o.prompts.empty(), option_names(o.model_options.prompt_file), "without --prompts");
   const ModelOptions& m = o.model_options;
-  refuse(!m.trains_adapters(), {"frozen-dtype", "merge-adapters"}, "without --lora-rank or --adapter");
+  refuse(!m.trains_adapters(), {"frozen-dtype", "merge-adapters", "save-gguf-adapter"},
+         "without --lora-rank or --adapter");
   refuse(m.lora_rank == 0 || !m.adapter.empty(), option_names(m.lora),
          m.adapter.empty() ? "without --lora-rank" : "with --adapter, whose own counts");
   refuse(!m.adapter.empty() && m.lora_rank > 0, {"lora-rank"}, "with --adapter, whose own counts");

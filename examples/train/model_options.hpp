@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "maestro/core/option.hpp"
+#include "maestro/hub/lora_files.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/model/lora.hpp"
@@ -35,6 +36,9 @@ enum class SaveType : std::uint8_t {
 enum class MemoryCheck : std::uint8_t { refuse, warn };
 inline constexpr std::array<std::string_view, 2> memory_check_names{"refuse", "warn"};
 
+/// Whether a LoRA run's folder of adapters also has them as a GGUF file.
+inline constexpr std::array<std::string_view, 2> adapter_files_names{"no", "yes"};
+
 /// Whether a LoRA run also leaves the model with its adapters merged.
 enum class MergeAdapters : std::uint8_t { yes, no };
 inline constexpr std::array<std::string_view, 2> merge_names{"yes", "no"};
@@ -45,6 +49,7 @@ struct ModelOptions {
   std::string adapter;  ///< folder of adapters to go on from; empty: fresh ones
   FrozenStore frozen = FrozenStore::automatic;
   MergeAdapters merge = MergeAdapters::yes;
+  AdapterFiles adapter_files = AdapterFiles::peft;
   SaveType save_as = SaveType::automatic;
   Activations activations = Activations::keep;
   MemoryCheck memory = MemoryCheck::refuse;
@@ -98,6 +103,12 @@ constexpr void visit_options(S& o, const F& f) {
      .values = merge_names,
      .recorded = never},
     o.merge);
+  f({.name = "save_gguf_adapter",
+     .help =
+         "Whether a LoRA run also saves adapter/adapter.gguf, for llama.cpp's --lora beside the same model in GGUF: {}",
+     .values = adapter_files_names,
+     .recorded = never},
+    o.adapter_files);
   f({.name = "save_dtype",
      .help = "Of the saved model: float32, bfloat16, auto (bfloat16 if adapters are merged into a checkpoint that is)",
      .values = detail::save_names,

@@ -79,7 +79,7 @@ void save_result(const TrainOptions& o, const P& policy, const FolderTexts& text
   if constexpr (std::is_same_v<typename P::weights_type, ModelWeights<float>>) {
     save_model(o.output + "/model", policy.weights(), policy.tokenizer(), options);
   } else {
-    save_adapters(o.output + "/adapter", policy.weights().factors(), o.model);
+    save_adapters(o.output + "/adapter", policy.weights().factors(), o.model, o.model_options.adapter_files);
     std::cout << "the adapters are in " << o.output << "/adapter\n";
     if (o.model_options.merge == MergeAdapters::no) return;
     save_model(o.output + "/model", policy.weights().merged(), policy.tokenizer(), options);

@@ -214,7 +214,7 @@ constexpr void visit_options(S& o, const F& f) {
   constexpr Recorded never = Recorded::never;
   std::string_view group = "Model and data";
   f({.name = "model",
-     .help = "Folder with config.json, weights in safetensors, tokenizer.json",
+     .help = "Folder with config.json, weights in safetensors, tokenizer.json; or a GGUF file",
      .group = group,
      .recorded = never},
     o.model);

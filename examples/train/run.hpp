@@ -255,11 +255,7 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   check_output(given);
   std::vector<Prompt> prompts = training_prompts(given);
   say_ignored_fields("train", given.model);
-  if (!given.model_options.adapter.empty()) {
-    for (const std::string& remark : load_adapter_remarks(given.model_options.adapter)) {
-      std::cerr << "train: --adapter " << given.model_options.adapter << ": " << remark << '\n';
-    }
-  }
+  say_adapter_remarks("train", given.model_options.adapter);
   const PolicyPlan plan(given);
   const std::size_t left_out = plan.leave_out_long(given, prompts);
   if (left_out > 0) std::cerr << "train: left out " << left_out << " prompts of too many tokens\n";

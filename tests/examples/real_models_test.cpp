@@ -69,6 +69,23 @@ BOOST_AUTO_TEST_CASE(adapters_of_a_sharded_checkpoint_are_trained_saved_and_gone
   BOOST_TEST(path_exists(scratch.path("second") + "/adapter/adapter_model.safetensors"));
 }
 
+BOOST_AUTO_TEST_CASE(a_gguf_file_is_trained_as_any_checkpoint) {
+  const Scratch scratch;
+  const std::string model = std::string(MAESTRO_TEST_FIXTURES) + "/gguf/whole.gguf";
+  std::string output;
+  BOOST_REQUIRE_MESSAGE(run(train(scratch.path("run")) + model + " --lora-rank 2", output) == 0, output);
+  BOOST_CHECK_NO_THROW(load_adapters<float>(scratch.path("run") + "/adapter", load_model_config(model)));
+  BOOST_TEST(path_exists(scratch.path("run") + "/model/chat_template.jinja"));
+  BOOST_TEST(load_model_config(scratch.path("run") + "/model").end_tokens == std::vector<std::int32_t>{2},
+             boost::test_tools::per_element());
+  // Every parameter is trained, and the run goes on from its checkpoint.
+  const std::string all = train(scratch.path("all")) + model + " --save-steps 1";
+  BOOST_REQUIRE_MESSAGE(run(all, output) == 0, output);
+  BOOST_TEST(run(all + " --steps 3", output) == 0, output);
+  BOOST_TEST(run(train(scratch.path("x")) + scratch.path("none.gguf"), output) == 2);
+  BOOST_TEST(contains(output, "none.gguf: cannot open"), output);
+}
+
 BOOST_AUTO_TEST_CASE(recomputed_activations_leave_the_same_model) {
   const Scratch scratch;
   std::string output;

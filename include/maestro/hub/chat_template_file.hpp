@@ -15,6 +15,7 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/text/chat_encode.hpp"
 #include "maestro/text/chat_format.hpp"
@@ -140,6 +141,22 @@ class TemplateFolder {
   std::vector<jinja::Variable> variables_;
 };
 
+/// The template of a GGUF file, and the special tokens that it may read.
+inline std::optional<std::string> gguf_template(const GgufFile& file, std::vector<jinja::Variable>& variables) {
+  const auto* tokens = file.find_value<std::vector<std::string>>("tokenizer.ggml.tokens");
+  static constexpr std::pair<const char*, const char*> roles[] = {
+      {"bos_token", "bos"},     {"eos_token", "eos"},
+      {"unk_token", "unknown"}, {"sep_token", "seperator"},  // the format's spelling
+      {"pad_token", "padding"}, {"mask_token", "mask"}};
+  for (const auto& [name, role] : roles) {
+    const auto* id = file.find_value<std::int64_t>("tokenizer.ggml." + std::string(role) + "_token_id");
+    if (id == nullptr || tokens == nullptr || *id < 0 || static_cast<std::size_t>(*id) >= tokens->size()) continue;
+    variables.emplace_back(name, jinja::text_value((*tokens)[static_cast<std::size_t>(*id)]));
+  }
+  const auto* text = file.find_value<std::string>("tokenizer.chat_template");
+  return text == nullptr ? std::nullopt : std::optional(*text);
+}
+
 /// A template of a file, tried with one question.
 inline ChatFormat tried_format(const std::string& file, const std::string& text,
                                std::vector<jinja::Variable> variables) {
@@ -163,22 +180,29 @@ inline ChatFormat tried_format(const std::string& file, const std::string& text,
 
 /// Gives the chat format of a model folder: its own template, evaluated as transformers' apply_chat_template does;
 /// ChatKind::none if there is none. The template is that of `source.file`, else chat_template.jinja, else the field
-/// `chat_template` of tokenizer_config.json or chat_template.json. The named special tokens of tokenizer_config.json
-/// and special_tokens_map.json are its variables. It is tried with one question. The day that it may write is
-/// ChatFormat::date.
+/// `chat_template` of tokenizer_config.json or chat_template.json; of a GGUF file that of its metadata. The named
+/// special tokens of tokenizer_config.json and special_tokens_map.json are its variables. It is tried with one
+/// question. The day that it may write is ChatFormat::date.
 /// @throws IoError, BadFile for a file or template that is malformed, Unsupported naming file and line for what is not
 /// implemented, with the names that chat_format_from_name takes instead.
 inline ChatFormat detect_chat_format(const std::string& folder, const ChatTemplateSource& source = {}) {
-  const detail::TemplateFolder files(folder);
+  std::vector<jinja::Variable> variables;
+  std::optional<std::string> text;
   std::string file = source.file;
-  const std::optional<std::string> text =
-      file.empty() ? files.find(file) : std::optional(read_file(file, detail::largest_template));
+  if (is_gguf(folder)) {
+    text = detail::gguf_template(GgufFile(folder), variables);
+    if (file.empty()) file = folder;
+  } else {
+    const detail::TemplateFolder files(folder);
+    variables = files.variables();
+    if (file.empty()) text = files.find(file);
+  }
+  if (!source.file.empty()) text = read_file(source.file, detail::largest_template);
   if (!text) {
     if (source.variables.empty()) return {};
     throw BadArgument("variables of a chat template have no effect: " + folder +
                       " has no template; give the file of one");
   }
-  std::vector<jinja::Variable> variables = files.variables();
   for (jinja::Variable& own : detail::template_variables(source.variables)) variables.push_back(std::move(own));
   return detail::tried_format(file, *text, std::move(variables));
 }

@@ -70,6 +70,9 @@ inline ModelConfig parse_classifier_config(std::string_view text, const std::str
 /// Reads the config.json of a classifier's folder, and gives the configuration of its backbone.
 /// @throws IoError, BadFile naming the field, Unsupported naming what is not implemented.
 inline ModelConfig load_classifier_config(const std::string& folder) {
+  if (is_gguf(folder)) {
+    throw Unsupported(folder + ": reward models in GGUF are not implemented; take the model's own folder");
+  }
   const std::string path = folder + "/config.json";
   return detail::parse_classifier_config(read_file(path, std::size_t{1} << 24), path);
 }

@@ -14,8 +14,10 @@
 
 #include "maestro/core/error.hpp"
 #include "maestro/hub/config_fields.hpp"
+#include "maestro/hub/gguf_config.hpp"
 #include "maestro/hub/rope_json.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/model/config.hpp"
 
@@ -186,18 +188,21 @@ inline ModelConfig load_config(const std::string& path) {
   return parse_config(read_file(path, std::size_t{1} << 24), path);
 }
 
-/// Reads the config.json of a model folder, and its generation_config.json if there is one.
-/// @throws as parse_config and add_generation_config, and IoError.
+/// Reads the config.json of a model folder, and its generation_config.json if there is one; or the metadata of a GGUF
+/// file.
+/// @throws as parse_config, add_generation_config and load_gguf_config, and IoError.
 inline ModelConfig load_model_config(const std::string& folder) {
+  if (is_gguf(folder)) return load_gguf_config(GgufFile(folder));
   ModelConfig config = load_config(folder + "/config.json");
   const std::string generation = folder + "/generation_config.json";
   if (path_exists(generation)) add_generation_config(read_file(generation, std::size_t{1} << 24), generation, config);
   return config;
 }
 
-/// Gives ignored_config_fields of the config.json of a folder.
+/// Gives ignored_config_fields of the config.json of a folder; none of a GGUF file.
 /// @throws IoError, BadFile
 inline std::vector<std::string> load_ignored_config_fields(const std::string& folder) {
+  if (is_gguf(folder)) return {};
   const std::string path = folder + "/config.json";
   return ignored_config_fields(read_file(path, std::size_t{1} << 24), path);
 }

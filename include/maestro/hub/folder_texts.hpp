@@ -14,6 +14,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/hub/config_json.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/model/config.hpp"
 
@@ -25,9 +26,10 @@ struct FolderTexts {
   std::string generation{};
 };
 
-/// Reads the texts of a model folder, for SaveOptions::texts.
+/// Reads the texts of a model folder, for SaveOptions::texts; a GGUF file has none.
 /// @throws IoError
 inline FolderTexts read_folder_texts(const std::string& folder) {
+  if (is_gguf(folder)) return {};
   FolderTexts texts{.config = read_file(folder + "/config.json", std::size_t{1} << 24)};
   const std::string generation = folder + "/generation_config.json";
   if (path_exists(generation)) texts.generation = read_file(generation, std::size_t{1} << 24);

@@ -14,9 +14,11 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/hub/config_json.hpp"
+#include "maestro/hub/gguf.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/dtype.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/frozen_weights.hpp"
@@ -70,16 +72,32 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
 
 }  // namespace detail
 
-/// Tells whether a model folder stores its embedding in BF16. If so, FrozenWeights<float, Bfloat16> loses nothing.
+/// Tells whether a model folder stores its embedding in BF16, or a GGUF file every matrix. If so,
+/// FrozenWeights<float, Bfloat16> loses nothing.
 /// @throws IoError, BadFile
 inline bool stores_bf16(const std::string& folder) {
+  if (is_gguf(folder)) return stores_bf16(GgufFile(folder));
   return detail::open_weights(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;
 }
 
-/// Reads the weights of a model folder, part by part: no second copy of them exists meanwhile.
+/// Reads the weights of a GGUF file, part by part: they are dequantized where they are packed.
+/// @throws as load_gguf.
+template <class T, class S = T>
+std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const GgufFile& file) {
+  const ModelConfig config = load_gguf_config(file);
+  const ModelLayout layout(config);
+  detail::check_gguf_tensors(file, layout);
+  return std::make_shared<const FrozenWeights<T, S>>(
+      config, [&](std::size_t index, std::size_t first, std::span<T> values) {
+        detail::read_gguf_part<T>(file, config, layout[index], first, values);
+      });
+}
+
+/// Reads the weights of a model folder or a GGUF file, part by part: no second copy of them exists meanwhile.
 /// @throws as load_model.
 template <class T, class S = T>
 std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder) {
+  if (is_gguf(folder)) return load_frozen<T, S>(GgufFile(folder));
   const ModelConfig config = load_model_config(folder);
   const CheckpointFiles files = detail::open_weights(folder);
   const ModelLayout layout(config);

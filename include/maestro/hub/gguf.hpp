@@ -1,28 +1,25 @@
 #pragma once
 
 /// @file
-/// Models from GGUF files of llama.cpp: the architectures llama (which Mistral's files have too), qwen2 and qwen3, in
-/// any element type that io/gguf_blocks.hpp knows. Quantized values are dequantized when they are read. Source:
-/// https://github.com/ggml-org/llama.cpp (names in gguf-py/gguf/constants.py, conversion/llama.py).
+/// Models from GGUF files of llama.cpp, in any element type that io/gguf_blocks.hpp knows. Quantized values are
+/// dequantized when they are read.
 
 #include <algorithm>
-#include <array>
-#include <cmath>
+#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/finite.hpp"
+#include "maestro/core/parallel.hpp"
+#include "maestro/hub/gguf_config.hpp"
 #include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
-#include "maestro/model/layers/rope.hpp"
 #include "maestro/model/layout.hpp"
 #include "maestro/model/weights.hpp"
 
@@ -30,194 +27,77 @@ namespace maestro {
 
 namespace detail {
 
-/// The names of tensors in GGUF files, by TensorKind; those of a layer stand behind "blk.N.".
-inline constexpr std::array<std::string_view, tensor_kinds> gguf_names{
-    "token_embd.weight",  "attn_norm.weight", "attn_q.weight",   "attn_k.weight",      "attn_v.weight",
-    "attn_q.bias",        "attn_k.bias",      "attn_v.bias",     "attn_q_norm.weight", "attn_k_norm.weight",
-    "attn_output.weight", "attn_output.bias", "ffn_norm.weight", "ffn_gate.weight",    "ffn_up.weight",
-    "ffn_gate.bias",      "ffn_up.bias",      "ffn_down.weight", "ffn_down.bias",      "output_norm.weight",
-    "output.weight"};
-inline constexpr std::string_view gguf_rope_factors = "rope_freqs.weight";
-
-inline std::string gguf_name(TensorKind kind, std::size_t layer) {
-  const std::string name(gguf_names[static_cast<std::size_t>(kind)]);
-  return is_in_layer(kind) ? "blk." + std::to_string(layer) + "." + name : name;
-}
-
-/// GgufFields reads the metadata of one architecture.
-class GgufFields {
- public:
-  explicit GgufFields(const GgufFile& file) : file_(file) {
-    const auto* name = file.find_value<std::string>("general.architecture");
-    if (name == nullptr) refuse("general.architecture");
-    prefix_ = *name + ".";
-    constexpr std::array<std::string_view, 3> known{"llama", "qwen2", "qwen3"};
-    const auto at = std::find(known.begin(), known.end(), *name);
-    if (at == known.end()) {
-      throw Unsupported(file.path() + ": general.architecture is " + quote_text(*name) +
-                        ", which is not implemented; llama, qwen2 and qwen3 are");
-    }
-    architecture_ = static_cast<Architecture>(at - known.begin());
-  }
-
-  Architecture architecture() const { return architecture_; }
-  /// Gives a positive integer, or the fallback (0: it must be there).
-  std::size_t size(const std::string& key, std::size_t fallback = 0) const {
-    const auto* value = file_.find_value<std::int64_t>(prefix_ + key);
-    if (value == nullptr && fallback == 0) refuse(prefix_ + key);
-    if (value != nullptr && (*value < 1 || *value > (std::int64_t{1} << 30))) refuse(prefix_ + key);
-    return value == nullptr ? fallback : static_cast<std::size_t>(*value);
-  }
-  double number(const std::string& key, double fallback) const {
-    const auto* value = file_.find_value<double>(prefix_ + key);
-    return value == nullptr ? fallback : *value;
-  }
-  std::string text(const std::string& key) const {
-    const auto* value = file_.find_value<std::string>(prefix_ + key);
-    return value == nullptr ? "" : *value;
-  }
-  /// Gives the id of a special token, or -1.
-  std::int32_t token(const std::string& name) const {
-    const std::string key = "tokenizer.ggml." + name + "_token_id";
-    const auto* value = file_.find_value<std::int64_t>(key);
-    if (value != nullptr && (*value < 0 || *value > 0x7fffffff)) refuse(key);
-    return value == nullptr ? -1 : static_cast<std::int32_t>(*value);
-  }
-  [[noreturn]] void refuse(const std::string& key) const {
-    throw BadFile(file_.path() + ": metadata " + quote_text(key) + " is missing or out of its range");
-  }
-  [[noreturn]] void unsupported(const std::string& key, const std::string& what) const {
-    throw Unsupported(file_.path() + ": metadata " + quote_text(prefix_ + key) + ": " + what);
-  }
-
- private:
-  const GgufFile& file_;
-  std::string prefix_;
-  Architecture architecture_ = Architecture::llama;
-};
-
-/// Finds the scaling of Llama 3 whose factors a file stores instead of its numbers.
-inline RopeScaling scaling_of_factors(const GgufFile& file, const GgufTensor& tensor, const ModelConfig& config) {
-  std::vector<float> factors(tensor.count);
-  file.read(tensor, factors);
-  RopeOptions plain = config.rope();
-  plain.scaling = {};
-  RopeOptions scaled = plain;
-  scaled.scaling.type = RopeType::llama3;
-  scaled.scaling.factor = factors.empty() ? 1.0 : *std::max_element(factors.begin(), factors.end());
-  bool same = factors.size() == config.head_dim / 2 && scaled.scaling.factor >= 1.0;
-  for (std::size_t i = 0; i < factors.size() && same; ++i) {
-    const double wanted = rope_frequency(plain, i) / rope_frequency(scaled, i);
-    same = std::abs(static_cast<double>(factors[i]) - wanted) < 1e-4 * wanted;
-  }
-  if (!same) {
-    throw Unsupported(file.path() + ": tensor " + quote_text(gguf_rope_factors) +
-                      " holds other factors than Llama 3's, which is not implemented");
-  }
-  return scaled.scaling;
-}
-
-inline void read_gguf_rope(const GgufFile& file, const GgufFields& fields, ModelConfig& config) {
-  config.rope_theta = fields.number("rope.freq_base", 10000.0);
-  if (fields.size("rope.dimension_count", config.head_dim) != config.head_dim) {
-    fields.unsupported("rope.dimension_count", "turning a part of a head is not implemented");
-  }
-  RopeScaling& s = config.rope_scaling;
-  const std::string type = fields.text("rope.scaling.type");
-  if (type == "linear" || type == "yarn") {
-    s.type = type == "linear" ? RopeType::linear : RopeType::yarn;
-    s.factor = fields.number("rope.scaling.factor", 1.0);
-    if (type == "yarn") {
-      s.original_max_positions = fields.size("rope.scaling.original_context_length", config.max_positions);
-      s.attention_factor = fields.number("rope.scaling.attn_factor", 1.0) * (0.1 * std::log(s.factor) + 1.0);
-    }
-  } else if (!type.empty() && type != "none") {
-    fields.unsupported("rope.scaling.type", quote_text(type) + " is not implemented; \"linear\" and \"yarn\" are");
-  }
-  if (const GgufTensor* factors = file.find(gguf_rope_factors)) s = scaling_of_factors(file, *factors, config);
-}
-
-/// Puts the rows of queries or keys, which llama's files hold as pairs, back into halves.
-inline void unpermute_rows(std::span<const float> from, std::size_t head_dim, std::size_t cols, std::span<float> to) {
-  const std::size_t half = head_dim / 2;
-  for (std::size_t row = 0; row < from.size() / cols; ++row) {
-    const std::size_t head = row / head_dim * head_dim;
-    const std::size_t i = row - head;
-    const std::size_t source = head + (i < half ? 2 * i : 2 * (i - half) + 1);
-    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(source * cols), cols,
-                to.begin() + static_cast<std::ptrdiff_t>(row * cols));
-  }
-}
-
 inline bool is_permuted(const ModelConfig& config, TensorKind kind) {
   return config.architecture == Architecture::llama && (kind == TensorKind::query || kind == TensorKind::key ||
                                                         kind == TensorKind::query_bias || kind == TensorKind::key_bias);
 }
 
-/// Reads one tensor into `values`.
+/// Gives the row of a llama file's queries or keys, which it holds as pairs, that is row `row` of the halves here.
+inline std::size_t paired_row(std::size_t row, std::size_t head_dim) {
+  const std::size_t half = head_dim / 2;
+  const std::size_t i = row % head_dim;
+  return row - i + (i < half ? 2 * i : 2 * (i - half) + 1);
+}
+
+/// Reads elements [first, first + values.size()) of a tensor: whole rows of a matrix, or all of a vector.
+/// @throws BadFile for a value that is not finite.
 template <class T>
-void read_gguf_tensor(const GgufFile& file, const ModelConfig& config, const TensorSpec& spec, std::span<T> values) {
+void read_gguf_part(const GgufFile& file, const ModelConfig& config, const TensorSpec& spec, std::size_t first,
+                    std::span<T> values) {
   const GgufTensor& tensor = *file.find(gguf_name(spec.kind, spec.layer));
-  const auto refuse = [&](const std::string& reason) {
-    throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " " + reason);
+  const bool permuted = is_permuted(config, spec.kind);
+  const std::size_t cols = spec.cols;
+  std::atomic<bool> finite = true;
+  if (!is_matrix(spec.kind)) {
+    std::vector<float> read(tensor.count);
+    file.read(tensor, read);
+    finite = all_finite(read.data(), read.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<T>(read[permuted ? paired_row(i, config.head_dim) : i]);
+    }
+  } else {
+    parallel_for(values.size() / cols, cols, [&](std::size_t i) {
+      std::vector<float> read(cols);
+      const std::size_t row = first / cols + i;
+      file.read_row(tensor, permuted ? paired_row(row, config.head_dim) : row, read);
+      if (!all_finite(read.data(), cols)) finite = false;
+      std::transform(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(i * cols),
+                     [](float value) { return static_cast<T>(value); });
+    });
+  }
+  if (finite) return;
+  throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " holds a value that is not finite");
+}
+
+/// Checks that every tensor of the layout is there in its shape, and no other.
+inline void check_gguf_tensors(const GgufFile& file, const ModelLayout& layout) {
+  const auto refuse = [&](const std::string& name, const std::string& reason) {
+    throw BadFile(file.path() + ": tensor " + quote_text(name) + " " + reason);
   };
-  if (tensor.shape != spec.shape()) {
-    refuse("has shape " + shape_text(tensor.shape) + ", the metadata want " + shape_text(spec.shape()));
+  std::unordered_set<std::string> known{std::string(gguf_rope_factors)};
+  for (const TensorSpec& spec : layout.tensors()) {
+    const std::string name = gguf_name(spec.kind, spec.layer);
+    const GgufTensor* tensor = file.find(name);
+    if (tensor == nullptr) refuse(name, "is missing");
+    if (tensor->shape != spec.shape()) {
+      refuse(name, "has shape " + shape_text(tensor->shape) + ", the metadata want " + shape_text(spec.shape()));
+    }
+    known.insert(name);
   }
-  std::vector<float> read(tensor.count);
-  file.read(tensor, read);
-  if (!all_finite(read.data(), read.size())) refuse("holds a value that is not finite");
-  if (is_permuted(config, spec.kind)) {
-    std::vector<float> halves(read.size());
-    unpermute_rows(read, config.head_dim, is_matrix(spec.kind) ? spec.cols : 1, halves);
-    read = std::move(halves);
+  for (const GgufTensor& tensor : file.tensors()) {
+    if (!known.contains(tensor.name)) refuse(tensor.name, "belongs to no such model");
   }
-  std::transform(read.begin(), read.end(), values.begin(), [](float value) { return static_cast<T>(value); });
 }
 
 }  // namespace detail
 
-/// Reads the configuration of a GGUF file's model: its metadata, and from its tensors whether it has biases and a head
-/// of its own.
-/// @throws BadFile naming metadata that are missing or out of range, Unsupported naming what is not implemented.
-inline ModelConfig load_gguf_config(const GgufFile& file) {
-  const detail::GgufFields fields(file);
-  const auto has = [&](TensorKind kind) { return file.find(detail::gguf_name(kind, 0)) != nullptr; };
-  ModelConfig config;
-  config.architecture = fields.architecture();
-  const GgufTensor* embedding = file.find(detail::gguf_name(TensorKind::embedding, 0));
-  if (embedding == nullptr) throw BadFile(file.path() + ": tensor \"token_embd.weight\" is missing");
-  config.vocabulary = embedding->shape.front();
-  config.layers = fields.size("block_count");
-  config.hidden = fields.size("embedding_length");
-  config.intermediate = fields.size("feed_forward_length");
-  config.heads = fields.size("attention.head_count");
-  config.kv_heads = fields.size("attention.head_count_kv", config.heads);
-  config.head_dim = fields.size("attention.key_length", std::max<std::size_t>(config.hidden / config.heads, 1));
-  config.norm_eps = fields.number("attention.layer_norm_rms_epsilon", 1e-6);
-  config.max_positions = fields.size("context_length");
-  if (fields.size("attention.sliding_window", config.max_positions) < config.max_positions) {
-    fields.unsupported("attention.sliding_window", "windows below the context are not implemented");
-  }
-  detail::read_gguf_rope(file, fields, config);
-  config.head = has(TensorKind::head) ? HeadWeights::separate : HeadWeights::tied;
-  config.qkv_bias = has(TensorKind::query_bias) ? QkvBias::present : QkvBias::absent;
-  config.output_bias = has(TensorKind::output_bias) ? OutputBias::present : OutputBias::absent;
-  config.mlp_bias = has(TensorKind::gate_bias) ? MlpBias::present : MlpBias::absent;
-  config.query_key_norm = has(TensorKind::query_norm) ? QueryKeyNorm::present : QueryKeyNorm::absent;
-  config.begin_token = fields.token("bos");
-  config.pad_token = fields.token("padding");
-  for (const char* end : {"eos", "eot"}) {
-    const std::int32_t token = fields.token(end);
-    const auto& ends = config.end_tokens;
-    if (token >= 0 && std::find(ends.begin(), ends.end(), token) == ends.end()) config.end_tokens.push_back(token);
-  }
-  try {
-    check(config);
-  } catch (const BadArgument& error) {
-    throw BadFile(file.path() + ": " + error.what());
-  }
-  return config;
+/// Tells whether a GGUF file stores every matrix of its model in BF16. If so, FrozenWeights<float, Bfloat16> loses
+/// nothing.
+inline bool stores_bf16(const GgufFile& file) {
+  const auto lossless = [](const GgufTensor& tensor) {
+    return tensor.shape.size() < 2 || tensor.type == GgufType::bf16;
+  };
+  return std::all_of(file.tensors().begin(), file.tensors().end(), lossless);
 }
 
 /// Reads a GGUF file's model as weights that can be trained, or saved as any other (save_weights, save_model).
@@ -226,19 +106,10 @@ template <class T>
 ModelWeights<T> load_gguf(const GgufFile& file) {
   const ModelConfig config = load_gguf_config(file);
   const ModelLayout layout(config);
-  std::unordered_set<std::string> known{std::string(detail::gguf_rope_factors)};
-  for (const TensorSpec& spec : layout.tensors()) {
-    const std::string name = detail::gguf_name(spec.kind, spec.layer);
-    if (file.find(name) == nullptr) throw BadFile(file.path() + ": tensor " + detail::quote_text(name) + " is missing");
-    known.insert(name);
-  }
-  for (const GgufTensor& tensor : file.tensors()) {
-    if (known.contains(tensor.name)) continue;
-    throw BadFile(file.path() + ": tensor " + detail::quote_text(tensor.name) + " belongs to no such model");
-  }
+  detail::check_gguf_tensors(file, layout);
   ModelWeights<T> weights(config);
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    detail::read_gguf_tensor<T>(file, config, layout[i], weights.values(i));
+    detail::read_gguf_part<T>(file, config, layout[i], 0, weights.values(i));
   }
   return weights;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Loads a model folder in Hugging Face's layout as a policy, in one line.
+/// Loads a model folder in Hugging Face's layout, or a GGUF file, as a policy, in one line.
 
 #include <cstdint>
 #include <memory>
@@ -78,15 +78,15 @@ inline FolderPolicyParts load_policy_parts(const std::string& folder, const Fold
 ///
 ///     auto policy = load_policy("examples/models/base");
 ///
-/// Configuration, weights, tokenizer, chat format, prompt start and stop tokens are the folder's. Byte-level BPE
-/// tokenizers need maestro::tokenizers: see load_any_tokenizer.
+/// Configuration, weights, tokenizer, chat format, prompt start and stop tokens are the folder's, or those of a GGUF
+/// file. Byte-level BPE tokenizers need maestro::tokenizers: see load_any_tokenizer.
 /// @throws IoError, BadFile naming file and field or tensor, Unsupported naming what is not implemented, BadArgument if
 /// the parts do not belong together.
 template <class T = float, class Backend = NativeBackend>
 TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folder,
                                                         const FolderPolicyOptions& options = {}) {
   FolderPolicyParts parts = load_policy_parts(folder, options);
-  return {load_weights<T>(detail::open_weights(folder), parts.config), std::move(parts.tokenizer), parts.options};
+  return {load_model<T>(folder), std::move(parts.tokenizer), parts.options};
 }
 
 /// Reads a folder as a policy that trains fresh LoRA adapters beside frozen weights:

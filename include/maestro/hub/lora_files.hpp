@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -15,6 +16,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/hub/config_fields.hpp"
+#include "maestro/hub/lora_gguf.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
@@ -25,6 +27,9 @@
 
 namespace maestro {
 
+/// AdapterFiles says in which formats save_adapters writes: PEFT's alone, or beside it adapter.gguf for llama.cpp.
+enum class AdapterFiles : std::uint8_t { peft, peft_and_gguf };
+
 namespace detail {
 
 inline constexpr const char* adapter_config_name = "adapter_config.json";
@@ -32,7 +37,7 @@ inline constexpr const char* adapter_weights_name = "adapter_model.safetensors";
 
 /// Tells whether save_adapters writes a file of this name.
 inline bool is_adapter_file(std::string_view name) {
-  return name == adapter_config_name || name == adapter_weights_name;
+  return name == adapter_config_name || name == adapter_weights_name || name == adapter_gguf_name;
 }
 
 /// Reads a module name: "q_proj", or the path of a layer's projection that ends with ".q_proj"; load_adapters then asks
@@ -239,10 +244,12 @@ inline std::string adapter_config_text(const LoraOptions& options, const std::st
 }
 
 /// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once; an older folder of adapters
-/// is replaced, any other folder is refused.
+/// is replaced, any other folder is refused. With AdapterFiles::peft_and_gguf it holds adapter.gguf (save_lora_gguf)
+/// too, which PEFT does not read.
 /// @throws IoError, BadArgument if the folder holds other files.
 template <class T>
-void save_adapters(const std::string& folder, const LoraFactors<T>& factors, const std::string& base) {
+void save_adapters(const std::string& folder, const LoraFactors<T>& factors, const std::string& base,
+                   AdapterFiles formats = AdapterFiles::peft) {
   for (const std::string& name : detail::names_in(folder)) {
     if (detail::is_adapter_file(name)) continue;
     throw BadArgument(folder + ": holds " + detail::quote_text(name) +
@@ -255,6 +262,7 @@ void save_adapters(const std::string& folder, const LoraFactors<T>& factors, con
   writer.set_metadata("format", "pt");
   writer.add_checksums();
   writer.write(files.folder() + "/" + detail::adapter_weights_name);
+  if (formats == AdapterFiles::peft_and_gguf) save_lora_gguf(files.path(detail::adapter_gguf_name), factors);
   files.commit();
 }
 

@@ -22,9 +22,11 @@
 #include "maestro/core/finite.hpp"
 #include "maestro/hub/config_json.hpp"
 #include "maestro/hub/folder_texts.hpp"
+#include "maestro/hub/gguf.hpp"
 #include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
@@ -320,10 +322,12 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
   save_model(folder, weights, tokenizer, SaveOptions{.store = store});
 }
 
-/// Reads the model of a folder: its configuration (load_model_config) and its weights, in one file or in shards.
+/// Reads the model of a folder: its configuration (load_model_config) and its weights, in one file or in shards; or the
+/// model of a GGUF file.
 /// @throws IoError, BadFile naming file and field or tensor, Unsupported naming what is not implemented.
 template <class T>
 ModelWeights<T> load_model(const std::string& folder) {
+  if (is_gguf(folder)) return load_gguf<T>(folder);
   const ModelConfig config = load_model_config(folder);
   return load_weights<T>(detail::open_weights(folder), config);
 }

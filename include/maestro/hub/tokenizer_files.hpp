@@ -15,6 +15,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/hub/tokenizer_json.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/text/any_tokenizer.hpp"
 #include "maestro/text/byte_tokenizer.hpp"
@@ -71,6 +72,8 @@ inline ByteTokenizer parse_byte_tokenizer(const std::map<std::string, std::strin
 /// maestro/tokenizers.hpp; hub/bpe_tokenizer_json.hpp sets it before main begins.
 using TokenizerReader = AnyTokenizer (*)(const std::string& folder, std::optional<std::int32_t> end_id);
 inline TokenizerReader bpe_tokenizer_reader = nullptr;
+/// The same for the tokenizer of a GGUF file; hub/gguf_tokenizer.hpp sets it.
+inline TokenizerReader gguf_tokenizer_reader = nullptr;
 
 }  // namespace detail
 
@@ -81,14 +84,22 @@ inline ByteTokenizer load_tokenizer(const std::string& folder) {
 }
 
 /// Reads the tokenizer of a model folder, whichever it is: the byte-level one without merges, or byte-level BPE. BPE
-/// needs a program that links maestro::tokenizers and includes maestro/tokenizers.hpp in any of its translation units.
-/// The folder's files are kept, so that write_tokenizer_files writes them as they are.
+/// needs a program that links maestro::tokenizers and includes maestro/tokenizers.hpp in any of its translation units,
+/// and so does the tokenizer of a GGUF file. The folder's files are kept, so that write_tokenizer_files writes them as
+/// they are.
 /// @param end_tokens  the model's (ModelConfig::end_tokens); the first ends a response if the folder names no
 ///   eos_token.
 /// @throws IoError, BadFile, Unsupported naming what is not implemented, or that header and target if they are missing.
 inline AnyTokenizer load_any_tokenizer(const std::string& folder, std::span<const std::int32_t> end_tokens = {}) {
   std::optional<std::int32_t> end_id;
   if (!end_tokens.empty()) end_id = end_tokens.front();
+  if (is_gguf(folder)) {
+    if (detail::gguf_tokenizer_reader != nullptr) return detail::gguf_tokenizer_reader(folder, end_id);
+    throw Unsupported(
+        folder +
+        ": tokenizers of GGUF files are not implemented in this program; include <maestro/tokenizers.hpp> "
+        "in one of its source files and link maestro::tokenizers");
+  }
   try {
     std::map<std::string, std::string> files = detail::read_tokenizer_files(folder);
     const ByteTokenizer tokenizer = detail::parse_byte_tokenizer(files, folder, end_id);

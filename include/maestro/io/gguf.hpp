@@ -4,7 +4,11 @@
 /// Files in the GGUF format, versions 2 and 3: metadata and tensors, quantized or not.
 /// Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -25,6 +29,19 @@
 #include "maestro/io/json.hpp"
 
 namespace maestro {
+
+/// Tells whether a path names a GGUF file: a regular file that begins as one, or a name that ends in ".gguf" and is no
+/// folder's.
+inline bool is_gguf(const std::string& path) {
+  struct ::stat status {};
+  const bool found = ::stat(path.c_str(), &status) == 0;
+  if (path.ends_with(".gguf") && !(found && S_ISDIR(status.st_mode))) return true;
+  if (!found || !S_ISREG(status.st_mode)) return false;
+  std::array<char, 4> magic{};
+  const detail::RegularFile file = detail::open_regular(path);
+  return ::read(file.descriptor.get(), magic.data(), magic.size()) == 4 &&
+         std::string_view(magic.data(), magic.size()) == "GGUF";
+}
 
 /// GgufValue is a value of the metadata: an integer, a number, a switch, a text, or a list of texts or numbers.
 using GgufValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::string>, std::vector<double>>;
@@ -178,6 +195,18 @@ class GgufFile {
     parallel_for(tensor.count / block.values, 4 * block.values, [&](std::size_t i) {
       detail::dequantize_block(tensor.type, tensor.bytes.data() + i * block.bytes, out.data() + i * block.values);
     });
+  }
+  /// Fills `out` (the last extent of the shape) with one row of a tensor, on the calling thread.
+  /// @throws BadArgument if the size differs, or there is no such row.
+  void read_row(const GgufTensor& tensor, std::size_t row, std::span<float> out) const {
+    require(out.size() == tensor.shape.back() && row < tensor.count / tensor.shape.back(),
+            "gguf: the tensor has no such row");
+    const detail::GgufBlock& block = block_of(tensor.type);
+    const std::size_t blocks = out.size() / block.values;
+    for (std::size_t i = 0; i < blocks; ++i) {
+      detail::dequantize_block(tensor.type, tensor.bytes.data() + (row * blocks + i) * block.bytes,
+                               out.data() + i * block.values);
+    }
   }
 
  private:
