@@ -87,7 +87,7 @@ inline void write_rollouts(const Rollouts& rollouts, ByteWriter& out) {
     text_lengths.push_back(text.size());
     texts += text;
   }
-  const std::uint64_t columns[2] = {rollouts.actions.cols(), rollouts.hidden.cols()};
+  const std::uint64_t columns[3] = {rollouts.actions.cols(), rollouts.hidden.cols(), rollouts.prompt_hidden.cols()};
   out.write(std::span<const double>(&rollouts.temperature, 1));
   out.write(std::span<const std::uint64_t>(columns));
   out.write(std::span<const std::uint64_t>(sizes));
@@ -99,6 +99,7 @@ inline void write_rollouts(const Rollouts& rollouts, ByteWriter& out) {
   out.write(std::span<const float>(rollouts.log_probs));
   out.write(std::span<const float>(rollouts.entropies));
   out.write(rollouts.hidden.flat());
+  out.write(rollouts.prompt_hidden.flat());
   out.write(std::span<const Finish>(rollouts.finish));
   out.write(std::span<const std::uint64_t>(text_lengths));
   out.write(std::span<const char>(texts));
@@ -112,7 +113,7 @@ class RolloutsBuilder {
     ByteReader in(bytes);
     const std::vector<double> temperature = in.read<double>();
     const std::vector<std::uint64_t> columns = in.read<std::uint64_t>();
-    require(temperature.size() == 1 && columns.size() == 2, "ranks: another rank has sent something else");
+    require(temperature.size() == 1 && columns.size() == 3, "ranks: another rank has sent something else");
     all_.temperature = temperature[0];
     for (const std::uint64_t size : in.read<std::uint64_t>()) sizes_.push_back(size);
     add_rows(in, all_.prompt_tokens);
@@ -121,6 +122,7 @@ class RolloutsBuilder {
     append(in.read<float>(), all_.log_probs);
     append(in.read<float>(), all_.entropies);
     add_matrix(in.read<float>(), columns[1], hidden_);
+    add_matrix(in.read<float>(), columns[2], prompt_hidden_);
     append(in.read<Finish>(), all_.finish);
     const std::vector<std::uint64_t> lengths = in.read<std::uint64_t>();
     const std::vector<char> texts = in.read<char>();
@@ -136,6 +138,7 @@ class RolloutsBuilder {
     all_.groups = Groups::from_sizes(sizes_);
     actions_.move_to(all_.actions);
     hidden_.move_to(all_.hidden);
+    prompt_hidden_.move_to(all_.prompt_hidden);
     return std::move(all_);
   }
 
@@ -176,6 +179,7 @@ class RolloutsBuilder {
   std::vector<std::size_t> sizes_;
   Rows actions_;
   Rows hidden_;
+  Rows prompt_hidden_;
 };
 
 }  // namespace detail
