@@ -78,7 +78,7 @@ class Runs:
                   14, "--learning-rate", setting["learning-rate"], "--steps", setting["steps"], "--threads",
                   self.o.threads, *shown)
 
-    def best_of_judged(self, name, seed, rounds, setting, start=BASE):
+    def best_of_judged(self, name, seed, rounds, setting, start):
         """Imitates the best of each of as many groups as 5 % of a run has, by the paid judge, in rounds: each samples from
         what the round before has made."""
         output = self.work / f"{name}-s{seed}"
@@ -121,15 +121,18 @@ class Runs:
         first setting, sft28+NAME the arm NAME after it; bestof4 imitates the best of judged groups in 4 rounds."""
         if name == "base":
             return BASE, {}
-        imitated = re.fullmatch(r"(bestof(\d*))(?:-(\d))?", name)
-        if imitated:
-            setting = imitated[3] or self.best_supervised(imitated[1])
-            return self.best_of_judged(name, seed, int(imitated[2] or 1), arms.SUPERVISED[int(setting)])
         start, plus, rest = name.partition("+")
         supervised = re.fullmatch(r"(sft\d*)(?:-(\d))?", start)
+        model = BASE
         if plus and supervised:
             self.model_of(start, seed)
-            return self.train(name, seed, self.arguments(rest), model=str(self.work / f"{start}-s{seed}/model"))
+            model = str(self.work / f"{start}-s{seed}/model")
+        imitated = re.fullmatch(r"((?:sft\d*\+)?bestof(\d*))(?:-(\d))?", name)
+        if imitated:
+            setting = imitated[3] or self.best_supervised(imitated[1])
+            return self.best_of_judged(name, seed, int(imitated[2] or 1), arms.SUPERVISED[int(setting)], model)
+        if plus and supervised:
+            return self.train(name, seed, self.arguments(rest), model=model)
         if supervised:
             setting = supervised[2] or self.best_supervised(supervised[1])
             return self.supervised(name, seed, int(supervised[1][3:] or self.o.demonstrations),

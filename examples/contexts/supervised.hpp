@@ -156,7 +156,7 @@ inline std::vector<contexts::Pair> read_pairs(const std::string& path) {
     pair.prompt.text = json.at("prompt").get<std::string>();
     pair.response = json.at("response").get<std::string>();
   }
-  require(!pairs.empty(), path + " has no line");
+  if (pairs.empty()) throw BadData(path + ": no line");
   return pairs;
 }
 
