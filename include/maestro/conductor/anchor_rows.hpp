@@ -52,8 +52,8 @@ struct AnchorRows {
     return result;
   }
 
-  /// The n responses of a group and, as the last row, one from outside the policy: target 1 for that, -1/n for the
-  /// others. None for a group without responses, or an outside response that no reward applies to.
+  /// Gives the n responses of a group and, as the last row, one from outside the policy: target 1 for that, -1/n for
+  /// the others. None for a group without responses, or an outside response that no reward applies to.
   /// @param rewards       (n x K) of the group.
   /// @param demonstrated  (K) of the outside response.
   static AnchorRows demonstrated(MatrixView<const float> rewards, std::span<const float> demonstrated) {

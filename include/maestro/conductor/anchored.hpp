@@ -49,7 +49,7 @@ class AnchoredConductor {
   explicit AnchoredConductor(const AnchoredOptions& options = {}) : options_(options) { check(options_); }
   const AnchoredOptions& options() const { return options_; }
   const Ridge& ridge() const { return ridge_; }
-  /// Number of responses (joint) or groups (marginal) learned from.
+  /// Gives the number of responses (joint) or groups (marginal) learned from.
   std::uint64_t rows_learned() const { return learned_; }
 
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite, or
@@ -235,7 +235,7 @@ class AnchoredConductor {
                                               feedback.demonstrated.cols() == feedback.rewards.cols()),
             "conductor: Feedback::demonstrated must be (groups x rewards)");
   }
-  /// Those of group g of a StepView or Feedback.
+  /// Gives those of group g of a StepView or Feedback.
   template <class View>
   void features(const View& view, std::size_t g, std::span<double> x) const {
     MatrixView<const float> rows;

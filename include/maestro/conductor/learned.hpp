@@ -33,7 +33,7 @@
 
 namespace maestro {
 
-/// A Conductor of K actions with a learned head. The scalar type is the network's.
+/// LearnedConductor is a Conductor of K actions with a learned head. The scalar type is the network's.
 ///
 /// Each response draws its own action a ~ q(.|h) from a stream keyed by (seed, step, data row, response_number), which
 /// the map `emphasis` turns into weights. Every `period` steps the head takes one AdamW step up
@@ -145,8 +145,8 @@ class LearnedConductor {
 
   bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
 
-  /// The loss over the buffer, and its gradients in the parameter views (overwritten): minus the surrogate, minus the
-  /// entropy bonus. Importance weights and meta-rewards are held constant. The parameters do not move.
+  /// Gives the loss over the buffer, and its gradients in the parameter views (overwritten): minus the surrogate, minus
+  /// the entropy bonus. Importance weights and meta-rewards are held constant. The parameters do not move.
   /// @throws BadData naming the parameter whose gradient is not finite.
   ConductorReport differentiate() {
     network_.zero_gradients();

@@ -135,8 +135,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "conductor_init", .list = "conductor_init", .recorded = rarely}, s.init);
 }
 
-/// The paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5, tau
-/// learned from 1, AdamW; a zero head, since the paper gives no initialization. The paper's advantage is
+/// Gives the paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5,
+/// tau learned from 1, AdamW; a zero head, since the paper gives no initialization. The paper's advantage is
 /// GroupRelative{}. Together they train on the draws themselves: responses of equal rewards get other advantages when
 /// they drew other weights. The step's `conductor/draw_noise_share` says how much of the advantages that is.
 inline LearnedConductorOptions paper_preset() {

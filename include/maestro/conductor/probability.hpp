@@ -39,7 +39,7 @@ struct ActionDistribution {
   double entropy = 0.0;  ///< H(p) in nats
 };
 
-/// The distribution of one row.
+/// Gives the distribution of one row.
 /// @param logits      (K) finite
 /// @param tau         above 0
 /// @param epsilon     in [0, 1/K)

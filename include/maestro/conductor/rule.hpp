@@ -37,7 +37,7 @@ struct RuleView {
   std::uint32_t step = 0;               ///< trainer step
 };
 
-/// The figures of a batch that rules see.
+/// RuleFigures holds the figures of a batch that rules see.
 class RuleFigures {
  public:
   /// @param rewards  (B x K), NaN if a reward does not apply.
@@ -68,7 +68,7 @@ class RuleFigures {
   RuleView group(std::size_t g, std::int64_t row, std::uint64_t seed, std::uint32_t step) const {
     return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), correlation(), row, seed, step};
   }
-  /// The whole batch as one group.
+  /// Gives the whole batch as one group.
   RuleView batch(std::uint64_t seed, std::uint32_t step) const {
     return {rewards_, batch_.data(), batch_.data(), deviation_.data(), correlation(), -1, seed, step};
   }

@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// A micro-batch of b responses with t tokens in all, packed.
+/// LossInput is a micro-batch of b responses with t tokens in all, packed.
 template <class T>
 struct LossInput {
   std::span<const T> log_probs;              ///< (t) of the policy being trained

@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// A token's surrogate and what the metrics count.
+/// SurrogateTerm is a token's surrogate and what the metrics count.
 struct SurrogateTerm {
   double ratio = 1.0;         ///< rho, before any cap
   double value = 0.0;         ///< of the surrogate
@@ -34,9 +34,9 @@ inline ClipBounds clip_bounds(const ObjectiveOptions& options) {
           .cap = options.ratio_cap.value_or(HUGE_VAL)};
 }
 
-/// The clipped surrogate -min(min(rho, cap) A, clip(rho, low, high) A) at a log ratio. A log ratio of 0 gives a ratio
-/// of exactly 1. At a tie of the two branches the derivative is the mean of theirs (torch.min); on a bound it is the
-/// inner one. Source: Schulman et al. 2017 (PPO), equation 7; `cap`: TRL's delta, the dual clip of Ye et al. 2020.
+/// Gives the clipped surrogate -min(min(rho, cap) A, clip(rho, low, high) A) at a log ratio. A log ratio of 0 gives a
+/// ratio of exactly 1. At a tie of the two branches the derivative is the mean of theirs (torch.min); on a bound it is
+/// the inner one. Source: Schulman et al. 2017 (PPO), equation 7; `cap`: TRL's delta, the dual clip of Ye et al. 2020.
 MAESTRO_HD inline SurrogateTerm clipped_surrogate(double log_ratio, double advantage, const ClipBounds& bounds) {
   SurrogateTerm term;
   term.ratio = std::exp(log_ratio);
@@ -86,7 +86,7 @@ MAESTRO_HD inline SurrogateTerm sapo_surrogate(double log_ratio, double advantag
   return term;
 }
 
-/// A KL estimate and its derivative with respect to log pi.
+/// KlTerm is a KL estimate and its derivative with respect to log pi.
 struct KlTerm {
   double value = 0.0;
   double derivative = 0.0;

@@ -84,7 +84,7 @@ MAESTRO_HD inline double entropy_slope(const LossRule& rule, const LossSizes& si
   return -rule.entropy_bonus / sizes.batch.tokens;
 }
 
-/// The rule's surrogate at a log ratio.
+/// Gives the rule's surrogate at a log ratio.
 /// @param log_prob  log pi of the token; cispo alone reads it.
 MAESTRO_HD inline SurrogateTerm surrogate_term(const LossRule& rule, double log_ratio, double log_prob,
                                                double advantage) {

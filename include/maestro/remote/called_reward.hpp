@@ -24,7 +24,7 @@ namespace maestro::detail {
 /// Base of a reward that makes calls. Copies share them.
 class CalledReward {
  public:
-  /// What failed in the last batch.
+  /// Gives what failed in the last batch.
   const RewardFailures& failures() const { return shared_->failures; }
 
   /// Figures of the last batch for the metrics: calls made, responses answered without one, tokens and their cost; and

@@ -23,7 +23,7 @@
 
 namespace maestro {
 
-/// What a judge's server said.
+/// ChatAnswer is what a judge's server said.
 struct ChatAnswer {
   std::string content;
   TokenUsage usage{};
@@ -127,7 +127,7 @@ inline bool agree(std::optional<double>& score, double another) {
   return true;
 }
 
-/// The numbers under "score" in the JSON objects of a text. @returns whether all are the same
+/// Gives the numbers under "score" in the JSON objects of a text. @returns whether all are the same
 inline bool json_scores(std::string_view text, double best, std::optional<double>& score) {
   int objects = 0;
   for (std::size_t at = text.find('{'); at != std::string_view::npos && objects < 32; ++objects) {
@@ -151,7 +151,7 @@ inline bool json_scores(std::string_view text, double best, std::optional<double
   return true;
 }
 
-/// The numbers that follow the word "score". @returns whether all are the same
+/// Gives the numbers that follow the word "score". @returns whether all are the same
 inline bool worded_scores(std::string_view text, double best, std::optional<double>& score) {
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

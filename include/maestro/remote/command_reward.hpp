@@ -41,7 +41,7 @@ inline void add_failure(RewardFailures& failures, std::string_view reward, const
 
 }  // namespace detail
 
-/// The settings of a CommandReward.
+/// CommandRewardOptions holds the settings of a CommandReward.
 struct CommandRewardOptions {
   std::string command{};           ///< for /bin/sh -c
   std::size_t batch_size = 64;     ///< responses in one line
@@ -94,7 +94,7 @@ class CommandReward {
     }
   }
 
-  /// What failed in the last batch.
+  /// Gives what failed in the last batch.
   const RewardFailures& failures() const { return shared_->failures; }
   /// Figures of the last batch for the metrics: `calls` and `restarts`.
   template <class F>
@@ -138,7 +138,7 @@ class CommandReward {
     return std::vector<RemoteScore>(rows.size(), RemoteScore{.failure = reason});
   }
 
-  /// The command's reply to a request. @throws IoError
+  /// Gives the command's reply to a request. @throws IoError
   std::string call(const std::string& request) const {
     Shared& s = *shared_;
     if (!s.process) {

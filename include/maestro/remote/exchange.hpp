@@ -58,12 +58,12 @@ inline OrderedJson exchange_item(const Completion& completion) {
   return item;
 }
 
-/// The first bytes of what someone else wrote, as one line.
+/// Gives the first bytes of what someone else wrote, as one line.
 inline std::string seen(std::string_view text) { return quote_text(text, 160); }
 
 }  // namespace detail
 
-/// The request for some responses of a batch, one line without its end.
+/// Gives the request for some responses of a batch, one line without its end.
 /// @param rows  places of the responses in `rollouts`
 /// @param id    repeated by the reply; absent: none is asked for
 inline std::string exchange_request(std::string_view reward, const Rollouts& rollouts,

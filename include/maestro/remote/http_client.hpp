@@ -26,8 +26,8 @@
 
 namespace maestro {
 
-/// An HttpTransport: a connection for each request, certificates checked, no redirects followed (the key goes where it
-/// was meant to go, or nowhere). A request ends at its time limit whatever the server does.
+/// HttpClient is an HttpTransport: a connection for each request, certificates checked, no redirects followed (the key
+/// goes where it was meant to go, or nowhere). A request ends at its time limit whatever the server does.
 class HttpClient {
  public:
   /// @throws BadArgument for a URL that parse_url refuses.

@@ -30,7 +30,7 @@ namespace maestro {
 enum class AnswerSchema : std::uint8_t { json_schema, none };
 inline constexpr std::array<std::string_view, 2> answer_schema_names{"json_schema", "none"};
 
-/// The settings of a Judge.
+/// JudgeOptions holds the settings of a Judge.
 struct JudgeOptions {
   CallOptions calls{};             ///< url: the whole address, such as https://host/v1/chat/completions
   std::string model{};             ///< as the server names it
@@ -41,7 +41,7 @@ struct JudgeOptions {
   AnswerSchema schema = AnswerSchema::json_schema;
 };
 
-/// A judge's score of each response, as (score - worst) / (best - worst) in [0, 1].
+/// Judge is a judge's score of each response, as (score - worst) / (best - worst) in [0, 1].
 ///
 /// A rubric with "{completion}" in it is the whole message to the judge, with "{prompt}", "{completion}" and
 /// "{reference}" in place of these words; another is the system's message, and the user's holds prompt, reference if

@@ -9,8 +9,8 @@
 
 namespace maestro {
 
-/// A limit on the amounts of any 60 seconds: a sliding window over what was used, in seconds of a clock of the
-/// caller's. Not thread-safe.
+/// RateLimit is a limit on the amounts of any 60 seconds: a sliding window over what was used, in seconds of a clock of
+/// the caller's. Not thread-safe.
 class RateLimit {
  public:
   static constexpr double window = 60.0;  ///< seconds

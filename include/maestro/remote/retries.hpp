@@ -26,8 +26,8 @@ inline void check(const RetryOptions& options) {
           "retries: the pauses before them must be finite and at least 0");
 }
 
-/// The pause before retry number `retry`, from 0, in seconds: exponential, drawn from its upper half so that callers
-/// who failed together do not return together. The same `key` and `retry` give the same pause.
+/// Gives the pause before retry number `retry`, from 0, in seconds: exponential, drawn from its upper half so that
+/// callers who failed together do not return together. The same `key` and `retry` give the same pause.
 inline double retry_delay(const RetryOptions& options, std::uint32_t retry, std::uint64_t key) {
   const double longest = options.delay_seconds * std::pow(2.0, std::min(retry, 60u));
   const RandomStream stream({.seed = key, .purpose = Purpose::user});

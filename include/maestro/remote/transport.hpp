@@ -20,7 +20,7 @@
 
 namespace maestro {
 
-/// A POST of JSON.
+/// HttpRequest is a POST of JSON.
 struct HttpRequest {
   std::string url;  ///< http://host[:port]/path or https://...
   std::string body;
@@ -29,7 +29,7 @@ struct HttpRequest {
   std::size_t max_bytes = std::size_t{1} << 24;                ///< a longer answer is a failure
 };
 
-/// What came back.
+/// HttpReply is what a server answered.
 struct HttpReply {
   int status = 0;             ///< 0: no whole answer came
   std::string body{};         ///< of any status
@@ -41,7 +41,7 @@ struct HttpReply {
 /// on the way: that is a reply of status 0.
 using HttpTransport = std::function<HttpReply(const HttpRequest&)>;
 
-/// The parts of an http or https URL.
+/// UrlParts holds the parts of an http or https URL.
 struct UrlParts {
   bool secure = false;
   std::string host{};  ///< without the brackets of an IPv6 address
@@ -96,7 +96,7 @@ inline UrlParts parse_url(std::string_view url) {
   return parts;
 }
 
-/// Whether the same request may succeed later: no whole answer, too many requests, or the server's own fault.
+/// Tells whether the same request may succeed later: no whole answer, too many requests, or the server's own fault.
 inline bool worth_a_retry(int status) {
   return status == 0 || status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501);
 }

@@ -21,7 +21,7 @@
 
 namespace maestro {
 
-/// The settings of a UrlReward.
+/// UrlRewardOptions holds the settings of a UrlReward.
 struct UrlRewardOptions {
   CallOptions calls{};          ///< a server of rewards counts no tokens: limits on tokens and cost have no meaning
   std::size_t batch_size = 32;  ///< responses in one request

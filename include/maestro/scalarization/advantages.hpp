@@ -73,7 +73,7 @@ class GroupEstimate {
     }
   }
 
-  /// Those of all K actions, the drawn one's included.
+  /// Gives those of all K actions, the drawn one's included.
   template <class S>
   void counterfactuals_of(const SerialGroup<Rows>& group, const S& statistics, const Reader& reader,
                           const Row<Rows>& own, std::span<float> result) const {
@@ -148,7 +148,7 @@ class BatchEstimate {
     if (!admissible) throw_bad_value(in_, with_others);
   }
 
-  /// The figures of the batch: groups in order within strips of rows, strips in order, ranks in order.
+  /// Gives the figures of the batch: groups in order within strips of rows, strips in order, ranks in order.
   template <class Comm>
   void collect(BatchFigures<E>& batch, Comm& comm) const {
     std::vector<BatchFigures<E>> parts;
@@ -173,7 +173,7 @@ class BatchEstimate {
 
 }  // namespace detail
 
-/// A scalarization by an advantage estimator: normalizer -> scalarizer -> minus the penalty -> estimator.
+/// Advantages is a scalarization by an advantage estimator: normalizer -> scalarizer -> minus the penalty -> estimator.
 ///
 ///     Advantages scalarization{Dvao{.epsilon = 1e-6}, {.normalizer = {.kind = NormalizerKind::z_score}}};
 ///

@@ -24,7 +24,7 @@ namespace detail {
 template <class... E>
 struct ScalarizationsOf {
   using Variant = std::variant<Advantages<E>...>;
-  /// The scalarization by the estimator at place `index` of the list, with its default options.
+  /// Gives the scalarization by the estimator at place `index` of the list, with its default options.
   static Variant make(std::size_t index, const AdvantagesOptions& options) {
     using Make = Variant (*)(const AdvantagesOptions&);
     static constexpr std::array<Make, sizeof...(E)> all{
@@ -80,8 +80,8 @@ class AnyScalarization {
   AnyScalarization() : scalarization_(static_cast<const Advantages<OwnWeightBaseline>&>(DefaultScalarization())) {}
   template <AdvantageEstimator E>
   AnyScalarization(Advantages<E> scalarization) : scalarization_(std::move(scalarization)) {}
-  /// The scalarization called `name`, an estimator with its default settings or a preset, and what happens to rewards
-  /// before it.
+  /// Gives the scalarization called `name`, an estimator with its default settings or a preset, and what happens to
+  /// rewards before it.
   /// @throws BadArgument listing scalarization_names for any other name, or if an option is out of domain.
   explicit AnyScalarization(std::string_view name, const AdvantagesOptions& options = {})
       : scalarization_(make(name, options)) {}

@@ -156,7 +156,7 @@ template <class E, class G>
 using StatisticsOf =
     decltype(statistics_of(std::declval<const E&>(), std::declval<const G&>(), std::declval<const BatchFigures<E>&>()));
 
-/// The advantage of a row.
+/// Gives the advantage of a row.
 template <class E, class S, class R>
 MAESTRO_HD double advantage_of(const E& estimator, const S& statistics, const R& row) {
   if constexpr (detail::ByLine<E>) {
@@ -184,7 +184,8 @@ MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& st
   }
 }
 
-/// An advantage estimator: see the file's head. What it misses is named by the first error of Advantages<E>.
+/// AdvantageEstimator is an advantage estimator: see the file's head. What it misses is named by the first error of
+/// Advantages<E>.
 template <class E>
 concept AdvantageEstimator = std::is_trivially_copyable_v<E> &&
     requires(const E& e, const SerialGroup<PaddedRows<>>& group, const Row<PaddedRows<>>& row,

@@ -30,7 +30,7 @@
 
 namespace maestro {
 
-/// A list of types.
+/// TypeList is a list of types.
 template <class... T>
 struct TypeList {
   static constexpr std::size_t size = sizeof...(T);

@@ -74,7 +74,7 @@ MAESTRO_HD ColumnMoments<Capacity> column_moments_of(std::size_t size, std::size
   return {count, mean, squares};
 }
 
-/// The scalar reward of a row: what most figures of a group are made of.
+/// TotalOf is the scalar reward of a row: what most figures of a group are made of.
 struct TotalOf {
   template <class R>
   MAESTRO_HD double operator()(const R& row) const {
@@ -82,7 +82,7 @@ struct TotalOf {
   }
 };
 
-/// The reward of a column of a row.
+/// ValueOf is the reward of a column of a row.
 struct ValueOf {
   template <class R>
   MAESTRO_HD double operator()(const R& row, std::size_t c) const {
@@ -104,13 +104,13 @@ class SerialGroup {
 
   MAESTRO_HD explicit SerialGroup(const L& rows) : rows_(&rows) {}
 
-  /// Rows, those left out included.
+  /// Gives the number of rows, those left out included.
   MAESTRO_HD std::size_t size() const { return rows_->size; }
   /// n, the rows that are not left out.
   MAESTRO_HD double count() const { return static_cast<double>(rows_->present); }
   /// K.
   MAESTRO_HD std::size_t num_rewards() const { return rows_->num_rewards(); }
-  /// The columns to loop over: see Row.
+  /// Gives the columns to loop over: see Row.
   MAESTRO_HD std::size_t width() const { return rows_->width(); }
   MAESTRO_HD RowType row(std::size_t i) const {
     return changed_ != nullptr && changed_->index() == i ? *changed_ : rows_->row(i);
@@ -146,23 +146,23 @@ class SerialGroup {
   MAESTRO_HD Moments moments(const F& f) const {
     return moments_of(size(), [&](std::size_t i) { return value(f, i); });
   }
-  /// The same of f(row, c) for every column c < width().
+  /// Gives the same of f(row, c) for every column c < width().
   template <class F = ValueOf>
   MAESTRO_HD ColumnMoments<capacity> column_moments(const F& f = {}) const {
     return column_moments_of<true, capacity>(size(), width(), rows_->has_gaps(),
                                              [&](std::size_t i, std::size_t c) { return f(row(i), c); });
   }
-  /// The mean of every column.
+  /// Gives the mean of every column.
   MAESTRO_HD PerColumn<capacity> column_means() const {
     const auto value = [&](std::size_t i, std::size_t c) { return row(i).value(c); };
     return column_moments_of<false, capacity>(size(), width(), rows_->has_gaps(), value).mean;
   }
-  /// The mean of f(row), equal values giving exactly that value; 0 of none.
+  /// Gives the mean of f(row), equal values giving exactly that value; 0 of none.
   template <class F>
   MAESTRO_HD double mean(const F& f) const {
     return mean_of(size(), [&](std::size_t i) { return value(f, i); });
   }
-  /// The largest f(row); minus infinity of none.
+  /// Gives the largest f(row); minus infinity of none.
   template <class F>
   MAESTRO_HD double largest(const F& f) const {
     double most = -static_cast<double>(INFINITY);
@@ -172,7 +172,7 @@ class SerialGroup {
     }
     return most;
   }
-  /// The smallest f(row); infinity of none.
+  /// Gives the smallest f(row); infinity of none.
   template <class F>
   MAESTRO_HD double smallest(const F& f) const {
     double least = static_cast<double>(INFINITY);

@@ -94,8 +94,8 @@ class GroupReader {
   GroupReader(const GroupReader&) = delete;
   GroupReader& operator=(const GroupReader&) = delete;
 
-  /// The rows of group g, until the next call; their scalar rewards go to the output. Null for a value that is not
-  /// admissible: throw_bad_value then says which.
+  /// Gives the rows of group g, until the next call; their scalar rewards go to the output. Null for a value that is
+  /// not admissible: throw_bad_value then says which.
   /// @throws BadData naming the row that the scalarizer has no value for.
   const Rows* read(std::size_t g) {
     turn_to(g);
@@ -128,7 +128,7 @@ class GroupReader {
     const Row<Rows> other(rows_, base.index(), weights, action, emphasis);
     return other.with_total(total_of(other));
   }
-  /// The scalar reward of base_row(); of no use to scalarizers other than the sum.
+  /// Gives the scalar reward of base_row(); of no use to scalarizers other than the sum.
   double base_total(const Row<Rows>& base) const {
     return options_.scalarizer.kind == ScalarizerKind::sum ? scalarize(options_.scalarizer, base) : base.total();
   }

@@ -13,7 +13,7 @@
 
 namespace maestro::detail {
 
-/// The parts of all ranks merged, rank 0 first; the same bits on every rank. One collective.
+/// Gives the parts of all ranks merged, rank 0 first; the same bits on every rank. One collective.
 template <class T, class Merge, Communicator Comm>
 T merge_ranks(const T& own, const Merge& merge, Comm& comm) {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -52,7 +52,7 @@ inline void check(const Normalizer& normalizer) {
           "normalizer: epsilon must be finite and not negative");
 }
 
-/// The rank of get(which) in [0, 1] among get(0) .. get(count - 1): see unit_rank(). NaN is skipped. O(count).
+/// Gives the rank of get(which) in [0, 1] among get(0) .. get(count - 1): see unit_rank(). NaN is skipped. O(count).
 template <class Get>
 MAESTRO_HD double rank_in_group(std::size_t count, std::size_t which, const Get& get) {
   double valid = 0.0;

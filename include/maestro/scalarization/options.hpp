@@ -16,7 +16,7 @@ enum class MissingRows : std::uint8_t {
   zero,       ///< it has R = 0 (ms-swift)
 };
 
-/// What happens to rewards before an estimator compares them.
+/// AdvantagesOptions says what happens to rewards before an estimator compares them.
 struct AdvantagesOptions {
   Normalizer normalizer{};  ///< of each reward in its group
   Scalarizer scalarizer{};  ///< rewards and weights to R

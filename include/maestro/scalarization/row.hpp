@@ -29,7 +29,7 @@ class Row {
 
   MAESTRO_HD Row(const L& rows, std::size_t i, const Weight* weights, double total)
       : rows_(&rows), i_(i), weights_(weights), total_(total) {}
-  /// The row had it drawn `action`: weights base + emphasis e_action; its scalar reward is still to be set.
+  /// Gives the row had it drawn `action`: weights base + emphasis e_action; its scalar reward is still to be set.
   MAESTRO_HD Row(const L& rows, std::size_t i, const Weight* base, std::size_t action, double emphasis,
                  double total = 0.0)
       : rows_(&rows), i_(i), weights_(base), total_(total), action_(action), emphasis_(emphasis) {}
@@ -40,7 +40,7 @@ class Row {
   MAESTRO_HD bool present() const { return total_ == total_; }
   /// K.
   MAESTRO_HD std::size_t num_rewards() const { return rows_->num_rewards(); }
-  /// The columns to loop over.
+  /// Gives the columns to loop over.
   MAESTRO_HD std::size_t width() const { return rows_->width(); }
   /// The reward of column c after the normalizer; NaN if it is missing.
   MAESTRO_HD double value(std::size_t c) const { return rows_->value(i_, c); }
@@ -53,9 +53,9 @@ class Row {
   /// T, the tokens of the response.
   MAESTRO_HD double length() const { return rows_->length(i_); }
 
-  /// The row's place in its group.
+  /// Gives the row's place in its group.
   MAESTRO_HD std::size_t index() const { return i_; }
-  /// The same row with another scalar reward.
+  /// Gives the same row with another scalar reward.
   MAESTRO_HD Row with_total(double total) const {
     Row row = *this;
     row.total_ = total;
@@ -71,7 +71,8 @@ class Row {
   double emphasis_ = 0.0;
 };
 
-/// Rows of one group as the host lays them out: everything in double, side by side, padded to `width()` columns.
+/// PaddedRows holds rows of one group as the host lays them out: everything in double, side by side, padded to
+/// `width()` columns.
 /// @tparam W  the width if the compiler is to know it, 0 if not
 template <std::size_t W = 0>
 struct PaddedRows {

@@ -42,7 +42,8 @@ inline ScalarizerKind scalarizer_from_name(std::string_view name) {
   return static_cast<ScalarizerKind>(index_of_name("scalarizer", name, scalarizer_names));
 }
 
-/// The ideal value of each reward: one for all, or one each, in the order of the rewards; those not named have 1.
+/// Ideals is the ideal value of each reward: one for all, or one each, in the order of the rewards; those not named
+/// have 1.
 class Ideals {
  public:
   constexpr Ideals(double all = 1.0) {

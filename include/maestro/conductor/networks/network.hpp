@@ -37,7 +37,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "seed"}, s.seed);
 }
 
-/// A head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialize`; K is `actions`.
+/// ConductorNetwork is a head from hidden states (B x d) to logits (B x K). d is a run-time value, set by `initialize`;
+/// K is `actions`.
 /// - `scalar_type`: float or double, of the parameters and the logits; `Cache`: what backward needs of forward.
 /// - `initialize(d, init)`: sets d and the start of the parameters; `input_size()`: d, 0 before.
 /// - `forward(hidden, logits, cache)`: const; overwrites the logits; each row depends on its own hidden state alone, to

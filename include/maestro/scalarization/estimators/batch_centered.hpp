@@ -12,8 +12,8 @@
 
 namespace maestro {
 
-/// A = R - mean of R over the whole batch: no baseline of the group's own.
-/// Source: OpenRLHF's REINFORCE without a group baseline ("flash_reinforce"); written from the formula.
+/// BatchCentered computes A = R - mean of R over the whole batch: no baseline of the group's own. Source: OpenRLHF's
+/// REINFORCE without a group baseline ("flash_reinforce"); written from the formula.
 struct BatchCentered {
   static constexpr std::string_view name = "batch_centered";
   using Batch = Moments;  // of every R

@@ -13,8 +13,8 @@
 
 namespace maestro {
 
-/// A = (R - group mean) / (batch deviation + epsilon). TRL's scale `batch`.
-/// Source: TRL 1.16 GRPOTrainer, scale_rewards="batch".
+/// BatchScaled computes A = (R - group mean) / (batch deviation + epsilon). TRL's scale `batch`. Source: TRL 1.16
+/// GRPOTrainer, scale_rewards="batch".
 struct BatchScaled {
   static constexpr std::string_view name = "batch";
   int ddof = 1;           ///< 0 or 1

@@ -14,9 +14,9 @@
 
 namespace maestro {
 
-/// A = (A' - mean A') / (deviation A' + epsilon) over the whole batch, A' the advantages of E (ddof 1).
-/// A batch of equal A' gives exactly 0. E's statistics must not depend on the weights, so that a row that changes its
-/// weights changes no other row's A'.
+/// BatchStandardized computes A = (A' - mean A') / (deviation A' + epsilon) over the whole batch, A' the advantages of
+/// E (ddof 1). A batch of equal A' gives exactly 0. E's statistics must not depend on the weights, so that a row that
+/// changes its weights changes no other row's A'.
 template <class E>
 struct BatchStandardized {
   static constexpr std::string_view name = "batch_standardized";

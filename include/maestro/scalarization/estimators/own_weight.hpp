@@ -27,7 +27,7 @@ struct OwnWeight {
   double epsilon = 1e-8;  ///< added to the variance, under the root; at least 0
   int ddof = 1;           ///< of the covariance, 0 or 1
 
-  /// Means and covariances of the columns (rewards, and the penalty).
+  /// Statistics holds means and covariances of the columns (rewards, and the penalty).
   template <std::size_t Capacity>
   struct Statistics {
     PerColumn<Capacity> mean;

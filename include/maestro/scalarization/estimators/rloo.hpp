@@ -11,8 +11,8 @@
 
 namespace maestro {
 
-/// A = R - mean of the others in the group = n/(n - 1) (R - mean); 0 for a lone row.
-/// Source: Ahmadian et al. 2024, "Back to basics" (arXiv 2402.14740).
+/// Rloo computes A = R - mean of the others in the group = n/(n - 1) (R - mean); 0 for a lone row. Source: Ahmadian et
+/// al. 2024, "Back to basics" (arXiv 2402.14740).
 struct Rloo {
   static constexpr std::string_view name = "rloo";
 

@@ -18,9 +18,9 @@
 
 namespace maestro {
 
-/// A = sum_k w_k (1 - s_k)^gamma z_k - penalty, z_k as in MoGrpo, s_k = (batch mean of r_k - low) / (high - low)
-/// clamped to [0, 1]: how saturated reward k is. `SaMrpo` standardizes it over the batch. Source: SA-MRPO (arXiv
-/// 2608.16072). The rewards' bounds are declared, since the formula needs them.
+/// SaturationWeighed computes A = sum_k w_k (1 - s_k)^gamma z_k - penalty, z_k as in MoGrpo, s_k = (batch mean of r_k -
+/// low) / (high - low) clamped to [0, 1]: how saturated reward k is. `SaMrpo` standardizes it over the batch. Source:
+/// SA-MRPO (arXiv 2608.16072). The rewards' bounds are declared, since the formula needs them.
 struct SaturationWeighed {
   static constexpr std::string_view name = "saturation_weighed";
   static constexpr bool ignores_weights = true;
@@ -30,7 +30,7 @@ struct SaturationWeighed {
   double high = 1.0;   ///< the largest, above `low`
   MoGrpo scores{};
 
-  /// Sums and numbers of every reward over the batch.
+  /// Batch holds sums and numbers of every reward over the batch.
   struct Batch {
     double sum[max_rewards] = {};
     double count[max_rewards] = {};

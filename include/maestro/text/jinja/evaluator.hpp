@@ -103,7 +103,7 @@ class Evaluator {
     }
   }
 
-  /// A name of the scopes around, of the variables, or a function of the environment.
+  /// Gives a name of the scopes around, of the variables, or a function of the environment.
   Value lookup(const std::string& name, Scope& scope) {
     for (Scope* s = &scope; s != nullptr; s = s->parent) {
       budget_.take(1 + s->names.size() / 8);

@@ -43,7 +43,7 @@ inline Value lowered(const Value& value, Budget& budget) {
 }
 inline Value iterator(std::vector<Value> items) { return sequence_value(std::move(items), SequenceKind::iterator); }
 
-/// The keys by which sort, min, max, unique and dictsort compare.
+/// Gives the keys by which sort, min, max, unique and dictsort compare.
 inline std::vector<std::pair<Value, Value>> keyed(const std::vector<Value>& items, const Value& path, bool exact,
                                                   Budget& budget) {
   std::vector<std::pair<Value, Value>> result;

@@ -142,7 +142,7 @@ inline Value range(const Arguments& arguments, Budget& budget) {
   return sequence_value(std::move(items), SequenceKind::range);
 }
 
-/// The items of dict(...) and namespace(...): of a dictionary or of pairs, then those of named arguments.
+/// Gives the items of dict(...) and namespace(...): of a dictionary or of pairs, then those of named arguments.
 inline std::vector<std::pair<Value, Value>> collected_items(const char* callee, const Arguments& arguments,
                                                             Budget& budget) {
   std::vector<std::pair<Value, Value>> items;

@@ -90,7 +90,7 @@ class Lexer {
     if (count > 0) advance(count);
   }
 
-  /// The place of the next tag.
+  /// Gives the place of the next tag.
   std::size_t next_tag() const {
     for (std::size_t i = at_; i + 1 < source_.size(); ++i) {
       if (source_[i] == '{' && (source_[i + 1] == '{' || source_[i + 1] == '%' || source_[i + 1] == '#')) return i;

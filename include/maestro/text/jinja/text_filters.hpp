@@ -107,7 +107,7 @@ inline Value filter_center(const FilterCall& call) {
   return padded(text_of(call), "center", Bound("center", width, {"width", "fillchar"}), call.budget);
 }
 
-/// The filter format: text % arguments, with %s, %d and %%.
+/// Gives the filter format: text % arguments, with %s, %d and %%.
 inline Value percent_format(CharacterView text, const std::vector<Value>& arguments, Budget& budget) {
   Characters out;
   std::size_t next = 0;

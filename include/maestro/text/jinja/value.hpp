@@ -76,7 +76,7 @@ class Value {
   }
   bool undefined() const { return is<Undefined>(); }
   bool none() const { return is<None>(); }
-  /// The characters of a text, else nullptr.
+  /// Gives the characters of a text, else nullptr.
   const Characters* text() const {
     const Text* text = get_if<Text>();
     return text == nullptr ? nullptr : text->characters.get();
