@@ -197,7 +197,8 @@ class Generator {
  public:
   explicit Generator(const GenerationOptions& options = {}) : options_(options) {}
 
-  /// Fills tokens, log_probs, entropies, hidden states and finish of `rollouts` from its prompts, prompt_tokens and groups.
+  /// Fills tokens, log_probs, entropies, hidden states and finish of `rollouts` from its prompts, prompt_tokens and
+  /// groups.
   /// @param stop_tokens  a response ends with the first of these that it draws.
   /// @param stop_texts   or with the first of these that its tokens complete.
   void run(const Weights& weights, const Sampling& sampling, const DrawKey& key,
