@@ -269,6 +269,11 @@ BOOST_AUTO_TEST_CASE(ranks_that_do_not_belong_together_are_refused) {
                t.policy().visit([&](auto view) { view.values[0] += static_cast<float>(rank); });
                t.step(prompts);
              }).find("different parameters") != std::string::npos);
+  BOOST_TEST(run([&](auto& t, std::size_t rank) {
+               t.step(prompts);
+               t.policy().visit([&](auto view) { view.values[0] += static_cast<float>(rank); });
+               t.gather_state();
+             }).find("different parameters") != std::string::npos);
   BOOST_TEST(run([&](auto& t, std::size_t) { t.step(std::span(prompts).first(1)); }).find("1 prompts for 2 ranks") !=
              std::string::npos);
 }

@@ -54,7 +54,7 @@ concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::siz
 /// Tells whether the parts fit a Trainer and each other.
 template <class P, class R, class C, class S, class Comm>
 concept TrainerParts =
-    Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S, Comm> && SameCount<R, C>;
+    Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S> && SameCount<R, C>;
 
 template <class Comm, class P, class R, class C, class S>
 concept UnfitFor = !TrainerParts<P, R, C, ScalarizationFor<S>, Comm>;
@@ -218,8 +218,8 @@ constexpr auto refuse_parts() {
     refuse_conductor<C>();
   } else if constexpr (!Communicator<Comm>) {
     refuse_communicator<Comm>();
-  } else if constexpr (!Scalarization<ScalarizationFor<S>, Comm>) {
-    refuse_scalarization<S, Comm>();
+  } else if constexpr (!Scalarization<ScalarizationFor<S>>) {
+    refuse_scalarization<S, SingleProcess>();
   } else if constexpr (!SameCount<R, C>) {
     refuse_count<std::size_t{R::size}, std::size_t{C::actions}>();
   }

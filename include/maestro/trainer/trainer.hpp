@@ -194,10 +194,14 @@ class Trainer {
   const TrainerOptions& options() const { return options_; }
   Comm& communicator() { return communicator_; }
 
-  /// Brings together on every rank what each has a share of (TrainerOptions::shard_optimizer). All ranks call it before
-  /// one of them saves the state; Checkpoints does.
-  /// @throws RankFailed
-  void gather_state() { update_.gather_state(policy_, communicator_); }
+  /// Brings together on every rank what each has a share of (TrainerOptions::shard_optimizer), and makes sure that all
+  /// have the same parameters. All ranks call it before one of them saves the state; Checkpoints does.
+  /// @throws BadArgument on every rank if their parameters differ; RankFailed.
+  void gather_state() {
+    if (!shares_step()) return;
+    compare_parameters();
+    update_.gather_state(policy_, communicator_);
+  }
 
   /// Visits everything that the next step depends on: see core/state.hpp. It is the same for any number of ranks, so
   /// that a run may go on with another number.
@@ -248,12 +252,15 @@ class Trainer {
                             "trainer: the ranks are at different steps or have different prompts; give all of them the "
                             "same data, seed and checkpoint",
                             communicator_);
-      if (compared_) return;
-      detail::require_alike(detail::hash_of_values(policy_),
-                            "trainer: the ranks have policies of different parameters; load the same files on all",
-                            communicator_);
+      if (!compared_) compare_parameters();
       compared_ = true;
     });
+  }
+  void compare_parameters() {
+    detail::require_alike(detail::hash_of_values(policy_),
+                          "trainer: the ranks have policies of different parameters; load the same files on all, and "
+                          "use processors and libraries of one kind",
+                          communicator_);
   }
 
   /// Draws the responses to this rank's share of the prompts, and gathers those of all.
