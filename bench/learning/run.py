@@ -78,12 +78,12 @@ class Runs:
                   14, "--learning-rate", setting["learning-rate"], "--steps", setting["steps"], "--threads",
                   self.o.threads, *shown)
 
-    def best_of_judged(self, name, seed, rounds, setting, start):
-        """Imitates the best of each of as many groups as 5 % of a run has, by the paid judge, in rounds: each samples from
-        what the round before has made."""
+    def best_of_judged(self, name, seed, rounds, groups, setting, start):
+        """Imitates the best of each of the groups, by the paid judge, in rounds: each samples from what the round before
+        has made."""
         output = self.work / f"{name}-s{seed}"
         output.mkdir(parents=True, exist_ok=True)
-        part = arms.JUDGED_GROUPS // rounds
+        part = groups // rounds
         steps = {**setting, "steps": str(int(setting["steps"]) // rounds)}
         model = start
         for number in range(rounds):
@@ -98,9 +98,9 @@ class Runs:
             with open(chosen, "w") as file:
                 for row in sorted(best)[part * number:]:
                     file.write(json.dumps({k: best[row][k] for k in ("prompt", "response")}) + "\n")
-            self.imitate(model, output / f"model-{number}", seed, steps, "--pairs", chosen)
+            self.imitate(model, output / "model", seed, steps, "--pairs", chosen)
             responses.unlink()
-            model = str(output / f"model-{number}")
+            model = str(output / "model")
         return model, {"setting": {"rounds": rounds, "groups": part * rounds, **setting}}
 
     def result(self, name, seed):
@@ -118,33 +118,35 @@ class Runs:
 
     def make(self, name, seed):
         """Trains the arm; its model, and what else its record says. sft28 is sft on 28 demonstrations, sft28-0 its
-        first setting, sft28+NAME the arm NAME after it; bestof4 imitates the best of judged groups in 4 rounds."""
+        first setting, sft28+NAME the arm NAME after it; bestof4 imitates the best of judged groups in 4 rounds,
+        half the best of half as many in 2."""
         if name == "base":
             return BASE, {}
-        start, plus, rest = name.partition("+")
-        supervised = re.fullmatch(r"(sft\d*)(?:-(\d))?", start)
-        model = BASE
-        if plus and supervised:
-            self.model_of(start, seed)
-            model = str(self.work / f"{start}-s{seed}/model")
-        imitated = re.fullmatch(r"((?:sft\d*\+)?bestof(\d*))(?:-(\d))?", name)
+        start, plus, rest = name.rpartition("+")
+        model = self.model_of(start, seed) if plus else BASE
+        imitated = re.fullmatch(r"(?:bestof(\d*)|(half))(?:-(\d))?", rest)
         if imitated:
-            setting = imitated[3] or self.best_supervised(imitated[1])
-            return self.best_of_judged(name, seed, int(imitated[2] or 1), arms.SUPERVISED[int(setting)], model)
-        if plus and supervised:
+            setting = imitated[3] or self.best_supervised(re.sub(r"-\d$", "", name))
+            rounds, groups = (2, arms.JUDGED_GROUPS // 2) if imitated[2] else (int(imitated[1] or 1), arms.JUDGED_GROUPS)
+            return self.best_of_judged(name, seed, rounds, groups, arms.SUPERVISED[int(setting)], model)
+        if plus:
             return self.train(name, seed, self.arguments(rest), model=model)
+        supervised = re.fullmatch(r"(sft(\d*))(?:-(\d))?", name)
         if supervised:
-            setting = supervised[2] or self.best_supervised(supervised[1])
-            return self.supervised(name, seed, int(supervised[1][3:] or self.o.demonstrations),
+            setting = supervised[3] or self.best_supervised(supervised[1])
+            return self.supervised(name, seed, int(supervised[2] or self.o.demonstrations),
                                    arms.SUPERVISED[int(setting)])
         if name == "oracle-positive":
             return self.train(name, seed, arms.TRAINED[name], weights="positive.json")
         return self.train(name, seed, self.arguments(name))
 
     def model_of(self, name, seed):
+        """The folder of the arm's model, made where it is missing."""
         self.result(name, seed)
-        if not (self.work / f"{name}-s{seed}/model").exists():
+        folder = self.work / f"{name}-s{seed}/model"
+        if not folder.exists():
             self.make(name, seed)
+        return str(folder)
 
     def arguments(self, name):
         if name in arms.TRAINED:
@@ -205,7 +207,7 @@ def main():
     if options.list:
         print("\n".join(["base", "sft", "best-single", "best-global", *arms.TRAINED,
                          *("global-" + n for n in arms.GLOBAL), "global-regression",
-                         "sft28: on so many demonstrations", "bestof4: imitation of the best of judged groups, in 4 rounds", "sft+NAME: any of these after supervised training"]))
+                         "sft28: on so many demonstrations", "bestof4: imitation of the best of judged groups, in 4 rounds; half: of half as many, in 2", "sft+NAME, half+NAME: any of these after supervised training, or after imitation"]))
         return
     names = [n for n in options.arms.split(",") if n]
     if options.headroom:

@@ -17,6 +17,7 @@
 #include "common/paid_judge.hpp"
 #include "common/types.hpp"
 #include "contexts/supervised.hpp"
+#include "contexts/table.hpp"
 #include "evaluation/held_out_judge.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/hub/load_policy.hpp"
@@ -47,6 +48,7 @@ struct Options {
   std::size_t generations = 4;
   std::uint64_t seed = 7;
   int threads = 0;
+  std::vector<std::string> runs;
   maestro::examples::SupervisedOptions supervised{};
 };
 
@@ -107,28 +109,34 @@ void write_scores(const Options& o) {
   const std::vector<Prompt> prompts = contexts::make_prompts(split_named(o.split), o.count, o.seed);
   OrderedJson result{{"split", o.split}, {"data_seed", o.seed}, {"tasks", OrderedJson::array()}};
   for (const Prompt& prompt : prompts) result["tasks"].push_back(prompt.task);
-  for (const double temperature : {0.0, 0.5, 1.0}) {
-    maestro::EvaluationOptions options;
-    const bool greedy = temperature == 0.0;
-    options.sampling = {.num_generations = greedy ? 1 : o.generations, .max_completion_length = 48};
-    if (greedy) options.sampling.decoding = maestro::Decoding::greedy;
-    if (!greedy) options.sampling.temperature = temperature;
+  for (const maestro::examples::ContextDecoding& decoding : maestro::examples::context_decodings) {
     const maestro::Evaluation measured =
-        maestro::evaluate(policy, std::span<const Prompt>(prompts), maestro::examples::held_out_score, options);
-    const std::string name = greedy ? "greedy" : temperature == 1.0 ? "t1" : "t0.5";
-    result[name] = {{"scores", measured.prompt_scores}, {"length", measured.mean_length}};
+        maestro::evaluate(policy, std::span<const Prompt>(prompts), maestro::examples::held_out_score,
+                          maestro::examples::evaluation_options(decoding, o.generations));
+    result[std::string(decoding.key)] = {{"scores", measured.prompt_scores}, {"length", measured.mean_length}};
   }
   maestro::write_file(o.output, maestro::dump_json(result) + "\n");
 }
 
+/// Prints a table of models on the held-out prompts; the file gets responses to read.
+void write_table(const Options& o) {
+  if (o.runs.empty()) throw maestro::BadArgument("--run NAME=FOLDER is missing: the models of the table");
+  maestro::examples::ContextTable table(contexts::make_prompts(split_named(o.split), o.count, o.seed), o.generations);
+  for (const std::string& run : o.runs) table.add(run);
+  std::cout << table.text();
+  maestro::write_file(o.output, table.samples());
+}
+
 int run(const Options& o) {
-  static constexpr std::array<std::string_view, 5> tasks{"prompts", "responses", "scores", "base", "supervised"};
+  static constexpr std::array<std::string_view, 6> tasks{"prompts", "responses",  "scores",
+                                                         "base",    "supervised", "table"};
   if (o.output.empty()) throw maestro::BadArgument("--output FILE or FOLDER is missing");
   const std::size_t task = maestro::index_of_name("--write", o.task, tasks);
-  if (task != 0 && task != 3 && o.model.empty()) throw maestro::BadArgument("--model FOLDER is missing");
+  if (task != 0 && task != 3 && task != 5 && o.model.empty()) throw maestro::BadArgument("--model FOLDER is missing");
   if (task == 0) write_prompts(o);
   if (task == 1) write_responses(o);
   if (task == 2) write_scores(o);
+  if (task == 5) write_table(o);
   if (task == 3) maestro::examples::make_contexts_base(o.output, o.supervised);
   if (task == 4) {
     auto policy = maestro::load_policy<float, maestro::examples::Backend>(o.model);
@@ -151,9 +159,10 @@ int main(int argc, char** argv) {
   };
   add("write",
       "prompts, base (the model to start from), supervised (a model trained on demonstrations), responses (of a model, "
-      "with every reward and judge), scores (of a model)",
+      "with every reward and judge), scores (of a model), table (of several)",
       text(o.task));
   add("model", "Folder of the model, for responses, scores and supervised", text(o.model));
+  add("run", "NAME=FOLDER of a model, for table; may come several times", cxxopts::value(o.runs));
   add("split", "train, dev, held_out", text(o.split));
   add("weights", "JSON file with weights of the rewards by family, for prompts; empty: none", text(o.weights));
   add("output", "The file, or the folder of a model", text(o.output));
