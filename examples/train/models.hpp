@@ -100,6 +100,6 @@ void check_reward_model(const TrainOptions& o, const PolicyPlan& plan);
 MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts);
 
 /// @throws BadArgument with the arithmetic where the estimate is above what is available and --memory-check refuses.
-void check_memory(const TrainOptions& o, const MemoryEstimate& estimate, std::size_t on_machine);
+void check_memory(const TrainOptions& o, const MemoryEstimate& estimate, std::size_t on_machine = 1);
 
 }  // namespace maestro::examples
