@@ -113,6 +113,7 @@
 #include "maestro/model/prepared_weights.hpp"
 #include "maestro/model/transformer.hpp"
 #include "maestro/model/weights.hpp"
+#include "maestro/objective/importance.hpp"
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/objective/loss.hpp"
 #include "maestro/objective/objective.hpp"
