@@ -185,6 +185,7 @@
 #include "maestro/rollout/ahead.hpp"
 #include "maestro/rollout/answer.hpp"
 #include "maestro/rollout/gap.hpp"
+#include "maestro/rollout/options.hpp"
 #include "maestro/rollout/publish.hpp"
 #include "maestro/rollout/served_policy.hpp"
 #include "maestro/rollout/server.hpp"

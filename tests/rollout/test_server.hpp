@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "maestro/core/hash.hpp"
 #include "maestro/gemm/native.hpp"
 #include "maestro/hub/lora_files.hpp"
 #include "maestro/hub/model_files.hpp"
@@ -83,6 +84,7 @@ class RolloutTestServer {
       const Json request = Json::parse(body);
       if (path == "/generate" || path == "/v1/completions") {
         requests_.push_back(request);
+        seed_ = fnv1a(body, fnv1a(std::to_string(++asked_[body])));  // whatever the order in which calls come
         last_prompt_ = policy_.tokenizer().decode(
             request.at(dialect_ == RolloutDialect::sglang ? "input_ids" : "prompt").get<std::vector<std::int32_t>>());
         Json answer = dialect_ == RolloutDialect::sglang ? sglang_answer(request) : vllm_answer(request);
@@ -155,7 +157,7 @@ class RolloutTestServer {
     }
     Prompt prompt;
     prompt.text = policy_.tokenizer().decode(ids.get<std::vector<std::int32_t>>());
-    Drawn drawn{policy_.generate(std::span(&prompt, 1), sampling, {.seed = 900 + draws_++}), {}};
+    Drawn drawn{policy_.generate(std::span(&prompt, 1), sampling, {.seed = seed_}), {}};
     Rollouts cut;
     cut.prompt_tokens = drawn.rollouts.prompt_tokens;
     cut.groups = drawn.rollouts.groups;
@@ -227,7 +229,8 @@ class RolloutTestServer {
   std::map<std::string, int> calls_;
   std::vector<Json> requests_;
   std::string last_prompt_;
-  std::uint64_t draws_ = 0;
+  std::map<std::string, int> asked_;  // how often each body came
+  std::uint64_t seed_ = 0;
 };
 
 }  // namespace maestro::test

@@ -20,13 +20,6 @@
 
 namespace maestro {
 
-/// ServedHidden says where the terminal hidden states come from.
-enum class ServedHidden : std::uint8_t {
-  local,   ///< the local policy's own forward pass
-  server,  ///< the server (SGLang); its state is one token earlier, for it has not read the last token
-};
-inline constexpr std::array<std::string_view, 2> served_hidden_names{"local", "server"};
-
 /// GroupRequest asks for the G responses to one prompt.
 struct GroupRequest {
   std::vector<std::int32_t> prompt{};  ///< (P) tokens

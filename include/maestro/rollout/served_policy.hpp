@@ -31,16 +31,10 @@
 #include "maestro/rollout/ahead.hpp"
 #include "maestro/rollout/answer.hpp"
 #include "maestro/rollout/gap.hpp"
+#include "maestro/rollout/options.hpp"
 #include "maestro/rollout/server.hpp"
 
 namespace maestro {
-
-/// MissingGroup says what happens where no call brought the responses to a prompt.
-enum class MissingGroup : std::uint8_t {
-  stop,   ///< the step ends with an error, before anything is learned
-  leave,  ///< the step goes on without the prompt, and says so in its figures; without any prompt it stops
-};
-inline constexpr std::array<std::string_view, 2> missing_group_names{"stop", "leave"};
 
 /// ServedOptions say how a policy uses its server.
 struct ServedOptions {

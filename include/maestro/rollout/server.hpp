@@ -23,14 +23,11 @@
 #include "maestro/remote/paid_calls.hpp"
 #include "maestro/remote/transport.hpp"
 #include "maestro/rollout/answer.hpp"
+#include "maestro/rollout/options.hpp"
 #include "maestro/rollout/sglang.hpp"
 #include "maestro/rollout/vllm.hpp"
 
 namespace maestro {
-
-/// RolloutDialect says which server is spoken to.
-enum class RolloutDialect : std::uint8_t { sglang, vllm };
-inline constexpr std::array<std::string_view, 2> rollout_dialect_names{"sglang", "vllm"};
 
 /// WeightForm says what is handed to the server after each update.
 enum class WeightForm : std::uint8_t {
