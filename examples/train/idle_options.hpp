@@ -67,6 +67,33 @@ inline void refuse_unfit_for_ranks(const TrainOptions& o, std::size_t ranks) {
           "start one rank");
   require(!uses(o, "paid_judge") || o.anchor.takes("paid_judge"),
           "paid_judge counts its calls in one process; start one rank, or make it the anchor");
+  require(o.rollout.url.empty(), "--rollout-url serves one process; start one rank");
+}
+
+/// Options of rollouts from a server that the others leave without effect, or that need another.
+/// @param refuse  as above
+/// @throws BadArgument
+template <class Refuse>
+void refuse_idle_rollouts(const TrainOptions& o, const Refuse& refuse) {
+  std::vector<std::string> of_the_server = option_names(o.rollout);
+  std::erase(of_the_server, "rollout-url");
+  const ImportanceOptions& i = o.trainer.correction;
+  const bool corrects = i.correction != ImportanceCorrection::none;
+  const bool masks =
+      i.correction == ImportanceCorrection::token_mask || i.correction == ImportanceCorrection::sequence_mask;
+  refuse(o.rollout.url.empty(), of_the_server, "without --rollout-url");
+  refuse(o.rollout.url.empty() && corrects, {"importance-correction"}, "without --rollout-url");
+  refuse(!corrects, {"importance-cap"}, "without --importance-correction");
+  refuse(!masks, {"importance-floor"}, "unless --importance-correction masks");
+  if (o.rollout.url.empty()) return;
+  const bool vllm = o.rollout.dialect == RolloutDialect::vllm;
+  refuse(!vllm, {"rollout-model"}, "without --rollout-dialect vllm");
+  require(!vllm || o.model_options.trains_adapters(),
+          "--rollout-dialect vllm takes adapters alone: give --lora-rank or --adapter, or take sglang");
+  require(!vllm || !o.rollout.model.empty(),
+          "--rollout-dialect vllm needs --rollout-model, the base as GET /v1/models of the server lists it");
+  require(o.rollout.ahead == 0 || corrects,
+          "--rollout-ahead learns from responses of older weights: say by --importance-correction how they count");
 }
 
 /// @param given  given(name), asked for every option that may be idle: whether the option stood on the command line.
@@ -119,6 +146,7 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
     if (name.starts_with("judge-") && name != "judge-url") of_the_judge.push_back(name);
   }
   refuse(o.outside.judge_url.empty(), of_the_judge, "without --judge-url");
+  refuse_idle_rollouts(o, refuse);
   refuse(!uses(o, "perplexity"), {"proxy-sync-steps"}, "unless --rewards has perplexity");
   refuse(!uses(o, "length"), {"length-shape", "length-target"}, "unless --rewards has length");
   refuse(o.length_shape != LengthChoice::target, {"length-target"}, "without --length-shape target");

@@ -21,6 +21,7 @@
 #include "train/anchor_options.hpp"
 #include "train/model_options.hpp"
 #include "train/outside_options.hpp"
+#include "train/rollout_options.hpp"
 #include "train/scalarizer.hpp"
 
 namespace maestro::examples {
@@ -72,6 +73,7 @@ struct TrainOptions {
   std::string answer_format = "prompts";    ///< see answer_format.hpp
   std::string answer_instruction = "auto";  ///< see answer_format.hpp
   OutsideOptions outside{};
+  RolloutOptions rollout{};
   std::uint32_t proxy_sync_steps = 6;
   LengthChoice length_shape = LengthChoice::overlong;
   double length_target = 128.0;              ///< tokens, for LengthChoice::target
@@ -250,6 +252,7 @@ constexpr void visit_options(S& o, const F& f) {
   visit_weight_options(o, f);
   visit_conductor_options(o, f);
   f({.name = "outside", .group = "Rewards from outside"}, o.outside);
+  f({.name = "rollout", .group = "Responses from a server"}, o.rollout);
   group = "Run";
   f({.name = "threads", .help = "Threads; 0: as many as the machine has", .group = group, .recorded = never},
     o.threads);

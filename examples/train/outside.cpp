@@ -17,7 +17,8 @@ HttpTransport http_transport() {
   return HttpClient();
 #else
   throw BadArgument(
-      "--reward-url and --judge-url need HTTP, and this program was built without: install cpp-httplib and OpenSSL "
+      "--reward-url, --judge-url and --rollout-url need HTTP, and this program was built without: install cpp-httplib "
+      "and OpenSSL "
       "(Debian: libcpp-httplib-dev, libssl-dev) and build it again");
 #endif
 }

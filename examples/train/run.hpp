@@ -60,6 +60,7 @@
 #include "train/options.hpp"
 #include "train/outside.hpp"
 #include "train/ranks.hpp"
+#include "train/rollout.hpp"
 #include "train/run_rewards.hpp"
 #include "train/train.hpp"
 #include "train/weights.hpp"
@@ -164,6 +165,14 @@ auto make_rewards(const TrainOptions& options) {
   return with_anchor(options, std::move(rewards));
 }
 
+/// The line of the plan about the server that draws; empty without one.
+inline std::string rollout_plan(const RolloutOptions& o) {
+  if (o.url.empty()) return {};
+  return "\nresponses  from " + o.url + " (" + std::string(rollout_dialect_names[static_cast<std::size_t>(o.dialect)]) +
+         "), " +
+         (o.ahead == 0 ? "by the weights of the step" : "drawn up to " + std::to_string(o.ahead) + " updates ahead");
+}
+
 /// The line of the plan about the outside signal; empty without one.
 inline std::string anchor_plan(const TrainOptions& o) {
   if (o.anchor.source == AnchorSource::none) return {};
@@ -193,9 +202,9 @@ void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompt
             << t.learning_rate << "\nrewards   ";
   for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
   std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
-            << anchor_plan(o) << "\nrun        " << o.steps << " steps, seed " << t.seed << ", "
-            << (ranks > 1 ? std::to_string(ranks) + " ranks of " : "") << max_threads() << " threads, " << backend_name
-            << ", into " << o.output << "\noptions   "
+            << anchor_plan(o) << rollout_plan(o.rollout) << "\nrun        " << o.steps << " steps, seed " << t.seed
+            << ", " << (ranks > 1 ? std::to_string(ranks) + " ranks of " : "") << max_threads() << " threads, "
+            << backend_name << ", into " << o.output << "\noptions   "
             << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
 }
 
@@ -266,8 +275,8 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   check_memory(options, estimate(options, plan, prompts), ranks.on_machine);
   const AnyScalarization scalarization(options.scalarization, advantages_options(options));
   refuse_lone_responses(options, scalarization);
-  Trainer trainer{load_policy<P>(options, plan),
-                  make_rewards<P>(options),
+  Trainer trainer{served_policy(load_policy<P>(options, plan), options, plan.texts, prompts),
+                  make_rewards<ServedPolicy<P>>(options),
                   make_conductor(options, prompts),
                   scalarization,
                   options.trainer,

@@ -101,4 +101,28 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   check_refused(stage.train("--dry-run --reward-model '' --rewards none"), {"none"});
 }
 
+BOOST_AUTO_TEST_CASE(a_server_for_responses_is_refused_where_it_cannot_work) {
+  const Stage stage;
+  const std::string dry = "--dry-run " + few;
+  const std::string served = dry + "--rollout-url http://127.0.0.1:1 ";
+  check_refused(stage.train(dry + "--rollout-ahead 1"), {"--rollout-ahead has no effect without --rollout-url"});
+  check_refused(stage.train(dry + "--importance-correction token_mask"), {"no effect without --rollout-url"});
+  check_refused(stage.train(served + "--rollout-dialect vllm"), {"adapters alone", "--lora-rank"});
+  check_refused(stage.train(served + "--rollout-dialect vllm --lora-rank 2"), {"--rollout-model"});
+  check_refused(stage.train(served + "--rollout-model m"), {"--rollout-model has no effect"});
+  check_refused(stage.train(served + "--rollout-ahead 1"), {"--importance-correction"});
+  check_refused(stage.train(served + "--importance-cap 2"), {"--importance-cap has no effect"});
+  check_refused(stage.train(served + "--importance-correction token_truncate --importance-floor 0.5"),
+                {"--importance-floor has no effect"});
+  const auto planned = stage.train(served + "--rollout-ahead 2 --importance-correction sequence_mask");
+  if (planned.output.find("was built without") != std::string::npos) return;  // no HTTP here
+  BOOST_TEST(planned.code == 0, planned.output);
+  check_refused(stage.train(served + "--stop x"), {"stop texts are not supported"});
+  check_refused(stage.train(dry + "--rollout-url http://127.0.0.1:1/generate"), {"the server's root"});
+  BOOST_TEST(planned.output.find("responses  from http://127.0.0.1:1 (sglang)") != std::string::npos, planned.output);
+  // Nobody is there: the run ends before it learns, and says why.
+  check_refused(stage.train(few + "--rollout-url http://127.0.0.1:1 --rollout-retries 0"),
+                {"the weights were not taken", "Connection"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

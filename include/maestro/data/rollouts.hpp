@@ -23,18 +23,19 @@ namespace maestro {
 /// `tokens`, and leaves the texts empty. Whatever counts tokens (lengths, limits, micro-batches, metrics) then counts
 /// steps. The log_probs are then logarithms of densities and the entropies are differential: both may have either sign.
 struct Rollouts {
-  std::vector<Prompt> prompts;         ///< (N)
-  Groups groups;                       ///< B rows in N groups
-  Ragged<std::int32_t> prompt_tokens;  ///< (N) rows
-  Ragged<std::int32_t> tokens;         ///< (B) rows
-  Matrix<float> actions;               ///< (tokens x D) finite; empty if the actions are tokens
-  std::vector<float> log_probs;        ///< per token, after temperature, before top-k / top-p
-  std::vector<float> entropies;        ///< per token, nats
-  Matrix<float> hidden;                ///< (B x d) terminal hidden states, after the final norm
-  Matrix<float> prompt_hidden;         ///< (N x d) hidden states of the prompts' last tokens, or empty
-  std::vector<Finish> finish;          ///< (B)
-  std::vector<std::string> texts;      ///< (B)
-  double temperature = 1.0;            ///< of the distribution that log_probs and entropies speak of
+  std::vector<Prompt> prompts;            ///< (N)
+  Groups groups;                          ///< B rows in N groups
+  Ragged<std::int32_t> prompt_tokens;     ///< (N) rows
+  Ragged<std::int32_t> tokens;            ///< (B) rows
+  Matrix<float> actions;                  ///< (tokens x D) finite; empty if the actions are tokens
+  std::vector<float> log_probs;           ///< per token, after temperature, before top-k / top-p
+  std::vector<float> entropies;           ///< per token, nats
+  Matrix<float> hidden;                   ///< (B x d) terminal hidden states, after the final norm
+  Matrix<float> prompt_hidden;            ///< (N x d) hidden states of the prompts' last tokens, or empty
+  std::vector<Finish> finish;             ///< (B)
+  std::vector<std::string> texts;         ///< (B)
+  std::vector<std::uint32_t> versions{};  ///< (B) of the weights that drew, by a server's count; empty: the policy's
+  double temperature = 1.0;               ///< of the distribution that log_probs and entropies speak of
 
   std::size_t size() const { return tokens.rows(); }
 

@@ -29,6 +29,7 @@ struct LossInput {
   std::span<const std::size_t> offsets;      ///< (b + 1) token offsets; may start anywhere (a slice of the batch's)
   std::span<const float> advantages;         ///< (b)
   BatchCounts batch;                         ///< of the whole batch over all ranks, by count_batch
+  std::span<const float> weights{};          ///< (t) factors of the surrogate: see importance_weights; empty: 1
   std::span<const unsigned char> masked{};   ///< (b) not 0: the response teaches nothing; may be empty
   std::size_t first_row = 0;                 ///< place of the first response in the batch, for messages
 };
@@ -44,7 +45,8 @@ struct LossGradient {
 ///
 ///     loss = sum over responses i, tokens t of c_i (s(rho, A_i) + beta k(d_it)) - entropy_bonus * mean entropy
 ///
-/// with s the surrogate and c_i the reduction's weight; k is multiplied by rho under KlCorrection::ratio.
+/// with s the surrogate and c_i the reduction's weight; k is multiplied by rho under KlCorrection::ratio. With
+/// LossInput::weights each token's s is multiplied by its weight, which is held constant; k is not.
 /// Whole-batch divisors make the losses (and gradients) of the micro-batches, and of the ranks, sum to the batch's.
 /// With equal micro-batches that is TRL's loss over an accumulation window, bnpo included: its token mean is the
 /// micro-batch's own, so it depends on the split, as in TRL. The entropy bonus is a mean over the batch's tokens
@@ -98,6 +100,7 @@ class Objective {
     require(fits(in.old_log_probs.size()), "objective: old_log_probs must be empty or as long as log_probs");
     require(fits(in.reference_log_probs.size()),
             "objective: reference_log_probs must be empty or as long as log_probs");
+    require(fits(in.weights.size()), "objective: weights must be empty or as long as log_probs");
     require(fits(in.entropies.size()), "objective: entropies must be empty or as long as log_probs");
     require(out.d_log_probs.size() == tokens, "objective: d_log_probs must be as long as log_probs");
     require(fits(out.d_entropies.size()), "objective: d_entropies must be empty or as long as log_probs");
@@ -147,7 +150,8 @@ class Objective {
         term = surrogate(in, row, t, log_ratio(in, row, t), advantage);
         count_ratio(term, report);
       }
-      TokenLoss loss{.value = term.value, .derivative = term.derivative};
+      const double factor = in.weights.empty() ? 1.0 : static_cast<double>(in.weights[t]);
+      TokenLoss loss{.value = factor * term.value, .derivative = factor * term.derivative};
       if (has_reference) add_kl(rule_, kl(in, row, t), term.ratio, mean_kl, loss, report);
       out.d_log_probs[t] = static_cast<T>(add_token(weight, loss, report));
       if (!out.d_entropies.empty()) out.d_entropies[t] = static_cast<T>(entropy_slope(rule_, sizes));

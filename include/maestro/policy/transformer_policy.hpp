@@ -234,12 +234,38 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     stops.insert(stops.end(), sampling.stop_tokens.begin(), sampling.stop_tokens.end());
     const auto text = [this](std::int32_t token) { return text_of(std::span<const std::int32_t>(&token, 1)); };
     training_->generator.run(weights_, sampling, key, stops, rollouts, {sampling.stop_texts, text});
+    write_texts(stops, rollouts);
+    return rollouts;
+  }
+
+  /// Fills `rollouts.texts` from its tokens.
+  /// @param stops  what ends a response; as its last token it is not in the text.
+  void write_texts(std::span<const std::int32_t> stops, Rollouts& rollouts) const {
+    rollouts.texts.clear();
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
       std::span<const std::int32_t> tokens = rollouts.tokens.row(i);
-      if (std::ranges::find(stops, tokens.back()) != stops.end()) tokens = tokens.first(tokens.size() - 1);
-      rollouts.texts.push_back(text_of(tokens));
+      const bool stopped = !tokens.empty() && std::ranges::find(stops, tokens.back()) != stops.end();
+      rollouts.texts.push_back(text_of(stopped ? tokens.first(tokens.size() - 1) : tokens));
     }
-    return rollouts;
+  }
+
+  /// Reads responses that something else may have drawn: computes the log-probs and entropies of the response tokens of
+  /// the groups in range, in packed order, at rollouts.temperature, and the terminal hidden states, as generate gives
+  /// them. As log_probs, it leaves alone what backward needs, and calls from several threads wait for each other.
+  /// @param hidden  (responses of the range x d) overwritten; empty: they are not asked for.
+  void read(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies,
+            MatrixView<float> hidden) const {
+    const std::lock_guard lock(scoring_->mutex);
+    const LastToken last = hidden.rows() > 0 ? LastToken::feed : LastToken::omit;
+    run_pass(scoring_->pass, Keep::nothing, rollouts, range, log_probs, entropies, last);
+    const std::span<const std::size_t> rows = scoring_->pass.batch.terminal_rows();
+    require(hidden.rows() == 0 || (hidden.rows() == rows.size() && hidden.cols() == hidden_size()),
+            "transformer policy: read needs a row of hidden_size() for each response of the range");
+    for (std::size_t i = 0; i < hidden.rows(); ++i) {
+      const std::span<const T> from = scoring_->pass.head_batch.hidden.row(rows[i]);
+      std::transform(from.begin(), from.end(), hidden.row(i).begin(),
+                     [](T value) { return static_cast<float>(value); });
+    }
   }
 
   void zero_gradients() {
@@ -315,8 +341,8 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
 
   template <class U>
   void run_pass(Pass& pass, Keep keep, const Rollouts& rollouts, GroupRange range, std::span<U> log_probs,
-                std::span<U> entropies) const {
-    pass.batch.pack(rollouts, range.first, range.last);
+                std::span<U> entropies, LastToken last = LastToken::omit) const {
+    pass.batch.pack(rollouts, range.first, range.last, {.last_token = last});
     if (log_probs.size() != pass.batch.targets().size()) {
       throw BadArgument("transformer policy: groups " + std::to_string(range.first) + " .. " +
                         std::to_string(range.last) + " hold " + std::to_string(pass.batch.targets().size()) +

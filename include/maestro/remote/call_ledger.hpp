@@ -94,7 +94,7 @@ class CallLedger {
   }
   /// Notes an answer. @throws IoError; the answer is held in memory all the same.
   void add_answer(const std::string& key, const std::string& body, const TokenUsage& usage, double cost) {
-    add(usage, cost);
+    add_usage(usage, cost);
     answers_.insert_or_assign(key, body);
     if (!writer_) return;
     writer_->write(OrderedJson{{"answer", key},
@@ -104,14 +104,14 @@ class CallLedger {
                                {"body", body}});
     writer_->sync();
   }
-
- private:
-  void add(const TokenUsage& usage, double cost) {
+  /// Counts what an answer took, without the answer; a ledger's file knows nothing of it.
+  void add_usage(const TokenUsage& usage, double cost) {
     totals_.usage.prompt_tokens += usage.prompt_tokens;
     totals_.usage.completion_tokens += usage.completion_tokens;
     totals_.cost += cost;
   }
 
+ private:
   void load(const std::string& path) {
     const std::string content = read_file(path, std::numeric_limits<std::size_t>::max());
     const std::size_t whole = content.rfind('\n') == std::string::npos ? 0 : content.rfind('\n') + 1;
@@ -137,7 +137,7 @@ class CallLedger {
     constexpr std::size_t most = std::size_t{1} << 40;
     const double cost = fields.number("cost");
     if (cost < 0.0) fields.fail("cost", "a number of at least 0");
-    add({fields.count("prompt_tokens", most), fields.count("completion_tokens", most)}, cost);
+    add_usage({fields.count("prompt_tokens", most), fields.count("completion_tokens", most)}, cost);
     answers_.insert_or_assign(fields.text("answer"), fields.text("body"));
   }
 

@@ -33,6 +33,12 @@
 
 namespace maestro {
 
+/// KeepAnswers says whether an answer serves every later request that is equal.
+enum class KeepAnswers : std::uint8_t {
+  yes,
+  no,  ///< every request is called, also an equal one: for answers that are drawn anew each time. There is no cache.
+};
+
 /// These settings say where calls go, how many, how fast, and how much they may cost.
 struct CallOptions {
   std::string url{};
@@ -48,6 +54,8 @@ struct CallOptions {
   double prompt_price = 0.0;         ///< per million tokens
   double completion_price = 0.0;     ///< per million tokens
   std::string cache{};               ///< file of a CallLedger; empty: answers are held in memory alone
+  KeepAnswers keep_answers = KeepAnswers::yes;
+  std::size_t max_bytes = std::size_t{1} << 24;  ///< of one answer; a longer one is a failure
 };
 
 /// @throws BadArgument naming the setting that is outside its domain.
@@ -62,6 +70,8 @@ inline void check(const CallOptions& o) {
   }
   require(o.max_cost == 0.0 || o.prompt_price > 0.0 || o.completion_price > 0.0,
           "calls: max_cost needs prompt_price or completion_price, else every call costs nothing");
+  require(o.cache.empty() || o.keep_answers == KeepAnswers::yes,
+          "calls: a cache keeps answers; leave it out with KeepAnswers::no");
 }
 
 /// One call to make.
@@ -87,7 +97,8 @@ struct CallFigures {
 /// Makes calls by a transport, as CallOptions say. Equal requests are called once; an answer that the cache has is not
 /// called again. A budget holds back what could go beyond it, as if every call in flight took the most that it may;
 /// what earlier runs paid into the same cache file counts. Failures: see worth_a_retry; a server's Retry-After holds
-/// back all calls. The API key goes into the request's header and nowhere else: it is cut out of what a server says.
+/// back all calls. With KeepAnswers::no nothing is remembered but what was paid. The API key goes into the request's
+/// header and nowhere else: it is cut out of what a server says.
 class PaidCalls {
  public:
   /// Says what an answer took. It throws BadFile for a body that is no answer, which is then a failed call.
@@ -116,7 +127,10 @@ class PaidCalls {
     std::vector<CallOutcome> outcomes(requests.size());
     for (std::size_t i = 0; i < requests.size(); ++i) {
       keys[i] = request_key(options_.url, requests[i].body);
-      if (const std::string* answer = ledger_.find(keys[i]); answer != nullptr && acceptable(i, *answer, accept)) {
+      if (options_.keep_answers == KeepAnswers::no) {
+        to_make.push_back(i);
+      } else if (const std::string* answer = ledger_.find(keys[i]);
+                 answer != nullptr && acceptable(i, *answer, accept)) {
         outcomes[i].body = *answer;
         ++figures_.cached;
       } else if (first.emplace(keys[i], i).second) {
@@ -243,9 +257,12 @@ class PaidCalls {
   }
 
   HttpRequest http_request(const CallRequest& request, const std::string& key) const {
-    HttpRequest post{.url = options_.url, .body = request.body, .timeout_seconds = options_.timeout_seconds};
+    HttpRequest post{.url = options_.url,
+                     .body = request.body,
+                     .timeout_seconds = options_.timeout_seconds,
+                     .max_bytes = options_.max_bytes};
     // A server that knows this header charges a repeated request once.
-    post.headers.emplace_back("Idempotency-Key", key);
+    if (options_.keep_answers == KeepAnswers::yes) post.headers.emplace_back("Idempotency-Key", key);
     if (!key_.empty()) post.headers.emplace_back("Authorization", "Bearer " + key_);
     return post;
   }
@@ -312,7 +329,11 @@ class PaidCalls {
     }
     const std::lock_guard lock(mutex_);
     reserved_ -= cost_of(most_of(request));
-    if (usage) ledger_.add_answer(key, reply.body, *usage, cost_of(*usage));
+    if (usage && options_.keep_answers == KeepAnswers::yes) {
+      ledger_.add_answer(key, reply.body, *usage, cost_of(*usage));
+    } else if (usage) {
+      ledger_.add_usage(*usage, cost_of(*usage));
+    }
     return failure;
   }
 

@@ -38,6 +38,13 @@ void for_each_metric(const StepReport& report, Write&& write) {
   write("clip_ratio/region_mean", report.loss.clip_region_fraction());
   write("sampling/sampling_logp_difference/mean", report.rollout_gap_mean);
   write("sampling/sampling_logp_difference/max", report.rollout_gap_max);
+  if (report.importance.count > 0) {
+    write("sampling/importance_sampling_ratio/mean", report.importance.mean());
+    write("sampling/importance_sampling_ratio/min", report.importance.min);
+    write("sampling/importance_sampling_ratio/max", report.importance.max);
+    write("sampling/importance_sampling_ratio/cut_share", report.importance.cut_share());
+  }
+  for (const auto& [figure, value] : report.served) write("rollout/" + figure, value);
   for (std::size_t k = 0; k < report.rewards.size(); ++k) {
     const RewardFigures& reward = report.rewards[k];
     write("rewards/" + reward.name + "/mean", reward.mean);

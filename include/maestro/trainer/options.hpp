@@ -12,6 +12,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/option.hpp"
 #include "maestro/data/sampling.hpp"
+#include "maestro/objective/importance.hpp"
 #include "maestro/objective/objective.hpp"
 #include "maestro/optimizer/optimizer.hpp"
 #include "maestro/optimizer/schedule.hpp"
@@ -35,8 +36,9 @@ struct TrainerOptions {
   std::size_t prompts_per_step = 8;  ///< N; the loop draws that many prompts for each step
   Sampling sampling{};
   ObjectiveOptions objective{};
-  OptimizerOptions optimizer{};  ///< of the policy
-  double learning_rate = 1e-6;   ///< times the schedule's factor of the step
+  ImportanceOptions correction{};  ///< for responses that another policy drew, as a ServedPolicy's
+  OptimizerOptions optimizer{};    ///< of the policy
+  double learning_rate = 1e-6;     ///< times the schedule's factor of the step
   ScheduleOptions schedule{.kind = ScheduleKind::constant};
   double max_grad_norm = 1.0;             ///< global-norm clipping; 0: none
   std::size_t num_iterations = 1;         ///< passes over each batch (mu)
@@ -63,6 +65,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "num_iterations", .help = "Passes over each batch (mu)", .group = policy}, s.num_iterations);
   f({.name = "num_minibatches", .help = "Optimizer updates per pass", .group = policy}, s.num_minibatches);
   f({.name = "objective", .group = policy}, s.objective);
+  f({.name = "correction", .group = policy, .recorded = Recorded::unless_default}, s.correction);
   f({.name = "mask_truncated_completions",
      .help = "Whether responses cut at --max-completion-length are left out of the loss: {}",
      .group = policy,
@@ -95,6 +98,7 @@ inline void check(const TrainerOptions& options) {
   require(options.learning_rate >= 0.0 && std::isfinite(options.learning_rate),
           "trainer: learning_rate must be finite and at least 0");
   check(options.objective);
+  check(options.correction);
   check(options.schedule);
   require(options.max_grad_norm >= 0.0, "trainer: max_grad_norm must not be negative; 0 switches clipping off");
 }

@@ -18,6 +18,7 @@
 #include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/distributed/collectives.hpp"
+#include "maestro/objective/importance.hpp"
 #include "maestro/objective/loss.hpp"
 #include "maestro/optimizer/clip.hpp"
 #include "maestro/optimizer/layout.hpp"
@@ -36,6 +37,7 @@ struct UpdateReport {
   double rollout_gap_mean = 0.0;
   double rollout_gap_max = 0.0;
   double communication = 0.0;  ///< seconds with the other ranks, waiting for them included
+  ImportanceFigures importance{};
 };
 
 /// PolicyUpdate turns advantages into optimizer updates of a policy.
@@ -69,6 +71,8 @@ class PolicyUpdate {
     d_entropies_.resize(uses_entropy ? tokens : 0);
     const std::size_t minibatches = std::min(options_.num_minibatches, rollouts.groups.count());
     off_policy_ = options_.num_iterations * minibatches > 1;
+    weights_.resize(corrects() ? tokens : 0);
+    importance_ = {};
     old_log_probs_.clear();
     const auto range_of = [&](std::size_t m) {
       return GroupRange{m * rollouts.groups.count() / minibatches, (m + 1) * rollouts.groups.count() / minibatches};
@@ -99,6 +103,7 @@ class PolicyUpdate {
     }
     report.loss.all_reduce(communicator);
     report.communication = communication_;
+    report.importance = importance_;
     // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
     const auto updates = static_cast<double>(options_.num_iterations * minibatches);
     report.loss.loss /= updates;
@@ -129,6 +134,8 @@ class PolicyUpdate {
   }
 
  private:
+  bool corrects() const { return options_.correction.correction != ImportanceCorrection::none; }
+
   /// What all ranks do of a mini-batch, and this rank's part of it.
   struct MiniBatch {
     GroupRange all;
@@ -240,13 +247,21 @@ class PolicyUpdate {
       const std::size_t first_row = rollouts.groups.offsets()[micro.first];
       const std::size_t rows = rollouts.groups.offsets()[micro.last] - first_row;
       mark_truncated(rollouts, first_row, rows);
+      const auto offsets = rollouts.tokens.offsets().subspan(first_row, rows + 1);
+      const auto weights = tokens_of(rollouts, micro, std::span<float>(weights_));
+      if (corrects()) {
+        importance_weights(options_.correction, first_visit ? log_probs : old,
+                           tokens_of(rollouts, micro, std::span<const float>(rollouts.log_probs)), offsets, weights,
+                           importance_);
+      }
       report += objective_(LossInput<float>{.log_probs = log_probs,
                                             .old_log_probs = first_visit ? std::span<const float>{} : old,
                                             .reference_log_probs = tokens_of(rollouts, micro, reference_log_probs),
                                             .entropies = entropies,
-                                            .offsets = rollouts.tokens.offsets().subspan(first_row, rows + 1),
+                                            .offsets = offsets,
                                             .advantages = advantages.subspan(first_row, rows),
                                             .batch = counts,
+                                            .weights = weights,
                                             .masked = masked_,
                                             .first_row = first_row},
                            LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
@@ -295,6 +310,8 @@ class PolicyUpdate {
   std::vector<float> entropies_;
   std::vector<float> d_entropies_;
   std::vector<unsigned char> masked_;
+  std::vector<float> weights_;  // of the importance correction; empty: there is none
+  ImportanceFigures importance_;
 };
 
 }  // namespace maestro

@@ -15,6 +15,7 @@
 #include "maestro/core/views.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/objective/importance.hpp"
 #include "maestro/objective/report.hpp"
 
 namespace maestro {
@@ -78,6 +79,9 @@ struct StepReport {
                          ///< negative
   double rollout_gap_mean = 0.0;  ///< |log-prob of the training pass - log-prob of the rollout|, nats
   double rollout_gap_max = 0.0;
+  ImportanceFigures importance{};  ///< of the importance correction; nothing counted if there is none
+  std::vector<std::pair<std::string, double>>
+      served{};  ///< what the policy itself counted: ServedPolicy::visit_figures
   std::size_t response_tokens = 0;
   std::size_t prompt_tokens = 0;
   std::uint64_t total_tokens = 0;      ///< prompt and response tokens since the run began

@@ -267,11 +267,18 @@ class Trainer {
   void generate(std::span<const Prompt> prompts) {
     const GroupRange share = detail::rank_share({0, prompts.size()}, communicator_.rank(), size_);
     phase([&] {
+      if constexpr (requires { policy_.served() && true; }) {
+        if (policy_.served() && shares_step()) {
+          throw Unsupported("trainer: a rollout server serves one process; run without other ranks");
+        }
+      }
       follow_policy();
       own_rollouts_ =
           policy_.generate(prompts.subspan(share.first, share.last - share.first), options_.sampling,
                            DrawKey{.seed = options_.seed, .step = step_, .earlier = prompts.first(share.first)});
     });
+    const auto keep = [this](std::string_view name, double value) { report_.served.emplace_back(name, value); };
+    if constexpr (requires { policy_.visit_figures(keep); }) policy_.visit_figures(keep);
     own_groups_ = share;
     if (!shares_step()) {
       rollouts_ = std::move(own_rollouts_);
@@ -454,6 +461,7 @@ class Trainer {
     report_.rollout_gap_mean = done.rollout_gap_mean;
     report_.rollout_gap_max = done.rollout_gap_max;
     report_.seconds.communication += done.communication;
+    report_.importance = done.importance;
   }
 
   void describe_step() {

@@ -1,0 +1,58 @@
+#pragma once
+
+/// @file
+/// How far the log-probs of who draws are from those of who learns.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "maestro/core/error.hpp"
+
+namespace maestro {
+
+/// LogProbGap sums |log-prob of the server - log-prob of the local policy| over drawn tokens, in nats.
+struct LogProbGap {
+  double sum = 0.0;
+  double max = 0.0;
+  std::size_t tokens = 0;
+
+  double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0.0; }
+  /// Adds tokens. O(T), deterministic.
+  /// @param served, local  (T) of the same tokens.
+  void add(std::span<const float> served, std::span<const float> local) {
+    require(served.size() == local.size(), "log-prob gap: both sides must have a value for each token");
+    for (std::size_t t = 0; t < served.size(); ++t) {
+      const double gap = std::abs(static_cast<double>(served[t]) - static_cast<double>(local[t]));
+      sum += gap;
+      max = std::max(max, gap);
+    }
+    tokens += served.size();
+  }
+};
+
+/// GapBounds say how far apart server and local policy may be, in nats a token, where both have the same weights.
+/// Kernels and bfloat16 alone make a mean of about 0.01; weights that were not taken make more.
+struct GapBounds {
+  double mean = 0.05;  ///< 0: no bound
+  double max = 0.0;    ///< 0: no bound; single tokens of small probability may be far off
+};
+
+/// Refuses a gap above a bound.
+/// @throws BadData with gap, bound and remedy; BadArgument for a bound below 0.
+inline void check(const LogProbGap& gap, const GapBounds& bounds) {
+  require(bounds.mean >= 0.0 && bounds.max >= 0.0, "log-prob gap: bounds must be at least 0; 0 is none");
+  const auto refuse = [](const char* what, double found, double bound) {
+    throw BadData(std::string("rollout server: the ") + what +
+                  " gap between its log-probs and those of the policy that learns is " + std::to_string(found) +
+                  " nats, above the bound of " + std::to_string(bound) +
+                  "; it may not have the weights or the settings (log-probs after temperature) that it should, or "
+                  "compute in a type that needs a wider bound");
+  };
+  if (bounds.mean > 0.0 && !(gap.mean() <= bounds.mean)) refuse("mean", gap.mean(), bounds.mean);
+  if (bounds.max > 0.0 && !(gap.max <= bounds.max)) refuse("largest", gap.max, bounds.max);
+}
+
+}  // namespace maestro

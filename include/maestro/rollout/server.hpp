@@ -1,0 +1,340 @@
+#pragma once
+
+/// @file
+/// A server that draws responses: its calls, the weights that it holds, and what is counted.
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/error.hpp"
+#include "maestro/data/sampling.hpp"
+#include "maestro/remote/paid_calls.hpp"
+#include "maestro/remote/transport.hpp"
+#include "maestro/rollout/answer.hpp"
+#include "maestro/rollout/options.hpp"
+#include "maestro/rollout/sglang.hpp"
+#include "maestro/rollout/vllm.hpp"
+
+namespace maestro {
+
+/// WeightForm says what is handed to the server after each update.
+enum class WeightForm : std::uint8_t {
+  whole,     ///< a model folder; SGLang alone takes one
+  adapters,  ///< a folder of LoRA adapters in PEFT's layout, beside a base that the server has
+};
+
+/// RolloutServerOptions say where the server is and how it is called.
+struct RolloutServerOptions {
+  /// `url` is the server's root, such as http://127.0.0.1:30000. Answers are never kept, whatever keep_answers says.
+  CallOptions calls{.timeout_seconds = 600.0, .max_bytes = std::size_t{1} << 28};
+  RolloutDialect dialect = RolloutDialect::sglang;
+  WeightForm weights = WeightForm::whole;
+  std::string model{};  ///< the base as vLLM names it (its --served-model-name); SGLang needs none
+};
+
+/// RolloutCounts are sums since the server was first called. requested = received + missing once no call is under way.
+struct RolloutCounts {
+  std::uint64_t requested = 0;                                    ///< responses
+  std::uint64_t received = 0;                                     ///< responses of accepted answers
+  std::uint64_t missing = 0;                                      ///< responses of groups that no call brought
+  std::uint64_t retries = 0;                                      ///< calls made again
+  std::uint64_t failed_calls = 0;                                 ///< calls without a whole answer of status 200
+  std::array<std::uint64_t, answer_fault_names.size()> faults{};  ///< answers refused, by AnswerFault
+  std::uint64_t published = 0;                                    ///< times that the server took new weights
+};
+
+/// GroupOutcome is what became of a GroupRequest.
+struct GroupOutcome {
+  std::optional<DrawnGroup> group{};
+  std::uint32_t version = 0;  ///< of the weights that drew the group: the number of times that weights were published
+  std::string failure{};      ///< why there is no group
+};
+
+namespace detail {
+
+/// A CallGate lets calls through while it is open; closing it waits until none is inside.
+class CallGate {
+ public:
+  class Pass {
+   public:
+    explicit Pass(CallGate& gate) : gate_(gate) {
+      std::unique_lock lock(gate_.mutex_);
+      gate_.changed_.wait(lock, [&] { return !gate_.closed_; });
+      ++gate_.inside_;
+    }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+    ~Pass() {
+      const std::lock_guard lock(gate_.mutex_);
+      --gate_.inside_;
+      gate_.changed_.notify_all();
+    }
+
+   private:
+    CallGate& gate_;
+  };
+  /// Keeps the gate closed as long as it lives.
+  class Closed {
+   public:
+    explicit Closed(CallGate& gate) : gate_(gate) {
+      std::unique_lock lock(gate_.mutex_);
+      gate_.closed_ = true;
+      gate_.changed_.wait(lock, [&] { return gate_.inside_ == 0; });
+    }
+    Closed(const Closed&) = delete;
+    Closed& operator=(const Closed&) = delete;
+    ~Closed() {
+      const std::lock_guard lock(gate_.mutex_);
+      gate_.closed_ = false;
+      gate_.changed_.notify_all();
+    }
+
+   private:
+    CallGate& gate_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool closed_ = false;
+  std::size_t inside_ = 0;
+};
+
+}  // namespace detail
+
+/// A RolloutServer draws groups of responses by a server and hands it weights. Calls are bounded, timed and tried again
+/// as CallOptions say; an answer that is refused (AnswerFault) counts by its fault and is asked for again too. Whole
+/// weights change while no call is under way, so that no response is drawn by two versions. Members may be called from
+/// several threads; batches wait for each other.
+class RolloutServer {
+ public:
+  /// Prepares the calls; makes none.
+  /// @throws BadArgument for options outside their domains, or a key variable that is not set; Unsupported for whole
+  ///   weights by vLLM.
+  RolloutServer(HttpTransport transport, const RolloutServerOptions& options)
+      : transport_(std::move(transport)),
+        options_(checked(options)),
+        generate_([this](const HttpRequest& request) { return carry(request); }, calls_to(path_of_generate())) {}
+  RolloutServer(const RolloutServer&) = delete;
+  RolloutServer& operator=(const RolloutServer&) = delete;
+
+  const RolloutServerOptions& options() const { return options_; }
+  /// Gives the number of the weights that the server has; 0: those that it was started with.
+  std::uint32_t version() const {
+    const std::lock_guard lock(mutex_);
+    return version_;
+  }
+  RolloutCounts counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
+  }
+
+  /// Refuses sampling options that the server's answers could not be used for.
+  /// @throws Unsupported, BadArgument
+  void check_sampling(const Sampling& sampling) const {
+    check_served(sampling);
+    if (options_.dialect == RolloutDialect::vllm) vllm::check_sampling(sampling);
+  }
+
+  /// Draws groups, by the weights that the server has when each call is made. A group that no call brings has a failure
+  /// in its place: there is one outcome for each request.
+  std::vector<GroupOutcome> generate(std::vector<GroupRequest> requests) {
+    const std::lock_guard batch(batch_mutex_);
+    const std::uint32_t first = begin(requests);
+    std::vector<CallRequest> calls;
+    for (const GroupRequest& request : requests) calls.push_back({.body = body_of(request)});
+    std::vector<GroupOutcome> outcomes(requests.size());
+    const std::vector<CallOutcome> made = generate_(calls, [&](std::size_t i, const std::string& body) {
+      outcomes[i] = read(requests[i], first, body);
+      return TokenUsage{};
+    });
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      if (!made[i].body) outcomes[i] = {.failure = made[i].failure};
+    }
+    end(requests, outcomes);
+    return outcomes;
+  }
+
+  /// Lets the server take the weights in a folder, and waits until it has.
+  /// @param folder   as the server sees it.
+  /// @param version  a name that no other weights of this server have.
+  /// @throws IoError with the server's words if it does not take them.
+  void load(const std::string& folder, const std::string& version) {
+    if (options_.weights == WeightForm::whole) {
+      const detail::CallGate::Closed closed(gate_);
+      post(sglang::update_path, sglang::update_body(folder, version), "the weights were not taken");
+      adopt(version);
+      return;
+    }
+    const bool sglang = options_.dialect == RolloutDialect::sglang;
+    const Json body{{"lora_name", version}, {"lora_path", folder}};
+    post(sglang ? sglang::load_adapter_path : vllm::load_adapter_path, dump_json(body), "the adapters were not taken");
+    adopt(version);
+    for (const std::string& old : unused_adapters()) {
+      post(sglang ? sglang::unload_adapter_path : vllm::unload_adapter_path, dump_json(Json{{"lora_name", old}}),
+           "old adapters were not unloaded");
+    }
+  }
+
+  /// Lets no further call begin, so that whoever waits for a batch soon gets its failures.
+  void stop() { stopping_ = true; }
+
+ private:
+  static RolloutServerOptions checked(RolloutServerOptions options) {
+    while (options.calls.url.ends_with('/')) options.calls.url.pop_back();
+    check(options.calls);
+    require(parse_url(options.calls.url).path == "/", "rollout server: the URL is the server's root: http://host:port");
+    if (options.dialect == RolloutDialect::sglang) return options;
+    require(!options.model.empty(), "rollout server: vLLM needs the model's name, as GET /v1/models lists it");
+    if (options.weights == WeightForm::whole) {
+      throw Unsupported(
+          "rollout server: vLLM takes whole weights by NCCL alone, which is not supported; train adapters, or use "
+          "SGLang");
+    }
+    return options;
+  }
+
+  std::string_view path_of_generate() const {
+    return options_.dialect == RolloutDialect::sglang ? sglang::generate_path : vllm::generate_path;
+  }
+  CallOptions calls_to(std::string_view path) const {
+    CallOptions calls = options_.calls;
+    calls.url += path;
+    calls.keep_answers = KeepAnswers::no;
+    return calls;
+  }
+
+  /// Chooses the adapters of a batch; the number of the oldest weights that may draw it.
+  std::uint32_t begin(std::vector<GroupRequest>& requests) {
+    const std::lock_guard lock(mutex_);
+    for (GroupRequest& request : requests) {
+      request.model = options_.model;
+      request.adapter = options_.weights == WeightForm::adapters ? current_ : std::string();
+      counts_.requested += request.sampling.num_generations;
+      if (!request.adapter.empty()) ++users_[current_];
+    }
+    return version_;
+  }
+  void end(const std::vector<GroupRequest>& requests, const std::vector<GroupOutcome>& outcomes) {
+    const std::lock_guard lock(mutex_);
+    counts_.retries += generate_.figures().retries;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      (outcomes[i].group ? counts_.received : counts_.missing) += requests[i].sampling.num_generations;
+      if (!requests[i].adapter.empty()) --users_[requests[i].adapter];
+    }
+  }
+
+  std::string body_of(const GroupRequest& request) const {
+    return options_.dialect == RolloutDialect::sglang ? sglang::generate_body(request) : vllm::generate_body(request);
+  }
+
+  /// Reads an answer, and counts what is wrong with one that is refused.
+  GroupOutcome read(const GroupRequest& request, std::uint32_t first, const std::string& body) {
+    const auto count = [this](AnswerFault fault) {
+      const std::lock_guard lock(mutex_);
+      ++counts_.faults[static_cast<std::size_t>(fault)];
+    };
+    try {
+      const std::string& place = generate_.place();
+      GroupOutcome outcome;
+      outcome.group = options_.dialect == RolloutDialect::sglang ? sglang::parse_group(body, request, place)
+                                                                 : vllm::parse_group(body, request, place);
+      outcome.version = version_of(request, *outcome.group, first);
+      return outcome;
+    } catch (const BadAnswer& error) {
+      count(error.fault());
+      throw;
+    } catch (const BadFile&) {
+      count(AnswerFault::malformed);
+      throw;
+    }
+  }
+
+  /// Gives the number of the weights that drew a group.
+  /// @throws BadAnswer if they are none that the server may have had since the batch began.
+  std::uint32_t version_of(const GroupRequest& request, const DrawnGroup& group, std::uint32_t first) const {
+    const std::lock_guard lock(mutex_);
+    // SGLang repeats the version of whole weights, not the name of adapters; an adapter that it lacks is an error.
+    const bool repeats = options_.weights == WeightForm::whole || options_.dialect == RolloutDialect::vllm;
+    const std::string& name = repeats ? group.version : request.adapter;
+    const auto known = numbers_.find(name);
+    const bool fits = options_.weights == WeightForm::whole || name == request.adapter;
+    if (version_ == 0 || (fits && known != numbers_.end() && known->second >= first)) {
+      return version_ == 0 ? 0 : known->second;
+    }
+    throw BadAnswer(AnswerFault::wrong_version, generate_.place() + ": drawn by weights " + detail::quote_text(name) +
+                                                    ", but the server was given " + detail::quote_text(current_));
+  }
+
+  void adopt(const std::string& version) {
+    const std::lock_guard lock(mutex_);
+    current_ = version;
+    numbers_[version] = ++version_;
+    ++counts_.published;
+  }
+  /// Takes the adapters that nothing needs any more off the list.
+  std::vector<std::string> unused_adapters() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (auto at = numbers_.begin(); at != numbers_.end();) {
+      const bool used = at->first == current_ || users_[at->first] > 0;
+      if (!used) {
+        names.push_back(at->first);
+        users_.erase(at->first);
+      }
+      at = used ? std::next(at) : numbers_.erase(at);
+    }
+    return names;
+  }
+
+  /// Makes a call that changes the server.
+  void post(std::string_view path, const std::string& body, const char* failed) {
+    PaidCalls calls(transport_, calls_to(path));
+    const CallRequest request{.body = body};
+    const auto accept = [&](std::size_t, const std::string& answer) {
+      if (options_.dialect == RolloutDialect::sglang) sglang::check_done(answer, calls.place());
+      return TokenUsage{};
+    };
+    const CallOutcome outcome = calls(std::span(&request, 1), accept).front();
+    if (!outcome.body) throw IoError(std::string("rollout server: ") + failed + ": " + outcome.failure);
+  }
+
+  /// Carries a call to generate, unless the end is near.
+  HttpReply carry(const HttpRequest& request) {
+    constexpr int not_again = 499;
+    const detail::CallGate::Pass pass(gate_);
+    if (stopping_) return {.status = not_again, .body = "not called, the run ends"};
+    HttpReply reply = transport_(request);
+    if (reply.status == 200) return reply;
+    const std::lock_guard lock(mutex_);
+    ++counts_.failed_calls;
+    return reply;
+  }
+
+  HttpTransport transport_;
+  RolloutServerOptions options_;
+  PaidCalls generate_;
+  detail::CallGate gate_;
+  std::atomic<bool> stopping_{false};
+  std::mutex batch_mutex_;    // held while a batch is drawn
+  mutable std::mutex mutex_;  // guards what follows
+  std::uint32_t version_ = 0;
+  std::string current_;                           // the name of version_
+  std::map<std::string, std::uint32_t> numbers_;  // of the names
+  std::map<std::string, std::size_t> users_;      // requests under way, by adapters
+  RolloutCounts counts_;
+};
+
+}  // namespace maestro
