@@ -58,7 +58,8 @@ inline std::string figure(double value) {
 struct Line {
   std::string name;
   const Curve* curve = nullptr;
-  bool dots = false;  ///< its values are few: they are marked
+  bool dots = false;      ///< its values are few: they are marked
+  std::size_t color = 0;  ///< html_of sets it, by the line's place
 };
 
 /// What a chart shows.
@@ -185,17 +186,18 @@ inline std::string axes(const Frame& frame) {
 }  // namespace detail
 
 /// The chart as a figure of HTML; empty if none of its lines has a value. Long lines are drawn faint as they are, and
-/// strong as their running mean.
+/// strong as their running mean. A line without values keeps its color, so that a reward has the same one in every
+/// chart.
 inline std::string html_of(Chart chart) {
   using namespace detail;
+  for (std::size_t i = 0; i < chart.lines.size(); ++i) chart.lines[i].color = i % colors;
   std::erase_if(chart.lines, [](const Line& line) { return line.curve == nullptr || line.curve->empty(); });
   if (chart.lines.empty()) return {};
   const Frame frame(chart);
   std::string svg = axes(frame);
   std::string legend;
-  for (std::size_t i = 0; i < chart.lines.size(); ++i) {
-    const Line& line = chart.lines[i];
-    const std::string color = "c" + std::to_string(i % colors);
+  for (const Line& line : chart.lines) {
+    const std::string color = "c" + std::to_string(line.color);
     const Curve thin = thinned(*line.curve, 400);
     if (line.dots || thin.steps.size() == 1) {
       for (std::size_t p = 0; p < thin.steps.size(); ++p) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,13 +22,19 @@
 #include "maestro/data/micro_batches.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/folder_lock.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/io/prompts.hpp"
 #include "maestro/optimizer/clip.hpp"
+#include "maestro/optimizer/optimizer.hpp"
+#include "maestro/policy/snapshot.hpp"
 #include "maestro/trainer/checkpoints.hpp"
+#include "maestro/trainer/fingerprint.hpp"
 #include "maestro/trainer/prompt_order.hpp"
+#include "maestro/trainer/run.hpp"
 #include "sft/options.hpp"
 #include "train/answer_format.hpp"
+#include "train/fingerprint.hpp"
 #include "train/models.hpp"
 
 namespace maestro::examples {
@@ -137,34 +144,94 @@ double held_out_loss(P& policy, const References<P>& references, std::span<const
   return loss.mean();
 }
 
-/// The steps of the run, with a line of progress now and then.
+/// Everything that the next step depends on.
 template <class P>
-void sft_loop(P& policy, const References<P>& references, std::span<const Prompt> prompts, const SftOptions& o) {
-  Optimizer<float> optimizer(o.optimizer);
+struct SftState {
+  P& policy;
+  Optimizer<float> optimizer;
+  std::uint32_t step = 0;  ///< steps done
+
+  std::uint32_t steps_done() const { return step; }
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("step", step);
+    v("policy", ParameterValues<P>{policy});
+    v("optimizer", optimizer);
+  }
+};
+
+/// Where the checkpoints of a run lie, and what tells it from other runs.
+inline CheckpointOptions sft_checkpoints(const SftOptions& o, std::span<const Prompt> prompts) {
+  OrderedJson fingerprint = content_of_files(o.model, o.model_options, prompts);
+  record_options(fingerprint, o);
+  return {.folder = Run::checkpoints_in(o.output), .keep = o.save_total_limit, .fingerprint = fingerprint.dump()};
+}
+
+/// @throws BadArgument, BadFile where --output holds a checkpoint that the run may not go on from.
+inline void check_sft_folder(const SftOptions& o, const CheckpointOptions& options) {
+  const auto checkpoint = Checkpoints::newest_whole_in(options.folder);
+  if (!checkpoint) return;
+  if (o.resume == SftResume::never) {
+    throw BadArgument(o.output +
+                      " holds the checkpoint of an earlier run; --resume auto continues it, another "
+                      "--output starts afresh");
+  }
+  Checkpoints::check_fingerprint(*checkpoint, options.fingerprint);
+}
+
+/// Loads the newest checkpoint, if there is one, and takes back what was logged after it.
+template <class P>
+void resume(const SftOptions& o, Checkpoints& checkpoints, SftState<P>& state) {
+  if (checkpoints.resume(state)) std::cout << "resumed after step " << state.step << '\n';
+  for (const std::string& damaged : checkpoints.passed_over()) {
+    std::cout << "passed over a damaged checkpoint: " << damaged << '\n';
+  }
+  truncate_after(o.output + "/metrics.jsonl", state.step);
+}
+
+/// The steps that are left, with a line of progress now and then.
+template <class P>
+void sft_loop(SftState<P>& state, Checkpoints& checkpoints, const References<P>& references,
+              std::span<const Prompt> prompts, const SftOptions& o) {
   PromptOrder order(prompts, o.batch_size, o.seed);
-  JsonlWriter metrics(o.output + "/metrics.jsonl", OpenMode::replace);
+  JsonlWriter metrics(o.output + "/metrics.jsonl");
   const std::uint32_t line_every = std::max<std::uint32_t>(o.steps / 20, 1);
   SftLoss since;
-  for (std::uint32_t step = 0; step < o.steps && !stop_requested(); ++step) {
-    const Rollouts batch = references.batch(order.batch(step));
-    const double rate = o.learning_rate * learning_rate_factor(o.schedule, step);
+  while (state.step < o.steps && !stop_requested()) {
+    const Rollouts batch = references.batch(order.batch(state.step));
+    const double rate = o.learning_rate * learning_rate_factor(o.schedule, state.step);
     double grad_norm = 0.0;
-    const SftLoss loss = sft_step(policy, batch, optimizer, rate, o, grad_norm);
+    const SftLoss loss = sft_step(state.policy, batch, state.optimizer, rate, o, grad_norm);
+    ++state.step;
     if (!std::isfinite(loss.sum))
-      throw BadData("step " + std::to_string(step + 1) + ": the loss is not finite; lower --learning-rate");
-    metrics.write(OrderedJson{{"step", step + 1},
-                              {"epoch", order.epoch(step + 1)},
+      throw BadData("step " + std::to_string(state.step) + ": the loss is not finite; lower --learning-rate");
+    metrics.write(OrderedJson{{"step", state.step},
+                              {"epoch", order.epoch(state.step)},
                               {"loss", loss.mean()},
                               {"learning_rate", rate},
                               {"grad_norm", grad_norm}});
+    const bool last = state.step == o.steps || stop_requested();
+    if (last || (o.save_steps > 0 && state.step % o.save_steps == 0)) checkpoints.save(state);
     since.sum += loss.sum;
     since.tokens += loss.tokens;
-    if ((step + 1) % line_every != 0 && step + 1 != o.steps) continue;
+    if (state.step % line_every != 0 && !last) continue;
     char line[96];
-    std::snprintf(line, sizeof line, "%5u/%u  loss %.4f nats a token", step + 1, o.steps, since.mean());
+    std::snprintf(line, sizeof line, "%5u/%u  loss %.4f nats a token", state.step, o.steps, since.mean());
     std::cout << line << std::endl;
     since = {};
   }
+}
+
+/// Tokens of a step's prompts and references at most: those of the longest pairs.
+inline std::size_t longest_step(const SftOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts) {
+  std::vector<std::size_t> tokens;
+  for (const Prompt& prompt : prompts) {
+    const std::size_t reference = plan.tokenizer.encode(prompt.reference).size() + 1;
+    tokens.push_back(plan.lengths(std::span(&prompt, 1)).front() + std::min(reference, o.max_completion_length));
+  }
+  std::sort(tokens.rbegin(), tokens.rend());
+  tokens.resize(std::min(tokens.size(), o.batch_size));
+  return std::accumulate(tokens.begin(), tokens.end(), std::size_t{0});
 }
 
 /// Trains a policy of type P on the references; the exit code of the program.
@@ -186,7 +253,7 @@ int sft_as(SftOptions o) {
   std::size_t longest = 0;
   for (const Prompt& prompt : prompts) longest = std::max(longest, plan.tokenizer.encode(prompt.reference).size() + 1);
   shared.trainer.sampling.max_completion_length = std::min(longest, o.max_completion_length);
-  check_memory(shared, estimate(shared, plan, prompts));
+  check_memory(shared, estimate(shared, plan, prompts, longest_step(o, plan, prompts)));
   P policy = load_policy<P>(shared, plan);
   const References<P> references(policy, plan.options.chat, o.max_completion_length);
   std::size_t cut = 0;
@@ -197,11 +264,17 @@ int sft_as(SftOptions o) {
             << prompts.size() << " of " << o.prompts << ", " << cut << " references cut at " << o.max_completion_length
             << " tokens\nrun        " << o.steps << " steps of " << o.batch_size << " prompts, learning rate "
             << o.learning_rate << ", into " << o.output << '\n';
+  const CheckpointOptions place = sft_checkpoints(o, prompts);
+  check_sft_folder(o, place);
   if (o.dry_run == DryRun::yes) {
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
     return 0;
   }
   maestro::detail::make_folder(o.output);
+  const FolderLock lock(o.output);
+  Checkpoints checkpoints(place);
+  SftState<P> state{policy, Optimizer<float>(o.optimizer)};
+  resume(o, checkpoints, state);
   const auto say_held_out = [&](const char* when) {
     if (held_out.empty()) return;
     char line[96];
@@ -209,11 +282,15 @@ int sft_as(SftOptions o) {
                   held_out_loss(policy, references, held_out, o));
     std::cout << line << held_out.size() << " prompts of " << o.eval_prompts << std::endl;
   };
-  say_held_out("before");
-  sft_loop(policy, references, prompts, o);
+  if (state.step == 0) say_held_out("before");
+  sft_loop(state, checkpoints, references, prompts, o);
+  if (state.step < o.steps) {
+    std::cout << "stopped after step " << state.step << "; the same command continues from there\n";
+    return exit_stopped;
+  }
   say_held_out("after");
   save_result(shared, policy, plan.texts);
-  return stop_requested() ? exit_stopped : 0;
+  return 0;
 }
 
 }  // namespace maestro::examples

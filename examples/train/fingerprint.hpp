@@ -36,21 +36,26 @@ inline std::string model_content(const std::string& folder) {
   return hash_text(hash);
 }
 
+/// What a run reads of its model's files and of its prompts, wherever they lie.
+inline OrderedJson content_of_files(const std::string& model, const ModelOptions& m, std::span<const Prompt> prompts) {
+  OrderedJson json;
+  json["content of --model"] = model_content(model);
+  json["content of the prompts"] = prompts_content(prompts);
+  json["num_prompts"] = prompts.size();
+  if (m.trains_adapters()) json["content of --adapter"] = m.adapter.empty() ? "not used" : model_content(m.adapter);
+  if (!m.chat_template.empty()) {
+    json["content of --chat-template"] = hash_text(hash_file(m.chat_template, fnv1a_start));
+  }
+  return json;
+}
+
 /// Everything that decides the run's results, as text: a checkpoint of other settings is refused. Of files their
 /// content, not their place.
 inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> prompts) {
-  OrderedJson json;
-  json["content of --model"] = model_content(o.model);
+  OrderedJson json = content_of_files(o.model, o.model_options, prompts);
   json["content of --reward-model"] = uses(o, "preference") ? model_content(o.reward_model) : "not used";
-  json["content of the prompts"] = prompts_content(prompts);
-  json["num_prompts"] = prompts.size();
-  const ModelOptions& m = o.model_options;
-  if (m.trains_adapters()) json["content of --adapter"] = m.adapter.empty() ? "not used" : model_content(m.adapter);
   if (!o.outside.judge_url.empty()) {
     json["content of --judge-rubric"] = hash_text(hash_file(o.outside.judge_rubric));
-  }
-  if (!m.chat_template.empty()) {
-    json["content of --chat-template"] = hash_text(hash_file(m.chat_template, fnv1a_start));
   }
   record_options(json, o);  // the length that dr_grpo divides by is the sampling's, which is recorded
   if (o.conductor == "scheduled") {

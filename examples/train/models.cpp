@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,11 +40,12 @@ PolicyPlan::PolicyPlan(const TrainOptions& o)
     : FolderPolicyParts(load_policy_parts(
           o.model, {.chat = chat_format_of(o.model, chat_choice(o)), .activations = o.model_options.activations})) {}
 
-std::size_t PolicyPlan::longest(std::span<const Prompt> prompts) const {
-  std::size_t most = 0;
+std::vector<std::size_t> PolicyPlan::lengths(std::span<const Prompt> prompts) const {
+  std::vector<std::size_t> lengths;
   const auto encode = [&](const Prompt& prompt) { return encode_prompt(tokenizer, config, options, prompt); };
-  for (const Prompt& prompt : prompts) most = std::max(most, prompt_tokens->get(prompt, encode).size());
-  return most;
+  for (const Prompt& prompt : prompts) lengths.push_back(prompt_tokens->get(prompt, encode).size());
+  std::sort(lengths.rbegin(), lengths.rend());
+  return lengths;
 }
 
 std::size_t PolicyPlan::leave_out_long(const TrainOptions& o, std::vector<Prompt>& prompts) const {
@@ -107,16 +109,25 @@ void check_reward_model(const TrainOptions& o, const PolicyPlan& plan) {
                     "of --rewards");
 }
 
-MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts) {
+MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts,
+                        std::size_t reference_tokens) {
   const TrainerOptions& t = o.trainer;
   const LoraOptions lora = lora_options(o);
+  const std::vector<std::size_t> lengths = plan.lengths(prompts);
+  const auto step = static_cast<std::ptrdiff_t>(std::min(t.prompts_per_step, lengths.size()));
+  const bool several = t.num_iterations > 1 || t.num_minibatches > 1;
+  const bool evaluated = reference_tokens > 0 && !o.eval_prompts.empty();
   MemoryRequest request{.copies = (t.objective.beta != 0.0 ? 1u : 0u) + (uses(o, "perplexity") ? 1u : 0u),
                         .activations = o.model_options.activations,
+                        .responses = reference_tokens > 0 ? ResponseSource::references : ResponseSource::rollouts,
+                        .scores_itself = several || evaluated ? ScoresItself::yes : ScoresItself::no,
                         .prompts = t.prompts_per_step,
                         .generations = t.sampling.num_generations,
-                        .prompt_tokens = plan.longest(prompts),
+                        .prompt_tokens = lengths.front(),
                         .completion_tokens = t.sampling.max_completion_length,
-                        .micro_batch_tokens = t.micro_batch_tokens};
+                        .micro_batch_tokens = t.micro_batch_tokens,
+                        .step_prompt_tokens = std::accumulate(lengths.begin(), lengths.begin() + step, std::size_t{0}),
+                        .step_tokens = reference_tokens};
   if (o.model_options.trains_adapters()) {
     request.lora = &lora;
     request.stored = holds_bf16(o) ? 2 : 4;

@@ -10,6 +10,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "common/text_model.hpp"
 #include "maestro/hub/folder_texts.hpp"
@@ -28,8 +29,8 @@ using TextPreferences = RewardModel<float, Backend, TextTokenizer>;
 struct PolicyPlan : FolderPolicyParts {
   explicit PolicyPlan(const TrainOptions& o);
 
-  /// Tokens of the longest prompt.
-  std::size_t longest(std::span<const Prompt> prompts) const;
+  /// Tokens of each prompt, the longest first.
+  std::vector<std::size_t> lengths(std::span<const Prompt> prompts) const;
 
   /// Leaves prompts of too many tokens out where --on-long-prompt says so; how many.
   /// @throws BadArgument for the first of them otherwise, and where no prompt is left.
@@ -97,7 +98,10 @@ TextPreferences load_preferences(const TrainOptions& o);
 void check_reward_model(const TrainOptions& o, const PolicyPlan& plan);
 
 /// What the run takes at most, its rewards' models included.
-MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts);
+/// @param reference_tokens  of supervised training: those of a step's prompts and references at most; 0: responses are
+///                          drawn
+MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span<const Prompt> prompts,
+                        std::size_t reference_tokens = 0);
 
 /// @throws BadArgument with the arithmetic where the estimate is above what is available and --memory-check refuses.
 void check_memory(const TrainOptions& o, const MemoryEstimate& estimate, std::size_t on_machine = 1);

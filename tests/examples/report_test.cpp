@@ -74,6 +74,16 @@ BOOST_AUTO_TEST_CASE(what_is_no_run_is_refused) {
   BOOST_CHECK_NO_THROW(write_report(scratch.path(".")));
 }
 
+BOOST_AUTO_TEST_CASE(a_line_keeps_its_color_where_another_has_no_values) {
+  using namespace maestro::examples;
+  Curve curve;
+  curve.add(1, 0.5);
+  const Curve none;
+  const std::string html = html_of({.title = "x", .lines = {{"first", &none}, {"second", &curve}}});
+  BOOST_TEST(html.find("<i class=\"c1\"></i>second") != std::string::npos, html);
+  BOOST_TEST(html.find("first") == std::string::npos, html);
+}
+
 BOOST_AUTO_TEST_CASE(a_chart_survives_any_numbers) {
   using namespace maestro::examples;
   for (const double value : {0.0, 1e300, -1e300, 1e-300, 5e-324, 1e16}) {

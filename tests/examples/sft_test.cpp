@@ -11,6 +11,7 @@
 #include "io/scratch.hpp"
 #include "maestro/hub/load_policy.hpp"
 #include "maestro/hub/lora_files.hpp"
+#include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 
 using namespace maestro;
@@ -75,6 +76,49 @@ BOOST_AUTO_TEST_CASE(references_are_learned_and_responses_end) {
                         output);
   BOOST_TEST(said(load_policy(scratch.path("lora/model")), "Say birch.\n") == "It is birch!");
   BOOST_TEST(said(load_policy(base, {.adapter = scratch.path("lora/adapter")}), "Say birch.\n") == "It is birch!");
+}
+
+BOOST_AUTO_TEST_CASE(a_run_goes_on_where_it_stopped) {
+  const Scratch scratch;
+  write_prompts(scratch.path("prompts.jsonl"));
+  std::string output;
+  const auto run = [&](const std::string& folder, const std::string& arguments) {
+    return sft("--model " + base + " --prompts " + scratch.path("prompts.jsonl") + " --output " + scratch.path(folder) +
+                   " --batch-size 3 --learning-rate 1e-3 --lr-scheduler-type constant --lora-rank 4 " + arguments,
+               output);
+  };
+  const auto content = [&](const std::string& file) { return read_file(scratch.path(file), std::size_t{1} << 26); };
+  BOOST_REQUIRE_MESSAGE(run("whole", "--steps 6") == 0, output);
+  BOOST_REQUIRE_MESSAGE(run("parts", "--steps 4 --save-steps 1") == 0, output);
+  // What was logged after the newest whole checkpoint is taken back.
+  std::ofstream(scratch.path("parts/checkpoints/step-00000004/state.safetensors")) << "torn";
+  BOOST_REQUIRE_MESSAGE(run("parts", "--steps 6") == 0, output);
+  BOOST_TEST(contains(output, "passed over a damaged checkpoint"), output);
+  BOOST_TEST(contains(output, "resumed after step 3"), output);
+  for (const char* file : {"/metrics.jsonl", "/adapter/adapter_model.safetensors", "/model/model.safetensors"}) {
+    BOOST_TEST((content("whole" + std::string(file)) == content("parts" + std::string(file))), file);
+  }
+
+  BOOST_TEST(run("parts", "--steps 8 --seed 7") == 2);
+  BOOST_TEST(contains(output, "saved 42, now 7"), output);
+  BOOST_TEST(run("parts", "--steps 8 --resume never --dry-run") == 2);
+  BOOST_TEST(contains(output, "--resume auto continues it"), output);
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_stops_a_run_that_can_go_on) {
+  const Scratch scratch;
+  write_prompts(scratch.path("prompts.jsonl"));
+  const std::string folder = scratch.path("out");
+  // The first signal is sent once a step is logged, long before the last.
+  const std::string program = std::string(MAESTRO_SFT_PROGRAM) + " --threads 1 --model " + base + " --prompts " +
+                              scratch.path("prompts.jsonl") + " --output " + folder + " --steps 100000 >" +
+                              scratch.path("log") + " & p=$!; while [ ! -s " + folder +
+                              "/metrics.jsonl ]; do sleep 0.05; done; kill -INT $p; wait $p";
+  const int status = std::system(("sh -c '" + program + "'").c_str());
+  BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 130));
+  BOOST_TEST(contains(read_file(scratch.path("log"), 1 << 16), "the same command continues from there"));
+  BOOST_TEST(path_exists(folder + "/checkpoints"));
+  BOOST_TEST(!path_exists(folder + "/model"));
 }
 
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {

@@ -83,6 +83,25 @@ BOOST_AUTO_TEST_CASE(a_small_batch_is_counted_as_it_is) {
   BOOST_TEST(estimate_memory(config, request).total() < estimate_memory(config, whole).total());
 }
 
+BOOST_AUTO_TEST_CASE(known_prompts_and_references_are_counted_as_they_are) {
+  const ModelConfig config = config_of(Architecture::llama);
+  MemoryRequest known = request;
+  known.micro_batch_tokens = 2048;
+  const std::uint64_t most = estimate_memory(config, known).total();
+  known.step_prompt_tokens = 15;  // of 10 and 5 tokens
+  const MemoryEstimate shorter = estimate_memory(config, known);
+  BOOST_TEST(shorter.total() < most);
+  known.step_tokens = 40;
+  known.responses = ResponseSource::references;
+  const MemoryEstimate given = estimate_memory(config, known);
+  BOOST_TEST(part(given, "keys and values of a rollout") == 0u);
+  BOOST_TEST(part(given, "activations of a training pass") ==
+             40 * part(shorter, "activations of a training pass") / (15 + 2 * 4 * 20));
+  BOOST_TEST(part(given, "passes that do not train") == 0u);
+  known.scores_itself = ScoresItself::yes;
+  BOOST_TEST(part(estimate_memory(config, known), "passes that do not train") == scoring_bytes(config, 40));
+}
+
 BOOST_AUTO_TEST_CASE(sizes_are_readable) {
   BOOST_TEST(memory_text(512) == "0.5 KiB");
   BOOST_TEST(memory_text(std::uint64_t{3} << 29) == "1.5 GiB");

@@ -22,6 +22,16 @@
 
 namespace maestro {
 
+/// ResponseSource says where the responses of a training step come from.
+enum class ResponseSource : unsigned char {
+  rollouts,    ///< the policy draws them
+  references,  ///< the data have them, and nothing is generated
+};
+
+/// ScoresItself says whether the policy also scores responses without training on them: for old log-probs of several
+/// updates per batch, or on held-out references.
+enum class ScoresItself : unsigned char { no, yes };
+
 /// MemoryRequest says what a run holds. Sizes of a value are in bytes.
 struct MemoryRequest {
   std::size_t value = 4;              ///< of a parameter that is trained, and of all that is computed
@@ -29,11 +39,15 @@ struct MemoryRequest {
   const LoraOptions* lora = nullptr;  ///< nullptr: every parameter is trained
   std::size_t copies = 0;             ///< KL reference and proxies: copies of the policy that do not train
   Activations activations = Activations::keep;
+  ResponseSource responses = ResponseSource::rollouts;
+  ScoresItself scores_itself = ScoresItself::no;
   std::size_t prompts = 8;             ///< of a step (N)
   std::size_t generations = 8;         ///< responses per prompt (G)
   std::size_t prompt_tokens = 0;       ///< of the longest prompt
   std::size_t completion_tokens = 0;   ///< of the longest response
   std::size_t micro_batch_tokens = 0;  ///< of a training pass
+  std::size_t step_prompt_tokens = 0;  ///< of the N longest prompts together; 0: N times the longest
+  std::size_t step_tokens = 0;         ///< of a step's prompts and responses together; 0: what the sizes above allow
 };
 
 /// MemoryPart is one line of an estimate: what takes memory, and how much.
@@ -109,23 +123,29 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   add("copies of the policy (KL reference, proxy)", request.copies * copy);
 
   const std::uint64_t group = request.prompt_tokens + std::uint64_t{request.generations} * request.completion_tokens;
+  const std::uint64_t responses = std::uint64_t{request.prompts} * request.generations;
+  const std::uint64_t prompt_rows = request.step_prompt_tokens > 0
+                                        ? std::uint64_t{request.step_prompt_tokens}
+                                        : std::uint64_t{request.prompts} * request.prompt_tokens;
+  const std::uint64_t step =
+      request.step_tokens > 0 ? request.step_tokens : prompt_rows + responses * request.completion_tokens;
   // A micro-batch holds no more than the whole batch.
-  const std::uint64_t rows =
-      std::min(std::max<std::uint64_t>(request.micro_batch_tokens, group), std::uint64_t{request.prompts} * group);
+  const std::uint64_t rows = std::min(std::max<std::uint64_t>(request.micro_batch_tokens, group), step);
   const std::uint64_t layer = activation_cols(c) * rows * value;
   const bool keep = request.activations == Activations::keep;
   const std::uint64_t inputs = keep ? 0 : std::uint64_t{c.layers} * c.hidden * rows * value;
   add("activations of a training pass", (keep ? c.layers : 1) * layer + inputs);
   const std::uint64_t backward = 5 * c.hidden + c.qkv_size() + c.query_size() + 3 * c.intermediate;
   add("gradients of activations", backward * rows * value);
-  add("passes that do not train", (1 + request.copies) * scoring_bytes(c, rows, value));
-  const std::uint64_t prompt_rows = std::uint64_t{request.prompts} * request.prompt_tokens;
-  const std::uint64_t block = 64;  // tails grow in blocks
-  const std::uint64_t tail = (request.completion_tokens + block) / block * block;
-  const std::uint64_t responses = std::uint64_t{request.prompts} * request.generations;
-  add("keys and values of a rollout",
-      2 * c.key_size() * c.layers * value * (prompt_rows + block * request.prompts + responses * tail));
-  add("prompts of a rollout", scoring_bytes(c, prompt_rows, value));
+  add("passes that do not train",
+      ((request.scores_itself == ScoresItself::yes ? 1u : 0u) + request.copies) * scoring_bytes(c, rows, value));
+  if (request.responses == ResponseSource::rollouts) {
+    const std::uint64_t block = 64;  // tails grow in blocks
+    const std::uint64_t tail = (request.completion_tokens + block) / block * block;
+    add("keys and values of a rollout",
+        2 * c.key_size() * c.layers * value * (prompt_rows + block * request.prompts + responses * tail));
+    add("prompts of a rollout", scoring_bytes(c, prompt_rows, value));
+  }
   add("LM head and logits", (std::uint64_t{1} << 24) + 8 * std::uint64_t{c.vocabulary} * value);
   return estimate;
 }
