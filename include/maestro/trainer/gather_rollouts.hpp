@@ -101,6 +101,7 @@ inline void write_rollouts(const Rollouts& rollouts, ByteWriter& out) {
   out.write(rollouts.hidden.flat());
   out.write(rollouts.prompt_hidden.flat());
   out.write(std::span<const Finish>(rollouts.finish));
+  out.write(std::span<const std::uint32_t>(rollouts.versions));
   out.write(std::span<const std::uint64_t>(text_lengths));
   out.write(std::span<const char>(texts));
 }
@@ -124,6 +125,7 @@ class RolloutsBuilder {
     add_matrix(in.read<float>(), columns[1], hidden_);
     add_matrix(in.read<float>(), columns[2], prompt_hidden_);
     append(in.read<Finish>(), all_.finish);
+    append(in.read<std::uint32_t>(), all_.versions);
     const std::vector<std::uint64_t> lengths = in.read<std::uint64_t>();
     const std::vector<char> texts = in.read<char>();
     std::size_t at = 0;
@@ -196,6 +198,7 @@ Rollouts gather_rollouts(const Rollouts& own, std::vector<Prompt> prompts, Comm&
   for (const std::vector<std::byte>& part : comm.all_gather(out.bytes())) builder.add(part);
   Rollouts all = builder.finish(std::move(prompts));
   require(all.groups.count() == all.prompts.size(), "ranks: their rollouts are not those of the step's prompts");
+  require(all.versions.empty() || all.versions.size() == all.size(), "ranks: some say which weights drew, some do not");
   return all;
 }
 
