@@ -78,12 +78,12 @@ class Runs:
                   14, "--learning-rate", setting["learning-rate"], "--steps", setting["steps"], "--threads",
                   self.o.threads, *shown)
 
-    def best_of_judged(self, name, seed, rounds, groups, setting, start):
+    def best_of_judged(self, name, seed, rounds, setting, start):
         """Imitates the best of each of the groups, by the paid judge, in rounds: each samples from what the round before
         has made."""
         output = self.work / f"{name}-s{seed}"
         output.mkdir(parents=True, exist_ok=True)
-        part = groups // rounds
+        part = arms.JUDGED_GROUPS // rounds
         steps = {**setting, "steps": str(int(setting["steps"]) // rounds)}
         model = start
         for number in range(rounds):
@@ -118,17 +118,15 @@ class Runs:
 
     def make(self, name, seed):
         """Trains the arm; its model, and what else its record says. sft28 is sft on 28 demonstrations, sft28-0 its
-        first setting, sft28+NAME the arm NAME after it; bestof4 imitates the best of judged groups in 4 rounds,
-        half the best of half as many in 2."""
+        first setting, sft28+NAME the arm NAME after it; bestof4 imitates the best of judged groups in 4 rounds."""
         if name == "base":
             return BASE, {}
         start, plus, rest = name.rpartition("+")
         model = self.model_of(start, seed) if plus else BASE
-        imitated = re.fullmatch(r"(?:bestof(\d*)|(half))(?:-(\d))?", rest)
+        imitated = re.fullmatch(r"bestof(\d*)(?:-(\d))?", rest)
         if imitated:
-            setting = imitated[3] or self.best_supervised(re.sub(r"-\d$", "", name))
-            rounds, groups = (2, arms.JUDGED_GROUPS // 2) if imitated[2] else (int(imitated[1] or 1), arms.JUDGED_GROUPS)
-            return self.best_of_judged(name, seed, rounds, groups, arms.SUPERVISED[int(setting)], model)
+            setting = imitated[2] or self.best_supervised(re.sub(r"-\d$", "", name))
+            return self.best_of_judged(name, seed, int(imitated[1] or 1), arms.SUPERVISED[int(setting)], model)
         if plus:
             return self.train(name, seed, self.arguments(rest), model=model)
         supervised = re.fullmatch(r"(sft(\d*))(?:-(\d))?", name)
@@ -207,7 +205,7 @@ def main():
     if options.list:
         print("\n".join(["base", "sft", "best-single", "best-global", *arms.TRAINED,
                          *("global-" + n for n in arms.GLOBAL), "global-regression",
-                         "sft28: on so many demonstrations", "bestof4: imitation of the best of judged groups, in 4 rounds; half: of half as many, in 2", "sft+NAME, half+NAME: any of these after supervised training, or after imitation"]))
+                         "sft28: on so many demonstrations", "bestof4: imitation of the best of judged groups, in 4 rounds", "sft+NAME, bestof4+NAME: any of these after supervised training, or after imitation"]))
         return
     names = [n for n in options.arms.split(",") if n]
     if options.headroom:
