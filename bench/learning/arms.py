@@ -49,8 +49,9 @@ MAESTRO = ["--conductor", "linear", "--conductor-learning-rate", "3e-3"]
 
 def anchored(share, *more):
     """Weights learned from the paid judge, which scores this share of the groups and is no reward itself."""
+    context = [] if "--anchor-context" in more else ["--anchor-context", "hidden"]
     return ["--rewards", ",".join(REWARDS + ["paid_judge"]), "--anchor", "judge", "--anchor-reward", "paid_judge",
-            "--conductor", "anchored", "--anchor-share", str(share), *more]
+            "--conductor", "anchored", "--anchor-share", str(share), *context, *more]
 
 
 TRAINED = {

@@ -86,7 +86,7 @@ struct TrainOptions {
   Saw saw{};
   Exp3Options exp3{};
   PredictabilityOptions predictability{};
-  AnchoredOptions anchored{};
+  AnchoredOptions anchored{.context = GroupContextKind::prompt};
   AnchorSettings anchor{};
   std::string weights_column = "weights";  ///< prompt: the key of a prompt's weights in its line
   std::vector<double> weights{};  ///< fixed, contrast, and scheduled at its start: one for each of `rewards`, in order
