@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <vector>
 
 #include "io/scratch.hpp"
 #include "maestro/hub/lora_files.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/model/lora.hpp"
 
 using namespace maestro;
@@ -107,6 +110,57 @@ BOOST_AUTO_TEST_CASE(files_of_the_users_are_not_removed) {
   BOOST_CHECK_EXCEPTION(save_adapters(folder, factors, "base"), BadArgument,
                         [](const BadArgument& error) { return mentions(error, "notes.txt"); });
   BOOST_TEST(read_file(folder + "/notes.txt") == "precious");
+}
+
+BOOST_AUTO_TEST_CASE(llama_cpp_gets_its_own_names_order_and_scale) {
+  const Scratch scratch;
+  const std::string folder = scratch.path("adapter");
+  for (const Architecture architecture : {Architecture::llama, Architecture::mistral, Architecture::qwen3}) {
+    ModelConfig config = qwen3_config(19, 10, 2, 4, 2, 6, 14);
+    config.architecture = architecture;
+    LoraFactors<float> factors(config, {.rank = 4,
+                                        .alpha = 5.0,
+                                        .scaling = LoraScaling::rank_stabilized,
+                                        .targets = {LoraTarget::key, LoraTarget::down}});
+    float next = 1.0f;
+    factors.visit([&](auto view) { std::generate(view.values.begin(), view.values.end(), [&] { return next++; }); });
+    save_adapters(folder, factors, "base", AdapterFiles::peft_and_gguf);
+    const GgufFile file(folder + "/adapter.gguf");
+    const bool qwen3 = architecture == Architecture::qwen3;
+    BOOST_TEST(*file.find_value<std::string>("general.architecture") == (qwen3 ? "qwen3" : "llama"));
+    BOOST_TEST(*file.find_value<std::string>("general.type") == "adapter");
+    BOOST_TEST(*file.find_value<std::string>("adapter.type") == "lora");
+    // llama.cpp divides it by the rank, and these count alpha / sqrt(rank).
+    BOOST_TEST(*file.find_value<double>("adapter.lora.alpha") == 10.0);
+    BOOST_TEST(file.tensors().size() == 8u);
+    const auto values = [&](const std::string& name, std::vector<std::size_t> shape) {
+      const GgufTensor* tensor = file.find(name);
+      BOOST_REQUIRE_MESSAGE(tensor != nullptr, name);
+      BOOST_TEST(tensor->shape == shape, boost::test_tools::per_element());
+      std::vector<float> read(tensor->count);
+      file.read(*tensor, read);
+      return read;
+    };
+    const Adapter<const float> key = factors.adapter(1, LoraTarget::key);
+    const std::vector<float> a = values("blk.1.attn_k.weight.lora_a", {4, 10});
+    BOOST_TEST(std::equal(a.begin(), a.end(), key.a.data()));
+    const std::vector<float> b = values("blk.1.attn_k.weight.lora_b", {12, 4});
+    for (std::size_t head = 0; head < 2; ++head) {
+      for (std::size_t half = 0; half < 2; ++half) {
+        for (std::size_t i = 0; i < 3; ++i) {
+          // Of llama the two halves of a head become pairs, as in reshape(2, 2, 3, ...).swapaxes(1, 2).
+          const std::size_t row = 6 * head + 3 * half + i;
+          const std::size_t to = qwen3 ? row : 6 * head + 2 * i + half;
+          for (std::size_t col = 0; col < 4; ++col) BOOST_TEST(b[4 * to + col] == key.b(row, col));
+        }
+      }
+    }
+    const std::vector<float> down = values("blk.0.ffn_down.weight.lora_b", {10, 4});
+    BOOST_TEST(std::equal(down.begin(), down.end(), factors.adapter(0, LoraTarget::down).b.data()));
+    BOOST_TEST((load_adapters<float>(folder, config).options() == factors.options()));
+    save_adapters(folder, factors, "base");
+    BOOST_TEST(!path_exists(folder + "/adapter.gguf"));  // never beside adapters that it does not belong to
+  }
 }
 
 BOOST_AUTO_TEST_CASE(adapters_come_back) {

@@ -27,9 +27,11 @@ namespace maestro {
 
 namespace detail {
 
+/// Tells whether llama.cpp holds a tensor's rows in another order: Mistral's files are llama's.
 inline bool is_permuted(const ModelConfig& config, TensorKind kind) {
-  return config.architecture == Architecture::llama && (kind == TensorKind::query || kind == TensorKind::key ||
-                                                        kind == TensorKind::query_bias || kind == TensorKind::key_bias);
+  const bool llama = config.architecture == Architecture::llama || config.architecture == Architecture::mistral;
+  return llama && (kind == TensorKind::query || kind == TensorKind::key || kind == TensorKind::query_bias ||
+                   kind == TensorKind::key_bias);
 }
 
 /// Gives the row of a llama file's queries or keys, which it holds as pairs, that is row `row` of the halves here.
