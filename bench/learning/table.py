@@ -62,7 +62,8 @@ def scores_of(records, decoding, split):
 
 
 # A family can tell weightings apart where the first arm beats the second by more than so many points in every decoding.
-CLAIMS = [("oracle", "best-global", 5.0), ("oracle", "equal", 10.0), ("sft+oracle", "sft", 0.0)]
+CLAIMS = [("oracle", "best-global", 5.0), ("oracle", "equal", 10.0), ("sft+oracle", "sft", 0.0),
+          ("sft+judge", "sft", 0.0)]
 
 
 def verdicts(found, families, split="held_out"):
@@ -87,8 +88,12 @@ def verdicts(found, families, split="held_out"):
 
 
 # What is asked of learned weights: the first arm less the second, with the same seeds and prompts drawn for both.
-PAIRS = [("anchored-5", "equal"), ("anchored-5", "best-global"), ("anchored-5", "maestro"), ("anchored-5", "anchored-5-global"), ("maestro", "equal"),
-         ("judge", "anchored-5"), ("oracle", "anchored-5")]
+PAIRS = [("anchored-5-prompt", other) for other in ("equal", "best-global", "maestro", "anchored-5", "judge", "bestof4")]
+PAIRS += [("sft+anchored-5-prompt", other) for other in ("sft", "sft+equal", "sft+maestro", "sft+bestof4")]
+PAIRS += [("sft+anchored-5", "sft"), ("sft+anchored-5", "sft+bestof4"), ("anchored-5", "anchored-5-global"),
+          ("maestro", "equal"), ("sft+maestro", "sft+equal"), ("sft+judge", "sft+anchored-5-prompt"),
+          ("sft28+anchored-5-prompt", "sft28"), ("sft28+anchored-5-prompt", "sft28+bestof4"),
+          ("oracle", "anchored-5-prompt")]
 
 
 def pairs(found, families, split="held_out"):
