@@ -1,6 +1,8 @@
 // One rank of an MPI job: the collectives, then what is asked for.
 //   mpirun -n N mpi_ranks collectives | fails | throws
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <numeric>
 #include <span>
@@ -29,7 +31,22 @@ void sums(maestro::MpiCommunicator& comm) {
   comm.all_reduce_sum(std::span<T>());
 }
 
+template <class T>
+void shares(maestro::MpiCommunicator& comm) {
+  std::vector<T> whole(5 * comm.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = static_cast<T>(i * (comm.rank() + 1));
+  std::vector<T> shared = whole;
+  comm.all_reduce_sum(std::span<T>(whole));
+  maestro::reduce_scatter_sum(std::span<T>(shared), comm);
+  const auto own = static_cast<std::ptrdiff_t>(5 * comm.rank());
+  expect(std::equal(shared.begin() + own, shared.begin() + own + 5, whole.begin() + own), "a share is wrong");
+  maestro::all_gather_shares(std::span<T>(shared), comm);
+  expect(shared == whole, "the shares are not all there");
+}
+
 void collectives(maestro::MpiCommunicator& comm) {
+  shares<float>(comm);
+  shares<double>(comm);
   sums<float>(comm);
   sums<double>(comm);
   const std::vector<int> own(comm.rank(), static_cast<int>(comm.rank()));

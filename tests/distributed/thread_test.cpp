@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "maestro/distributed/any.hpp"
 #include "maestro/distributed/thread.hpp"
 
 namespace {
@@ -21,6 +22,17 @@ using maestro::run_on_threads;
 using maestro::ThreadCommunicator;
 
 static_assert(maestro::Communicator<ThreadCommunicator>);
+
+/// Has what the concept asks for and no more.
+struct Plain {
+  ThreadCommunicator comm;
+  std::size_t rank() const { return comm.rank(); }
+  std::size_t size() const { return comm.size(); }
+  void all_reduce_sum(std::span<double> values) { comm.all_reduce_sum(values); }
+  void all_reduce_sum(std::span<float> values) { comm.all_reduce_sum(values); }
+  maestro::RankBytes all_gather(std::span<const std::byte> own) { return comm.all_gather(own); }
+  void barrier() { comm.barrier(); }
+};
 
 std::string message_of(const auto& work) {
   try {
@@ -64,6 +76,37 @@ BOOST_AUTO_TEST_CASE(ranks_may_gather_different_numbers_of_values) {
     }
     if (maestro::any_rank(false, comm) || !maestro::any_rank(comm.rank() == 3, comm)) throw std::logic_error("any");
   });
+}
+
+BOOST_AUTO_TEST_CASE(shares_of_sums_have_the_bits_of_whole_sums) {
+  run_on_threads(3, [&](ThreadCommunicator& comm) {
+    const auto check = [&](auto& ranks) {
+      std::vector<float> whole(12);
+      for (std::size_t i = 0; i < 12; ++i) whole[i] = 1.0f / static_cast<float>(1 + i + 10 * ranks.rank());
+      std::vector<float> shared = whole;
+      ranks.all_reduce_sum(std::span<float>(whole));
+      maestro::reduce_scatter_sum(std::span<float>(shared), ranks);
+      for (std::size_t i = 4 * ranks.rank(); i < 4 * ranks.rank() + 4; ++i) {
+        maestro::require(shared[i] == whole[i], "another sum");
+      }
+      maestro::all_gather_shares(std::span<float>(shared), ranks);
+      maestro::require(shared == whole, "not all sums");
+      maestro::require(maestro::text_of_first(std::string("from ") + std::to_string(ranks.rank()), ranks) == "from 0",
+                       "another text");
+    };
+    check(comm);
+    maestro::AnyCommunicator any(comm);
+    check(any);
+    Plain plain{comm};
+    check(plain);
+  });
+  const std::string message = message_of([&] {
+    run_on_threads(2, [&](ThreadCommunicator& comm) {
+      std::vector<double> values(3);
+      maestro::reduce_scatter_sum(std::span<double>(values), comm);
+    });
+  });
+  BOOST_TEST(message.find("cannot be shared evenly") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_phase_fails_on_all_ranks_if_it_fails_on_one) {

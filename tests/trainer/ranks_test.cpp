@@ -10,13 +10,17 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <sstream>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "maestro/conductor/anchored.hpp"
 #include "maestro/distributed/any.hpp"
 #include "maestro/distributed/thread.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/reward/anchored_rewards.hpp"
 #include "maestro/trainer/gradient_exchange.hpp"
 #include "maestro/trainer/run.hpp"
 #include "trainer/tiny.hpp"
@@ -166,6 +170,28 @@ BOOST_AUTO_TEST_CASE(the_conductor_is_that_of_one_rank) {
     BOOST_TEST((many.conductor == one.conductor));
     BOOST_TEST(many.reports.back().conductor->loss == one.reports.back().conductor->loss);
   }
+}
+
+BOOST_AUTO_TEST_CASE(an_anchor_is_asked_once_and_teaches_all_ranks) {
+  TrainerOptions options = tiny::options();
+  options.learning_rate = 0.0;
+  const auto run = [&](auto comm) {
+    maestro::Trainer trainer(
+        tiny::Policy({.contexts = 3, .actions = 5, .length = 2}),
+        maestro::AnchoredRewards{tiny::Rewards{tiny::Match{}, tiny::Small{}}, maestro::RewardAnchor{tiny::Match{}},
+                                 maestro::AnchorOptions{.share = 0.5, .training = maestro::AnchorTraining::judge}},
+        maestro::AnchoredConductor(), maestro::DefaultScalarization{}, options, std::move(comm));
+    const auto prompts = tiny::prompts(4);
+    maestro::run_loop(trainer, prompts, {.steps = 6});
+    const maestro::AnchorFigures figures = trainer.report().anchor.value_or(maestro::AnchorFigures{});
+    const auto advantages = trainer.trace().advantages;
+    return std::tuple(tiny::state_of(trainer.conductor()), figures.calls_total, figures.rank_correlation,
+                      std::vector<float>(advantages.begin(), advantages.end()));
+  };
+  const auto one = run(maestro::SingleProcess{});
+  BOOST_TEST(std::get<1>(one) > 0u);
+  maestro::run_on_threads(
+      3, [&](ThreadCommunicator& comm) { maestro::require(run(comm) == one, "a rank has learned something else"); });
 }
 
 BOOST_AUTO_TEST_CASE(shares_of_the_optimizer_give_the_bits_of_whole_ones) {
@@ -351,6 +377,25 @@ BOOST_AUTO_TEST_CASE(a_run_goes_on_with_another_number_of_ranks) {
   run_on(parts, 4, 14, ShardOptimizer::yes);
   std::filesystem::remove_all(whole);
   std::filesystem::remove_all(parts);
+}
+
+BOOST_AUTO_TEST_CASE(all_stop_if_one_is_asked_to_and_rank_0_speaks_for_all) {
+  const std::string folder = folder_of("stop");
+  std::vector<std::string> said(2);
+  maestro::run_on_threads(2, [&](ThreadCommunicator& comm) {
+    auto trainer = trainer_on(tiny::options(), comm);
+    std::ostringstream progress;
+    maestro::RunOptions options = run_options(10);
+    options.progress = &progress;
+    options.should_stop = [&] { return comm.rank() == 1 && trainer.steps_done() == 3; };
+    const maestro::Run run(folder, options, comm);
+    maestro::require(run(trainer, tiny::prompts()) == maestro::LoopEnd::stopped, "not stopped");
+    maestro::require(trainer.steps_done() == 3, "a rank went on");
+    said[comm.rank()] = progress.str();
+  });
+  BOOST_TEST(said[0].find("2 ranks") != std::string::npos);
+  BOOST_TEST(said[1] == "");
+  std::filesystem::remove_all(folder);
 }
 
 BOOST_AUTO_TEST_CASE(a_run_without_the_communicator_of_its_trainer_is_refused) {
