@@ -253,7 +253,7 @@ int sft_as(SftOptions o) {
   std::size_t longest = 0;
   for (const Prompt& prompt : prompts) longest = std::max(longest, plan.tokenizer.encode(prompt.reference).size() + 1);
   shared.trainer.sampling.max_completion_length = std::min(longest, o.max_completion_length);
-  check_memory(shared, estimate(shared, plan, prompts, longest_step(o, plan, prompts)));
+  check_memory(shared, estimate(shared, plan, prompts, longest_step(o, plan, prompts)), 1);
   P policy = load_policy<P>(shared, plan);
   const References<P> references(policy, plan.options.chat, o.max_completion_length);
   std::size_t cut = 0;
