@@ -1,6 +1,6 @@
 // Whole training runs whose responses come over HTTP, from a server that fails at times.
 
-#include <httplib.h>
+#include "maestro/http.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -21,7 +21,6 @@
 
 #include "io/scratch.hpp"
 #include "maestro/conductor/learned.hpp"
-#include "maestro/http.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/rollout/publish.hpp"
 #include "maestro/rollout/served_policy.hpp"

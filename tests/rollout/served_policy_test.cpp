@@ -141,8 +141,16 @@ BOOST_AUTO_TEST_CASE(reading_gives_what_drawing_gave) {
   hidden.resize(drawn.size(), policy.hidden_size());
   std::vector<float> log_probs(drawn.tokens.size());
   std::vector<float> entropies(drawn.tokens.size());
-  policy.read(drawn, {0, 3}, log_probs, entropies, hidden.view());
+  Matrix<float> prompt_hidden;
+  prompt_hidden.resize(3, policy.hidden_size());
+  policy.read(drawn, {0, 3}, log_probs, entropies, hidden.view(), prompt_hidden.view());
   BOOST_TEST(distance(hidden, drawn.hidden) < 1e-4);
+  BOOST_TEST(distance(prompt_hidden, drawn.prompt_hidden) < 1e-4);
+  const std::size_t later = drawn.tokens.offset(4);  // the responses to the last two prompts alone
+  policy.read(drawn, {1, 3}, std::span(log_probs).subspan(later), std::span(entropies).subspan(later),
+              hidden.view().middle_rows(4, 8), prompt_hidden.view().middle_rows(1, 2));
+  BOOST_TEST(distance(hidden, drawn.hidden) < 1e-4);
+  BOOST_TEST(distance(prompt_hidden, drawn.prompt_hidden) < 1e-4);
   for (std::size_t t = 0; t < log_probs.size(); ++t) {
     BOOST_TEST(std::abs(log_probs[t] - drawn.log_probs[t]) < 1e-4);
     BOOST_TEST(std::abs(entropies[t] - drawn.entropies[t]) < 1e-4);
@@ -160,6 +168,7 @@ BOOST_AUTO_TEST_CASE(hidden_states_are_our_own_or_those_of_the_server_one_token_
   Served<WholePolicy> own;
   const Rollouts a = own.generate();
   BOOST_TEST(distance(a.hidden, read_hidden(test::whole_policy(), a)) < 1e-4);
+  BOOST_TEST(distance(a.prompt_hidden, test::whole_policy().generate(prompts(), sampling(), {}).prompt_hidden) < 1e-4);
   BOOST_TEST(!own.server.requests()[0].contains("return_hidden_states"));
   Served<WholePolicy> theirs(RolloutDialect::sglang, 0, {.hidden = ServedHidden::server});
   const Rollouts b = theirs.generate();

@@ -252,19 +252,31 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   /// Reads responses that something else may have drawn: computes the log-probs and entropies of the response tokens of
   /// the groups in range, in packed order, at rollouts.temperature, and the terminal hidden states, as generate gives
   /// them. As log_probs, it leaves alone what backward needs, and calls from several threads wait for each other.
-  /// @param hidden  (responses of the range x d) overwritten; empty: they are not asked for.
+  /// @param hidden         (responses of the range x d) overwritten; empty: they are not asked for.
+  /// @param prompt_hidden  (groups of the range x d) overwritten, as Rollouts::prompt_hidden; empty: not asked for.
   void read(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies,
-            MatrixView<float> hidden) const {
+            MatrixView<float> hidden, MatrixView<float> prompt_hidden = {}) const {
     const std::lock_guard lock(scoring_->mutex);
     const LastToken last = hidden.rows() > 0 ? LastToken::feed : LastToken::omit;
     run_pass(scoring_->pass, Keep::nothing, rollouts, range, log_probs, entropies, last);
-    const std::span<const std::size_t> rows = scoring_->pass.batch.terminal_rows();
+    const PackedBatch& batch = scoring_->pass.batch;
+    const std::span<const std::size_t> rows = batch.terminal_rows();
     require(hidden.rows() == 0 || (hidden.rows() == rows.size() && hidden.cols() == hidden_size()),
             "transformer policy: read needs a row of hidden_size() for each response of the range");
-    for (std::size_t i = 0; i < hidden.rows(); ++i) {
-      const std::span<const T> from = scoring_->pass.head_batch.hidden.row(rows[i]);
-      std::transform(from.begin(), from.end(), hidden.row(i).begin(),
-                     [](T value) { return static_cast<float>(value); });
+    require(prompt_hidden.rows() == 0 ||
+                (prompt_hidden.rows() == range.last - range.first && prompt_hidden.cols() == hidden_size()),
+            "transformer policy: read needs a row of hidden_size() for each prompt of the range");
+    const auto copy = [&](std::size_t row, std::span<float> to) {
+      const std::span<const T> from = scoring_->pass.head_batch.hidden.row(row);
+      std::transform(from.begin(), from.end(), to.begin(), [](T value) { return static_cast<float>(value); });
+    };
+    for (std::size_t i = 0; i < hidden.rows(); ++i) copy(rows[i], hidden.row(i));
+    const std::size_t first = rollouts.groups.begin(range.first);
+    for (std::size_t g = 0; g < prompt_hidden.rows(); ++g) {
+      const std::size_t i = rollouts.groups.begin(range.first + g);
+      const bool empty = rollouts.tokens.length(i) == 0;
+      const std::size_t token = rollouts.tokens.offset(i) - rollouts.tokens.offset(first);
+      copy(empty ? rows[i - first] : batch.predictors()[token], prompt_hidden.row(g));
     }
   }
 

@@ -65,7 +65,7 @@ template <class P>
 concept ReadsResponses = Policy<P> &&
     requires(const P& policy, const Rollouts& rollouts, Rollouts& written, GroupRange range, std::span<float> values,
              MatrixView<float> hidden, const Prompt& prompt, std::span<const std::int32_t> stops) {
-  policy.read(rollouts, range, values, values, hidden);
+  policy.read(rollouts, range, values, values, hidden, hidden);
   policy.write_texts(stops, written);
   { policy.encode_prompt(prompt) } -> std::convertible_to<std::vector<std::int32_t>>;
   { policy.stop_tokens() } -> std::convertible_to<std::vector<std::int32_t>>;
@@ -340,13 +340,15 @@ class ServedPolicy : public P {
     const std::size_t tokens = rollouts.tokens.size();
     rollouts.entropies.resize(tokens);
     if (hidden) rollouts.hidden.resize(rollouts.size(), this->hidden_size());
+    rollouts.prompt_hidden.resize(rollouts.groups.count(), this->hidden_size());
     std::vector<float> local(tokens);
     for_each_micro_batch(rollouts, {0, rollouts.groups.count()}, shared_->options.read_tokens, [&](GroupRange range) {
       const std::size_t first = rollouts.groups.offsets()[range.first];
       const std::size_t rows = rollouts.groups.offsets()[range.last] - first;
       this->read(rollouts, range, tokens_of(rollouts, range, std::span<float>(local)),
                  tokens_of(rollouts, range, std::span<float>(rollouts.entropies)),
-                 hidden ? rollouts.hidden.view().middle_rows(first, rows) : MatrixView<float>());
+                 hidden ? rollouts.hidden.view().middle_rows(first, rows) : MatrixView<float>(),
+                 rollouts.prompt_hidden.view().middle_rows(range.first, range.last - range.first));
     });
     if (sampling.decoding == Decoding::greedy) {  // a server's log-probs are then not those of the temperature
       rollouts.log_probs = local;
