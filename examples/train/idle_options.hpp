@@ -92,9 +92,6 @@ void refuse_idle_rollouts(const TrainOptions& o, const Refuse& refuse) {
           "--rollout-dialect vllm takes adapters alone: give --lora-rank or --adapter, or take sglang");
   require(!vllm || !o.rollout.model.empty(),
           "--rollout-dialect vllm needs --rollout-model, the base as GET /v1/models of the server lists it");
-  require(o.conductor != "anchored" || o.anchored.context != GroupContextKind::prompt,
-          "--anchor-context prompt, the default, needs hidden states at the ends of prompts, which a server does not "
-          "give: take hidden or task");
   require(o.rollout.ahead == 0 || corrects,
           "--rollout-ahead learns from responses of older weights: say by --importance-correction how they count");
 }

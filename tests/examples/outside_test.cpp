@@ -111,9 +111,6 @@ BOOST_AUTO_TEST_CASE(a_server_for_responses_is_refused_where_it_cannot_work) {
   check_refused(stage.train(served + "--rollout-dialect vllm --lora-rank 2"), {"--rollout-model"});
   check_refused(stage.train(served + "--rollout-model m"), {"--rollout-model has no effect"});
   check_refused(stage.train(served + "--rollout-ahead 1"), {"--importance-correction"});
-  check_refused(stage.train("--dry-run --steps 1 --reward-model '' --rewards length,format --conductor anchored "
-                            "--anchor judge --anchor-reward length --rollout-url http://127.0.0.1:1"),
-                {"--anchor-context prompt", "take hidden"});
   check_refused(stage.train(served + "--importance-cap 2"), {"--importance-cap has no effect"});
   check_refused(stage.train(served + "--importance-correction token_truncate --importance-floor 0.5"),
                 {"--importance-floor has no effect"});
