@@ -24,8 +24,8 @@ namespace maestro {
 enum class OpenMode : std::uint8_t { append, replace };
 
 /// JsonlWriter appends one line per record and hands it to the system at once, so a reader sees whole lines and a
-/// killed process loses none. NaN and infinity become null, broken UTF-8 becomes U+FFFD. Records are not synced to
-/// disk: the writer is for metrics, not for checkpoints.
+/// killed process loses none. NaN and infinity become null, broken UTF-8 becomes U+FFFD. Records are synced to
+/// disk by `sync` alone: a run calls it before it saves a checkpoint.
 class JsonlWriter {
  public:
   /// Opens the file.

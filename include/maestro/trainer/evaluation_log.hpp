@@ -87,7 +87,9 @@ class EvaluationLog {
     record["eval_completions/mean_length"] = tokens / responses;
     record["eval_completions/clipped_ratio"] = cut / responses;
     truncate_after(path_, static_cast<std::int64_t>(step) - 1);
-    JsonlWriter(path_, OpenMode::append).write(record);
+    JsonlWriter file(path_, OpenMode::append);
+    file.write(record);
+    file.sync();
   }
 
  private:

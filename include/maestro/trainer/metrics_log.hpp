@@ -40,6 +40,9 @@ class MetricsLog {
     if (timings_ == LogTimings::record) for_each_timing(report, write);
     writer_.write(record);
   }
+  /// Makes what was written survive a crash of the machine.
+  /// @throws IoError
+  void sync() { writer_.sync(); }
 
  private:
   template <class Write>
@@ -91,6 +94,9 @@ class SampleLog {
       for (std::size_t i = first; i < first + count; ++i) write(report, trace, g, i);
     }
   }
+  /// Makes what was written survive a crash of the machine.
+  /// @throws IoError
+  void sync() { writer_.sync(); }
 
  private:
   void write(const StepReport& report, const StepTrace& trace, std::size_t g, std::size_t i) {

@@ -120,7 +120,11 @@ class Run {
                                  {.steps = options_.steps,
                                   .save_every = options_.save_every,
                                   .should_stop = options_.should_stop,
-                                  .save = [&] { checkpoints.save(trainer); }},
+                                  .save =
+                                      [&] {
+                                        in_step(ranks, [&] { own.sync(); });
+                                        checkpoints.save(trainer);
+                                      }},
                                  own, observers...);
     in_step(ranks, [&] {
       if (end == LoopEnd::finished && rank_ == 0) save_model_of(trainer);
@@ -141,6 +145,7 @@ class Run {
       truncate_after(run.metrics_path(), steps_done);
       truncate_after(run.samples_path(), steps_done);
       const RunOptions& options = run.options_;
+      folder_ = run.folder_;
       metrics_.emplace(run.metrics_path(), options.timings);
       samples_.emplace(run.samples_path(), options.samples);
       if (options.progress == nullptr) return;
@@ -154,8 +159,16 @@ class Run {
       if (samples_) samples_->on_step(report, trace);
       if (progress_) progress_->on_step(report, trace);
     }
+    /// Makes what was logged survive a crash of the machine, so that no checkpoint does without the lines before it.
+    void sync() {
+      if (!metrics_) return;
+      metrics_->sync();
+      samples_->sync();
+      detail::sync_directory(folder_);
+    }
 
    private:
+    std::string folder_;
     std::optional<MetricsLog> metrics_;
     std::optional<SampleLog> samples_;
     std::optional<Progress> progress_;

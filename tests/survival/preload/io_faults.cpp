@@ -23,8 +23,8 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,7 +49,7 @@ struct Faults {
   std::string kind = text_of("IO_FAULT_KIND");
   long at = std::atol(text_of("IO_FAULT_AT").c_str());
   long calls = 0;
-  std::set<std::string> unsynced{};                            // files
+  std::map<std::string, ::off_t> unsynced{};                   // files, and how much of each a sync has made durable
   std::vector<std::pair<std::string, std::string>> renames{};  // from, to; their folder is not synced yet
 
   ~Faults() {
@@ -86,10 +86,10 @@ bool counts(const std::string& path) {
 /// Loses what no sync has made durable.
 [[noreturn]] void lose_power() {
   Faults& f = faults();
-  for (const std::string& path : f.unsynced) {
+  for (const auto& [path, durable] : f.unsynced) {
     struct ::stat status {};
-    if (::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
-      static_cast<void>(::truncate(path.c_str(), status.st_size / 2));
+    if (::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > durable) {
+      static_cast<void>(::truncate(path.c_str(), durable + (status.st_size - durable) / 2));
     }
   }
   for (auto rename = f.renames.rbegin(); rename != f.renames.rend(); ++rename) {
@@ -174,7 +174,8 @@ int open64(const char* path, int flags, ...) {
   const std::lock_guard<std::mutex> lock(faults().mutex);
   const Verdict verdict = judge(true, true, false);
   if (verdict == Verdict::fail) return -1;
-  faults().unsynced.insert(path);
+  struct ::stat status {};
+  if (::fstat(fd, &status) == 0) faults().unsynced.emplace(path, status.st_size);
   const bool half = verdict == Verdict::half || verdict == Verdict::torn;
   const ::ssize_t written = call(fd, data, half ? (size + 1) / 2 : size);
   if (verdict == Verdict::kill_after || verdict == Verdict::torn) die();
@@ -206,8 +207,8 @@ int rename(const char* from, const char* to) noexcept {
     const int result = call(from, to);
     if (result != 0) return result;
     Faults& f = faults();
-    std::set<std::string> unsynced;
-    for (const std::string& path : f.unsynced) unsynced.insert(renamed(path, from, to));
+    std::map<std::string, ::off_t> unsynced;
+    for (const auto& [path, durable] : f.unsynced) unsynced.emplace(renamed(path, from, to), durable);
     f.unsynced = std::move(unsynced);
     // The content that a rename replaced is gone here, so that such a rename cannot be taken back.
     if (!replaces) f.renames.emplace_back(from, to);
