@@ -85,6 +85,15 @@ struct ImportanceFigures {
   }
 };
 
+/// Gives the figures of two parts of a batch together.
+inline ImportanceFigures merge_importance(const ImportanceFigures& a, const ImportanceFigures& b) {
+  return {.sum = a.sum + b.sum,
+          .min = std::min(a.min, b.min),
+          .max = std::max(a.max, b.max),
+          .count = a.count + b.count,
+          .cut = a.cut + b.cut};
+}
+
 /// Gives the weight of a ratio, as ImportanceCorrection says; at least 0 and at most the cap. 1 for `none`.
 inline double importance_weight(const ImportanceOptions& options, double ratio) {
   switch (options.correction) {

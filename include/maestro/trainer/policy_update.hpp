@@ -24,6 +24,7 @@
 #include "maestro/optimizer/layout.hpp"
 #include "maestro/optimizer/optimizer.hpp"
 #include "maestro/policy/policy.hpp"
+#include "maestro/scalarization/merge_ranks.hpp"
 #include "maestro/trainer/gradient_exchange.hpp"
 #include "maestro/trainer/options.hpp"
 #include "maestro/trainer/ranks.hpp"
@@ -103,7 +104,7 @@ class PolicyUpdate {
     }
     report.loss.all_reduce(communicator);
     report.communication = communication_;
-    report.importance = importance_;
+    report.importance = corrects() ? detail::merge_ranks(importance_, merge_importance, communicator) : importance_;
     // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
     const auto updates = static_cast<double>(options_.num_iterations * minibatches);
     report.loss.loss /= updates;
