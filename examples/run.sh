@@ -65,8 +65,8 @@ for job in "${jobs[@]}"; do
 done
 
 "$programs/contexts" --write table --run "base=$base" --run "SFT=$output/sft/model" \
-  --run "SFT, equal weights=$output/equal/model" --run "SFT, MAESTRO=$output/maestro/model" \
-  --run "SFT, anchored=$output/anchored/model" --output "$output/samples.md" | tee "$output/table.md"
+  --run "SFT + equal weights=$output/equal/model" --run "SFT + MAESTRO=$output/maestro/model" \
+  --run "SFT + anchored=$output/anchored/model" --output "$output/samples.md" | tee "$output/table.md"
 echo
 echo "Done in $((SECONDS - start)) s. Under $output: table.md, samples.md, and per run metrics.jsonl, samples.jsonl,"
 echo "report.html, checkpoints/ and model/. Try one:"

@@ -162,7 +162,7 @@ int main(int argc, char** argv) {
       "with every reward and judge), scores (of a model), table (of several)",
       text(o.task));
   add("model", "Folder of the model, for responses, scores and supervised", text(o.model));
-  add("run", "NAME=FOLDER of a model, for table; may come several times", cxxopts::value(o.runs));
+  add("run", "NAME=FOLDER of a model, for table, without a comma; may come several times", cxxopts::value(o.runs));
   add("split", "train, dev, held_out", text(o.split));
   add("weights", "JSON file with weights of the rewards by family, for prompts; empty: none", text(o.weights));
   add("output", "The file, or the folder of a model", text(o.output));
