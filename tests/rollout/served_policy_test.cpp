@@ -375,6 +375,16 @@ BOOST_AUTO_TEST_CASE(batches_are_drawn_ahead_within_the_limit_and_each_step_gets
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_run_that_goes_back_to_an_earlier_step_draws_again) {
+  const auto upcoming = [](std::uint32_t step) { return prompts(2, 2 * static_cast<std::int64_t>(step)); };
+  Served<WholePolicy> served(RolloutDialect::sglang, 0, {.ahead = 2}, upcoming);
+  for (const std::uint32_t step : {0u, 1u, 0u, 1u, 2u}) {
+    const Rollouts r = served.policy->generate(upcoming(step), sampling(), {.seed = 1, .step = step});
+    BOOST_REQUIRE(r.prompts.size() == 2u);
+    BOOST_TEST(r.prompts[0].row == static_cast<std::int64_t>(2 * step));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_probe_finds_forgotten_weights_though_batches_are_older) {
   const auto upcoming = [](std::uint32_t step) { return prompts(3, 3 * static_cast<std::int64_t>(step)); };
   Served<WholePolicy> served(RolloutDialect::sglang, 0, {.ahead = 1}, upcoming);

@@ -183,6 +183,8 @@ class ServedPolicy : public P {
     const bool fresh = publish();
     const bool asked_ahead = draws_ahead() && same_rows(prompts, shared_->upcoming(key.step));
     if (asked_ahead && fresh) probe(prompts[0], sampling);
+    // A step that was not asked for comes first, or again: what is held belongs to another course of the run.
+    if (asked_ahead && !shared_->ahead->has(key.step)) shared_->ahead->clear();
     const std::vector<GroupOutcome> outcomes = asked_ahead && shared_->ahead->has(key.step)
                                                    ? shared_->ahead->take(key.step)
                                                    : shared_->server->generate(requests_of(prompts, sampling, key));
