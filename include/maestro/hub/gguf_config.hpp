@@ -38,6 +38,9 @@ inline std::string gguf_name(TensorKind kind, std::size_t layer) {
   return is_in_layer(kind) ? "blk." + std::to_string(layer) + "." + name : name;
 }
 
+/// The architectures that are read, by Architecture.
+inline constexpr std::array<std::string_view, 3> gguf_architectures{"llama", "qwen2", "qwen3"};
+
 /// GgufFields reads the metadata of one architecture.
 class GgufFields {
  public:
@@ -45,13 +48,12 @@ class GgufFields {
     const auto* name = file.find_value<std::string>("general.architecture");
     if (name == nullptr) refuse("general.architecture");
     prefix_ = *name + ".";
-    constexpr std::array<std::string_view, 3> known{"llama", "qwen2", "qwen3"};
-    const auto at = std::find(known.begin(), known.end(), *name);
-    if (at == known.end()) {
+    const auto at = std::find(gguf_architectures.begin(), gguf_architectures.end(), *name);
+    if (at == gguf_architectures.end()) {
       throw Unsupported(file.path() + ": general.architecture is " + quote_text(*name) +
                         ", which is not implemented; llama, qwen2 and qwen3 are");
     }
-    architecture_ = static_cast<Architecture>(at - known.begin());
+    architecture_ = static_cast<Architecture>(at - gguf_architectures.begin());
   }
 
   Architecture architecture() const { return architecture_; }
