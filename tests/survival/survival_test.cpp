@@ -15,8 +15,6 @@
 
 BOOST_AUTO_TEST_SUITE(survival)
 
-BOOST_AUTO_TEST_SUITE(survival)
-
 namespace {
 
 using namespace std::chrono_literals;

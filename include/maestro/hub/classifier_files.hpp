@@ -20,6 +20,7 @@
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/file.hpp"
+#include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
 #include "maestro/io/safetensors.hpp"
 #include "maestro/model/config.hpp"
