@@ -263,7 +263,7 @@ int sft_as(SftOptions o) {
   std::cout << "model      " << o.model << ", " << trained_parameters(policy) << " parameters are trained\nprompts    "
             << prompts.size() << " of " << o.prompts << ", " << cut << " references cut at " << o.max_completion_length
             << " tokens\nrun        " << o.steps << " steps of " << o.batch_size << " prompts, learning rate "
-            << o.learning_rate << ", into " << o.output << '\n';
+            << o.learning_rate << ", into " << o.output << std::endl;
   const CheckpointOptions place = sft_checkpoints(o, prompts);
   check_sft_folder(o, place);
   if (o.dry_run == DryRun::yes) {

@@ -205,7 +205,7 @@ void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompt
             << anchor_plan(o) << rollout_plan(o.rollout) << "\nrun        " << o.steps << " steps, seed " << t.seed
             << ", " << (ranks > 1 ? std::to_string(ranks) + " ranks of " : "") << max_threads() << " threads, "
             << backend_name << ", into " << o.output << "\noptions   "
-            << (changed.empty() ? " all as by default" : changed + ", the others as by default") << '\n';
+            << (changed.empty() ? " all as by default" : changed + ", the others as by default") << std::endl;
 }
 
 /// @throws BadArgument for a folder of this name that holds what saving would have to remove.
