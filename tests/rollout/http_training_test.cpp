@@ -191,8 +191,9 @@ void sums_add_up(const Record& record, double responses) {
 
 BOOST_AUTO_TEST_CASE(training_through_a_failing_server_learns_as_local_training_does) {
   const Moments local = local_runs();
-  const double apart = 5.0 * local.std_dev(1);
-  BOOST_TEST(local.mean > 1.3);  // 1 is chance: the runs learn
+  const double apart = 4.0 * local.std_dev(1);
+  constexpr double learned = 1.05;  // chance is 1, give or take 0.02
+  BOOST_TEST(local.mean > 1.15);    // the runs learn
   {
     Stage stage;
     stage.server.fault = [](const std::string& path, int call) -> std::optional<HttpReply> {
@@ -206,6 +207,7 @@ BOOST_AUTO_TEST_CASE(training_through_a_failing_server_learns_as_local_training_
     const Record served = run(stage.policy());
     BOOST_TEST(std::abs(served.late() - local.mean) < apart,
                served.late() << " served, " << local.mean << " local, at most " << apart << " apart");
+    BOOST_TEST(served.late() > learned);
     BOOST_TEST(served.most.at("rollout/logprob_gap_max") < 1e-3);
     BOOST_TEST(served.most.at("sampling/sampling_logp_difference/max") < 1e-3);
     for (const char* name : {"failed_calls", "malformed", "wrong_count", "wrong_version"}) {
@@ -220,7 +222,7 @@ BOOST_AUTO_TEST_CASE(training_through_a_failing_server_learns_as_local_training_
     TrainerOptions corrected = options();
     corrected.correction = {.correction = ImportanceCorrection::token_truncate, .cap = 2.0};
     const Record ahead = run(stage.policy({.ahead = 1}), corrected);
-    BOOST_TEST(ahead.late() > 1.15);  // it lags by the update that its weights lack
+    BOOST_TEST(ahead.late() > learned);  // it lags by the update that its weights lack
     BOOST_TEST(ahead.most.at("rollout/staleness_max") <= 1.0);
     BOOST_TEST(ahead.most.at("rollout/logprob_gap_max") < 1e-3);
     BOOST_TEST(ahead.most.at("sampling/importance_sampling_ratio/max") > 1.0);
