@@ -40,6 +40,7 @@ BOOST_AUTO_TEST_CASE(parameters_and_activations_are_those_of_the_model) {
     const std::uint64_t parameters = ModelWeights<float>(config).parameters();
     BOOST_TEST(part(full, "weights") == 4 * parameters);
     BOOST_TEST(part(full, "AdamW's moments") == 2 * part(full, "gradients"));
+    BOOST_TEST(part(full, "AdamW's moments once more, for a checkpoint") == part(full, "AdamW's moments"));
 
     LayerActivations<float> activations;
     activations.resize(config, 90);  // one group: 10 + 4 * 20

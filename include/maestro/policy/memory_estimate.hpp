@@ -120,6 +120,7 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   }
   add("gradients", copy);
   add("AdamW's moments", 2 * copy);
+  add("AdamW's moments once more, for a checkpoint", 2 * copy);  // StateWriter copies vectors
   add("copies of the policy (KL reference, proxy)", request.copies * copy);
 
   const std::uint64_t group = request.prompt_tokens + std::uint64_t{request.generations} * request.completion_tokens;
