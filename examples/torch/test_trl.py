@@ -131,6 +131,39 @@ class Conductors(unittest.TestCase):
         self.assertEqual(history(trainer, "conductor/samples"), [8, 8, 8, 8])
         self.assertEqual(len(trainer._logs["extra"]["weight/letters"]), len(trainer._logs["advantages"]))
 
+    def test_a_judge_of_some_groups_moves_the_weights(self):
+        asked = []
+
+        def judge(prompts, completions, completion_ids, **columns):
+            asked.append(len(completions))
+            self.assertEqual(len(prompts), len(completions))
+            return [None if not text else sum(c.isalpha() for c in text) for text in completions]
+
+        def run_steps(folder, resume=None, **changes):
+            args = settings(folder, MaestroGRPOConfig, conductor="anchored", judge_share=0.5, **changes)
+            trainer = trainer_of(MaestroGRPOTrainer, args, judge=judge)
+            trainer.train(resume_from_checkpoint=resume)
+            return trainer
+
+        with tempfile.TemporaryDirectory() as folder:
+            whole = run_steps(folder, max_steps=6, save_strategy="steps", save_steps=3)
+            self.assertEqual(sum(asked), 6 * 4)  # one of the two groups of each step
+            self.assertEqual(history(whole, "judge/calls"), [4.0] * 6)
+            weights = [history(whole, f"conductor/weight/{name}") for name in ("letters", "shortness")]
+            self.assertAlmostEqual(weights[0][0], weights[1][0], places=2)  # before anything is learned
+            self.assertGreater(weights[0][-1], weights[1][-1] + 0.1)
+            self.assertTrue(history(whole, "conductor/anchor_rank_correlation"))
+            again = run_steps(folder, os.path.join(folder, "checkpoint-3"), max_steps=6, save_strategy="no")
+            for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+                self.assertTrue(torch.equal(a, b))
+
+    def test_anchored_without_a_judge_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(ValueError, "give the trainer a judge"):
+                trainer_of(MaestroGRPOTrainer, settings(folder, MaestroGRPOConfig, conductor="anchored"))
+            with self.assertRaisesRegex(ValueError, "judge_share"):
+                settings(folder, MaestroGRPOConfig, judge_share=0.0)
+
     def test_hidden_states(self):
         """The pass, a pass of its own and generation give what the model says they should."""
         states = {}
@@ -241,6 +274,16 @@ class TheReward(unittest.TestCase):
         mean, deviation = maestro_torch.group_statistics(rewards, sizes)
         torch.testing.assert_close(mean, rewards.double().view(3, 4, 3).mean(1))
         torch.testing.assert_close(deviation, rewards.double().view(3, 4, 3).std(1))
+
+    def test_the_state_of_the_prompt_as_context(self):
+        side = maestro_torch.RewardSide(3, "anchored", {"anchor_context": "prompt"})
+        for hidden, rewards, sizes in batches():
+            prompts = hidden.view(3, 4, -1).mean(1).contiguous()
+            step = side.step(hidden, rewards, sizes, judged=rewards[:, 1].contiguous(), prompt_hidden=prompts)
+        self.assertGreater(step["weights"][:, 1].mean().item(), 0.5)
+        self.assertGreater(step["metrics"]["anchor_rank_correlation"], 0.5)
+        with self.assertRaisesRegex(Exception, "end of each group's prompt"):
+            side.step(hidden, rewards, sizes)
 
     def test_what_does_not_fit_is_refused(self):
         hidden, rewards, sizes = next(batches())

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -21,9 +22,11 @@
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/data/anchor.hpp"
 #include "maestro/io/state.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
 #include "maestro/scalarization/draw_noise.hpp"
+#include "maestro/trainer/anchor_step.hpp"
 
 namespace py = pybind11;
 
@@ -67,16 +70,13 @@ void refuse_the_rest(const Settings& settings, const std::string& part) {
 }
 
 maestro::AnyConductor make_conductor(const std::string& name, std::size_t rewards, Settings settings) {
-  if (name == "anchored") {
-    throw maestro::BadArgument(
-        "the Conductor 'anchored' learns from a judge's scores, which this module does not take");
-  }
   maestro::AnyConductorOptions options;
   const SetOption set{settings};
   maestro::visit_values(options.learned, set);
   maestro::visit_values(options.random, set);
   maestro::visit_values(options.exp3, set);
   maestro::visit_values(options.predictability, set);
+  maestro::visit_values(options.anchored, set);
   take(settings, "weights", options.weights);
   take(settings, "weights_end", options.weights_end);
   take(settings, "first_step", options.first_step);
@@ -148,7 +148,8 @@ class RewardSide {
 
   /// Decides, scalarizes, learns. The order of a Trainer's step.
   py::dict step(const torch::Tensor& hidden, const torch::Tensor& rewards, const std::vector<std::int64_t>& group_sizes,
-                std::optional<std::vector<std::int64_t>> prompts, std::optional<std::vector<std::int32_t>> lengths) {
+                std::optional<std::vector<std::int64_t>> prompts, std::optional<std::vector<std::int32_t>> lengths,
+                const std::optional<torch::Tensor>& judged, const std::optional<torch::Tensor>& prompt_hidden) {
     check_tensor(hidden, "hidden", 2);
     check_tensor(rewards, "rewards", 2);
     const auto responses = static_cast<std::size_t>(rewards.size(0));
@@ -162,13 +163,20 @@ class RewardSide {
                       " groups");
     TORCH_CHECK_VALUE(!lengths || lengths->size() == responses, "lengths has ", lengths ? lengths->size() : 0,
                       " values for ", responses, " responses");
+    const maestro::AnchorSignal signal = signal_of(judged, groups);
+    maestro::MatrixView<const float> states_of_prompts;
+    if (prompt_hidden) {
+      check_tensor(*prompt_hidden, "prompt_hidden", 2);
+      states_of_prompts = rows_of(*prompt_hidden);
+    }
 
     const maestro::Decision decision = conductor_.decide({.hidden = rows_of(hidden),
                                                           .rewards = rows_of(rewards),
                                                           .groups = groups,
                                                           .rows = keys,
                                                           .seed = seed_,
-                                                          .step = step_});
+                                                          .step = step_,
+                                                          .prompt_hidden = states_of_prompts});
     torch::Tensor advantages = torch::empty({rewards.size(0)});
     torch::Tensor scalar_rewards = torch::empty({rewards.size(0)});
     maestro::Matrix<float> counterfactuals;
@@ -186,7 +194,9 @@ class RewardSide {
                         .counterfactuals = counterfactuals,
                         .step = step_,
                         .rewards = rows_of(rewards),
-                        .seed = seed_});
+                        .seed = seed_,
+                        .judged = signal.judged,
+                        .prompt_hidden = states_of_prompts});
     const std::optional<maestro::ConductorReport> report = conductor_.update();
     ++step_;
 
@@ -194,7 +204,12 @@ class RewardSide {
     result["advantages"] = advantages;
     result["scalar_rewards"] = scalar_rewards;
     result["weights"] = tensor_of(decision.weights);
-    result["metrics"] = metrics(decision, rows_of(rewards), noise, report);
+    py::dict figures = metrics(decision, rows_of(rewards), noise, report);
+    if (!signal.groups.empty()) {
+      const double agreement = maestro::anchor_rank_correlation(signal, groups, values_of(advantages));
+      if (std::isfinite(agreement)) figures["anchor_rank_correlation"] = agreement;
+    }
+    result["metrics"] = figures;
     return result;
   }
 
@@ -226,6 +241,23 @@ class RewardSide {
     std::vector<std::int64_t> all(count);
     for (std::size_t i = 0; i < count; ++i) all[i] = static_cast<std::int64_t>(i);
     return all;
+  }
+
+  /// A judge's scores (B), NaN where it was not asked.
+  static maestro::AnchorSignal signal_of(const std::optional<torch::Tensor>& judged, const maestro::Groups& groups) {
+    maestro::AnchorSignal signal;
+    if (!judged) return signal;
+    check_tensor(*judged, "judged", 1);
+    TORCH_CHECK_VALUE(static_cast<std::size_t>(judged->numel()) == groups.rows(), "judged has ", judged->numel(),
+                      " values for ", groups.rows(), " responses");
+    const float* scores = judged->const_data_ptr<float>();
+    signal.judged.assign(scores, scores + groups.rows());
+    for (std::size_t g = 0; g < groups.count(); ++g) {
+      const auto first = signal.judged.begin() + static_cast<std::ptrdiff_t>(groups.begin(g));
+      const auto last = first + static_cast<std::ptrdiff_t>(groups.size(g));
+      if (std::any_of(first, last, [](float score) { return !std::isnan(score); })) signal.groups.push_back(g);
+    }
+    return signal;
   }
 
   template <class Visitor>
@@ -321,11 +353,15 @@ PYBIND11_MODULE(_reward_side, m) {
            "Options have the names of the program train: conductor_learning_rate, conductor_period, ...")
       .def(
           "step", &RewardSide::step, py::arg("hidden"), py::arg("rewards"), py::arg("group_sizes"),
-          py::arg("prompts") = py::none(), py::arg("lengths") = py::none(),
+          py::arg("prompts") = py::none(), py::arg("lengths") = py::none(), py::arg("judged") = py::none(),
+          py::arg("prompt_hidden") = py::none(),
           "One step on hidden (B x d) and rewards (B x K, NaN where one does not apply), float32 on the CPU; "
           "group_sizes"
           " add up to B. prompts, a number per group, keys the draws. Gives advantages (B), scalar_rewards (B), weights"
-          " (B x K) and metrics. The Conductor has learned from the step when it returns.")
+          " (B x K) and metrics. judged (B), NaN where a judge was not asked, is what the Conductor 'anchored' learns "
+          "from,"
+          " and by option anchor_context 'prompt' it reads prompt_hidden (groups x d). The Conductor has learned from "
+          "the step when it returns.")
       .def("weights", &RewardSide::weights, py::arg("hidden"), "The weights (B x K) of hidden states, without a draw.")
       .def("save", &RewardSide::save, py::arg("path"), "Writes the state as safetensors.")
       .def("load", &RewardSide::load, py::arg("path"), "Loads what save() wrote; options must be the same.")

@@ -1,6 +1,8 @@
 """MAESTRO inside TRL: GRPOTrainer with reward weights by a Conductor."""
 
+import math
 import os
+import random
 from dataclasses import dataclass, field
 
 import torch
@@ -24,6 +26,7 @@ class MaestroGRPOConfig(GRPOConfig):
     scalarization_options: normalizer (none, z_score, rank) and scalarizer.
     hidden_states: where h comes from. `pass`: from TRL's pass for the old log-probs; `generation`: from generate(), one
         token earlier, at no cost; `forward`: from a pass of its own; `auto`: the first of these that there is.
+    judge_share: share of the groups that the trainer's judge scores, drawn at random; fractions add up over steps.
     """
 
     conductor: str = field(default="linear", metadata={"help": "Conductor that weighs the rewards"})
@@ -32,12 +35,16 @@ class MaestroGRPOConfig(GRPOConfig):
     scalarization_options: dict | str | None = field(default=None, metadata={"help": "Its options"})
     hidden_states: str = field(default="auto", metadata={"help": "auto, pass, generation or forward"})
 
+    judge_share: float = field(default=0.05, metadata={"help": "Share of the groups that the judge scores"})
+
     _VALID_DICT_FIELDS = GRPOConfig._VALID_DICT_FIELDS + ["conductor_options", "scalarization_options"]
 
     def __post_init__(self):
         super().__post_init__()
         if self.hidden_states not in SOURCES:
             raise ValueError(f"hidden_states is '{self.hidden_states}', expected one of: {', '.join(SOURCES)}")
+        if not 0 < self.judge_share <= 1:
+            raise ValueError(f"judge_share is {self.judge_share}, expected a share in (0, 1]")
 
 
 class MaestroGRPOTrainer(GRPOTrainer):
@@ -47,12 +54,19 @@ class MaestroGRPOTrainer(GRPOTrainer):
     the weights of every response from its terminal hidden state and the rewards, and learns from what follows. Every
     process computes the same from the gathered rewards and states, so the Conductor is the same on all of them.
     Evaluation is left as it is in TRL. The Conductor's state is saved and loaded with the checkpoints.
+
+    judge: something better than the rewards and too dear to score everything, with the signature of a reward function.
+        It scores args.judge_share of the groups and is no reward itself. The Conductor `anchored` learns from it how far
+        each reward can be trusted; with any other it is only watched (conductor/anchor_rank_correlation).
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, judge=None, **kwargs):
         super().__init__(*args, **kwargs)
+        self._judge, self._judged = judge, None
         if not isinstance(self.args, MaestroGRPOConfig):
             raise TypeError("MaestroGRPOTrainer: args must be a MaestroGRPOConfig")
+        if judge is None and self.args.conductor == "anchored":
+            raise ValueError("the conductor 'anchored' learns from a judge's scores: give the trainer a judge")
         self._rewards = None
         self._turns = 0
         self._side = self._make_side()
@@ -86,8 +100,10 @@ class MaestroGRPOTrainer(GRPOTrainer):
 
     # The steps of GRPOTrainer that the reward side looks into.
 
-    def _calculate_rewards(self, *args, **kwargs):
-        self._rewards = super()._calculate_rewards(*args, **kwargs)
+    def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list):
+        self._rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        if self._judge is not None and self.model.training:
+            self._judged = self._ask_judge(inputs, prompts, completions, completion_ids_list)
         return self._rewards
 
     def _generate_single_turn(self, *args, **kwargs):
@@ -107,7 +123,7 @@ class MaestroGRPOTrainer(GRPOTrainer):
             return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, *args, **kwargs)
 
     def _generate_and_score_completions(self, inputs):
-        self._rewards, self._turns = None, 0
+        self._rewards, self._judged, self._turns = None, None, 0
         self._terminal.forget()
         output = super()._generate_and_score_completions(inputs)
         if self.model.training:
@@ -126,11 +142,37 @@ class MaestroGRPOTrainer(GRPOTrainer):
             self._rewards.float().cpu().contiguous(),
             [self.num_generations] * (responses // self.num_generations),
             lengths=lengths.tolist(),
+            judged=self._judged,
         )
         local = output["advantages"].size(0)
         first = self.accelerator.process_index * local
         output["advantages"] = step["advantages"][first : first + local].to(output["advantages"])
         self._log_step(step)
+
+    def _judged_groups(self, count):
+        """Places of the groups that are judged: a function of seed and step, so that a resumed run asks about the same."""
+        step, share = self._side.steps_done, self.args.judge_share
+        number = math.floor((step + 1) * share * count + 1e-9) - math.floor(step * share * count + 1e-9)
+        return set(random.Random(f"{self.args.seed}:{step}").sample(range(count), number))
+
+    def _ask_judge(self, inputs, prompts, completions, completion_ids):
+        """The judge's scores of all processes' responses, NaN where it was not asked."""
+        first = self.accelerator.process_index * len(prompts)
+        chosen = self._judged_groups(self._rewards.size(0) // self.num_generations)
+        rows = [i for i in range(len(prompts)) if (first + i) // self.num_generations in chosen]
+        scores = torch.full((len(prompts),), math.nan, device=self.accelerator.device)
+        if rows:
+            pick = lambda values: [values[i] for i in rows]
+            keys = [key for key in inputs[0] if key not in ("prompt", "completion", "completion_ids")]
+            given = self._judge(
+                prompts=pick(prompts), completions=pick(completions), completion_ids=pick(completion_ids),
+                **{key: pick([example[key] for example in inputs]) for key in keys},
+            )  # fmt: skip
+            if len(given) != len(rows):
+                raise ValueError(f"the judge gave {len(given)} scores for {len(rows)} completions")
+            scores[rows] = torch.tensor([math.nan if s is None else float(s) for s in given], device=scores.device)
+        self._metrics["train"]["judge/calls"].append(float(len(chosen) * self.num_generations))
+        return self.accelerator.gather(scores).float().cpu().contiguous()
 
     def _terminal_states(self, output):
         source, responses = self.args.hidden_states, output["completion_ids"].size(0)
