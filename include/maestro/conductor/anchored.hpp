@@ -56,8 +56,8 @@ class AnchoredConductor {
   /// a task too many.
   Decision decide(const StepView& view) {
     check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
-    if (view.groups.rows() > 0) start(view.rewards.cols(), states(view).cols());
     check_context(view);
+    if (view.groups.rows() > 0) start(view.rewards.cols(), states(view).cols());
     context_.learn_tasks(view.tasks);
     Decision decision;
     decision.weights.resize(view.groups.rows(), view.rewards.cols());
@@ -83,8 +83,8 @@ class AnchoredConductor {
   void observe(const Feedback& feedback) {
     if (feedback.judged.empty() && feedback.demonstrated.empty()) return;
     check_feedback(feedback);
-    start(feedback.rewards.cols(), states(feedback).cols());
     check_context(feedback);
+    start(feedback.rewards.cols(), states(feedback).cols());
     context_.learn_tasks(feedback.tasks);
     bool forgot = false;
     std::vector<double> x(context_.size());
