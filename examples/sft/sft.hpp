@@ -197,7 +197,8 @@ void sft_loop(SftState<P>& state, Checkpoints& checkpoints, const References<P>&
   JsonlWriter metrics(o.output + "/metrics.jsonl");
   const std::uint32_t line_every = std::max<std::uint32_t>(o.steps / 20, 1);
   SftLoss since;
-  while (state.step < o.steps && !stop_requested()) {
+  bool last = stop_requested();
+  while (state.step < o.steps && !last) {
     const Rollouts batch = references.batch(order.batch(state.step));
     const double rate = o.learning_rate * learning_rate_factor(o.schedule, state.step);
     double grad_norm = 0.0;
@@ -210,8 +211,11 @@ void sft_loop(SftState<P>& state, Checkpoints& checkpoints, const References<P>&
                               {"loss", loss.mean()},
                               {"learning_rate", rate},
                               {"grad_norm", grad_norm}});
-    const bool last = state.step == o.steps || stop_requested();
-    if (last || (o.save_steps > 0 && state.step % o.save_steps == 0)) checkpoints.save(state);
+    last = state.step == o.steps || stop_requested();
+    if (last || (o.save_steps > 0 && state.step % o.save_steps == 0)) {
+      metrics.sync();  // before the checkpoint that counts the lines
+      checkpoints.save(state);
+    }
     since.sum += loss.sum;
     since.tokens += loss.tokens;
     if (state.step % line_every != 0 && !last) continue;

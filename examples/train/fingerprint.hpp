@@ -57,6 +57,7 @@ inline std::string fingerprint(const TrainOptions& o, std::span<const Prompt> pr
   if (!o.outside.judge_url.empty()) {
     json["content of --judge-rubric"] = hash_text(hash_file(o.outside.judge_rubric));
   }
+  if (!o.rollout.url.empty()) json["responses"] = "of a server";
   record_options(json, o);  // the length that dr_grpo divides by is the sampling's, which is recorded
   if (o.conductor == "scheduled") {
     const WeightSteps steps(o);

@@ -245,13 +245,12 @@ inline std::vector<std::string> may_change(const TrainOptions& options) {
   return {"learning_rate", "schedule", "warmup_steps", "steps"};
 }
 
-/// What a run would still check before its first step; writes nothing.
-inline void check_folder(const TrainOptions& options, const std::string& fingerprint) {
+/// What a run still checks before its first step; writes nothing. Gives the checkpoint that it goes on from.
+inline std::optional<std::string> check_folder(const TrainOptions& options, const std::string& fingerprint) {
   const auto checkpoint = Checkpoints::newest_whole_in(Run::checkpoints_in(options.output));
   check_resume(options, checkpoint);
-  if (!checkpoint) return;
-  Checkpoints::check_fingerprint(*checkpoint, fingerprint, may_change(options));
-  std::cout << "the run would continue from " << *checkpoint << '\n';
+  if (checkpoint) Checkpoints::check_fingerprint(*checkpoint, fingerprint, may_change(options));
+  return checkpoint;
 }
 
 /// Runs the training that the options describe with a policy of type P; the exit code of the program.
@@ -291,7 +290,9 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   require(options.save_total_limit > 0, "--save-total-limit must be at least 1");
   print_plan(options, trainer.policy(), prompts, ranks.size());
   if (options.dry_run == DryRun::yes) {
-    check_folder(options, content);
+    if (const auto checkpoint = check_folder(options, content)) {
+      std::cout << "the run would continue from " << *checkpoint << '\n';
+    }
     std::cout << "dry run: options, files and sizes fit together; nothing was trained\n";
     return 0;
   }
@@ -316,6 +317,7 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   Report report(options);
   in_step(communicator, [&] {
     if (ranks.rank() != 0) return;
+    check_folder(options, content);  // what is refused leaves the run that is there as it was
     write_file(options.output + "/run.json", options.config);
     evaluations.open(trainer, options, held_out);
     tensorboard.open(options);

@@ -187,6 +187,10 @@ BOOST_AUTO_TEST_CASE(adapters_come_back) {
   ModelConfig wider = config;
   wider.hidden = 12;
   BOOST_CHECK_THROW(load_adapters<float>(scratch.path("adapter"), wider), BadFile);
+  // A small file makes no large allocation.
+  ModelConfig large = qwen3_config(19, 8192, 80, 64, 8, 128, 28672);
+  BOOST_CHECK_EXCEPTION(load_adapters<float>(scratch.path("adapter"), large), BadFile,
+                        [](const BadFile& error) { return mentions(error, "values, and adapter_config.json wants"); });
   write_file(scratch.path("adapter/adapter_config.json"), adapter_config_text({.rank = 60000}, "base"));
   BOOST_CHECK_THROW(load_adapters<float>(scratch.path("adapter"), config), BadFile);
 }

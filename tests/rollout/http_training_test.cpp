@@ -189,6 +189,21 @@ void sums_add_up(const Record& record, double responses) {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(a_group_that_is_left_out_is_none_of_the_reference_either) {
+  Stage stage;
+  stage.server.edit = [&](Json& answer, int) {
+    if (stage.server.last_prompt().ends_with("3")) answer = Json::array();
+  };
+  TrainerOptions o = options();
+  o.objective.beta = 0.1;
+  const Record record = run(stage.policy({.missing = MissingGroup::leave}), o);
+  const double missing = record.sums.at("rollout/groups_missing");
+  BOOST_TEST(missing > 0.0);
+  BOOST_TEST(static_cast<double>(record.rows.size()) + missing == 8.0 * steps);
+  for (const double reward : record.rewards) BOOST_TEST(std::isfinite(reward));
+  BOOST_TEST(std::isfinite(record.sums.at("kl")));
+}
+
 BOOST_AUTO_TEST_CASE(training_through_a_failing_server_learns_as_local_training_does) {
   const Moments local = local_runs();
   const double apart = 4.0 * local.std_dev(1);

@@ -281,6 +281,13 @@ LoraFactors<T> load_adapters(const std::string& folder, const ModelConfig& confi
     throw BadFile(file.path() + ": holds no factor lora_A of rank " + std::to_string(options.rank) + ", which " +
                   detail::adapter_config_name + " wants");
   }
+  std::uint64_t stored = 0;
+  for (const TensorInfo& tensor : file.tensors()) stored += tensor.count;
+  const std::uint64_t wanted_values = adapter_parameters(ModelLayout(config), options);
+  if (wanted_values / 1024 > stored) {  // a small file must not make a large allocation
+    throw BadFile(file.path() + ": holds " + std::to_string(stored) + " values, and " + detail::adapter_config_name +
+                  " wants " + std::to_string(wanted_values));
+  }
   LoraFactors<T> factors(config, options);
   std::unordered_set<std::string> wanted;
   factors.visit([&](auto view) {

@@ -106,6 +106,16 @@ inline void check(const LoraOptions& options) {
   require(!options.targets.empty(), "LoRA: at least one projection must have an adapter");
 }
 
+/// Gives the number of parameters of a model's adapters.
+inline std::uint64_t adapter_parameters(const ModelLayout& layout, const LoraOptions& lora) {
+  std::uint64_t count = 0;
+  for (const TensorSpec& tensor : layout.tensors()) {
+    const std::optional<LoraTarget> target = lora_target_of(tensor.kind);
+    if (target && lora.has(*target)) count += std::uint64_t{lora.rank} * (tensor.cols + tensor.rows);
+  }
+  return count;
+}
+
 /// LoraFactors holds the factors A and B of every adapter of a model (or their gradients) in one allocation, with
 /// PEFT's names. Copying it copies the values.
 template <class T>

@@ -67,15 +67,6 @@ struct MemoryEstimate {
 
 namespace detail {
 
-/// Gives the number of parameters of a model's adapters.
-inline std::uint64_t adapter_parameters(const ModelLayout& layout, const LoraOptions& lora) {
-  std::uint64_t count = 0;
-  for (const TensorSpec& tensor : layout.tensors()) {
-    const std::optional<LoraTarget> target = lora_target_of(tensor.kind);
-    if (target && lora.has(*target)) count += std::uint64_t{lora.rank} * (tensor.cols + tensor.rows);
-  }
-  return count;
-}
 /// Gives the number of values per row of LayerActivations (model/block.hpp).
 inline std::uint64_t activation_cols(const ModelConfig& c) {
   const std::uint64_t heads = c.query_key_norm == QueryKeyNorm::present ? c.query_size() + c.key_size() : 0;

@@ -249,7 +249,7 @@ class ServedPolicy : public P {
     std::filesystem::create_directories(folder, error);
     if (error) throw IoError("served policy: " + folder + ": cannot make the folder: " + error.message());
     s.write(*this, folder + "/" + name);
-    s.folders.push_back(folder + "/" + name);
+    if (s.folders.empty() || s.folders.back() != folder + "/" + name) s.folders.push_back(folder + "/" + name);
     const std::string seen =
         s.options.folder_on_server.empty() ? folder : detail::without_trailing_slashes(s.options.folder_on_server);
     s.checksum.reset();

@@ -183,8 +183,12 @@ class RolloutServer {
     post(sglang ? sglang::load_adapter_path : vllm::load_adapter_path, dump_json(body), "the adapters were not taken");
     adopt(version);
     for (const std::string& old : unused_adapters()) {
-      post(sglang ? sglang::unload_adapter_path : vllm::unload_adapter_path, dump_json(Json{{"lora_name", old}}),
-           "old adapters were not unloaded");
+      try {
+        post(sglang ? sglang::unload_adapter_path : vllm::unload_adapter_path, dump_json(Json{{"lora_name", old}}),
+             "old adapters were not unloaded");
+      } catch (const IoError&) {
+        // A server that was started again does not have them; the new ones are there.
+      }
     }
   }
 

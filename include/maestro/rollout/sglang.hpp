@@ -30,6 +30,7 @@ inline std::string generate_body(const GroupRequest& request) {
                 {"top_p", s.top_p},
                 {"top_k", s.top_k == 0 ? -1 : static_cast<std::int64_t>(s.top_k)},
                 {"min_p", s.min_p},
+                {"repetition_penalty", 1.0},
                 {"n", s.num_generations},
                 {"stop_token_ids", request.stops}};
   Json body{{"input_ids", request.prompt}, {"sampling_params", sampling}, {"return_logprob", true}, {"stream", false}};

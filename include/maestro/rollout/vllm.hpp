@@ -41,6 +41,11 @@ inline std::string generate_body(const GroupRequest& request) {
                         {"max_tokens", s.max_completion_length},
                         {"temperature", s.decoding == Decoding::greedy ? 0.0 : s.temperature},
                         {"top_p", s.top_p},
+                        {"top_k", -1},  // unnamed, these come from the model's generation_config.json
+                        {"min_p", 0.0},
+                        {"repetition_penalty", 1.0},
+                        {"presence_penalty", 0.0},
+                        {"frequency_penalty", 0.0},
                         {"seed", request.seed},
                         {"stop_token_ids", request.stops},
                         {"logprobs", 0},

@@ -130,6 +130,7 @@ class RolloutsBuilder {
     const std::vector<char> texts = in.read<char>();
     std::size_t at = 0;
     for (const std::uint64_t length : lengths) {
+      check_rest(length, texts.size() - at);
       all_.texts.emplace_back(texts.data() + at, length);
       at += length;
     }
@@ -157,6 +158,9 @@ class RolloutsBuilder {
     }
   };
 
+  static void check_rest(std::uint64_t length, std::size_t rest) {
+    if (length > rest) throw BadData("ranks: another rank has sent less than it said");
+  }
   template <class T>
   static void append(const std::vector<T>& from, std::vector<T>& to) {
     to.insert(to.end(), from.begin(), from.end());
@@ -166,6 +170,7 @@ class RolloutsBuilder {
     const std::vector<std::int32_t> values = in.read<std::int32_t>();
     std::size_t at = 0;
     for (const std::uint64_t length : lengths) {
+      check_rest(length, values.size() - at);
       rows.push_row(std::span<const std::int32_t>(values).subspan(at, length));
       at += length;
     }
@@ -173,6 +178,7 @@ class RolloutsBuilder {
   static void add_matrix(const std::vector<float>& values, std::size_t columns, Rows& rows) {
     if (columns == 0) return;
     require(rows.columns == 0 || rows.columns == columns, "ranks: hidden states or actions differ in size");
+    require(values.size() % columns == 0, "ranks: hidden states or actions are not whole rows");
     rows.columns = columns;
     append(values, rows.values);
   }

@@ -74,6 +74,7 @@ class PolicyUpdate {
     off_policy_ = options_.num_iterations * minibatches > 1;
     weights_.resize(corrects() ? tokens : 0);
     importance_ = {};
+    communication_ = 0.0;
     old_log_probs_.clear();
     const auto range_of = [&](std::size_t m) {
       return GroupRange{m * rollouts.groups.count() / minibatches, (m + 1) * rollouts.groups.count() / minibatches};
@@ -89,7 +90,6 @@ class PolicyUpdate {
     }
 
     UpdateReport report;
-    communication_ = 0.0;
     for (std::size_t iteration = 0; iteration < options_.num_iterations; ++iteration) {
       for (std::size_t m = 0; m < minibatches; ++m) {
         const bool first_visit = iteration == 0 && m == 0;

@@ -100,14 +100,20 @@ class Run {
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
     auto& ranks = detail::communicator_of(trainer);
     std::optional<Checkpoints> opened;
+    std::string fingerprint;
     in_step(ranks, [&] {
       require(ranks.rank() == rank_, "run: the trainer is one of several ranks; give the Run their communicator too");
-      opened.emplace(CheckpointOptions{
-          .folder = checkpoints_in(folder_),
-          .keep = options_.keep,
-          .fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint,
-          .may_change = options_.may_change,
-          .rank = rank_});
+      fingerprint = options_.fingerprint.empty() ? run_fingerprint(trainer, prompts) : options_.fingerprint;
+    });
+    detail::require_alike(fnv1a(fingerprint),
+                          "run: the ranks have other options, prompts or models; start all of them with the same",
+                          ranks);
+    in_step(ranks, [&] {
+      opened.emplace(CheckpointOptions{.folder = checkpoints_in(folder_),
+                                       .keep = options_.keep,
+                                       .fingerprint = fingerprint,
+                                       .may_change = options_.may_change,
+                                       .rank = rank_});
       if (rank_ == 0) refuse_resume(*opened);
     });
     Checkpoints& checkpoints = *opened;

@@ -282,6 +282,7 @@ class Trainer {
     own_groups_ = share;
     if (!shares_step()) {
       rollouts_ = std::move(own_rollouts_);
+      own_groups_ = {0, rollouts_.groups.count()};  // a server may have left groups out
       return;
     }
     together([&] {
