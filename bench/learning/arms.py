@@ -6,7 +6,7 @@ REWARDS = ["brevity", "confidence", "elaboration", "chrf", "liking", "format"]
 ORACLE = json.load(open(pathlib.Path(__file__).parent / "oracle.json"))
 FAMILIES = list(ORACLE)
 
-# What all runs share: prompts, responses,
+# What all runs share: responses, schedule, no reward model, no resuming.
 SHARED = ["--num-generations", "8", "--max-completion-length", "48", "--lr-scheduler-type", "linear",
           "--reward-model", "", "--resume", "never"]
 # The arms of the table; chosen on the dev split with the oracle's weights and seed 1, of ten settings.
