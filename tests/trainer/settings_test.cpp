@@ -132,7 +132,10 @@ BOOST_AUTO_TEST_CASE(every_trainer_setting_changes_the_fingerprint) {
         value += 1;
       }
     });
-    BOOST_TEST(fingerprint(t) != fingerprint(base), name << " changes nothing");
+    // Where the optimizer's state lies changes no bit of the results.
+    const bool decides = name != "shard_optimizer";
+    BOOST_TEST((fingerprint(t) != fingerprint(base)) == decides,
+               name << (decides ? " changes nothing" : " is recorded"));
   }
 }
 
