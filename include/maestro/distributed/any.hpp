@@ -18,8 +18,9 @@ namespace maestro {
 class AnyCommunicator {
  public:
   AnyCommunicator() : AnyCommunicator(SingleProcess{}) {}
-  template <Communicator Comm>
-  requires(!std::is_same_v<Comm, AnyCommunicator>) explicit AnyCommunicator(Comm communicator)
+  // A copy is asked for first: whether this type is a Communicator cannot be known while it is being copied.
+  template <class Comm>
+  requires(!std::is_same_v<Comm, AnyCommunicator> && Communicator<Comm>) explicit AnyCommunicator(Comm communicator)
       : communicator_(std::make_shared<Model<Comm>>(std::move(communicator))) {}
 
   std::size_t rank() const { return communicator_->rank(); }
