@@ -39,8 +39,8 @@ std::vector<float> gguf_factor(const ModelConfig& config, TensorKind kind, Matri
 }  // namespace detail
 
 /// Writes the factors of every adapter into one GGUF file of type "adapter", in F32, for llama.cpp's --lora beside the
-/// GGUF file of the same model: `blk.N.<projection>.weight.lora_a` (r x in) and `.lora_b` (out x r). llama.cpp scales
-/// their product by alpha / r; for rank-stabilized adapters the alpha that gives their scale is written.
+/// GGUF file of the same model: `blk.N.NAME.weight.lora_a` (r x in) and `blk.N.NAME.weight.lora_b` (out x r). llama.cpp
+/// scales their product by alpha / r; for rank-stabilized adapters the alpha that gives their scale is written.
 /// @throws IoError; an older file then survives.
 template <class T>
 void save_lora_gguf(const std::string& path, const LoraFactors<T>& factors) {
