@@ -36,7 +36,7 @@ cmake --build "$build" --target train contexts
 echo "Set up and built in $((SECONDS - start)) s"
 programs=$build/examples
 base=examples/models/contexts
-mkdir -p "$output"
+mkdir -p "$output/sft"
 
 echo "Supervised training on 14 demonstrations, two of each family"
 "$programs/contexts" --write supervised --model "$base" --demonstrations 14 --batch 14 --learning-rate 1e-3 --steps 150 \
