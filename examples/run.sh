@@ -2,7 +2,7 @@
 # The main job: sets up, builds, and trains the small base of the families of contexts: on a few demonstrations, then by
 # reinforcement with equal weights, with MAESTRO's Conductor and with weights anchored by a judge that sees one group in
 # twenty (same start, steps, prompts, responses and seed). Held-out judges score all of them on held-out prompts, and
-# one table is printed. About 6 minutes on 2 cores.
+# one table is printed. About 5 minutes on 2 cores.
 #   examples/run.sh [--output DIR] [--seed N] [--steps N]
 set -euo pipefail
 cd "$(dirname "$0")/.."
