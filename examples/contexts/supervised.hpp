@@ -146,15 +146,21 @@ inline void make_contexts_base(const std::string& folder, const SupervisedOption
 }
 
 /// The prompts and responses of a file.
-/// @throws BadFile, BadData as JSON does.
+/// @throws BadFile for a line that is no JSON; BadData naming the line that lacks one of them.
 inline std::vector<contexts::Pair> read_pairs(const std::string& path) {
   std::vector<contexts::Pair> pairs;
   std::istringstream lines(read_file(path));
   for (std::string line; std::getline(lines, line);) {
-    const Json json = parse_json(line, path);
+    const std::string place = path + ":" + std::to_string(pairs.size() + 1);
+    const Json json = parse_json(line, place);
+    for (const char* key : {"prompt", "response"}) {
+      if (!json.is_object() || !json.contains(key) || !json[key].is_string()) {
+        throw BadData(place + ": needs a text '" + key + "'");
+      }
+    }
     contexts::Pair& pair = pairs.emplace_back();
-    pair.prompt.text = json.at("prompt").get<std::string>();
-    pair.response = json.at("response").get<std::string>();
+    pair.prompt.text = json["prompt"].get<std::string>();
+    pair.response = json["response"].get<std::string>();
   }
   if (pairs.empty()) throw BadData(path + ": no line");
   return pairs;

@@ -12,6 +12,7 @@
 
 #include "maestro/distributed/any.hpp"
 #include "maestro/distributed/thread.hpp"
+#include "message_of.hpp"
 
 namespace {
 
@@ -20,6 +21,7 @@ using maestro::BadData;
 using maestro::RankFailed;
 using maestro::run_on_threads;
 using maestro::ThreadCommunicator;
+using test::message_of;
 
 static_assert(maestro::Communicator<ThreadCommunicator>);
 
@@ -33,15 +35,6 @@ struct Plain {
   maestro::RankBytes all_gather(std::span<const std::byte> own) { return comm.all_gather(own); }
   void barrier() { comm.barrier(); }
 };
-
-std::string message_of(const auto& work) {
-  try {
-    work();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return {};
-}
 
 }  // namespace
 

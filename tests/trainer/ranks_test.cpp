@@ -23,6 +23,7 @@
 #include "maestro/reward/anchored_rewards.hpp"
 #include "maestro/trainer/gradient_exchange.hpp"
 #include "maestro/trainer/run.hpp"
+#include "message_of.hpp"
 #include "trainer/tiny.hpp"
 
 BOOST_AUTO_TEST_SUITE(ranks)
@@ -33,6 +34,7 @@ using maestro::AnyCommunicator;
 using maestro::ShardOptimizer;
 using maestro::ThreadCommunicator;
 using maestro::TrainerOptions;
+using test::message_of;
 using State = std::vector<std::pair<std::string, std::string>>;
 
 template <class Rewards, class Comm>
@@ -97,15 +99,6 @@ TrainerOptions full_options() {
   options.reference_sync_steps = 2;
   options.max_grad_norm = 0.05;
   return options;
-}
-
-std::string message_of(const auto& work) {
-  try {
-    work();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return {};
 }
 
 }  // namespace
