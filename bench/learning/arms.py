@@ -72,6 +72,8 @@ TRAINED = {
     "anchored-5-marginal": anchored(0.05, "--anchor-form", "marginal"),
     "anchored-5-task": anchored(0.05, "--anchor-context", "task"),
     "anchored-5-prompt": anchored(0.05, "--anchor-context", "prompt"),
+    "anchored-2-prompt": anchored(0.02, "--anchor-context", "prompt"),
+    "anchored-10-prompt": anchored(0.1, "--anchor-context", "prompt"),
     "anchored-5-global": anchored(0.05, "--anchor-context", "global"),
     "anchored-5-control": anchored(0.05, "--anchor-train", "control"),
     "anchored-demonstrations": CHEAP + ["--conductor", "anchored", "--anchor", "demonstrations", "--anchor-column",
