@@ -28,6 +28,12 @@ def alone(reward):
     return ["--rewards", reward, "--conductor", "equal"]
 
 
+def subsets():
+    """Every set of the rewards, weighed equally: {name: weights}."""
+    chosen = ([r for place, r in enumerate(REWARDS) if mask >> place & 1] for mask in range(1, 2 ** len(REWARDS)))
+    return {"set-" + "-".join(names): [float(r in names) for r in REWARDS] for names in chosen}
+
+
 def signs_of_majority():
     """For each reward the sign that most families give it, 0 where some give it none."""
     signs = [[(w > 0) - (w < 0) for w in (ORACLE[family][reward] for family in FAMILIES)] for reward in REWARDS]
@@ -54,6 +60,12 @@ def anchored(share, *more):
             "--conductor", "anchored", "--anchor-share", str(share), *context, *more]
 
 
+def judged_equally(share, *more):
+    """Equal weights, and the paid judge, which scores this share of the groups, in their advantages."""
+    return ["--rewards", ",".join(REWARDS + ["paid_judge"]), "--anchor", "judge", "--anchor-reward", "paid_judge",
+            "--conductor", "equal", "--anchor-share", str(share), *more]
+
+
 TRAINED = {
     "equal": CHEAP + ["--conductor", "equal"],
     "random": CHEAP + ["--conductor", "random"],
@@ -76,6 +88,10 @@ TRAINED = {
     "anchored-10-prompt": anchored(0.1, "--anchor-context", "prompt"),
     "anchored-5-global": anchored(0.05, "--anchor-context", "global"),
     "anchored-5-control": anchored(0.05, "--anchor-train", "control"),
+    "anchored-5-prompt-judge": anchored(0.05, "--anchor-context", "prompt", "--anchor-train", "judge"),
+    # In a judged group c / share = 1/7 of the advantage is the judge's: one more reward beside six of equal weight.
+    "judge-as-reward-5": judged_equally(0.05, "--anchor-train", "control", "--anchor-control", str(0.05 / 7)),
+    "judge-alone-5": judged_equally(0.05, "--anchor-train", "judge"),
     "anchored-demonstrations": CHEAP + ["--conductor", "anchored", "--anchor", "demonstrations", "--anchor-column",
                                         "demonstration"],
 }

@@ -153,6 +153,10 @@ class Runs:
             return arms.fixed(self.candidates()[self.best(single=True)])
         if name == "best-global":
             return arms.fixed(self.candidates()[self.best(single=False)])
+        if name == "best-subset":
+            return arms.fixed(arms.subsets()[max(self.subsets(), key=lambda n: self.dev_score("global-" + n))])
+        if name.startswith("global-set-"):
+            return arms.fixed(arms.subsets()[name[7:]])
         if name.startswith("global-"):
             return arms.fixed(self.candidates()[name[7:]])
         sys.exit(f"learning.sh: no arm '{name}'; --list has them")
@@ -175,16 +179,22 @@ class Runs:
         return max(names, key=lambda n: self.dev_score("global-" + n))
 
     def shortlist(self, single):
-        """Of the candidates the two that agree best with the held-out judge on the base's responses."""
-        candidates = self.candidates()
+        found = {n: w for n, w in self.candidates().items() if n.startswith("only-") == single and n != "equal"}
+        return self.best_agreeing(found, 2)
+
+    def subsets(self):
+        self.candidates()  # writes the responses
+        return self.best_agreeing(arms.subsets(), 4)
+
+    def best_agreeing(self, candidates, count):
+        """Those of the candidates that agree best with the held-out judge on the base's responses."""
         groups = alignment.load_groups(self.work / "responses.jsonl")
 
         def agrees(weights):
             values = alignment.agreement(groups, lambda _: weights)
             return sum(values.values()) / len(values)
 
-        found = {n: w for n, w in candidates.items() if n.startswith("only-") == single and n != "equal"}
-        return sorted(found, key=lambda n: -agrees(found[n]))[:2]
+        return sorted(candidates, key=lambda n: -agrees(candidates[n]))[:count]
 
     def best_supervised(self, start):
         return max(range(len(arms.SUPERVISED)), key=lambda i: self.dev_score(f"{start}-{i}"))
@@ -203,7 +213,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="names the arms")
     options = parser.parse_args()
     if options.list:
-        print("\n".join(["base", "sft", "best-single", "best-global", *arms.TRAINED,
+        print("\n".join(["base", "sft", "best-single", "best-global", "best-subset", *arms.TRAINED,
                          *("global-" + n for n in arms.GLOBAL), "global-regression",
                          "sft28: on so many demonstrations", "bestof4: imitation of the best of judged groups, in 4 rounds", "sft+NAME, bestof4+NAME: any of these after supervised training, or after imitation"]))
         return
