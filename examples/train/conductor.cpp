@@ -66,9 +66,11 @@ AnyConductorOptions conductor_options(const TrainOptions& o, std::span<const Pro
                              .saw = o.saw,
                              .exp3 = o.exp3,
                              .predictability = o.predictability,
+                             .gradient = o.gradient,
+                             .hypervolume = o.hypervolume,
                              .anchored = o.anchored};
   if (o.conductor == "prompt") result.prompt_weights = prompt_weights_of(o, prompts);
-  if (o.conductor == "contrast" && !o.weights.empty()) result.weights = weights_of("--weights", o.weights, o);
+  if (scales_weights(o) && !o.weights.empty()) result.weights = weights_of("--weights", o.weights, o);
   const bool scheduled = o.conductor == "scheduled";
   if (o.conductor != "fixed" && !scheduled) return result;
   if (o.weights.empty()) throw BadArgument("--conductor " + o.conductor + " needs --weights, one for each reward");

@@ -178,8 +178,8 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   const auto only_for = [&](const std::string& conductor, const std::vector<std::string>& options) {
     refuse(o.conductor != conductor, options, "without --conductor " + conductor);
   };
-  const bool reads_weights = o.conductor == "scheduled" || o.conductor == "fixed" || o.conductor == "contrast";
-  refuse(!reads_weights, {"weights"}, "without --conductor fixed, scheduled or contrast");
+  refuse(o.conductor != "scheduled" && o.conductor != "fixed" && !scales_weights(o), {"weights"},
+         "without --conductor fixed, scheduled, contrast or hypervolume_guided");
   only_for("scheduled", {"weights-end", "weights-start-step", "weights-end-step"});
   only_for("prompt", {"weights-column"});
   require(o.conductor != "prompt" || !o.prompts.empty(),
@@ -188,6 +188,8 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(o.random.kind != RandomKind::blended_uniform, {"random-strength"}, "without --random-kind blended_uniform");
   only_for("saw", option_names(o.saw));
   only_for("exp3", option_names(o.exp3));
+  only_for("gradient_guided", option_names(o.gradient));
+  only_for("hypervolume_guided", option_names(o.hypervolume));
   only_for("predictability", option_names(o.predictability));
   refuse_idle_anchor(o, refuse);
 }

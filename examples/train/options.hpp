@@ -85,14 +85,17 @@ struct TrainOptions {
   RandomWeightsOptions random{};
   Saw saw{};
   Exp3Options exp3{};
+  GradientGuidedOptions gradient{};
+  HypervolumeGuidedOptions hypervolume{};
   PredictabilityOptions predictability{};
   AnchoredOptions anchored{.context = GroupContextKind::prompt};
   AnchorSettings anchor{};
   std::string weights_column = "weights";  ///< prompt: the key of a prompt's weights in its line
-  std::vector<double> weights{};  ///< fixed, contrast, and scheduled at its start: one for each of `rewards`, in order
-  std::vector<double> weights_end{};     ///< scheduled at its end
-  std::uint32_t weights_start_step = 1;  ///< scheduled: the last step, from 1, that has `weights`
-  std::uint32_t weights_end_step = 0;    ///< scheduled: the first step that has `weights_end`; 0: the run's last
+  std::vector<double> weights{};           ///< fixed, contrast, hypervolume_guided, and scheduled at its start: one for
+                                           ///< each of `rewards`, in order
+  std::vector<double> weights_end{};       ///< scheduled at its end
+  std::uint32_t weights_start_step = 1;    ///< scheduled: the last step, from 1, that has `weights`
+  std::uint32_t weights_end_step = 0;      ///< scheduled: the first step that has `weights_end`; 0: the run's last
 
   std::string eval_prompts{};    ///< JSONL file; empty: no evaluation
   std::uint32_t eval_steps = 0;  ///< 0: before the first step and after the last
@@ -161,6 +164,12 @@ constexpr void visit_weight_options(S& o, const F& f) {
   f({.name = "scalarizers", .group = group, .recorded = Recorded::unless_default}, o.scalarizer);
 }
 
+/// Whether the Conductor scales weights that may be given. A template, since the lists of options are.
+template <OptionsOf<TrainOptions> S>
+constexpr bool scales_weights(const S& o) {
+  return o.conductor == "contrast" || o.conductor == "hypervolume_guided";
+}
+
 /// The part of the list below that says which Conductor weighs the rewards, and how.
 template <OptionsOf<TrainOptions> S, class F>
 constexpr void visit_conductor_options(S& o, const F& f) {
@@ -168,13 +177,13 @@ constexpr void visit_conductor_options(S& o, const F& f) {
   constexpr std::string_view group = "Rewards and their weights";
   const auto only_for = [&](std::string_view conductor) { return o.conductor == conductor ? Recorded::always : never; };
   const Recorded end = only_for("scheduled");
-  const Recorded start = o.conductor == "fixed" || o.conductor == "contrast" ? Recorded::always : end;
+  const Recorded start = o.conductor == "fixed" || scales_weights(o) ? Recorded::always : end;
   f({.name = "conductor", .help = "Weights of the rewards: {}", .group = group, .values = conductor_names},
     o.conductor);
   f({.name = "weights",
      .help =
          "One for each of --rewards, such as 0.5,0.3,0.2: required with --conductor fixed and scheduled (its start), "
-         "the base of contrast",
+         "the base of contrast and hypervolume_guided",
      .group = group,
      .recorded = start},
     o.weights);
@@ -204,6 +213,8 @@ constexpr void visit_conductor_options(S& o, const F& f) {
   f({.name = "random", .group = group, .recorded = Recorded::unless_default}, o.random);
   f({.name = "saw", .group = group, .recorded = only_for("saw")}, o.saw);
   f({.name = "exp3", .group = group, .recorded = only_for("exp3")}, o.exp3);
+  f({.name = "gradient", .group = group, .recorded = only_for("gradient_guided")}, o.gradient);
+  f({.name = "hypervolume", .group = group, .recorded = only_for("hypervolume_guided")}, o.hypervolume);
   f({.name = "predictability", .group = group, .recorded = only_for("predictability")}, o.predictability);
   f({.name = "learned", .group = group}, o.learned);
   f({.name = "anchored", .group = group, .recorded = only_for("anchored")}, o.anchored);

@@ -11,10 +11,10 @@
 
 #include "conductor/support.hpp"
 #include "maestro/conductor/fixed.hpp"
+#include "maestro/core/pareto.hpp"
 #include "maestro/policy/tabular.hpp"
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/estimators/group_relative.hpp"
-#include "maestro/trainer/pareto.hpp"
 #include "maestro/trainer/trainer.hpp"
 
 using namespace maestro;
@@ -80,6 +80,27 @@ BOOST_AUTO_TEST_CASE(figures_are_those_computed_by_hand) {
   BOOST_CHECK_THROW(hypervolume(two.view(), origin), BadArgument);
   const double infinite = std::numeric_limits<double>::infinity();
   BOOST_CHECK_THROW(pareto_front(points_of({{infinite, 0}}).view()), BadData);
+}
+
+BOOST_AUTO_TEST_CASE(the_exclusive_volume_is_estimated_within_its_error) {
+  const RandomStream stream({.seed = 1, .purpose = Purpose::user});
+  const std::array<double, 2> origin{0, 0};
+  const Matrix<double> others = points_of({{1, 3}, {2, 2}, {3, 1}});
+  const Matrix<double> none(0, 2);
+  // Exact: the volume of all four less that of the three.
+  for (const auto& point : {std::array<double, 2>{2.5, 2.5}, {4, 0.5}, {1, 1}, {3, 3}, {0, 5}}) {
+    Matrix<double> all(4, 2);
+    for (std::size_t i = 0; i < 3; ++i) std::copy_n(others.row(i).begin(), 2, all.row(i).begin());
+    std::copy_n(point.begin(), 2, all.row(3).begin());
+    const double exact = hypervolume(all.view(), origin) - hypervolume(others.view(), origin);
+    const double found = exclusive_volume(others.view(), point, origin, 20000, stream);
+    BOOST_TEST(std::abs(found - exact) <= 4.0 * 0.5 * point[0] * point[1] / std::sqrt(20000.0));
+    BOOST_TEST(exclusive_volume(none.view(), point, origin, 1, stream) == point[0] * point[1]);
+  }
+  BOOST_TEST(exclusive_volume(others.view(), std::array<double, 2>{-1, -1}, origin, 10, stream) == 0.0);
+  BOOST_TEST(exclusive_volume(others.view(), std::array<double, 2>{1, 1}, origin, 100, stream) == 0.0);
+  BOOST_CHECK_THROW(exclusive_volume(others.view(), origin, origin, 0, stream), BadArgument);
+  BOOST_CHECK_THROW(exclusive_volume(others.view(), std::array<double, 3>{1, 1, 1}, origin, 9, stream), BadArgument);
 }
 
 BOOST_AUTO_TEST_CASE(the_archive_keeps_what_no_other_point_beats) {

@@ -21,6 +21,7 @@
 #include "maestro/conductor/bandit.hpp"
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/fixed.hpp"
+#include "maestro/conductor/guided.hpp"
 #include "maestro/conductor/learned.hpp"
 #include "maestro/conductor/predictability.hpp"
 #include "maestro/conductor/rule.hpp"
@@ -34,14 +35,18 @@ namespace maestro {
 
 /// The names that AnyConductor knows. `equal` is 1/K, `unit` 1 for each reward as in TRL; `maestro_paper` is `linear`
 /// under paper_preset(), whatever the learned options.
-inline constexpr std::array<std::string_view, 15> conductor_names{
-    "equal",          "unit",   "fixed",  "scheduled", "random",        "saw",      "contrast", "exp3",
-    "predictability", "prompt", "linear", "mlp",       "maestro_paper", "anchored", "consensus"};
+inline constexpr std::array<std::string_view, 17> conductor_names{
+    "equal",          "unit",          "fixed",           "scheduled",
+    "random",         "saw",           "contrast",        "exp3",
+    "predictability", "prompt",        "linear",          "mlp",
+    "anchored",       "maestro_paper", "gradient_guided", "hypervolume_guided",
+    "consensus"};
 
 /// Weights are K values, or none for 1/K each.
 struct AnyConductorOptions {
   LearnedConductorOptions learned{};       ///< linear, mlp
-  std::vector<float> weights{};            ///< fixed, scheduled up to first_step, and the base of contrast
+  std::vector<float> weights{};            ///< fixed, scheduled up to first_step, and the base of contrast and
+                                           ///< hypervolume_guided
   std::vector<float> weights_end{};        ///< scheduled from last_step on
   std::uint32_t first_step = 0;            ///< scheduled
   std::uint32_t last_step = 100;           ///< scheduled; above first_step
@@ -49,6 +54,8 @@ struct AnyConductorOptions {
   Saw saw{};                               ///< saw
   Exp3Options exp3{};                      ///< exp3
   PredictabilityOptions predictability{};  ///< predictability
+  GradientGuidedOptions gradient{};        ///< gradient_guided
+  HypervolumeGuidedOptions hypervolume{};  ///< hypervolume_guided
   AnchoredOptions anchored{};              ///< anchored
   Matrix<float> prompt_weights{};          ///< prompt: (prompts x K), see PromptWeights
 };
@@ -83,6 +90,7 @@ class AnyConductor {
   std::optional<ConductorReport> update() { return conductor_->update(); }
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { conductor_->weights(hidden, out); }
   bool wants_counterfactuals() const { return conductor_->wants_counterfactuals(); }
+  bool wants_reward_gradients() const { return conductor_->wants_reward_gradients(); }
   /// @throws Unsupported for a Conductor that gives no uncertainty: all but `anchored`.
   void uncertainty(const StepView& view, std::span<double> out) const {
     if (!conductor_->uncertainty(view, out)) {
@@ -111,6 +119,7 @@ class AnyConductor {
     virtual std::optional<ConductorReport> update() = 0;
     virtual void weights(MatrixView<const float> hidden, MatrixView<float> out) const = 0;
     virtual bool wants_counterfactuals() const = 0;
+    virtual bool wants_reward_gradients() const = 0;
     virtual bool uncertainty(const StepView& view, std::span<double> out) const = 0;
     virtual void visit_state(AnyStateVisitor& v) = 0;
   };
@@ -131,6 +140,7 @@ class AnyConductor {
       conductor.weights(hidden, out);
     }
     bool wants_counterfactuals() const override { return maestro::wants_counterfactuals(conductor); }
+    bool wants_reward_gradients() const override { return maestro::wants_reward_gradients(conductor); }
     bool uncertainty(const StepView& view, std::span<double> out) const override {
       if constexpr (detail::GivesUncertainty<C>) conductor.uncertainty(view, out);
       return detail::GivesUncertainty<C>;
@@ -169,7 +179,9 @@ class AnyConductor {
 
   /// The Conductors whose type does not depend on K; null for the others.
   static Made make_rule(std::string_view name, std::size_t actions, const AnyConductorOptions& o) {
-    if (name == "scheduled" || name == "contrast") check_count(o.weights.size(), actions);
+    if (name == "scheduled" || name == "contrast" || name == "hypervolume_guided") {
+      check_count(o.weights.size(), actions);
+    }
     if (name == "scheduled") {
       check_count(o.weights_end.size(), actions);
       return made(RuleConductor(
@@ -178,6 +190,12 @@ class AnyConductor {
     if (name == "saw") return made(RuleConductor(o.saw));
     if (name == "contrast") return made(RuleConductor(Contrast{.base = o.weights}));
     if (name == "consensus") return made(RuleConductor(Consensus{}));
+    if (name == "gradient_guided") return made(RuleConductor(GradientGuided(o.gradient)), true);
+    if (name == "hypervolume_guided") {
+      HypervolumeGuidedOptions guided = o.hypervolume;
+      if (!o.weights.empty()) guided.base = o.weights;
+      return made(RuleConductor(HypervolumeGuided(guided)), true);
+    }
     if (name == "exp3") return made(RuleConductor(Exp3(o.exp3)), true);
     if (name == "predictability") return made(RuleConductor(Predictability(o.predictability)), true);
     if (name == "anchored") return made(AnchoredConductor(o.anchored), true);

@@ -46,6 +46,8 @@ struct Feedback {
   MatrixView<const float> demonstrated{};     ///< (N x K) rewards of a response from outside the policy, NaN without
                                               ///< one; may be empty
   MatrixView<const float> prompt_hidden{};    ///< (N x d) hidden states at the ends of the prompts; may be empty
+  MatrixView<const double> reward_gradients{};  ///< (K x K) <g_k, g_l> of the gradients of each reward alone; empty
+                                                ///< unless asked for
 };
 
 /// What a Conductor's update did; it is logged under conductor/.
@@ -100,6 +102,15 @@ concept NamesCounterfactuals = requires {
 };
 
 template <class C>
+concept AnswersGradients = requires(const C& conductor) {
+  { conductor.wants_reward_gradients() } -> std::convertible_to<bool>;
+};
+template <class C>
+concept NamesGradients = requires {
+  &C::wants_reward_gradients;
+};
+
+template <class C>
 concept GivesUncertainty = requires(const C& conductor, const StepView& view, std::span<double> out) {
   conductor.uncertainty(view, out);
 };
@@ -115,6 +126,7 @@ inline constexpr bool optional_conductor_members_fit = absent_or_fit(NamesObserv
                                                        absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
                                                        absent_or_fit(NamesCounterfactuals<C>,
                                                                      AnswersCounterfactuals<C>) &&
+                                                       absent_or_fit(NamesGradients<C>, AnswersGradients<C>) &&
                                                        absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>);
 
 template <class C>
@@ -143,6 +155,8 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 ///   learn).
 /// - optional `weights(hidden, out)`: const; deterministic weights (B x K) for use without exploration.
 /// - optional `wants_counterfactuals()`: const; the trainer then fills Feedback::counterfactuals.
+/// - optional `wants_reward_gradients()`: const; the trainer then fills Feedback::reward_gradients, at the cost of one
+///   more pass over the batch for each reward.
 /// - optional `uncertainty(view, out)`: const; overwrites out (N) with how little it knows of each group, by which an
 ///   anchor may choose the groups that an outside judge scores.
 ///
@@ -157,6 +171,16 @@ template <Conductor C>
 bool wants_counterfactuals(const C& conductor) {
   if constexpr (detail::AnswersCounterfactuals<C>) {
     return conductor.wants_counterfactuals();
+  } else {
+    return false;
+  }
+}
+
+/// Whether the trainer must compute the gradients of each reward alone.
+template <Conductor C>
+bool wants_reward_gradients(const C& conductor) {
+  if constexpr (detail::AnswersGradients<C>) {
+    return conductor.wants_reward_gradients();
   } else {
     return false;
   }

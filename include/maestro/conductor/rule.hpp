@@ -126,6 +126,7 @@ class RuleFigures {
 /// - optional `static constexpr bool as_given = true`: the weights are taken as they are, of any sign and sum, and a
 ///   missing reward changes none of them.
 /// - optional `static constexpr bool reads_correlation = true`: the view has the correlations of the rewards.
+/// - optional `static constexpr bool reads_gradients = true`: its observe gets Feedback::reward_gradients.
 /// - optional `observe(view, feedback)`: learns from a step; the view is that of the whole batch.
 /// - optional `update()`: as a Conductor's.
 /// - optional `visit_state(v)`: what it keeps between steps.
@@ -153,6 +154,11 @@ concept RuleAsGiven = requires {
 template <class R>
 concept RuleReadsCorrelation = requires {
   requires R::reads_correlation;
+};
+
+template <class R>
+concept RuleReadsGradients = requires {
+  requires R::reads_gradients;
 };
 
 /// Divides the weights (K) by their sum; all 0 become equal.
@@ -223,6 +229,7 @@ class RuleConductor {
     const RuleFigures figures(feedback.rewards, feedback.groups, detail::RuleReadsCorrelation<Rule>);
     rule_.observe(figures.batch(feedback.seed, feedback.step), feedback);
   }
+  bool wants_reward_gradients() const requires detail::RuleReadsGradients<Rule> { return true; }
   std::optional<ConductorReport> update() requires detail::RuleUpdates<Rule> { return rule_.update(); }
 
   /// Mean weights of the step last decided; before the first, those of the rule without any figures.

@@ -65,17 +65,10 @@ class PolicyUpdate {
                    std::span<const float> reference_log_probs, double learning_rate, Comm& communicator,
                    BeforeChange&& before_change) {
     const std::size_t tokens = rollouts.tokens.size();
-    log_probs_.resize(tokens);
-    d_log_probs_.resize(tokens);
-    const bool uses_entropy = options_.objective.entropy_bonus != 0.0;
-    entropies_.resize(uses_entropy ? tokens : 0);
-    d_entropies_.resize(uses_entropy ? tokens : 0);
+    prepare(tokens, options_.objective.entropy_bonus != 0.0);
     const std::size_t minibatches = std::min(options_.num_minibatches, rollouts.groups.count());
     off_policy_ = options_.num_iterations * minibatches > 1;
-    weights_.resize(corrects() ? tokens : 0);
-    importance_ = {};
     communication_ = 0.0;
-    old_log_probs_.clear();
     const auto range_of = [&](std::size_t m) {
       return GroupRange{m * rollouts.groups.count() / minibatches, (m + 1) * rollouts.groups.count() / minibatches};
     };
@@ -112,6 +105,59 @@ class PolicyUpdate {
     return report;
   }
 
+  /// Overwrites products (K x K) with the inner products <g_k, g_l>, g_k the gradient, summed over the ranks, of the
+  /// objective's loss on the whole batch at the advantages of column k alone, without KL and entropy terms. Gradients
+  /// are left at 0, parameters as they are. Memory: K copies of the gradients. Inner products in double, in the order
+  /// of the parameters.
+  /// @param advantages  (B x K) of each reward alone.
+  /// @throws as run before its first change.
+  template <Communicator Comm>
+  void reward_gradients(P& policy, const Rollouts& rollouts, MatrixView<const float> advantages,
+                        MatrixView<double> products, Comm& communicator) {
+    ObjectiveOptions alone = options_.objective;
+    alone.beta = 0.0;
+    alone.entropy_bonus = 0.0;
+    const Objective whole = std::exchange(objective_, Objective(alone));
+    off_policy_ = false;
+    prepare(rollouts.tokens.size(), false);
+    const GroupRange all{0, rollouts.groups.count()};
+    const GroupRange own = detail::rank_share(all, communicator.rank(), communicator.size());
+    std::vector<float> column(advantages.rows());
+    std::vector<std::vector<Scalar>> gradients(advantages.cols());
+    try {
+      for (std::size_t k = 0; k < advantages.cols(); ++k) {
+        for (std::size_t i = 0; i < column.size(); ++i) column[i] = advantages(i, k);
+        phase(communicator, [&] {
+          LossReport unread;
+          policy.zero_gradients();
+          accumulate(policy, rollouts, {all, own}, column, {}, true, unread);
+        });
+        if (communicator.size() > 1) {
+          detail::add_seconds(communication_, [&] {
+            exchange_.sum_gradients(policy, GradientExchange<Scalar>::Sums::all, communicator);
+          });
+        }
+        visit_trainable(policy, [&](const ParameterView<Scalar>& view) {
+          gradients[k].insert(gradients[k].end(), view.gradients.begin(), view.gradients.end());
+        });
+      }
+    } catch (...) {
+      objective_ = whole;
+      throw;
+    }
+    objective_ = whole;
+    policy.zero_gradients();
+    for (std::size_t k = 0; k < gradients.size(); ++k) {
+      for (std::size_t l = 0; l <= k; ++l) {
+        double sum = 0.0;
+        for (std::size_t p = 0; p < gradients[k].size(); ++p) {
+          sum += static_cast<double>(gradients[k][p]) * static_cast<double>(gradients[l][p]);
+        }
+        products(k, l) = products(l, k) = sum;
+      }
+    }
+  }
+
   /// Makes the optimizer's state whole on every rank, where each has a share of it; visit_state then visits what one
   /// rank would have. All ranks call it. The next update makes shares of it again.
   template <Communicator Comm>
@@ -135,6 +181,15 @@ class PolicyUpdate {
   }
 
  private:
+  void prepare(std::size_t tokens, bool uses_entropy) {
+    log_probs_.resize(tokens);
+    d_log_probs_.resize(tokens);
+    entropies_.resize(uses_entropy ? tokens : 0);
+    d_entropies_.resize(uses_entropy ? tokens : 0);
+    weights_.resize(corrects() ? tokens : 0);
+    importance_ = {};
+    old_log_probs_.clear();
+  }
   bool corrects() const { return options_.correction.correction != ImportanceCorrection::none; }
 
   /// What all ranks do of a mini-batch, and this rank's part of it.

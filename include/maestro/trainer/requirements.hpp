@@ -161,6 +161,9 @@ constexpr void refuse_conductor() {
     static_assert(refused<C>,
                   "maestro: a Conductor's wants_counterfactuals, where there is one, is const and returns "
                   "bool");
+  } else if constexpr (!absent_or_fit(NamesGradients<C>, AnswersGradients<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's wants_reward_gradients, where there is one, is const and returns bool");
   } else if constexpr (!absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>)) {
     static_assert(refused<C>,
                   "maestro: a Conductor's uncertainty, where there is one, is void uncertainty("

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "maestro/conductor/anchor_rows.hpp"
 #include "maestro/conductor/conductor.hpp"
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/buffer.hpp"
@@ -162,6 +163,7 @@ class Trainer {
     report_.seconds.rewards += seconds_since(anchor_start);
 
     const auto training_start = Clock::now();
+    measure_reward_gradients();
     train_policy();
     report_.seconds.training = seconds_since(training_start);
 
@@ -429,6 +431,22 @@ class Trainer {
     const auto* failed = rewards_.anchor_failures();
     if (failed != nullptr) failure = failed->reason;
   }
+  /// Computes what a Conductor that follows gradients learns from, before anything changes.
+  void measure_reward_gradients() {
+    const std::size_t wanted = wants_reward_gradients(conductor_) ? std::size_t{num_rewards} : 0;
+    reward_gradients_.assign(wanted, wanted, 0.0);
+    if (wanted == 0) return;
+    Matrix<float> alone(scores_.rows(), wanted);
+    for (std::size_t g = 0; g < rollouts_.groups.count(); ++g) {
+      const std::size_t first = rollouts_.groups.begin(g);
+      for (std::size_t k = 0; k < wanted; ++k) {
+        z_scores(
+            rollouts_.groups.size(g), [&](std::size_t i) { return scores_(first + i, k); },
+            [&](std::size_t i, double score) { alone(first + i, k) = static_cast<float>(score); });
+      }
+    }
+    update_.reward_gradients(policy_, rollouts_, alone, reward_gradients_.view(), communicator_);
+  }
   /// The advantages that train the policy.
   std::span<const float> trained_advantages() const { return blended_.empty() ? advantages_ : blended_; }
 
@@ -446,7 +464,8 @@ class Trainer {
                                   .tasks = tasks_,
                                   .judged = signal_.judged,
                                   .demonstrated = signal_.demonstrated,
-                                  .prompt_hidden = rollouts_.prompt_hidden});
+                                  .prompt_hidden = rollouts_.prompt_hidden,
+                                  .reward_gradients = reward_gradients_});
     }
     if constexpr (detail::Updates<C>) report_.conductor = conductor_.update();
   }
@@ -538,6 +557,7 @@ class Trainer {
   AnchorSignal signal_;
   std::vector<double> uncertainty_;    // (N) or empty
   std::vector<float> blended_;         // (B), or empty: as advantages_
+  Matrix<double> reward_gradients_;    // (K x K) or empty
   std::vector<std::int32_t> lengths_;  // (B) tokens
   std::vector<float> advantages_;
   std::vector<float> scalar_rewards_;

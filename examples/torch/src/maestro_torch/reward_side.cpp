@@ -76,13 +76,20 @@ maestro::AnyConductor make_conductor(const std::string& name, std::size_t reward
   maestro::visit_values(options.random, set);
   maestro::visit_values(options.exp3, set);
   maestro::visit_values(options.predictability, set);
+  maestro::visit_values(options.gradient, set);
+  maestro::visit_values(options.hypervolume, set);
   maestro::visit_values(options.anchored, set);
   take(settings, "weights", options.weights);
   take(settings, "weights_end", options.weights_end);
   take(settings, "first_step", options.first_step);
   take(settings, "last_step", options.last_step);
   refuse_the_rest(settings, "the Conductor");
-  return maestro::AnyConductor(name, rewards, options);
+  maestro::AnyConductor made(name, rewards, options);
+  if (made.wants_reward_gradients()) {
+    throw maestro::BadArgument("conductor '" + name + "' learns from the gradient of each reward, which is not taken " +
+                               "here; maestro's own Trainer does");
+  }
+  return made;
 }
 
 maestro::AnyScalarization make_scalarization(const std::string& name, Settings settings) {

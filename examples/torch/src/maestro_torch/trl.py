@@ -76,7 +76,7 @@ class MaestroGRPOTrainer(GRPOTrainer):
     def _make_side(self):
         options = dict(self.args.conductor_options or {})
         if self.args.reward_weights is not None:
-            if self.args.conductor not in ("fixed", "contrast") or "weights" in options:
+            if self.args.conductor not in ("fixed", "contrast", "hypervolume_guided") or "weights" in options:
                 raise ValueError(
                     f"reward_weights has no effect with the conductor '{self.args.conductor}', which decides the "
                     "weights; leave it out, or take the conductor 'fixed'"

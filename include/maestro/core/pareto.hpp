@@ -101,6 +101,36 @@ inline double hypervolume(MatrixView<const double> points, std::span<const doubl
   return detail::sliced_volume(std::move(above), reference.size(), reference);
 }
 
+/// Estimates the volume that `point` (K) dominates above the reference (K) and none of the others (n x K) does: the
+/// share of `draws` points, uniform in the box between reference and point, that no other dominates, times the box. 0
+/// unless the point exceeds the reference everywhere. Any K; its standard error is at most box / (2 sqrt(draws)).
+/// O(draws n K).
+/// @throws BadArgument for another number of objectives or no draw; BadData naming a point that is not finite.
+inline double exclusive_volume(MatrixView<const double> others, std::span<const double> point,
+                               std::span<const double> reference, std::size_t draws, const RandomStream& stream) {
+  require(draws > 0, "exclusive_volume: there must be a draw");
+  detail::check_points(others, reference.size(), "exclusive_volume");
+  detail::check_points({point.data(), 1, point.size()}, reference.size(), "exclusive_volume");
+  double box = 1.0;
+  for (std::size_t k = 0; k < point.size(); ++k) box *= std::max(point[k] - reference[k], 0.0);
+  if (!(box > 0.0)) return 0.0;
+  std::vector<double> drawn(point.size());
+  std::size_t alone = 0;
+  std::uint32_t place = 0;
+  for (std::size_t d = 0; d < draws; ++d) {
+    for (std::size_t k = 0; k < drawn.size(); ++k) {
+      drawn[k] = reference[k] + stream.uniform(place++) * (point[k] - reference[k]);
+    }
+    bool covered = false;
+    for (std::size_t i = 0; i < others.rows() && !covered; ++i) {
+      const auto row = others.row(i);
+      covered = std::equal(drawn.begin(), drawn.end(), row.begin(), [](double x, double other) { return x <= other; });
+    }
+    if (!covered) ++alone;
+  }
+  return box * static_cast<double>(alone) / static_cast<double>(draws);
+}
+
 /// Gives 1/(n - 1) times the sum, over objectives, of the squared gaps between neighbors of the sorted front (n x K); 0
 /// for fewer than two points. Less is denser. Source: Xu et al. 2020 (PGMORL).
 inline double sparsity(MatrixView<const double> front) {

@@ -1,0 +1,184 @@
+#pragma once
+
+/// @file
+/// Weight rules that follow what training does to the rewards: their gradients, or the front of what was reached.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "maestro/conductor/rule.hpp"
+#include "maestro/conductor/rules.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/option.hpp"
+#include "maestro/core/pareto.hpp"
+#include "maestro/core/random.hpp"
+
+namespace maestro {
+
+/// GradientGuided is made from these options.
+struct GradientGuidedOptions {
+  double rate = 0.1;  ///< eta, above 0
+};
+
+/// The list of its options: see OptionList.
+template <OptionsOf<GradientGuidedOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
+  f({.name = "gradient_rate", .help = "Of --conductor gradient_guided: how fast the weights move, above 0"}, s.rate);
+}
+
+/// A rule whose weights grow for the rewards whose gradients go with those of the others:
+///
+///     log w_k += eta sum_l <g_k, g_l> / mean_m |g_m|^2,   w divided by its sum,
+///
+/// g_k the gradient of the loss of reward k alone on the step's batch (Feedback::reward_gradients). The trainer makes
+/// one more pass over the batch for each reward. Weights start equal; a step without any gradient changes nothing.
+/// Source: the gradient-based weights of arXiv 2509.11452; the division by the mean of |g|^2, which makes eta free of
+/// the gradients' scale, is ours.
+class GradientGuided {
+ public:
+  static constexpr bool reads_gradients = true;
+
+  /// @throws BadArgument for a rate that is not above 0.
+  explicit GradientGuided(const GradientGuidedOptions& options = {}) : options_(options) {
+    require(options.rate > 0.0 && std::isfinite(options.rate), "GradientGuided: rate must be finite and above 0");
+  }
+
+  void weights(const RuleView& view, double* w) const {
+    const double largest = logits_.empty() ? 0.0 : *std::max_element(logits_.begin(), logits_.end());
+    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = logits_.empty() ? 1.0 : std::exp(logits_[k] - largest);
+  }
+
+  /// @throws BadArgument if the feedback has no gradients, or those of another number of rewards.
+  void observe(const RuleView& view, const Feedback& feedback) {
+    const MatrixView<const double> products = feedback.reward_gradients;
+    require(products.rows() == view.rewards && products.cols() == view.rewards,
+            "conductor: GradientGuided learns from Feedback::reward_gradients (rewards x rewards), which this trainer "
+            "does not give");
+    double squares = 0.0;
+    for (std::size_t k = 0; k < view.rewards; ++k) squares += products(k, k) / static_cast<double>(view.rewards);
+    if (!(squares > 0.0)) return;
+    if (logits_.empty()) logits_.assign(view.rewards, 0.0);
+    for (std::size_t k = 0; k < view.rewards; ++k) {
+      double along = 0.0;
+      for (std::size_t l = 0; l < view.rewards; ++l) along += products(k, l);
+      logits_[k] += options_.rate * along / squares;
+    }
+    const double largest = *std::max_element(logits_.begin(), logits_.end());
+    for (double& logit : logits_) logit -= largest;
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("logits", logits_);
+  }
+
+ private:
+  GradientGuidedOptions options_;
+  std::vector<double> logits_;  // log w up to a constant, the largest 0; empty before the first gradient
+};
+
+/// HypervolumeGuided is made from these options.
+struct HypervolumeGuidedOptions {
+  std::vector<float> base{};  ///< (K) weights that are scaled, of any sign; none given means 1/K each
+  std::size_t draws = 4096;   ///< of the volume's estimate, at least 1
+};
+
+/// The list of its options: see OptionList.
+template <OptionsOf<HypervolumeGuidedOptions> S, class F>
+constexpr void visit_options(S& s, const F& f) {
+  f({.name = "hypervolume_draws", .help = "Of --conductor hypervolume_guided: draws of the volume's estimate"},
+    s.draws);
+}
+
+/// A rule of fixed weights that are scaled, all alike, by what the step before added to the front of mean rewards:
+///
+///     w_k = base_k max(0, 1/2 + 3/2 tanh(dHV)).
+///
+/// dHV is the volume that the batch's means, in units of each reward's deviation in the first batch, dominate above
+/// their values there less one deviation, and that no step before dominated: 1 is a deviation in each reward. It is
+/// estimated from draws keyed by seed and step, which any K can afford. The factor is 1 at the first step. It scales
+/// advantages that keep the scale of the weights; a scalarization that divides by the group's deviation of the weighted
+/// sum takes it out again. Rewards that no response of the batch has leave the factor as it was.
+/// Source: the hypervolume-guided weights of arXiv 2509.11452; the units, the reference point and the step's own batch
+/// in place of a validation set are ours.
+class HypervolumeGuided {
+ public:
+  static constexpr bool as_given = true;
+
+  /// @throws BadArgument naming an option outside its domain.
+  explicit HypervolumeGuided(const HypervolumeGuidedOptions& options = {}) : options_(options) {
+    detail::check_weights(options.base, "HypervolumeGuided: base");
+    require(options.draws > 0, "HypervolumeGuided: draws must be at least 1");
+  }
+
+  /// max(0, 1/2 + 3/2 tanh(gain)).
+  static double multiplier(double gain) { return std::max(0.0, 0.5 + 1.5 * std::tanh(gain)); }
+  /// The factor of the next step.
+  double factor() const { return factor_; }
+
+  /// @throws BadArgument if there are other than K base weights.
+  void weights(const RuleView& view, double* w) const {
+    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = factor_ * detail::given_weight(options_.base, k, view);
+  }
+
+  void observe(const RuleView& view, const Feedback&) {
+    for (std::size_t k = 0; k < view.rewards; ++k) {
+      if (view.batch[k].count == 0) return;
+    }
+    if (reference_.empty()) start(view);
+    std::vector<double> point(view.rewards);
+    for (std::size_t k = 0; k < view.rewards; ++k) point[k] = (view.batch[k].mean - reference_[k]) / units_[k];
+    const MatrixView<const double> front{front_.data(), front_.size() / view.rewards, view.rewards};
+    const std::vector<double> origin(view.rewards);
+    const double gain =
+        exclusive_volume(front, point, origin, options_.draws,
+                         RandomStream({.seed = view.seed, .purpose = Purpose::weight_rule, .step = view.step}));
+    const bool first = front_.empty();
+    if (gain > 0.0) front_ = extended(front, point);
+    factor_ = first ? 1.0 : multiplier(gain);
+  }
+
+  template <class Visitor>
+  void visit_state(Visitor& v) {
+    v("reference", reference_);
+    v("units", units_);
+    v("front", front_);
+    v("factor", factor_);
+    const std::size_t rewards = reference_.size();
+    if (units_.size() != rewards || (rewards == 0 ? !front_.empty() : front_.size() % rewards != 0)) {
+      throw BadFile("conductor: the stored state of HypervolumeGuided does not fit together");
+    }
+  }
+
+ private:
+  void start(const RuleView& view) {
+    for (std::size_t k = 0; k < view.rewards; ++k) {
+      const double deviation = view.batch[k].std_dev(1);
+      units_.push_back(deviation > 0.0 ? deviation : 1.0);
+      reference_.push_back(view.batch[k].mean - units_.back());
+    }
+  }
+  /// The points (n x K) that `added` does not dominate, and it.
+  static std::vector<double> extended(MatrixView<const double> points, std::span<const double> added) {
+    std::vector<double> result;
+    for (std::size_t i = 0; i < points.rows(); ++i) {
+      if (!detail::dominates(added, points.row(i)))
+        result.insert(result.end(), points.row(i).begin(), points.row(i).end());
+    }
+    result.insert(result.end(), added.begin(), added.end());
+    return result;
+  }
+
+  HypervolumeGuidedOptions options_;
+  std::vector<double> reference_;  // (K) of the first batch, empty before it
+  std::vector<double> units_;      // (K)
+  std::vector<double> front_;      // (n x K) points of the steps that added something, in those units
+  double factor_ = 1.0;
+};
+
+}  // namespace maestro
