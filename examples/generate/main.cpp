@@ -46,6 +46,8 @@ int run(const cxxopts::ParseResult& given) {
     maestro::require(chats, "--system needs a model with a chat format");
     prompt.messages = {{"system", given["system"].as<std::string>()}, {"user", prompt.text}};
   }
+  maestro::require(given["temperature"].as<double>() > 0.0,
+                   "--temperature must be above 0; for the most probable token take --greedy");
   const maestro::Sampling sampling{
       .num_generations = given["num-generations"].as<std::size_t>(),
       .max_completion_length = given["max-completion-length"].as<std::size_t>(),

@@ -212,6 +212,31 @@ inline void refuse_unfit_format(const TrainOptions& o) {
   }
 }
 
+/// What to say of rewards that look into tags which a chat model is never asked for; empty: nothing. Such a model
+/// seldom writes them by itself, and then these rewards are the same for every response.
+inline std::string unasked_tags(const TrainOptions& o, bool chats, std::span<const Prompt> prompts) {
+  const AnswerFormat format = answer_format(o.answer_format);
+  if (!chats || o.answer_format != "prompts") return "";
+  std::string rewards;
+  for (const char* reward : {"perplexity", "format", "exact_match", "length"}) {
+    const bool looks = std::string_view(reward) != "length" || o.length_shape == LengthChoice::reference;
+    if (looks && uses(o, reward)) rewards += (rewards.empty() ? "" : ", ") + std::string(reward);
+  }
+  const std::string tag = "<" + format.tags.answer + ">";
+  const auto asks = [&](const Prompt& prompt) {
+    const auto has = [&](const Message& message) { return message.content.find(tag) != std::string::npos; };
+    return prompt.text.find(tag) != std::string::npos ||
+           std::any_of(prompt.messages.begin(), prompt.messages.end(), has);
+  };
+  if (rewards.empty() || o.model_options.system.find(tag) != std::string::npos ||
+      std::any_of(prompts.begin(), prompts.end(), asks)) {
+    return "";
+  }
+  return "no prompt asks for " + tag + " tags, and rewards that look into them are chosen (" + rewards +
+         "); a response without tags gets their lowest value. --answer-format none takes the whole response as the "
+         "answer, think_answer asks for tags";
+}
+
 /// @throws BadArgument for a chosen reward that needs references where no prompt has one.
 inline void refuse_idle_rewards(const TrainOptions& o, std::span<const Prompt> prompts) {
   const auto has_reference = [](const Prompt& prompt) { return !prompt.reference.empty(); };

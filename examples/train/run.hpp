@@ -270,6 +270,8 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   const TrainOptions options = with_steps(given, prompts.size());
   refuse_idle_rewards(options, prompts);
   refuse_no_demonstrations(options, prompts);
+  const std::string unasked = unasked_tags(options, plan.options.chat.kind != ChatKind::none, prompts);
+  if (!unasked.empty()) std::cerr << "train: " << unasked << '\n';
   check_reward_model(options, plan);
   check_memory(options, estimate(options, plan, prompts), ranks.on_machine);
   const AnyScalarization scalarization(options.scalarization, advantages_options(options));

@@ -134,6 +134,32 @@ BOOST_AUTO_TEST_CASE(the_plan_names_what_is_not_the_default) {
              "--weights 0.5,2 --dry-run");
 }
 
+BOOST_AUTO_TEST_CASE(tags_that_no_chat_model_is_asked_for_are_said) {
+  maestro::examples::TrainOptions o;
+  o.rewards = {"chrf", "length"};
+  std::vector<maestro::Prompt> prompts(2);
+  prompts[1].text = "Say it.";
+  const auto said = [&](bool chats) { return maestro::examples::unasked_tags(o, chats, prompts); };
+  BOOST_TEST(said(true) == "");  // the length is a limit, and chrF takes a whole response where there are no tags
+  o.length_shape = maestro::examples::LengthChoice::reference;
+  BOOST_TEST(said(true).find("<answer> tags") != std::string::npos);
+  BOOST_TEST(said(true).find("(length)") != std::string::npos);
+  o.rewards = {"format", "length", "exact_match"};
+  BOOST_TEST(said(true).find("(format, exact_match, length)") != std::string::npos);
+  BOOST_TEST(said(false) == "");  // a base model may have learned them
+  prompts[1].text = "Put it into <answer> tags.";
+  BOOST_TEST(said(true) == "");
+  prompts[1].text = "";
+  prompts[0].messages = {{"system", "Use <answer> and </answer>."}, {"user", "Say it."}};
+  BOOST_TEST(said(true) == "");
+  prompts[0].messages.clear();
+  o.model_options.system = "Write <answer>...</answer>.";
+  BOOST_TEST(said(true) == "");
+  o.model_options.system.clear();
+  o.answer_format = "none";
+  BOOST_TEST(said(true) == "");
+}
+
 BOOST_AUTO_TEST_CASE(what_may_be_idle_is_an_option) {
   const TrainOptions defaults;
   const std::vector<std::string> names = option_names(defaults);
