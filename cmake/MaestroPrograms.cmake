@@ -16,6 +16,11 @@ target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-
 if(MAESTRO_NATIVE)
   target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
 endif()
+if(MAESTRO_FAST_COMPILE)
+  # After the -O3 of the build type. A program may be left as it is: the property MAESTRO_OPTIMIZED.
+  target_compile_options(maestro_program INTERFACE
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<BOOL:$<TARGET_PROPERTY:MAESTRO_OPTIMIZED>>>>:-O1>")
+endif()
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})

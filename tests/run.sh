@@ -10,7 +10,7 @@ source cmake/packages.sh
 source tests/run_functions.sh
 
 case "${1:-}" in
-  "") presets=(release) ;;
+  "") presets=(test) ;;
   --sanitizers)
     presets=(asan-ubsan)
     if command -v clang++-14 >/dev/null; then

@@ -52,7 +52,7 @@ run_preset() {
 
   rm -f "$build"/reports/*.xml "$build/results.xml"
   local select=()
-  if [ "$preset" != release ]; then select=(-L '^room$' -LE '^slow$'); fi
+  if [ "$preset" != test ]; then select=(-L '^room$' -LE '^slow$'); fi
   ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --output-junit results.xml "${select[@]}" || code=$?
 
   [ -s "$build/results.xml" ] || give_up "ctest left no results"

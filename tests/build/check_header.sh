@@ -5,7 +5,7 @@
 set -euo pipefail
 kind=$1 source=$2 object=$3
 shift 4
-"$@" -MD -MF "$object.d" -c "$source" -o "$object"
+"$@" -MD -MF "$object.d" -MT "$object" -fsyntax-only "$source"
 
 forbidden='/(iostream|regex)$|/mpi\.h$'
 # cpp-httplib and Thrust read these two.
