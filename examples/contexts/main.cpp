@@ -2,6 +2,7 @@
 // model's responses with what every reward and judge says of them, and a model's held-out scores.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cxxopts.hpp>
@@ -47,6 +48,7 @@ struct Options {
   std::size_t count = 175;
   std::size_t generations = 4;
   std::uint64_t seed = 7;
+  bool hidden = false;
   int threads = 0;
   std::vector<std::string> runs;
   maestro::examples::SupervisedOptions supervised{};
@@ -69,6 +71,13 @@ void write_prompts(const Options& o) {
     if (!o.weights.empty()) line["weights"] = weights.at(pair.prompt.task);
     lines.write(line);
   }
+}
+
+/// Values with four digits behind the point.
+std::vector<double> rounded(std::span<const float> values) {
+  std::vector<double> result;
+  for (const float value : values) result.push_back(std::round(double{value} * 1e4) / 1e4);
+  return result;
 }
 
 /// A line for each of the responses that a model gives at temperature 1: the rewards and both judges.
@@ -98,6 +107,10 @@ void write_responses(const Options& o) {
       const maestro::examples::Remark remark = maestro::examples::held_out_remark(completion.prompt, completion.text);
       line["judge"] = remark.score;
       line["rules"] = remark.rules;
+      if (o.hidden) {
+        line["hidden"] = rounded(rollouts.hidden.row(i));
+        line["prompt_hidden"] = rounded(rollouts.prompt_hidden.row(rollouts.groups.group_of(i)));
+      }
       lines.write(line);
     }
   }
@@ -175,6 +188,8 @@ int main(int argc, char** argv) {
   add("threads", "Threads; 0: as many as the machine has", cxxopts::value<int>(o.threads)->default_value("0"));
   add("count", "Prompts, the families in turn", whole(o.count));
   add("num-generations", "Responses per prompt", whole(o.generations));
+  add("hidden", "Of responses: the terminal hidden states, and those at the ends of the prompts, too",
+      cxxopts::value<bool>(o.hidden));
   add("seed", "Seed of the data", cxxopts::value<std::uint64_t>(o.seed)->default_value("7"));
   add("help", "This text");
   try {
