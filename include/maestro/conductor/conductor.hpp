@@ -39,13 +39,13 @@ struct Feedback {
   std::span<const float> advantages;        ///< (B) meta-reward of the action taken
   MatrixView<const float> counterfactuals;  ///< (B x K) meta-reward of every action; empty unless asked for
   std::uint32_t step = 0;
-  MatrixView<const float> rewards{};          ///< (B x K) as decided on, NaN if a reward does not apply
-  std::uint64_t seed = 0;                     ///< of the run
-  std::span<const std::string_view> tasks{};  ///< (N) task of each group's prompt; may be empty
-  std::span<const float> judged{};            ///< (B) an outside judge's score, NaN if it was not asked; may be empty
-  MatrixView<const float> demonstrated{};     ///< (N x K) rewards of a response from outside the policy, NaN without
-                                              ///< one; may be empty
-  MatrixView<const float> prompt_hidden{};    ///< (N x d) hidden states at the ends of the prompts; may be empty
+  MatrixView<const float> rewards{};            ///< (B x K) as decided on, NaN if a reward does not apply
+  std::uint64_t seed = 0;                       ///< of the run
+  std::span<const std::string_view> tasks{};    ///< (N) task of each group's prompt; may be empty
+  std::span<const float> judged{};              ///< (B) an outside judge's score, NaN if it was not asked; may be empty
+  MatrixView<const float> demonstrated{};       ///< (N x K) rewards of a response from outside the policy, NaN without
+                                                ///< one; may be empty
+  MatrixView<const float> prompt_hidden{};      ///< (N x d) hidden states at the ends of the prompts; may be empty
   MatrixView<const double> reward_gradients{};  ///< (K x K) <g_k, g_l> of the gradients of each reward alone; empty
                                                 ///< unless asked for
 };
