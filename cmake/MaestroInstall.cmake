@@ -1,5 +1,5 @@
-# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers http mpi cuda]), and the
-# pkg-config file.
+# cmake --install: headers, the package files behind find_package(maestro [COMPONENTS blas tokenizers http mpi cuda
+# nccl]), and the pkg-config file.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/maestro)
@@ -22,6 +22,7 @@ install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/MaestroHttp.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroMpi.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MaestroCuda.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/MaestroNccl.cmake
   DESTINATION ${package_dir})
 
 file(RELATIVE_PATH maestro_pc_prefix "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

@@ -53,12 +53,14 @@ void refuse_idle_anchor(const TrainOptions& o, const Refuse& refuse) {
 /// @param ranks  how many share the run.
 /// @throws BadArgument naming what several ranks cannot do, or what one has no use for.
 inline void refuse_unfit_for_ranks(const TrainOptions& o, std::size_t ranks) {
-  if (ranks == 1) {
+  const bool plans = !o.planned.ranks.empty();
+  require(!plans || ranks == 1, "--plan predicts in one process; start it without mpirun");
+  if (ranks == 1 && !plans) {
     require(o.trainer.shard_optimizer == ShardOptimizer::no,
             "--shard-optimizer yes has no effect on one rank; start the program by mpirun -n N, or leave it out");
     return;
   }
-  if (o.trainer.prompts_per_step < ranks) {
+  if (!plans && o.trainer.prompts_per_step < ranks) {
     throw BadArgument("--prompts-per-step " + std::to_string(o.trainer.prompts_per_step) + ": each of the " +
                       std::to_string(ranks) + " ranks needs at least one prompt; take more, or fewer ranks");
   }
@@ -147,6 +149,9 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   }
   refuse(o.outside.judge_url.empty(), of_the_judge, "without --judge-url");
   refuse_idle_rollouts(o, refuse);
+  refuse(o.planned.ranks.empty(), {"network", "plan-from"}, "without --plan");
+  require(o.planned.ranks.empty() || (!o.planned.network.empty() && !o.planned.from.empty()),
+          "--plan needs --network, and --plan-from with the folders of measured runs");
   refuse(!uses(o, "perplexity"), {"proxy-sync-steps"}, "unless --rewards has perplexity");
   refuse(!uses(o, "length"), {"length-shape", "length-target"}, "unless --rewards has length");
   refuse(o.length_shape != LengthChoice::target, {"length-target"}, "without --length-shape target");

@@ -72,6 +72,14 @@ void read_presets(const cxxopts::ParseResult& given, TrainOptions& o) {
   maestro::examples::apply_presets(names, o);
 }
 
+/// What was given; a plan's measured run gives the options that it does not.
+cxxopts::ParseResult parse_words(cxxopts::Options& options, maestro::examples::Words words) {
+  cxxopts::ParseResult given = maestro::examples::parse<TrainOptions>(options, words);
+  if (given.count("plan") == 0 || given.count("plan-from") == 0 || given.count("config") > 0) return given;
+  words.push_back("--config=" + given["plan-from"].as<std::vector<std::string>>().front() + "/run.json");
+  return maestro::examples::parse<TrainOptions>(options, words);
+}
+
 /// What one option says of another setting.
 void settle(TrainOptions& o) {
   maestro::LoraOptions& lora = o.model_options.lora;
@@ -106,7 +114,7 @@ int run(int argc, char** argv, maestro::examples::Ranks& ranks) {
     options.set_width(110);
     maestro::examples::add_options<TrainOptions>(options, start_here, first_options);
     maestro::examples::add_config_and_help(options, start_here);
-    const auto given = maestro::examples::parse<TrainOptions>(options, {argv + 1, argv + argc});
+    const auto given = parse_words(options, {argv + 1, argv + argc});
     if (given.count("help") > 0) {
       std::cout << maestro::examples::help_text(options, start_here) << maestro::examples::describe_presets() << '\n';
       return 0;

@@ -21,6 +21,7 @@
 #include "train/anchor_options.hpp"
 #include "train/model_options.hpp"
 #include "train/outside_options.hpp"
+#include "train/plan_options.hpp"
 #include "train/rollout_options.hpp"
 #include "train/scalarizer.hpp"
 
@@ -107,6 +108,7 @@ struct TrainOptions {
   TensorBoardFiles tensorboard = TensorBoardFiles::no;
   int threads = 0;  ///< 0: as many as the machine has
   DryRun dry_run = DryRun::no;
+  PlanOptions planned{};
   std::string config{};  ///< what was given, as the JSON of a file for --config; kept in the run's folder
 };
 
@@ -310,6 +312,7 @@ constexpr void visit_options(S& o, const F& f) {
      .group = group,
      .recorded = never},
     o.dry_run);
+  f({.name = "planned", .group = "Planning past this machine"}, o.planned);
   f({.name = "config", .recorded = never}, o.config);
 }
 

@@ -5,12 +5,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iostream>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/stop_signal.hpp"
 #include "maestro/hub/folder_texts.hpp"
 #include "maestro/rollout/publish.hpp"
 #include "maestro/rollout/served_policy.hpp"
@@ -33,6 +36,18 @@ std::shared_ptr<RolloutServer> rollout_server(const RolloutOptions& o) {
   return std::make_shared<RolloutServer>(http_transport(), options);
 }
 
+/// Whether calls to the server are to be given up, which is said once.
+inline bool stops_calls() {
+  if (!stop_requested()) return false;
+  static std::once_flag said;
+  std::call_once(said, [] {
+    std::cerr << "\ntrain: stopping: the calls to the rollout server that are under way are given up; the same command "
+                 "draws those responses again"
+              << std::endl;
+  });
+  return true;
+}
+
 /// The policy, with a server where --rollout-url names one.
 /// @param prompts  of the run; must outlive the policy.
 template <class P>
@@ -45,7 +60,8 @@ ServedPolicy<P> served_policy(P local, const TrainOptions& o, const FolderTexts&
                               .hidden = r.hidden,
                               .missing = r.missing,
                               .gap = {.mean = r.max_gap, .max = r.max_token_gap},
-                              .ahead = r.ahead};
+                              .ahead = r.ahead,
+                              .should_stop = stops_calls};
   const auto write = [base = o.model, store = store_as(o), texts](const P& policy, const std::string& folder) {
     write_weights(policy, folder, base, {.store = store, .texts = texts, .stop_tokens = policy.stop_tokens()});
   };

@@ -59,6 +59,7 @@
 #include "train/option_names.hpp"
 #include "train/options.hpp"
 #include "train/outside.hpp"
+#include "train/plan.hpp"
 #include "train/ranks.hpp"
 #include "train/rollout.hpp"
 #include "train/run_rewards.hpp"
@@ -273,6 +274,10 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   const std::string unasked = unasked_tags(options, plan.options.chat.kind != ChatKind::none, prompts);
   if (!unasked.empty()) std::cerr << "train: " << unasked << '\n';
   check_reward_model(options, plan);
+  if (!options.planned.ranks.empty()) {
+    print_prediction(options, plan, prompts, std::cout);
+    return 0;
+  }
   check_memory(options, estimate(options, plan, prompts), ranks.on_machine);
   const AnyScalarization scalarization(options.scalarization, advantages_options(options));
   refuse_lone_responses(options, scalarization);

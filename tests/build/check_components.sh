@@ -28,7 +28,7 @@ refused() {
     exit 1
   fi
 }
-refused "There is no component nonsense, only blas, tokenizers, http, mpi and cuda." nonsense
+refused "There is no component nonsense, only blas, tokenizers, http, mpi, cuda and nccl." nonsense
 export PKG_CONFIG_LIBDIR=$work/nothing PKG_CONFIG_PATH=
 refused "The component blas needs what was not found here: the pkg-config module openblas (Debian: libopenblas-dev)." blas
 refused "the pkg-config module oniguruma (Debian: libonig-dev) and the pkg-config module libutf8proc (Debian: libutf8proc-dev)." \
@@ -38,3 +38,4 @@ refused "the pkg-config module cpp-httplib (Debian: libcpp-httplib-dev) and the 
 refused "The component tokenizers needs what was not found here: pkg-config (Debian: pkg-config)" "blas;tokenizers" \
   -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
 refused "the CUDA toolkit 12.0 or newer" cuda -DCMAKE_DISABLE_FIND_PACKAGE_CUDAToolkit=ON
+refused "NCCL (set NCCL_HOME to it)" nccl -DCMAKE_DISABLE_FIND_PACKAGE_CUDAToolkit=ON

@@ -51,6 +51,19 @@ foreach(header cuda.hpp ${cuda_headers})
   endif()
 endforeach()
 
+# What needs NCCL's header too.
+if(TARGET maestro::nccl)
+  set(include "#include \"maestro/distributed/nccl.hpp\"\n")
+  file(CONFIGURE OUTPUT work/nccl.cpp CONTENT "${include}${include}")
+  foreach(compiler ${compilers})
+    add_script_test(header.distributed/nccl.hpp.${compiler} check_header.sh cuda_toolkit ${work}/nccl.cpp
+      ${work}/nccl.${compiler}.o -- ${${compiler}_compiler} ${${compiler}_flags} ${toolkit_flags}
+      -isystem ${MAESTRO_NCCL_INCLUDE_DIR})
+  endforeach()
+else()
+  message(STATUS "No NCCL here: distributed/nccl.hpp is not checked")
+endif()
+
 # The other compilers take them all at once.
 list(REMOVE_ITEM compilers main)
 file(CONFIGURE OUTPUT work/cuda_host.cpp CONTENT "${cuda_host_includes}")

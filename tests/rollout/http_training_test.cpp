@@ -270,6 +270,91 @@ BOOST_AUTO_TEST_CASE(a_slow_answer_is_left_and_asked_for_again) {
   BOOST_TEST(policy.figures().counts.retries == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_request_to_stop_gives_up_the_calls_under_way) {
+  const std::vector<Prompt> prompts = data();
+  TrainerOptions corrected = options();
+  corrected.correction = {.correction = ImportanceCorrection::sequence_mask};
+  for (const std::size_t ahead : {0u, 2u}) {
+    const Scratch scratch;
+    Record record;
+    {
+      std::atomic<bool> hangs{false};
+      std::atomic<bool> asked{false};
+      std::atomic<int> hanging{0};
+      Stage stage;
+      stage.server.fault = [&](const std::string& path, int call) -> std::optional<HttpReply> {
+        if (path != "/generate" || call < 40) return std::nullopt;  // in the fourth step or before
+        hangs = true;
+        ++hanging;
+        for (int i = 0; i < 3000 && hangs; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        return std::nullopt;
+      };
+      std::thread user([&] {  // who sees that nothing moves, and stops it
+        while (hanging == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        asked = true;
+      });
+      const auto start = std::chrono::steady_clock::now();
+      {
+        Served policy = stage.policy({.ahead = ahead, .should_stop = [&] { return asked.load(); }}, 60.0);
+        auto t = trainer(std::move(policy), corrected);
+        const Run first(scratch.path("run"), {.steps = steps, .should_stop = [&] { return asked.load(); }});
+        BOOST_TEST((first(t, std::span<const Prompt>(prompts), record) == LoopEnd::stopped));
+        BOOST_TEST(t.whole());
+        BOOST_TEST(t.steps_done() > 0u);
+        BOOST_TEST(t.steps_done() < steps);
+        BOOST_TEST(static_cast<std::size_t>(t.steps_done()) * 8 == record.rows.size());
+      }  // with batches ahead too
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      BOOST_TEST(took.count() < 15.0, "it went on for " << took.count() << " s");
+      hangs = false;
+      user.join();
+    }
+    Stage stage;
+    auto t = trainer(stage.policy({.ahead = ahead}), corrected);
+    const Run go_on(scratch.path("run"), {.steps = steps});
+    go_on(t, std::span<const Prompt>(prompts), record);
+    BOOST_TEST((record.rows == expected_rows()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(given_up_calls_count_as_missing) {
+  Stage stage;
+  std::atomic<bool> hangs{true};
+  stage.server.fault = [&](const std::string& path, int call) -> std::optional<HttpReply> {
+    if (path != "/generate" || call == 1) return std::nullopt;
+    for (int i = 0; i < 3000 && hangs; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return HttpReply{.status = 500};
+  };
+  RolloutServerOptions calls = stage.server.options(5);
+  calls.calls.url = stage.http.url();
+  calls.calls.retry.delay_seconds = calls.calls.retry.max_delay_seconds = 60.0;
+  RolloutServer server(HttpClient(), calls);
+  std::vector<GroupRequest> requests;
+  for (std::int32_t i = 0; i < 5; ++i) {
+    requests.push_back({.prompt = {10 + i}, .sampling = options().sampling, .vocabulary = 259});
+  }
+  std::thread stops([&] {
+    while (stage.server.calls("/generate") < 4) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    server.stop();
+  });
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<GroupOutcome> outcomes = server.generate(requests);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  hangs = false;
+  stops.join();
+  BOOST_TEST(took.count() < 10.0, "it went on for " << took.count() << " s");
+  const RolloutCounts counts = server.counts();
+  BOOST_TEST(counts.requested == 40u);
+  BOOST_TEST(counts.received == 8u);
+  BOOST_TEST(counts.missing == 32u);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i].group) continue;
+    BOOST_TEST(outcomes[i].failure.ends_with("the run ends"), outcomes[i].failure);
+  }
+  BOOST_TEST(server.generate({requests[0]})[0].failure.ends_with("not called, the run ends"));
+}
+
 BOOST_AUTO_TEST_CASE(a_run_that_stops_with_batches_in_flight_trains_each_batch_once) {
   const std::vector<Prompt> prompts = data();
   TrainerOptions corrected = options();

@@ -1,7 +1,9 @@
 // A policy whose responses come from a server: the same numbers as without one, and every fault counted.
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +13,8 @@
 #include <vector>
 
 #include "io/scratch.hpp"
+#include "maestro/io/file.hpp"
+#include "maestro/io/folder_lock.hpp"
 #include "maestro/rollout/publish.hpp"
 #include "maestro/rollout/served_policy.hpp"
 #include "rollout/test_server.hpp"
@@ -200,6 +204,43 @@ BOOST_AUTO_TEST_CASE(weights_are_handed_over_when_they_change_and_old_folders_go
   }
   BOOST_TEST(adapters.server.adapters() == 1u);
   BOOST_TEST(adapters.server.requests()[0].at("model") != adapters.server.requests()[8].at("model"));
+}
+
+BOOST_AUTO_TEST_CASE(what_runs_left_that_are_gone_is_removed_and_nothing_else) {
+  Served<WholePolicy> served;
+  const auto at = [&](const std::string& name) { return served.scratch.path("weights/" + name); };
+  const auto write = [&](const std::string& folder, const std::string& file) {
+    std::filesystem::create_directories(at(folder));
+    write_file(at(folder) + "/" + file, "{}");
+  };
+  write("maestro-3-0123abcd-deadbeef", "config.json");
+  write("maestro-4-0123abcd-deadbeef.tmp-5", "model.safetensors.tmp-6");
+  write("maestro-5-0123abcd-deadbeef", "adapter_model.safetensors");
+  write_file(at("maestro-deadbeef.lock"), "process 1 on a host\n");
+  const std::vector<std::string> gone = maestro::detail::names_in(served.scratch.path("weights"));
+  write("maestro-6-0123abcd-deadbeef", "notes.txt");    // a file that no run writes
+  write("maestro-3-0123abcd-00c0ffee", "config.json");  // its run lives
+  const FolderLock lives(served.scratch.path("weights"), "maestro-00c0ffee.lock");
+  write("maestro-3-0123abcd-11111111", "config.json");  // nothing says whose it is
+  write("maestro-mine-deadbeef", "config.json");
+  write("mine", "config.json");
+  write_file(at("maestro-mine.lock"), "");
+  std::vector<std::string> stay = maestro::detail::names_in(served.scratch.path("weights"));
+  std::erase_if(stay, [&](const auto& name) { return std::find(gone.begin(), gone.end(), name) != gone.end(); });
+  BOOST_TEST(gone.size() == 4u);
+  BOOST_TEST(stay.size() == 7u);
+  served.generate(0);
+  served.learn();
+  served.generate(1);
+  for (const std::string& name : gone) BOOST_TEST(!path_exists(at(name)), name << " is still there");
+  for (const std::string& name : stay) BOOST_TEST(path_exists(at(name)), name << " was removed");
+  // Its own: two folders and the lock, by which the next run will know that it is gone.
+  BOOST_TEST(maestro::detail::names_in(served.scratch.path("weights")).size() == stay.size() + 3);
+  served.policy.reset();
+  Served<WholePolicy> next;
+  std::filesystem::rename(served.scratch.path("weights"), next.scratch.path("weights"));
+  next.generate(0);
+  BOOST_TEST(maestro::detail::names_in(next.scratch.path("weights")).size() == stay.size() + 2);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_forgets_new_weights_is_found_out) {

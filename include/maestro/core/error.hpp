@@ -39,6 +39,12 @@ class IoError : public Error {
   using Error::Error;
 };
 
+/// Interrupted reports that work was given up because whoever runs it asked to stop. What was done before it is whole.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Unsupported reports a request that is recognized but not implemented; it is refused rather than ignored.
 class Unsupported : public Error {
  public:

@@ -15,16 +15,17 @@
 
 namespace maestro {
 
-/// FolderLock holds a folder for its own lifetime by a lock on the file `lock` in it, which stays there afterwards. The
-/// system releases the lock when the process ends, however it ends.
+/// FolderLock holds a folder for its own lifetime by a lock on the file `lock` in it, or on one of another name, which
+/// stays there afterwards. The system releases the lock when the process ends, however it ends.
 class FolderLock {
  public:
   /// Takes the folder.
   /// @param folder  must exist.
+  /// @param name    of the file: locks of different names do not know of each other.
   /// @throws BadArgument naming the process if another FolderLock, of this process or another, holds the folder;
   ///   IoError if the file cannot be made, or if the file system has no locks.
-  explicit FolderLock(const std::string& folder) {
-    const std::string path = folder + "/lock";
+  explicit FolderLock(const std::string& folder, const std::string& name = "lock") {
+    const std::string path = folder + "/" + name;
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) detail::throw_io(path, "open", errno);
     file_ = detail::Descriptor(fd);

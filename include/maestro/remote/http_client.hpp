@@ -18,6 +18,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -43,16 +44,21 @@ class HttpClient {
   }
 
  private:
-  /// Stops a client at a moment, unless it is done before.
+  /// Stops a client at a moment or when it is told to, unless it is done before.
   template <class Client>
   class Watch {
    public:
-    Watch(Client& client, double seconds)
-        : thread_([this, &client, seconds] {
+    Watch(Client& client, double seconds, const std::stop_token& stop)
+        : thread_([this, &client, seconds, stop] {
             std::unique_lock lock(mutex_);
-            if (done_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return over_; })) return;
-            late_ = true;
-            client.stop();
+            const auto over = [this] { return over_; };
+            done_.wait_for(lock, stop, std::chrono::duration<double>(seconds), over);
+            // A client that is not connected yet has nothing to stop.
+            while (!over_) {
+              late_ = true;
+              client.stop();
+              done_.wait_for(lock, std::chrono::milliseconds(50), over);
+            }
           }) {}
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
@@ -71,7 +77,7 @@ class HttpClient {
 
    private:
     std::mutex mutex_;
-    std::condition_variable done_;
+    std::condition_variable_any done_;
     bool over_ = false;
     bool late_ = false;
     std::thread thread_;
@@ -102,7 +108,7 @@ class HttpClient {
     };
     httplib::Response received;
     httplib::Error error = httplib::Error::Success;
-    Watch<Client> watch(client, request.timeout_seconds);
+    Watch<Client> watch(client, request.timeout_seconds, request.stop);
     const bool whole = client.send(sent, received, error);
     const bool late = watch.end();
     if (whole && !late) {
@@ -110,6 +116,7 @@ class HttpClient {
       reply.retry_after = received.get_header_value("Retry-After");
       return reply;
     }
+    if (request.stop.stop_requested()) return {.error = "given up, the run ends"};
     return {.error = late       ? "no whole answer in " + std::to_string(request.timeout_seconds) + " seconds"
                      : too_long ? "an answer of more than " + std::to_string(request.max_bytes) + " bytes"
                                 : "no whole answer: " + httplib::to_string(error)};

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -104,10 +106,12 @@ class PaidCalls {
   /// Says what an answer took. It throws BadFile for a body that is no answer, which is then a failed call.
   using Accept = std::function<TokenUsage(std::size_t request, const std::string& body)>;
 
+  /// @param stop  gives up calls under way, pauses between them, and all that follow: they fail.
   /// @throws BadArgument for settings outside their domains, a key variable that is not set, or a cache in use; what
   /// CallLedger throws.
-  PaidCalls(HttpTransport transport, CallOptions options)
+  PaidCalls(HttpTransport transport, CallOptions options, std::stop_token stop = {})
       : transport_(std::move(transport)),
+        stop_(std::move(stop)),
         options_((check(options), std::move(options))),
         place_("POST " + options_.url.substr(0, options_.url.find('?'))),
         key_(key_of(options_)),
@@ -231,6 +235,7 @@ class PaidCalls {
     const HttpRequest post = http_request(request, key);
     const std::uint64_t jitter = fnv1a(key);
     for (std::uint32_t tries = 0;; ++tries) {
+      if (stop_.stop_requested()) return {.failure = place_ + ": not called, the run ends"};
       if (std::string refusal = admit(request, key); !refusal.empty()) return {.failure = refusal};
       const HttpReply reply = carried(post);
       std::string failure = settle(request, key, reply, accept);
@@ -252,15 +257,23 @@ class PaidCalls {
         const std::lock_guard lock(mutex_);
         ++figures_.retries;
       }
-      std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+      sleep(pause);
     }
+  }
+
+  void sleep(double seconds) const {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any never;
+    never.wait_for(lock, stop_, std::chrono::duration<double>(seconds), [] { return false; });
   }
 
   HttpRequest http_request(const CallRequest& request, const std::string& key) const {
     HttpRequest post{.url = options_.url,
                      .body = request.body,
                      .timeout_seconds = options_.timeout_seconds,
-                     .max_bytes = options_.max_bytes};
+                     .max_bytes = options_.max_bytes,
+                     .stop = stop_};
     // A server that knows this header charges a repeated request once.
     if (options_.keep_answers == KeepAnswers::yes) post.headers.emplace_back("Idempotency-Key", key);
     if (!key_.empty()) post.headers.emplace_back("Authorization", "Bearer " + key_);
@@ -294,7 +307,8 @@ class PaidCalls {
           return {};
         }
       }
-      std::this_thread::sleep_for(std::chrono::duration<double>(std::min(wait, 1.0)));
+      if (stop_.stop_requested()) return place_ + ": not called, the run ends";
+      sleep(std::min(wait, 1.0));
     }
   }
 
@@ -346,6 +360,7 @@ class PaidCalls {
   }
 
   HttpTransport transport_;
+  std::stop_token stop_;
   CallOptions options_;
   std::string place_;
   std::string key_;

@@ -10,6 +10,7 @@
 #include <ctime>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -27,6 +28,7 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers{};  ///< beside the type of the content
   double timeout_seconds = 120.0;                              ///< for the whole of it, connecting included
   std::size_t max_bytes = std::size_t{1} << 24;                ///< a longer answer is a failure
+  std::stop_token stop{};                                      ///< gives it up, as if no answer had come
 };
 
 /// HttpReply is what a server answered.

@@ -8,16 +8,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <deque>
-#include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -33,6 +30,7 @@
 #include "maestro/rollout/gap.hpp"
 #include "maestro/rollout/options.hpp"
 #include "maestro/rollout/server.hpp"
+#include "maestro/rollout/weight_folders.hpp"
 
 namespace maestro {
 
@@ -47,6 +45,9 @@ struct ServedOptions {
   std::size_t read_tokens = 2048;  ///< of one pass of the local policy over the responses
   std::size_t probe_tokens = 32;   ///< with `ahead`: of the response that checks new weights
   std::size_t folders_kept = 2;    ///< of written weights, the newest; at least 2
+  /// Asked while the server is waited for: true gives all calls up, for good, and ends `generate` by Interrupted.
+  /// Empty: it is waited for.
+  std::function<bool()> should_stop{};
 };
 
 /// ServedFigures tell of the last call of ServedPolicy::generate. Counts are those since the call before it; with
@@ -84,13 +85,6 @@ inline RolloutCounts difference(const RolloutCounts& now, const RolloutCounts& b
                   .published = now.published - before.published};
   for (std::size_t i = 0; i < d.faults.size(); ++i) d.faults[i] = now.faults[i] - before.faults[i];
   return d;
-}
-
-/// Gives a name for weights: their number, their checksum, and a part of its own for each run.
-inline std::string weights_name(std::uint32_t number, std::uint32_t checksum, std::uint32_t run) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "maestro-%u-%08x-%08x", number, checksum, run);
-  return text.data();
 }
 
 }  // namespace detail
@@ -174,7 +168,8 @@ class ServedPolicy : public P {
 
   /// Draws G responses per prompt by the server, as the class says.
   /// @throws IoError where weights are not taken, or a group is missing that may not be; BadData for a gap above its
-  ///   bound; what P::generate throws for prompts.
+  ///   bound; Interrupted, which leaves the policy as it was but its server stopped; what P::generate throws for
+  ///   prompts.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     if (!served()) return P::generate(prompts, sampling, key);
     check_prompts(prompts, sampling);
@@ -184,10 +179,11 @@ class ServedPolicy : public P {
     const bool asked_ahead = draws_ahead() && same_rows(prompts, shared_->upcoming(key.step));
     if (asked_ahead && fresh) probe(prompts[0], sampling);
     // A step that was not asked for comes first, or again: what is held belongs to another course of the run.
-    if (asked_ahead && !shared_->ahead->has(key.step)) shared_->ahead->clear();
-    const std::vector<GroupOutcome> outcomes = asked_ahead && shared_->ahead->has(key.step)
-                                                   ? shared_->ahead->take(key.step)
-                                                   : shared_->server->generate(requests_of(prompts, sampling, key));
+    if (asked_ahead && !shared_->ahead->has(key.step)) until_stopped([&] { shared_->ahead->clear(); });
+    const bool held = asked_ahead && shared_->ahead->has(key.step);
+    const std::vector<GroupRequest> requests = held ? std::vector<GroupRequest>() : requests_of(prompts, sampling, key);
+    const std::vector<GroupOutcome> outcomes =
+        until_stopped([&] { return held ? shared_->ahead->take(key.step) : shared_->server->generate(requests); });
     if (asked_ahead) push_ahead(sampling, key);
     Rollouts rollouts = assemble(prompts, sampling, outcomes);
     read_responses(rollouts, sampling);
@@ -205,7 +201,7 @@ class ServedPolicy : public P {
           options(served_options),
           write(std::move(write_to)),
           upcoming(std::move(prompts)),
-          run(static_cast<std::uint32_t>(std::chrono::system_clock::now().time_since_epoch().count() >> 8)) {
+          folders(options.folder, options.folders_kept) {
       if (options.ahead > 0) {
         ahead.emplace([s = server](std::vector<GroupRequest> requests) { return s->generate(std::move(requests)); },
                       options.ahead);
@@ -222,15 +218,29 @@ class ServedPolicy : public P {
     ServedOptions options;
     WriteWeights write;
     Upcoming upcoming;
-    std::uint32_t run;  // tells the names of this run's weights from those of another
     std::optional<BatchesAhead> ahead{};
     std::optional<std::uint32_t> checksum{};  // of the weights that the server has
-    std::deque<std::string> folders{};        // written, oldest first
+    WeightFolders folders;
     RolloutCounts counted{};
     ServedFigures figures{};
   };
 
   bool draws_ahead() const { return shared_->options.ahead > 0; }
+
+  /// Does what waits for the server on a thread of its own, if it may be given up.
+  /// @throws Interrupted
+  template <class Work>
+  auto until_stopped(const Work& work) const -> decltype(work()) {
+    if (!shared_->options.should_stop) return work();
+    std::future<decltype(work())> done = std::async(std::launch::async, work);
+    while (done.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
+      if (!shared_->options.should_stop()) continue;
+      shared_->server->stop();
+      done.wait();
+      throw Interrupted("rollout server: calls were given up, since the run is to stop");
+    }
+    return done.get();
+  }
 
   static bool same_rows(std::span<const Prompt> a, const std::vector<Prompt>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -243,22 +253,17 @@ class ServedPolicy : public P {
     this->visit([&](auto parameter) { checksum = crc32c(std::as_bytes(parameter.values), checksum); });
     Shared& s = *shared_;
     if (s.checksum == checksum) return false;
-    const std::string name = detail::weights_name(s.server->version() + 1, checksum, s.run);
-    const std::string folder = detail::without_trailing_slashes(s.options.folder);
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    if (error) throw IoError("served policy: " + folder + ": cannot make the folder: " + error.message());
-    s.write(*this, folder + "/" + name);
-    if (s.folders.empty() || s.folders.back() != folder + "/" + name) s.folders.push_back(folder + "/" + name);
-    const std::string seen =
-        s.options.folder_on_server.empty() ? folder : detail::without_trailing_slashes(s.options.folder_on_server);
+    s.folders.open();
+    const std::string name = s.folders.name(s.server->version() + 1, checksum);
+    s.write(*this, s.folders.path(name));
+    s.folders.add(name);
+    const std::string seen = s.options.folder_on_server.empty()
+                                 ? s.folders.folder()
+                                 : detail::without_trailing_slashes(s.options.folder_on_server);
     s.checksum.reset();
-    s.server->load(seen + "/" + name, name);
+    until_stopped([&] { s.server->load(seen + "/" + name, name); });
     s.checksum = checksum;
-    while (s.folders.size() > s.options.folders_kept) {
-      detail::remove_tree(s.folders.front());
-      s.folders.pop_front();
-    }
+    s.folders.trim();
     return true;
   }
 
@@ -384,8 +389,9 @@ class ServedPolicy : public P {
     one.num_generations = 1;
     one.decoding = Decoding::sample;
     one.max_completion_length = std::min(sampling.max_completion_length, shared_->options.probe_tokens);
-    const std::vector<GroupOutcome> outcomes =
-        shared_->server->generate(requests_of(std::span(&prompt, 1), one, {.seed = shared_->server->version()}));
+    const std::vector<GroupRequest> requests =
+        requests_of(std::span(&prompt, 1), one, {.seed = shared_->server->version()});
+    const std::vector<GroupOutcome> outcomes = until_stopped([&] { return shared_->server->generate(requests); });
     if (!outcomes[0].group) throw IoError("rollout server: no answer by the new weights: " + outcomes[0].failure);
     Rollouts rollouts;
     rollouts.temperature = one.temperature;

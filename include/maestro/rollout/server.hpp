@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -126,7 +126,8 @@ class RolloutServer {
   RolloutServer(HttpTransport transport, const RolloutServerOptions& options)
       : transport_(std::move(transport)),
         options_(checked(options)),
-        generate_([this](const HttpRequest& request) { return carry(request); }, calls_to(path_of_generate())) {}
+        generate_([this](const HttpRequest& request) { return carry(request); }, calls_to(path_of_generate()),
+                  stop_.get_token()) {}
   RolloutServer(const RolloutServer&) = delete;
   RolloutServer& operator=(const RolloutServer&) = delete;
 
@@ -192,8 +193,9 @@ class RolloutServer {
     }
   }
 
-  /// Lets no further call begin, so that whoever waits for a batch soon gets its failures.
-  void stop() { stopping_ = true; }
+  /// Gives up the calls under way and lets no further one begin, so that whoever waits for a batch soon gets its
+  /// failures: those responses count as missing. There is no way back.
+  void stop() { stop_.request_stop(); }
 
  private:
   static RolloutServerOptions checked(RolloutServerOptions options) {
@@ -305,7 +307,7 @@ class RolloutServer {
 
   /// Makes a call that changes the server.
   void post(std::string_view path, const std::string& body, const char* failed) {
-    PaidCalls calls(transport_, calls_to(path));
+    PaidCalls calls(transport_, calls_to(path), stop_.get_token());
     const CallRequest request{.body = body};
     const auto accept = [&](std::size_t, const std::string& answer) {
       if (options_.dialect == RolloutDialect::sglang) sglang::check_done(answer, calls.place());
@@ -315,11 +317,9 @@ class RolloutServer {
     if (!outcome.body) throw IoError(std::string("rollout server: ") + failed + ": " + outcome.failure);
   }
 
-  /// Carries a call to generate, unless the end is near.
+  /// Carries a call to generate.
   HttpReply carry(const HttpRequest& request) {
-    constexpr int not_again = 499;
     const detail::CallGate::Pass pass(gate_);
-    if (stopping_) return {.status = not_again, .body = "not called, the run ends"};
     HttpReply reply = transport_(request);
     if (reply.status == 200) return reply;
     const std::lock_guard lock(mutex_);
@@ -329,9 +329,9 @@ class RolloutServer {
 
   HttpTransport transport_;
   RolloutServerOptions options_;
+  std::stop_source stop_;
   PaidCalls generate_;
   detail::CallGate gate_;
-  std::atomic<bool> stopping_{false};
   std::mutex batch_mutex_;    // held while a batch is drawn
   mutable std::mutex mutex_;  // guards what follows
   std::uint32_t version_ = 0;

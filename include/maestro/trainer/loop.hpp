@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 
+#include "maestro/core/error.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/distributed/collectives.hpp"
 #include "maestro/trainer/prompt_order.hpp"
@@ -52,8 +53,9 @@ StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, c
 }  // namespace detail
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
-/// in the order given. A stop request is honored between steps, so nothing is lost. A
-/// step that throws ends the run; the steps before it are saved if it left the trainer whole (Trainer::step).
+/// in the order given. A stop request is honored between steps, so nothing is lost, or by Interrupted: a step that
+/// throws it will be made by the run that goes on, an observer that does misses the step. A step that throws anything
+/// else ends the run; the steps before it are saved if it left the trainer whole (Trainer::step).
 ///
 /// Where a step is shared by ranks, all of them call this with the same data and options. Rank 0 alone tells its
 /// observers; `save` is called on every rank, and the run stops if any rank is asked to.
@@ -70,14 +72,27 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
     if (options.save && saved_at != trainer.steps_done()) options.save();
     saved_at = trainer.steps_done();
   };
+  // Other ranks would wait for one that goes.
+  const auto may_interrupt = [&] { return ranks.size() == 1 && options.should_stop && options.should_stop(); };
   while (trainer.steps_done() < options.steps) {
-    StepReport report = detail::step_or_save(trainer, order.batch(trainer.steps_done()), save);
+    StepReport report;
+    try {
+      report = detail::step_or_save(trainer, order.batch(trainer.steps_done()), save);
+    } catch (const Interrupted&) {
+      if (!may_interrupt()) throw;
+      save();
+      return LoopEnd::stopped;
+    }
     report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
-    in_step(ranks, [&] {
-      if (ranks.rank() != 0) return;
-      if constexpr ((Observer<Observers> && ...)) (observers.on_step(report, trace), ...);
-    });
+    try {
+      in_step(ranks, [&] {
+        if (ranks.rank() != 0) return;
+        if constexpr ((Observer<Observers> && ...)) (observers.on_step(report, trace), ...);
+      });
+    } catch (const Interrupted&) {
+      if (!may_interrupt()) throw;
+    }
     if (options.save_every > 0 && report.step % options.save_every == 0) save();
     if (any_rank(options.should_stop && options.should_stop(), ranks)) {
       save();

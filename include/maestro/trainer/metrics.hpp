@@ -88,7 +88,8 @@ void for_each_metric(const StepReport& report, Write&& write) {
   }
 }
 
-/// Calls write(name, seconds) for the phases of the step.
+/// Calls write(name, value) for the seconds of the step's phases, and for the ranks and threads that shared it, on
+/// which they depend as nothing else does.
 template <class Write>
 void for_each_timing(const StepReport& report, Write&& write) {
   write("time/rollout", report.seconds.rollout);
@@ -97,7 +98,10 @@ void for_each_timing(const StepReport& report, Write&& write) {
   write("time/conductor", report.seconds.conductor);
   write("time/training", report.seconds.training);
   if (report.ranks > 1) write("time/communication", report.seconds.communication);
+  if (report.ranks > 1) write("time/exchange", report.seconds.exchange);
   write("time/step", report.seconds.total);
+  write("run/ranks", static_cast<double>(report.ranks));
+  write("run/threads", static_cast<double>(report.threads));
 }
 
 }  // namespace maestro

@@ -38,6 +38,7 @@ struct UpdateReport {
   double rollout_gap_mean = 0.0;
   double rollout_gap_max = 0.0;
   double communication = 0.0;  ///< seconds with the other ranks, waiting for them included
+  double exchange = 0.0;       ///< part of it: gradients summed, parameters gathered
   ImportanceFigures importance{};
 };
 
@@ -69,6 +70,7 @@ class PolicyUpdate {
     const std::size_t minibatches = std::min(options_.num_minibatches, rollouts.groups.count());
     off_policy_ = options_.num_iterations * minibatches > 1;
     communication_ = 0.0;
+    exchange_seconds_ = 0.0;
     const auto range_of = [&](std::size_t m) {
       return GroupRange{m * rollouts.groups.count() / minibatches, (m + 1) * rollouts.groups.count() / minibatches};
     };
@@ -96,7 +98,8 @@ class PolicyUpdate {
       }
     }
     report.loss.all_reduce(communicator);
-    report.communication = communication_;
+    report.communication = communication_ + exchange_seconds_;
+    report.exchange = exchange_seconds_;
     report.importance = corrects() ? detail::merge_ranks(importance_, merge_importance, communicator) : importance_;
     // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
     const auto updates = static_cast<double>(options_.num_iterations * minibatches);
@@ -219,10 +222,9 @@ class PolicyUpdate {
     const RankShares shares = exchange_.shares_of(policy, communicator.size());
     OwnShare<P> own(policy, shares, communicator.rank());
     double norm = 0.0;
-    detail::add_seconds(communication_, [&] {
-      exchange_.sum_gradients(policy, sharded ? Sums::own : Sums::all, communicator);
-      norm = norm_over_ranks(policy, shares, communicator);
-    });
+    detail::add_seconds(exchange_seconds_,
+                        [&] { exchange_.sum_gradients(policy, sharded ? Sums::own : Sums::all, communicator); });
+    detail::add_seconds(communication_, [&] { norm = norm_over_ranks(policy, shares, communicator); });
     const auto step = [&](auto& part) {
       if (options_.max_grad_norm > 0.0) clip_known_norm(part, norm, options_.max_grad_norm);
       optimizer_.step(part, learning_rate);
@@ -237,7 +239,7 @@ class PolicyUpdate {
       step(own);
       is_share_ = layout() != 0;  // SGD without momentum has no state
     });
-    detail::add_seconds(communication_, [&] { exchange_.gather_values_of(policy, communicator); });
+    detail::add_seconds(exchange_seconds_, [&] { exchange_.gather_values_of(policy, communicator); });
     return norm;
   }
 
@@ -357,8 +359,9 @@ class PolicyUpdate {
   Objective objective_;
   Optimizer<Scalar> optimizer_;
   GradientExchange<Scalar> exchange_;
-  bool is_share_ = false;  // optimizer_ has the state of this rank's share alone
-  double communication_ = 0.0;
+  bool is_share_ = false;       // optimizer_ has the state of this rank's share alone
+  double communication_ = 0.0;  // seconds, without those of the exchange
+  double exchange_seconds_ = 0.0;
   bool off_policy_ = false;
   std::vector<float> log_probs_;
   std::vector<float> old_log_probs_;

@@ -54,6 +54,7 @@ struct StepTimings {
   double conductor = 0.0;  ///< decide, scalarize, observe, update
   double training = 0.0;
   double communication = 0.0;  ///< part of the others: with the other ranks, waiting for them included; 0 on one rank
+  double exchange = 0.0;       ///< part of communication: gradients summed, parameters gathered
   double total = 0.0;
 };
 
@@ -61,6 +62,7 @@ struct StepTimings {
 struct StepReport {
   std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
   std::size_t ranks = 1;   ///< that shared the step; all figures but the seconds are those of all of them
+  int threads = 1;         ///< of this rank
   double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller chose the prompts
   double learning_rate = 0.0;
   LossReport loss;

@@ -23,6 +23,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/core/error.hpp"
+#include "maestro/core/parallel.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/anchor.hpp"
@@ -244,6 +245,7 @@ class Trainer {
   /// @throws BadArgument on every rank if they could not do this step together.
   void check_ranks(std::span<const Prompt> prompts) {
     report_.ranks = size_;
+    report_.threads = max_threads();
     if (!shares_step()) return;
     if (prompts.size() < size_) {
       throw BadArgument("trainer: " + std::to_string(prompts.size()) + " prompts for " + std::to_string(size_) +
@@ -481,6 +483,7 @@ class Trainer {
     report_.rollout_gap_mean = done.rollout_gap_mean;
     report_.rollout_gap_max = done.rollout_gap_max;
     report_.seconds.communication += done.communication;
+    report_.seconds.exchange = done.exchange;
     report_.importance = done.importance;
   }
 

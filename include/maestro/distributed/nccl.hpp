@@ -1,0 +1,205 @@
+#pragma once
+
+/// @file
+/// Sums and shares of values that lie on CUDA devices, over ranks of one device each, by NCCL. It needs the target
+/// maestro::nccl.
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "maestro/core/communicator.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/distributed/collectives.hpp"
+
+namespace maestro {
+
+/// DeviceSpan is a run of values on a device. A host's span does not become one by itself.
+template <class T>
+class DeviceSpan {
+ public:
+  DeviceSpan() = default;
+  DeviceSpan(T* data, std::size_t size) : data_(data), size_(size) {}
+
+  T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+namespace detail {
+
+/// @throws IoError with what NCCL says.
+inline void check_nccl(ncclResult_t code, const char* call) {
+  if (code == ncclSuccess || code == ncclInProgress) return;
+  throw IoError(std::string("NCCL: ") + call + ": " + ncclGetErrorString(code));
+}
+
+/// @throws IoError with what CUDA says.
+inline void check_cuda_call(cudaError_t code, const char* call) {
+  if (code == cudaSuccess) return;
+  throw IoError(std::string("CUDA: ") + call + ": " + cudaGetErrorString(code));
+}
+
+inline ncclDataType_t nccl_type(float) { return ncclFloat32; }
+inline ncclDataType_t nccl_type(double) { return ncclFloat64; }
+
+}  // namespace detail
+
+/// NcclCommunicator is one rank among those of a host communicator, whose collectives work on this rank's device. It
+/// has the operations of a Communicator over device spans, on a stream: a call returns once the work is in the stream.
+/// All ranks make the same calls in the same order. Sums are NCCL's: the same on every rank, and from run to run with
+/// the same ranks, devices and library. Only one thread calls it at a time.
+///
+///     MpiCommunicator hosts;
+///     cudaSetDevice(local_rank);
+///     NcclCommunicator devices(hosts);
+///     devices.all_reduce_sum(DeviceSpan<float>(gradients, count), stream);
+///     devices.wait(stream);
+class NcclCommunicator {
+ public:
+  /// Joins the ranks of `hosts`, each with the device that is current there; no two ranks have the same device.
+  /// @throws IoError with what NCCL says; RankFailed if another rank could not start.
+  // A copy or a move is asked for first: clang cannot say whether this type is a Communicator while it is being moved.
+  template <class Hosts>
+  requires(!std::is_same_v<std::remove_cv_t<Hosts>, NcclCommunicator> &&
+           Communicator<Hosts>) explicit NcclCommunicator(Hosts& hosts)
+      : rank_(hosts.rank()), size_(hosts.size()) {
+    ncclUniqueId id{};
+    in_step(hosts, [&] {
+      if (rank_ == 0) detail::check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId");
+    });
+    const std::span<const ncclUniqueId> own(&id, rank_ == 0 ? 1 : 0);
+    id = gather_values(own, hosts).front();
+    try {
+      in_step(hosts, [&] {
+        detail::check_nccl(ncclCommInitRank(&comm_, static_cast<int>(size_), id, static_cast<int>(rank_)),
+                           "ncclCommInitRank");
+      });
+    } catch (...) {
+      if (comm_ != nullptr) give_up();  // another rank could not
+      throw;
+    }
+  }
+  NcclCommunicator(NcclCommunicator&& other) noexcept
+      : comm_(std::exchange(other.comm_, nullptr)), rank_(other.rank_), size_(other.size_) {}
+  NcclCommunicator& operator=(NcclCommunicator&& other) noexcept {
+    std::swap(comm_, other.comm_);
+    rank_ = other.rank_;
+    size_ = other.size_;
+    return *this;
+  }
+  ~NcclCommunicator() {
+    if (comm_ != nullptr) ncclCommDestroy(comm_);
+  }
+
+  std::size_t rank() const { return rank_; }
+  std::size_t size() const { return size_; }
+
+  /// Replaces every value by its sum over the ranks.
+  /// @throws IoError with what NCCL says, as all below do.
+  template <class T>
+  void all_reduce_sum(DeviceSpan<T> values, cudaStream_t stream) {
+    call(ncclAllReduce(values.data(), values.data(), values.size(), detail::nccl_type(T{}), ncclSum, comm(), stream),
+         "ncclAllReduce");
+  }
+  /// Sums over the ranks; each gets its share, values.size() / size() of them, in its place. What is left in the other
+  /// shares is unspecified.
+  /// @throws BadArgument if the values cannot be shared evenly.
+  template <class T>
+  void reduce_scatter_sum(DeviceSpan<T> values, cudaStream_t stream) {
+    const std::size_t share = share_of(values.size());
+    call(ncclReduceScatter(values.data(), values.data() + rank_ * share, share, detail::nccl_type(T{}), ncclSum, comm(),
+                           stream),
+         "ncclReduceScatter");
+  }
+  /// Fills in every share from the rank that it belongs to; this rank's own is there already.
+  /// @throws BadArgument if the values cannot be shared evenly.
+  template <class T>
+  void all_gather_shares(DeviceSpan<T> values, cudaStream_t stream) {
+    const std::size_t share = share_of(values.size());
+    call(ncclAllGather(values.data() + rank_ * share, values.data(), share, detail::nccl_type(T{}), comm(), stream),
+         "ncclAllGather");
+  }
+  /// Gives the values of rank `root` to all.
+  /// @throws BadArgument if there is no such rank.
+  template <class T>
+  void broadcast(DeviceSpan<T> values, std::size_t root, cudaStream_t stream) {
+    require(root < size_, "NCCL: broadcast from a rank that is not there");
+    call(ncclBroadcast(values.data(), values.data(), values.size(), detail::nccl_type(T{}), static_cast<int>(root),
+                       comm(), stream),
+         "ncclBroadcast");
+  }
+  /// Makes the collectives that `work` calls in one launch, which is cheaper than one after another.
+  template <class Work>
+  void grouped(Work&& work) {
+    detail::check_nccl(ncclGroupStart(), "ncclGroupStart");
+    try {
+      work();
+    } catch (...) {
+      ncclGroupEnd();
+      throw;
+    }
+    call(ncclGroupEnd(), "ncclGroupEnd");
+  }
+  /// Throws what has gone wrong in collectives that are under way, such as a rank or a link that is gone. What is in
+  /// the streams is given up then, and every further call refused.
+  void check() {
+    ncclResult_t state = ncclSuccess;
+    detail::check_nccl(ncclCommGetAsyncError(comm(), &state), "ncclCommGetAsyncError");
+    if (state == ncclSuccess || state == ncclInProgress) return;
+    give_up();
+    detail::check_nccl(state, "a collective");
+  }
+  /// Waits until the stream has done its work, and looks meanwhile whether a collective has failed: where a plain
+  /// cudaStreamSynchronize would wait for a rank that is gone, this throws.
+  /// @param timeout_seconds  the collectives are given up after as many; 0: never.
+  void wait(cudaStream_t stream, double timeout_seconds = 0.0) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    for (std::size_t round = 0;; ++round) {
+      const cudaError_t state = cudaStreamQuery(stream);
+      if (state == cudaSuccess) return;
+      if (state != cudaErrorNotReady) detail::check_cuda_call(state, "cudaStreamQuery");
+      check();
+      if (timeout_seconds > 0.0 && std::chrono::duration<double>(Clock::now() - start).count() > timeout_seconds) {
+        give_up();
+        throw IoError("NCCL: no end of the collectives in " + std::to_string(timeout_seconds) +
+                      " seconds; a rank may be gone or make other calls");
+      }
+      if (round > 1000) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  }
+
+ private:
+  ncclComm_t comm() const {
+    require(comm_ != nullptr, "NCCL: the communicator was moved from, or an earlier collective has failed");
+    return comm_;
+  }
+  void call(ncclResult_t code, const char* name) {
+    detail::check_nccl(code, name);
+    check();
+  }
+  std::size_t share_of(std::size_t values) const {
+    require(values % size_ == 0, "NCCL: the values cannot be shared evenly by the ranks");
+    return values / size_;
+  }
+  void give_up() { ncclCommAbort(std::exchange(comm_, nullptr)); }
+
+  ncclComm_t comm_ = nullptr;
+  std::size_t rank_ = 0;
+  std::size_t size_ = 1;
+};
+
+}  // namespace maestro
