@@ -189,7 +189,8 @@ BOOST_AUTO_TEST_CASE(every_weight_rule_trains_and_goes_on) {
   const Stage stage;
   const std::string rewards = "--reward-model '' --rewards length,format,entropy --timings omit ";
   for (const char* rule : {"saw --saw-delta 0.1", "contrast --weights 2,1,1", "exp3 --exp3-share 0.3",
-                           "predictability --predictability-rate 0.25", "random --random-kind simplex", "unit"}) {
+                           "gradient_guided --gradient-rate 0.2", "predictability --predictability-rate 0.25",
+                           "random --random-kind simplex", "unit"}) {
     const auto run = stage.train(rewards + "--conductor " + rule);
     BOOST_REQUIRE_MESSAGE(run.code == 0, rule << ": " << run.output);
     const auto on = stage.train(rewards + "--steps 3 --conductor " + rule);
@@ -337,6 +338,9 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   refused("--weights 1,1,1,1,1", "weights", "without --conductor fixed");
   refused("--saw-delta 0.1", "saw-delta", "without --conductor saw");
   refused("--conductor saw --exp3-rate 0.1", "exp3-rate", "without --conductor exp3");
+  refused("--conductor saw --gradient-rate 0.1", "gradient-rate", "without --conductor gradient_guided");
+  refused("--conductor saw --hypervolume-draws 9", "hypervolume-draws", "without --conductor hypervolume_guided");
+  accepted("--conductor hypervolume_guided --weights 1,2,1,1,1");
   refused("--conductor saw --predictability-floor 0.1", "predictability-floor", "without --conductor predictability");
   refused("--random-kind one_hot", "random-kind", "without --conductor random");
   refused("--conductor random --random-kind one_hot --random-strength 0.1", "random-strength", "blended_uniform");
