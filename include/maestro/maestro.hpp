@@ -78,6 +78,7 @@
 #include "maestro/hub/rope_json.hpp"
 #include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/hub/tokenizer_json.hpp"
+#include "maestro/hub/window_json.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/io/dtype.hpp"
 #include "maestro/io/file.hpp"

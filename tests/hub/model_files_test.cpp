@@ -174,9 +174,7 @@ BOOST_AUTO_TEST_CASE(end_tokens_are_joined_with_those_of_the_generation_config) 
 
 BOOST_AUTO_TEST_CASE(what_changes_the_result_is_refused_by_name) {
   const std::vector<std::pair<std::string, std::string>> unsupported{
-      {R"("use_sliding_window": true, "max_window_layers": 1)", "sliding_window"},
-      {R"("use_sliding_window": true, "max_window_layers": 0, "sliding_window": 32767)", "sliding_window"},
-      {R"("use_sliding_window": true, "layer_types": ["full_attention", "sliding_attention"])", "sliding_window"},
+      {R"("layer_types": ["full_attention", "sliding_attention"])", "sliding_window"},
       {R"("attention_chunk_size": 512)", "attention_chunk_size"},
       {R"("is_causal": false)", "is_causal"},
       {R"("is_encoder_decoder": true)", "is_encoder_decoder"},
@@ -223,7 +221,7 @@ BOOST_AUTO_TEST_CASE(what_transformers_does_not_know_is_ignored_and_listed) {
       "rope_scaling.finetuned ");
   BOOST_TEST(ignored(R"(, "rope_parameters": {"type": "default", "mrope_section": [1], "factor": null})") ==
              "rope_parameters.mrope_section ");
-  // Windows that hide nothing, or that no layer has.
+  // Windows, also those that hide nothing or that no layer has.
   BOOST_TEST(ignored(R"(, "use_sliding_window": true, "max_window_layers": 2)") == "");
   BOOST_TEST(ignored(R"(, "use_sliding_window": true, "max_window_layers": 0, "sliding_window": 32768)") == "");
   BOOST_TEST(ignored(R"(, "use_sliding_window": true, "layer_types": ["full_attention", "full_attention"])") == "");
@@ -264,7 +262,34 @@ BOOST_AUTO_TEST_CASE(rope_types_are_read_as_transformers_reads_them) {
              }).find("field 'rope_scaling.factor' is missing") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(mistral_is_read_where_no_window_hides_anything) {
+BOOST_AUTO_TEST_CASE(windows_are_read_as_transformers_reads_them) {
+  using Windows = std::vector<std::size_t>;
+  const auto same = boost::test_tools::per_element();
+  const auto windows = [](const std::string& more) {
+    const ModelConfig config = parse(more);
+    BOOST_TEST((parse_config(config_text(config), "c") == config), more);
+    return config.windows;
+  };
+  BOOST_TEST(windows(R"(, "use_sliding_window": true, "max_window_layers": 1)") == (Windows{0, 4096}), same);
+  BOOST_TEST(windows(R"(, "use_sliding_window": true, "max_window_layers": 0, "sliding_window": 32767)") ==
+                 (Windows{32767, 32767}),
+             same);
+  BOOST_TEST(windows(R"(, "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2,
+                          "layer_types": ["sliding_attention", "full_attention"])") == (Windows{7, 0}),
+             same);
+  for (const char* none : {R"(, "sliding_window": 7, "max_window_layers": 0)", R"(, "use_sliding_window": true)",
+                           R"(, "use_sliding_window": true, "max_window_layers": 0, "sliding_window": 32768)",
+                           R"(, "use_sliding_window": true, "max_window_layers": 0, "sliding_window": null)"}) {
+    BOOST_TEST(windows(none).empty(), none);
+  }
+  ModelConfig odd = parse("");
+  odd.windows = {3, 4};
+  BOOST_CHECK_THROW(config_text(odd), Unsupported);
+  odd.windows = {3};
+  BOOST_CHECK_THROW(config_text(odd), BadArgument);
+}
+
+BOOST_AUTO_TEST_CASE(mistral_is_read_with_its_window) {
   const auto mistral = [](const std::string& more) {
     return parse_config(R"({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "vocab_size": 99,
       "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 8, "intermediate_size": 7)" +
@@ -278,9 +303,9 @@ BOOST_AUTO_TEST_CASE(mistral_is_read_where_no_window_hides_anything) {
   BOOST_TEST(config.max_positions == 131072u);
   BOOST_TEST((parse_config(config_text(config), "c") == config));
   BOOST_TEST(mistral(R"(, "head_dim": 4, "sliding_window": 4096, "max_position_embeddings": 4096)").layers == 1u);
-  for (const char* windowed : {R"(, "sliding_window": 4096)", ""}) {
-    const std::string message = refusal<Unsupported>([&] { mistral(windowed); });
-    BOOST_TEST(message.find("lower max_position_embeddings to 4096") != std::string::npos, message);
+  for (const char* windowed : {R"(, "head_dim": 4, "sliding_window": 4096)", R"(, "head_dim": 4)"}) {
+    BOOST_TEST(mistral(windowed).window(0) == 4096u);
+    BOOST_TEST((parse_config(config_text(mistral(windowed)), "c") == mistral(windowed)));
   }
 }
 

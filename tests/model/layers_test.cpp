@@ -42,6 +42,61 @@ double gradient_gap(std::span<double> x, std::span<const double> gradient, const
   return relative_gap(gradient, numeric);
 }
 
+/// The attention of head h of row i of a segment by the formula: it sees the last `window` positions, all if 0.
+std::vector<double> attention_formula(const ModelConfig& c, const Segment& s, const Matrix<double>& qkv, std::size_t i,
+                                      std::size_t h, std::size_t window) {
+  std::vector<std::size_t> seen;
+  for (std::size_t j = 0; j < s.prefix_rows; ++j) seen.push_back(s.prefix_begin + j);
+  for (std::size_t j = 0; j <= i; ++j) seen.push_back(s.begin + j);
+  if (window > 0 && seen.size() > window) seen.erase(seen.begin(), seen.end() - static_cast<std::ptrdiff_t>(window));
+  const std::size_t at = c.query_size() + h / c.heads_per_kv() * c.head_dim;
+  double total = 0.0;
+  std::vector<double> expected(c.head_dim, 0.0);
+  for (const std::size_t key : seen) {
+    double score = 0.0;
+    for (std::size_t k = 0; k < c.head_dim; ++k) score += qkv(s.begin + i, h * c.head_dim + k) * qkv(key, at + k);
+    const double e = std::exp(score / std::sqrt(static_cast<double>(c.head_dim)));
+    total += e;
+    for (std::size_t k = 0; k < c.head_dim; ++k) expected[k] += e * qkv(key, at + c.key_size() + k);
+  }
+  for (double& value : expected) value /= total;
+  return expected;
+}
+
+void check_attention(const Tokens& tokens, std::size_t window) {
+  const ModelConfig c = small_config(Architecture::qwen3);
+  PackedBatch batch;
+  batch.pack(tokens.prompts, tokens.responses, tokens.groups, 0, tokens.prompts.rows());
+  const std::size_t rows = batch.rows();
+  Matrix<double> qkv(rows, c.qkv_size()), out(rows, c.query_size()), lse(rows, c.heads), d(rows, c.query_size());
+  Matrix<double> d_qkv(rows, c.qkv_size());
+  fill(qkv.flat(), 1);
+  fill(d.flat(), 2);
+  Attention<double> attention;
+  attention.forward(c, batch, qkv, out, lse, window);
+
+  double gap = 0.0;
+  for (const Segment& s : batch.segments()) {
+    for (std::size_t i = 0; i < s.rows; ++i) {
+      for (std::size_t h = 0; h < c.heads; ++h) {
+        const std::vector<double> expected = attention_formula(c, s, qkv, i, h, window);
+        for (std::size_t k = 0; k < c.head_dim; ++k) {
+          gap = std::max(gap, std::abs(out(s.begin + i, h * c.head_dim + k) - expected[k]));
+        }
+      }
+    }
+  }
+  BOOST_TEST(gap < 1e-12, "window " << window);
+
+  attention.backward(c, batch, qkv, out, lse, d, d_qkv, window);
+  Matrix<double> scratch_out(rows, c.query_size()), scratch_lse(rows, c.heads);
+  const auto f = [&] {
+    attention.forward(c, batch, qkv, scratch_out, scratch_lse, window);
+    return weighted(scratch_out.flat(), d.flat());
+  };
+  BOOST_TEST(gradient_gap(qkv.flat(), d_qkv.flat(), f) < 1e-7, "window " << window);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(fast_exponential_is_close) {
@@ -156,51 +211,15 @@ BOOST_AUTO_TEST_CASE(rope_turns_back_and_keeps_relative_positions) {
 }
 
 BOOST_AUTO_TEST_CASE(attention_matches_the_formula_and_its_differences) {
-  ModelConfig c = small_config(Architecture::qwen3);
   // One segment longer than a block of queries; shared prefixes; a group whose only response adds no row.
-  const Tokens tokens = random_tokens({3, 37, 1}, {{4, 1, 7}, {5}, {1}}, c.vocabulary);
-  PackedBatch batch;
-  batch.pack(tokens.prompts, tokens.responses, tokens.groups, 0, 3);
-  const std::size_t rows = batch.rows();
-  Matrix<double> qkv(rows, c.qkv_size()), out(rows, c.query_size()), lse(rows, c.heads), d(rows, c.query_size());
-  Matrix<double> d_qkv(rows, c.qkv_size());
-  fill(qkv.flat(), 1);
-  fill(d.flat(), 2);
-  Attention<double> attention;
-  attention.forward(c, batch, qkv, out, lse);
+  const Tokens tokens = random_tokens({3, 37, 1}, {{4, 1, 7}, {5}, {1}}, 19);
+  for (const std::size_t window : {0u, 1u, 4u, 30u}) check_attention(tokens, window);
+}
 
-  double gap = 0.0;
-  for (const Segment& s : batch.segments()) {
-    for (std::size_t i = 0; i < s.rows; ++i) {
-      for (std::size_t h = 0; h < c.heads; ++h) {
-        std::vector<std::size_t> seen;
-        for (std::size_t j = 0; j < s.prefix_rows; ++j) seen.push_back(s.prefix_begin + j);
-        for (std::size_t j = 0; j <= i; ++j) seen.push_back(s.begin + j);
-        const std::size_t at = c.query_size() + h / c.heads_per_kv() * c.head_dim;
-        double total = 0.0;
-        std::vector<double> expected(c.head_dim, 0.0);
-        for (const std::size_t key : seen) {
-          double score = 0.0;
-          for (std::size_t k = 0; k < c.head_dim; ++k) score += qkv(s.begin + i, h * c.head_dim + k) * qkv(key, at + k);
-          const double e = std::exp(score / std::sqrt(6.0));
-          total += e;
-          for (std::size_t k = 0; k < c.head_dim; ++k) expected[k] += e * qkv(key, at + c.key_size() + k);
-        }
-        for (std::size_t k = 0; k < c.head_dim; ++k) {
-          gap = std::max(gap, std::abs(out(s.begin + i, h * c.head_dim + k) - expected[k] / total));
-        }
-      }
-    }
-  }
-  BOOST_TEST(gap < 1e-12);
-
-  attention.backward(c, batch, qkv, out, lse, d, d_qkv);
-  Matrix<double> scratch_out(rows, c.query_size()), scratch_lse(rows, c.heads);
-  const auto f = [&] {
-    attention.forward(c, batch, qkv, scratch_out, scratch_lse);
-    return weighted(scratch_out.flat(), d.flat());
-  };
-  BOOST_TEST(gradient_gap(qkv.flat(), d_qkv.flat(), f) < 1e-7);
+BOOST_AUTO_TEST_CASE(attention_skips_what_a_window_hides) {
+  // Whole stretches of the prompt, then the whole prompt, are behind the windows of later blocks of queries.
+  const Tokens tokens = random_tokens({82}, {{36, 3}}, 19);
+  check_attention(tokens, 5);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

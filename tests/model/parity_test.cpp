@@ -235,6 +235,18 @@ BOOST_AUTO_TEST_CASE(mistral_with_linear_rope) {
   check_rope("mistral");
 }
 
+BOOST_AUTO_TEST_CASE(windows_of_all_layers_and_of_some) {
+  for (const char* name : {"mistral_window", "qwen2_window"}) {
+    check_model(name);
+    check_greedy(name);
+  }
+  const Fixture all("mistral_window");
+  BOOST_TEST(gap_under(all, [](ModelConfig& c) { c.windows = {7, 6}; }) > tolerance);
+  const Fixture some("qwen2_window");
+  BOOST_TEST((some.weights.config().windows == std::vector<std::size_t>{0, 5}));
+  BOOST_TEST(gap_under(some, [](ModelConfig& c) { c.windows = {5, 5}; }) > tolerance);
+}
+
 // One wrong value is enough to fail the comparisons above.
 BOOST_AUTO_TEST_CASE(the_comparison_notices_one_wrong_value) {
   const Fixture two("qwen2");

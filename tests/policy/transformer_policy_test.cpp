@@ -180,6 +180,35 @@ BOOST_AUTO_TEST_CASE(greedy_by_cache_equals_greedy_by_full_forward) {
   }
 }
 
+// The first layer looks through a window, so the cache's prompt and its old blocks go out of sight.
+BOOST_AUTO_TEST_CASE(windows_hold_in_training_and_generation) {
+  const auto windowed = [](auto weights, std::vector<std::size_t> windows) {
+    ModelConfig config = weights.config();
+    config.windows = std::move(windows);
+    auto changed = decltype(weights)(config);
+    std::ranges::copy(weights.flat(), changed.flat().begin());
+    return changed;
+  };
+  const std::vector<Prompt> prompts = texts({"q", "some prompt of more than sixteen tokens", "other"});
+  for (const std::vector<std::size_t>& windows : {std::vector<std::size_t>{7, 0}, std::vector<std::size_t>{20, 5}}) {
+    const Small<float> policy(windowed(small_model<float>(), windows), SmallTokenizer{});
+    laws::log_probs_agree(policy, prompts, laws::sampling(3, 90), 3e-5);
+    laws::copies_and_gradients(policy, prompts, laws::sampling(2, 9));
+    Small<double> exact(windowed(small_model<double>(), windows), SmallTokenizer{});
+    laws::differentiates(exact, exact.generate(prompts, laws::sampling(2, 12), {.seed = 1}), 61, 1e-6);
+    Sampling how = laws::sampling(2, 100, 1.0);
+    how.decoding = Decoding::greedy;
+    const Rollouts r = exact.generate(prompts, how, {});
+    for (std::size_t i = 0; i < r.size(); i += 2) {
+      const std::vector<std::int32_t> prompt = exact.encode_prompt(prompts[r.groups.group_of(i)].text);
+      const auto [expected, gap] = greedy_by_full_forward(exact.weights(), prompt, 100, 39);
+      BOOST_TEST(gap > 1e-6);
+      const auto drawn = r.tokens.row(i);
+      BOOST_TEST(std::equal(drawn.begin(), drawn.end(), expected.begin(), expected.end()));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(terminal_hidden_state_has_read_the_last_token) {
   Small<double> policy = small_policy<double>(Architecture::qwen2);
   const std::vector<Prompt> prompts = texts({"hello", "b"});

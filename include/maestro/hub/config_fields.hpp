@@ -8,14 +8,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "maestro/core/error.hpp"
 #include "maestro/io/json.hpp"
-#include "maestro/model/config.hpp"
 
 namespace maestro::detail {
 
@@ -148,50 +146,8 @@ inline bool says_nothing(const Json& value) {
   return value.is_structured() && value.empty();
 }
 
-/// Throws unless a window of `size` positions (0: none) hides nothing within the context.
-inline void refuse_window(const JsonFields& fields, const char* key, std::size_t size, std::size_t context) {
-  if (size == 0 || size >= context) return;
-  throw Unsupported(fields.file() + ": field '" + key + "' hides what is more than " + std::to_string(size) +
-                    " positions back, which is not implemented; lower max_position_embeddings to " +
-                    std::to_string(size) + " if that many are enough");
-}
-
-/// Tells whether some layer looks through a window, as transformers' class of the family decides it.
-inline bool has_windowed_layer(const JsonFields& fields, Architecture family, std::size_t layers) {
-  const bool qwen = family == Architecture::qwen2 || family == Architecture::qwen3;
-  if (!fields.has("layer_types")) {
-    return !qwen ||
-           (fields.boolean_or("use_sliding_window", false) && fields.count_or("max_window_layers", 28) < layers);
-  }
-  const Json& types = fields.at("layer_types");
-  if (!types.is_array() || types.size() != layers) fields.fail("layer_types", "a list with one entry per layer");
-  bool windowed = !qwen;
-  for (const Json& type : types) {
-    if (type == Json("sliding_attention")) {
-      windowed = true;
-    } else if (type != Json("full_attention") && type != Json("attention")) {
-      throw Unsupported(fields.file() + ": field 'layer_types' holds " + shown(type) +
-                        ", which is not implemented; 'full_attention' is");
-    }
-  }
-  return windowed;
-}
-
-/// Refuses windows that some layer has and that are smaller than the context.
-inline void refuse_windows(const JsonFields& fields, Architecture family, std::size_t layers, std::size_t context) {
-  // Files without the field have the window of their class.
-  const bool mistral = family == Architecture::mistral;
-  const bool usual = mistral || fields.boolean_or("use_sliding_window", false);
-  const std::size_t absent = usual && !fields.json().contains("sliding_window") ? 4096 : 0;
-  const std::size_t window = fields.count_or("sliding_window", absent);
-  if (has_windowed_layer(fields, family, layers)) refuse_window(fields, "sliding_window", window, context);
-  refuse_window(fields, "attention_chunk_size", fields.count_or("attention_chunk_size", 0), context);
-}
-
 /// Refuses what changes the result and is not implemented here.
-/// @param context  max_position_embeddings.
-inline void refuse_unimplemented(const JsonFields& fields, Architecture family, std::size_t layers,
-                                 std::size_t context) {
+inline void refuse_unimplemented(const JsonFields& fields) {
   if (fields.has("hidden_act") && fields.text("hidden_act") != "silu" && fields.text("hidden_act") != "swish") {
     fields.unsupported("hidden_act", "which is not implemented; 'silu' is");
   }
@@ -203,7 +159,6 @@ inline void refuse_unimplemented(const JsonFields& fields, Architecture family, 
   for (const RefusedField& field : refused_config_fields) {
     if (fields.has(field.name) && !says_nothing(fields.at(field.name))) fields.unsupported(field.name, field.why);
   }
-  refuse_windows(fields, family, layers, context);
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (!fields.has(key)) continue;
     const std::string& dtype = fields.text(key);

@@ -16,6 +16,7 @@
 #include "maestro/hub/config_fields.hpp"
 #include "maestro/hub/gguf_config.hpp"
 #include "maestro/hub/rope_json.hpp"
+#include "maestro/hub/window_json.hpp"
 #include "maestro/io/file.hpp"
 #include "maestro/io/gguf.hpp"
 #include "maestro/io/json.hpp"
@@ -118,7 +119,7 @@ inline void validate_file(const ModelConfig& config, const std::string& file) {
 /// Reads the text of a config.json; `file` is named in messages.
 /// Fields that transformers' class of the family does not know are ignored, as there: ignored_config_fields lists them.
 /// @throws BadFile naming field and content for what is missing or wrong, Unsupported for what would change the result
-///   and is not implemented (windows below the context, RoPE types, other activations, quantization, ...).
+///   and is not implemented (RoPE types, other activations, quantization, ...).
 inline ModelConfig parse_config(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -130,7 +131,8 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   const bool mistral = config.architecture == Architecture::mistral;
   config.layers = fields.positive("num_hidden_layers", most);
   config.max_positions = fields.positive_or("max_position_embeddings", llama ? 2048 : mistral ? 131072 : 32768, most);
-  detail::refuse_unimplemented(fields, config.architecture, config.layers, config.max_positions);
+  detail::refuse_unimplemented(fields);
+  detail::read_windows(fields, config);
 
   config.vocabulary = fields.positive("vocab_size", most);
   config.hidden = fields.positive("hidden_size", most);
@@ -241,8 +243,7 @@ inline std::string config_text(const ModelConfig& config, std::string_view dtype
   json["tie_word_embeddings"] = config.head == HeadWeights::tied;
   if (llama || qwen3) json["attention_bias"] = attention_bias;
   if (llama) json["mlp_bias"] = config.mlp_bias == MlpBias::present;
-  if (qwen2 || qwen3) json["use_sliding_window"] = false;
-  if (config.architecture == Architecture::mistral) json["sliding_window"] = nullptr;
+  detail::write_windows(config, json);
   json["attention_dropout"] = 0.0;
   json["initializer_range"] = 0.02;
   json["bos_token_id"] = config.begin_token >= 0 ? OrderedJson(config.begin_token) : OrderedJson();

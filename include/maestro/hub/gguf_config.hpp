@@ -170,7 +170,8 @@ inline ModelConfig load_gguf_config(const GgufFile& file) {
   config.norm_eps = fields.number("attention.layer_norm_rms_epsilon", 1e-6);
   config.max_positions = fields.size("context_length");
   if (fields.size("attention.sliding_window", config.max_positions) < config.max_positions) {
-    fields.unsupported("attention.sliding_window", "windows below the context are not implemented");
+    fields.unsupported("attention.sliding_window",
+                       "the file does not say which layers have it; a folder with a config.json does");
   }
   detail::read_gguf_rope(file, fields, config);
   config.head = has(TensorKind::head) ? HeadWeights::separate : HeadWeights::tied;

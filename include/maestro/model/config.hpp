@@ -74,6 +74,7 @@ struct ModelConfig {
   RopeScaling rope_scaling = {};
   double norm_eps = 1e-6;            ///< (rms_norm_eps)
   std::size_t max_positions = 2048;  ///< (max_position_embeddings)
+  std::vector<std::size_t> windows;  ///< (layers) positions that a layer sees, its own included; empty: all of them
   QkvBias qkv_bias = QkvBias::absent;
   OutputBias output_bias = OutputBias::absent;
   MlpBias mlp_bias = MlpBias::absent;
@@ -90,6 +91,8 @@ struct ModelConfig {
   std::size_t key_size() const { return kv_heads * head_dim; }
   /// Gives the number of columns of queries, keys and values together.
   std::size_t qkv_size() const { return query_size() + 2 * key_size(); }
+  /// Gives how many positions a layer sees, its own included: position i sees j <= i with i - j below it; 0: all.
+  std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
   /// Gives the number of query heads that share one key head.
   std::size_t heads_per_kv() const { return heads / kv_heads; }
 
@@ -157,6 +160,7 @@ inline void check(const ModelConfig& c) {
   size(c.head_dim, "head_dim", 4096);
   size(c.intermediate, "intermediate", limit);
   size(c.max_positions, "max_positions", std::size_t{1} << 30);
+  require_config(c.windows.empty() || c.windows.size() == c.layers, "windows", "must have one entry per layer");
   require_config(
       c.heads % c.kv_heads == 0, "kv_heads",
       std::string("(") + std::to_string(c.kv_heads) + ") must divide heads (" + std::to_string(c.heads) + ")");

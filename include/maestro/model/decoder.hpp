@@ -180,7 +180,12 @@ class Decoder {
     const std::size_t shared = c.heads_per_kv();
     const std::size_t prompt_keys = prompts_->length(work.group);
     const std::size_t prompt_padded = prompts_->padded(work.group);
+    const std::size_t window = c.window(layer);
+    const auto hidden = [&](std::size_t r) {
+      return hidden_keys(prompt_keys + tails_.length(responses[work.first + r]), window);
+    };
     std::size_t stride = 0;
+    bool prompt_seen = false;
     for (std::size_t r = 0; r < work.rows; ++r) {
       const std::size_t response = responses[work.first + r];
       const T* const row = activations_.qkv.row(work.first + r).data();
@@ -188,30 +193,39 @@ class Decoder {
       tails_.store(layer, kv_head, response, key, key + c.key_size());
       std::copy_n(row + kv_head * shared * dim, shared * dim, s.queries.data() + r * shared * dim);
       stride = std::max(stride, prompt_padded + tails_.padded(response));
+      prompt_seen = prompt_seen || hidden(r) < prompt_keys;
     }
     const std::size_t dim_padded = padded_cols<T>(dim);
     const std::size_t lines = work.rows * shared;
-    tile_product(Transpose::no, lines, prompt_padded, dim, s.queries.data(), dim,
-                 prompts_->keys(layer, work.group, kv_head), prompt_padded, s.scores.data(), stride);
+    if (prompt_seen) {
+      tile_product(Transpose::no, lines, prompt_padded, dim, s.queries.data(), dim,
+                   prompts_->keys(layer, work.group, kv_head), prompt_padded, s.scores.data(), stride);
+    }
     for (std::size_t r = 0; r < work.rows; ++r) {
       const std::size_t response = responses[work.first + r];
       T* const scores = s.scores.data() + r * shared * stride;
       tails_.for_blocks(layer, kv_head, response, [&](std::size_t first, std::size_t count, const T* keys, const T*) {
+        if (prompt_keys + first + count <= hidden(r)) return;
         tile_product(Transpose::no, shared, padded_cols<T>(count), dim, s.queries.data() + r * shared * dim, dim, keys,
                      tails_.block_tokens, scores + prompt_padded + first, stride);
       });
       for (std::size_t h = 0; h < shared; ++h) {
         s.sums[r * shared + h] =
-            exponentiate(c, scores + h * stride, prompt_keys, prompt_padded, tails_.length(response));
+            exponentiate(c, scores + h * stride, prompt_keys, prompt_padded, tails_.length(response), hidden(r));
       }
     }
-    tile_product(Transpose::no, lines, dim_padded, prompt_keys, s.scores.data(), stride,
-                 prompts_->values(layer, work.group, kv_head), dim_padded, s.outputs.data(), dim_padded);
+    if (prompt_seen) {
+      tile_product(Transpose::no, lines, dim_padded, prompt_keys, s.scores.data(), stride,
+                   prompts_->values(layer, work.group, kv_head), dim_padded, s.outputs.data(), dim_padded);
+    } else {
+      std::fill_n(s.outputs.data(), lines * dim_padded, T(0));
+    }
     for (std::size_t r = 0; r < work.rows; ++r) {
       T* const outputs = s.outputs.data() + r * shared * dim_padded;
       const T* const scores = s.scores.data() + r * shared * stride + prompt_padded;
       tails_.for_blocks(layer, kv_head, responses[work.first + r],
                         [&](std::size_t first, std::size_t count, const T*, const T* values) {
+                          if (prompt_keys + first + count <= hidden(r)) return;
                           tile_product(Transpose::no, shared, dim_padded, count, scores + first, stride, values,
                                        dim_padded, outputs, dim_padded, TileResult::accumulate);
                         });
@@ -223,13 +237,23 @@ class Decoder {
     }
   }
 
-  // Both parts of a row of scores become exponentials, in the order of layers/attention.hpp; returns their sum.
+  // Both parts of a row of scores become exponentials, 0 for the first `hidden` keys, in the order of
+  // layers/attention.hpp; returns their sum.
   static T exponentiate(const ModelConfig& c, T* scores, std::size_t prompt_keys, std::size_t prompt_padded,
-                        std::size_t tail_keys) {
+                        std::size_t tail_keys, std::size_t hidden) {
     const auto factor = static_cast<T>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
-    T* const tail = scores + prompt_padded;
-    const T most = factor * std::max(largest(scores, prompt_keys), largest(tail, tail_keys));
-    return exp_and_sum(scores, prompt_keys, factor, most, scores) + exp_and_sum(tail, tail_keys, factor, most, tail);
+    const std::size_t hidden_prompt = std::min(hidden, prompt_keys);
+    const std::size_t hidden_tail = hidden - hidden_prompt;
+    T* const seen = scores + hidden_prompt;
+    T* const tail = scores + prompt_padded + hidden_tail;
+    const std::size_t seen_keys = prompt_keys - hidden_prompt;
+    tail_keys -= hidden_tail;
+    T most = largest(tail, tail_keys);
+    if (seen_keys > 0) most = std::max(largest(seen, seen_keys), most);
+    most *= factor;
+    std::fill(scores, seen, T(0));
+    std::fill(scores + prompt_padded, tail, T(0));
+    return exp_and_sum(seen, seen_keys, factor, most, seen) + exp_and_sum(tail, tail_keys, factor, most, tail);
   }
 
   const PromptCache<T>* prompts_ = nullptr;

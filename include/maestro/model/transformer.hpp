@@ -69,7 +69,7 @@ class Transformer {
       const auto w = std::as_const(weights).layer(l);
       if (keep == Keep::inputs) ws.inputs[l] = a.input;
       attention_input<Backend, T>(c, w, ws.rope, batch.positions(), a);
-      ws.attention.forward(c, batch, a.qkv, a.attended, a.log_sum_exp);
+      ws.attention.forward(c, batch, a.qkv, a.attended, a.log_sum_exp, c.window(l));
       attention_output<Backend, T>(c, w, a, l + 1 < c.layers ? activations(l + 1).input.view() : ws.stream.view());
       after_layer(l, a);
     }
@@ -109,7 +109,7 @@ class Transformer {
       LayerWeights<T> d = gradients.layer(l);
       LayerGradients<T>& g = ws.gradients;
       attention_output_backward<Backend, T>(w, a, ws.d_stream, g, d);
-      ws.attention.backward(c, batch, a.qkv, a.attended, a.log_sum_exp, g.attended, g.qkv);
+      ws.attention.backward(c, batch, a.qkv, a.attended, a.log_sum_exp, g.attended, g.qkv, c.window(l));
       attention_input_backward<Backend, T>(c, w, ws.rope, batch.positions(), a, ws.d_stream, g, d);
     }
     if (!gradients.embedding().empty()) embed_backward<T>(batch.tokens(), ws.d_stream, gradients.embedding());
@@ -123,7 +123,7 @@ class Transformer {
     LayerActivations<T>& a = ws.layers[0];
     a.input = ws.inputs[l];
     attention_input<Backend, T>(c, w, ws.rope, batch.positions(), a);
-    ws.attention.forward(c, batch, a.qkv, a.attended, a.log_sum_exp);
+    ws.attention.forward(c, batch, a.qkv, a.attended, a.log_sum_exp, c.window(l));
     attention_middle<Backend, T, M>(c, w, a);
   }
 

@@ -3,7 +3,6 @@
 /// @file
 /// Grouped-query causal attention over a packed batch. Scores exist only as tiles of (block of queries x keys) per
 /// head; the backward pass computes them again from the kept log-sum-exp. Source of the recomputation: Dao et al. 2022.
-/// head; backward computes them again from the kept log-sum-exp. Source of the recomputation: Dao et al. 2022.
 
 #include <algorithm>
 #include <cmath>
@@ -26,6 +25,11 @@ namespace maestro {
 /// both give the same bits.
 inline constexpr std::size_t attention_stretch = 64;
 
+/// Gives how many of the `visible` positions up to a query's own a window of so many positions hides (0: no window).
+constexpr std::size_t hidden_keys(std::size_t visible, std::size_t window) {
+  return window > 0 && visible > window ? visible - window : 0;
+}
+
 /// AttentionScratch holds the tiles of one thread.
 template <class T>
 struct AttentionScratch {
@@ -47,10 +51,11 @@ struct AttentionScratch {
 template <class T>
 class Attention {
  public:
-  /// Computes attended (rows x H D) and log_sum_exp (rows x H), both overwritten. It is parallel over (segment, key
-  /// head); the result does not depend on the number of threads.
+  /// Computes attended (rows x H D) and log_sum_exp (rows x H), both overwritten. A query sees the last `window`
+  /// positions up to its own (0: all). It is parallel over (segment, key head); the result does not depend on the
+  /// number of threads.
   void forward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv, MatrixView<T> attended,
-               MatrixView<T> log_sum_exp) {
+               MatrixView<T> log_sum_exp, std::size_t window = 0) {
     const std::size_t work = prepare(config, batch, Pass::forward);
     const std::span<const Segment> segments = batch.segments();
     run(segments.size() * config.kv_heads, work, [&](std::size_t item) {
@@ -60,17 +65,18 @@ class Attention {
       load_keys(config, segment, kv_head, qkv, s, Pass::forward);
       for (std::size_t h = kv_head * config.heads_per_kv(); h < (kv_head + 1) * config.heads_per_kv(); ++h) {
         for (std::size_t first = 0; first < segment.rows; first += block) {
-          attend(config, segment, h, first, qkv, attended, log_sum_exp, s);
+          attend(config, segment, window, h, first, qkv, attended, log_sum_exp, s);
         }
       }
     });
   }
 
-  /// Computes d_qkv (rows x (H + 2 Hkv) D), overwritten, from d_attended and from what `forward` read and wrote. It is
-  /// parallel over (cluster, key head); the responses of a cluster add to their prompt's rows in order.
+  /// Computes d_qkv (rows x (H + 2 Hkv) D), overwritten, from d_attended and from what `forward` read and wrote, with
+  /// the same window. It is parallel over (cluster, key head); the responses of a cluster add to their prompt's rows in
+  /// order.
   void backward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv,
                 MatrixView<const T> attended, MatrixView<const T> log_sum_exp, MatrixView<const T> d_attended,
-                MatrixView<T> d_qkv) {
+                MatrixView<T> d_qkv, std::size_t window = 0) {
     const std::size_t work = prepare(config, batch, Pass::backward);
     run(batch.cluster_count() * config.kv_heads, work, [&](std::size_t item) {
       AttentionScratch<T>& s = scratch();
@@ -84,7 +90,7 @@ class Attention {
         std::fill_n(s.d_values.data(), padded, T(0));
         for (std::size_t h = kv_head * config.heads_per_kv(); h < (kv_head + 1) * config.heads_per_kv(); ++h) {
           for (std::size_t first = 0; first < segment.rows; first += block) {
-            attend_backward(config, segment, h, first, {qkv, attended, log_sum_exp, d_attended}, d_qkv, s);
+            attend_backward(config, segment, window, h, first, {qkv, attended, log_sum_exp, d_attended}, d_qkv, s);
           }
         }
         store_keys(config, segment, kv_head, d_qkv, s);
@@ -108,6 +114,14 @@ class Attention {
   static std::size_t key_row(const Segment& segment, std::size_t j) {
     return j < segment.prefix_rows ? segment.prefix_begin + j : segment.begin + j - segment.prefix_rows;
   }
+  // Gives the first key that a block of queries reads. A prefix or a stretch is read whole or not at all, so that sums
+  // have the order that a decoder's have.
+  static std::size_t first_key(const Segment& segment, std::size_t first, std::size_t window) {
+    const std::size_t hidden = hidden_keys(segment.prefix_rows + first + 1, window);
+    if (hidden < segment.prefix_rows || hidden == 0) return 0;
+    return hidden - (hidden - segment.prefix_rows) % attention_stretch;
+  }
+  static std::size_t whole_tiles(std::size_t columns) { return columns / tile_cols<T> * tile_cols<T>; }
 
   // Every thread's tiles get the size of the longest segment, so that the dynamic schedule never decides who allocates.
   // Returns about how many multiplications the batch needs.
@@ -165,8 +179,8 @@ class Attention {
     std::fill(to + count, to + padded, T(0));
   }
 
-  static void attend(const ModelConfig& c, const Segment& segment, std::size_t head, std::size_t first,
-                     MatrixView<const T> qkv, MatrixView<T> attended, MatrixView<T> log_sum_exp,
+  static void attend(const ModelConfig& c, const Segment& segment, std::size_t window, std::size_t head,
+                     std::size_t first, MatrixView<const T> qkv, MatrixView<T> attended, MatrixView<T> log_sum_exp,
                      AttentionScratch<T>& s) {
     const std::size_t dim = c.head_dim;
     const std::size_t dim_padded = padded_cols<T>(dim);
@@ -177,15 +191,21 @@ class Attention {
     const T factor = scale(c);
     T* const scores = s.scores.data();
     const T* const queries = qkv.row(segment.begin + first).data() + head * dim;
-    tile_product(Transpose::no, rows, padded_cols<T>(keys), dim, queries, qkv.stride(), s.keys_transposed.data(),
-                 row_size, scores, row_size);
+    const std::size_t low = first_key(segment, first, window);
+    const std::size_t skipped = whole_tiles(low);
+    tile_product(Transpose::no, rows, padded_cols<T>(keys) - skipped, dim, queries, qkv.stride(),
+                 s.keys_transposed.data() + skipped, row_size, scores + skipped, row_size);
     T sums[block];
     for (std::size_t i = 0; i < rows; ++i) {
       T* const row = scores + i * row_size;
       const std::size_t visible = prefix + first + i + 1;
-      const T most = factor * largest(row, visible);
-      sums[i] = exp_and_sum(row, prefix, factor, most, row) +
-                exp_and_sum(row + prefix, visible - prefix, factor, most, row + prefix);
+      const std::size_t hidden = hidden_keys(visible, window);
+      const std::size_t shared = std::min(hidden, prefix);
+      const std::size_t own = std::max(hidden, prefix);
+      const T most = factor * largest(row + hidden, visible - hidden);
+      sums[i] = exp_and_sum(row + shared, prefix - shared, factor, most, row + shared) +
+                exp_and_sum(row + own, visible - own, factor, most, row + own);
+      std::fill(row + low, row + hidden, T(0));
       std::fill(row + visible, row + keys, T(0));
       log_sum_exp(segment.begin + first + i, head) = most + std::log(sums[i]);
     }
@@ -195,8 +215,10 @@ class Attention {
                    s.values.data() + begin * dim_padded, dim_padded, s.outputs.data(), dim_padded, result);
       result = TileResult::accumulate;
     };
-    if (prefix > 0) add_values(0, prefix);
-    for (std::size_t j = prefix; j < keys; j += attention_stretch) add_values(j, std::min(keys, j + attention_stretch));
+    if (low < prefix) add_values(0, prefix);
+    for (std::size_t j = std::max(low, prefix); j < keys; j += attention_stretch) {
+      add_values(j, std::min(keys, j + attention_stretch));
+    }
     for (std::size_t i = 0; i < rows; ++i) {
       const T inverse = T(1) / sums[i];
       const T* const from = s.outputs.data() + i * dim_padded;
@@ -205,48 +227,52 @@ class Attention {
     }
   }
 
-  static void attend_backward(const ModelConfig& c, const Segment& segment, std::size_t head, std::size_t first,
-                              const Kept& kept, MatrixView<T> d_qkv, AttentionScratch<T>& s) {
+  static void attend_backward(const ModelConfig& c, const Segment& segment, std::size_t window, std::size_t head,
+                              std::size_t first, const Kept& kept, MatrixView<T> d_qkv, AttentionScratch<T>& s) {
     const std::size_t dim = c.head_dim;
     const std::size_t dim_padded = padded_cols<T>(dim);
     const std::size_t row_size = padded_cols<T>(segment.prefix_rows + segment.rows);
     const std::size_t rows = std::min(block, segment.rows - first);
     const std::size_t keys = segment.prefix_rows + first + rows;
-    const std::size_t keys_padded = padded_cols<T>(keys);
+    const std::size_t low = whole_tiles(first_key(segment, first, window));
+    const std::size_t read = keys - low;
+    const std::size_t read_padded = padded_cols<T>(keys) - low;
     const T factor = scale(c);
     const std::size_t begin = segment.begin + first;
-    T* const scores = s.scores.data();
-    T* const d_scores = s.d_scores.data();
+    T* const scores = s.scores.data() + low;
+    T* const d_scores = s.d_scores.data() + low;
     for (std::size_t i = 0; i < rows; ++i) {
       copy_padded(kept.qkv.row(begin + i).data() + head * dim, dim, dim_padded, s.queries.data() + i * dim_padded);
       copy_padded(kept.d_attended.row(begin + i).data() + head * dim, dim, dim_padded,
                   s.d_outputs.data() + i * dim_padded);
     }
-    tile_product(Transpose::no, rows, keys_padded, dim, s.queries.data(), dim_padded, s.keys_transposed.data(),
+    tile_product(Transpose::no, rows, read_padded, dim, s.queries.data(), dim_padded, s.keys_transposed.data() + low,
                  row_size, scores, row_size);
-    tile_product(Transpose::no, rows, keys_padded, dim, s.d_outputs.data(), dim_padded, s.values_transposed.data(),
-                 row_size, d_scores, row_size);
+    tile_product(Transpose::no, rows, read_padded, dim, s.d_outputs.data(), dim_padded,
+                 s.values_transposed.data() + low, row_size, d_scores, row_size);
     for (std::size_t i = 0; i < rows; ++i) {
       const std::size_t visible = segment.prefix_rows + first + i + 1;
       const T mean = dot(s.d_outputs.data() + i * dim_padded, kept.attended.row(begin + i).data() + head * dim, dim);
-      score_gradient(scores + i * row_size, d_scores + i * row_size, visible, keys, factor,
-                     kept.log_sum_exp(begin + i, head), mean);
+      score_gradient(scores + i * row_size, d_scores + i * row_size, hidden_keys(visible, window) - low, visible - low,
+                     read, factor, kept.log_sum_exp(begin + i, head), mean);
     }
-    tile_product(Transpose::no, rows, dim_padded, keys, d_scores, row_size, s.keys.data(), dim_padded, s.outputs.data(),
-                 dim_padded);
+    tile_product(Transpose::no, rows, dim_padded, read, d_scores, row_size, s.keys.data() + low * dim_padded,
+                 dim_padded, s.outputs.data(), dim_padded);
     for (std::size_t i = 0; i < rows; ++i) {
       std::copy_n(s.outputs.data() + i * dim_padded, dim, d_qkv.row(begin + i).data() + head * dim);
     }
-    tile_product(Transpose::yes, keys, dim_padded, rows, d_scores, row_size, s.queries.data(), dim_padded,
-                 s.d_keys.data(), dim_padded, TileResult::accumulate);
-    tile_product(Transpose::yes, keys, dim_padded, rows, scores, row_size, s.d_outputs.data(), dim_padded,
-                 s.d_values.data(), dim_padded, TileResult::accumulate);
+    tile_product(Transpose::yes, read, dim_padded, rows, d_scores, row_size, s.queries.data(), dim_padded,
+                 s.d_keys.data() + low * dim_padded, dim_padded, TileResult::accumulate);
+    tile_product(Transpose::yes, read, dim_padded, rows, scores, row_size, s.d_outputs.data(), dim_padded,
+                 s.d_values.data() + low * dim_padded, dim_padded, TileResult::accumulate);
   }
 
   // scores become probabilities p; d_scores, which hold d p, become p (d p - mean) factor.
-  static void score_gradient(T* __restrict scores, T* __restrict d_scores, std::size_t visible, std::size_t keys,
-                             T factor, T log_sum_exp, T mean) {
-    for (std::size_t j = 0; j < visible; ++j) {
+  static void score_gradient(T* __restrict scores, T* __restrict d_scores, std::size_t hidden, std::size_t visible,
+                             std::size_t keys, T factor, T log_sum_exp, T mean) {
+    std::fill_n(scores, hidden, T(0));
+    std::fill_n(d_scores, hidden, T(0));
+    for (std::size_t j = hidden; j < visible; ++j) {
       const T p = fast_exp(factor * scores[j] - log_sum_exp);
       scores[j] = p;
       d_scores[j] = p * (d_scores[j] - mean) * factor;
