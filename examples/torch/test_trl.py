@@ -129,6 +129,8 @@ class Conductors(unittest.TestCase):
             trainer = self.run_steps(folder, max_steps=4)
         self.assertGreater(history(trainer, "conductor/kl_to_uniform")[-1], 0.0)
         self.assertEqual(history(trainer, "conductor/samples"), [8, 8, 8, 8])
+        for added, whole in zip(history(trainer, "conductor/step_time"), history(trainer, "step_time"), strict=True):
+            self.assertTrue(0 < added < whole, (added, whole))
         self.assertEqual(len(trainer._logs["extra"]["weight/letters"]), len(trainer._logs["advantages"]))
 
     def test_a_judge_of_some_groups_moves_the_weights(self):

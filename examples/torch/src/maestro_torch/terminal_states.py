@@ -1,5 +1,7 @@
 """The terminal hidden state of each response, read from passes that are made anyway."""
 
+import time
+
 import torch
 
 
@@ -24,10 +26,12 @@ class TerminalStates:
     """Keeps h of every response from the decoder's passes.
 
     From a pass over whole sequences, h is the state behind the last token. From generation it is the state that the
-    last token was drawn from, one token earlier, since nothing computes the later one.
+    last token was drawn from, one token earlier, since nothing computes the later one. `seconds` adds up what reading
+    took.
     """
 
     def __init__(self, decoder, end_tokens):
+        self.seconds = 0.0
         self._end_tokens = torch.tensor(sorted(set(end_tokens)))
         self._mode = None
         self._mask = None
@@ -69,12 +73,14 @@ class TerminalStates:
     def _on_pass(self, _module, args, kwargs, output):
         if self._mode is None:
             return
+        start = time.perf_counter()
         hidden = (output[0] if isinstance(output, tuple) else output.last_hidden_state).detach()
         if self._mode == "pass":
             self._read_pass(hidden)
         else:
             ids = kwargs.get("input_ids", args[0] if args else None)
             self._read_generation(hidden, ids)
+        self.seconds += time.perf_counter() - start
 
     def _read_pass(self, hidden):
         mask = self._mask[self._read : self._read + hidden.size(0)]

@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import time
 from dataclasses import dataclass, field
 
 import torch
@@ -125,9 +126,12 @@ class MaestroGRPOTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs):
         self._rewards, self._judged, self._turns = None, None, 0
         self._terminal.forget()
+        self._terminal.seconds = 0.0
         output = super()._generate_and_score_completions(inputs)
         if self.model.training:
+            read, start = self._terminal.seconds, time.perf_counter()
             self._weigh(output)
+            self._metrics["train"]["conductor/step_time"].append(read + time.perf_counter() - start)
         self._turns = 0
         return output
 
