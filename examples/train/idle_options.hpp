@@ -141,6 +141,7 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(t.objective.beta == 0.0 && t.reference_sync_steps > 0, {"ref-sync-steps"}, "while --beta is 0");
 
   refuse(!uses(o, "preference") && !o.reward_model.empty(), {"reward-model"}, "unless --rewards has preference");
+  refuse(!uses(o, "preference"), {"reward-label"}, "unless --rewards has preference");
   refuse(!o.outside.any(), {"reward-timeout", "reward-retries"},
          "without --reward-command, --reward-url or --judge-url");
   std::vector<std::string> of_the_judge;

@@ -90,7 +90,7 @@ TextPreferences load_preferences(const TrainOptions& o) {
   if (o.reward_model.empty()) {
     throw BadArgument("--rewards has preference, which needs --reward-model DIR; give one, or leave preference out");
   }
-  auto weights = load_classifier<float>(o.reward_model);
+  auto weights = load_classifier<float>(o.reward_model, o.reward_label);
   TextTokenizer tokenizer = load_any_tokenizer(o.reward_model, weights.backbone.config().end_tokens);
   RewardModelOptions options;
   options.chat = chat_format_of(o.reward_model, {.format = o.model_options.reward_chat_format});
@@ -100,6 +100,7 @@ TextPreferences load_preferences(const TrainOptions& o) {
 
 void check_reward_model(const TrainOptions& o, const PolicyPlan& plan) {
   if (!uses(o, "preference") || o.reward_model.empty()) return;
+  classifier_label(o.reward_model, o.reward_label);
   if (plan.tokenizer.get_if<Tokenizer>() != nullptr) return;
   const TextTokenizer judge = load_any_tokenizer(o.reward_model, load_classifier_config(o.reward_model).end_tokens);
   if (judge.get_if<Tokenizer>() == nullptr) return;

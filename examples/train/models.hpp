@@ -93,8 +93,9 @@ void save_result(const TrainOptions& o, const P& policy, const FolderTexts& text
 TextPreferences load_preferences(const TrainOptions& o);
 
 /// Refuses the toy reward model, which judges bytes, for a policy that writes anything else: it was made for the small
-/// base model alone, and its scores of other texts mean nothing.
-/// @throws BadArgument
+/// base model alone, and its scores of other texts mean nothing. Refuses a head of several labels of which none is
+/// chosen.
+/// @throws BadArgument, and as classifier_label.
 void check_reward_model(const TrainOptions& o, const PolicyPlan& plan);
 
 /// What the run takes at most, its rewards' models included.

@@ -59,6 +59,7 @@ inline constexpr std::array<std::string_view, 2> timing_names{"record", "omit"};
 struct TrainOptions {
   std::string model = "examples/models/base";
   std::string reward_model = "examples/models/reward";  ///< empty: none
+  std::string reward_label;                             ///< of its labels, name or number; empty: the only one
   std::string prompts;                                  ///< JSONL file; empty: the built-in task families
   ModelOptions model_options{};
   std::vector<std::string> tasks{"arithmetic", "story", "emotion"};
@@ -238,6 +239,11 @@ constexpr void visit_options(S& o, const F& f) {
      .group = group,
      .recorded = never},
     o.reward_model);
+  f({.name = "reward_label",
+     .help = "Which label of --reward-model scores, where it has several: a name of id2label, or a number",
+     .group = group,
+     .recorded = Recorded::unless_default},
+    o.reward_label);
   f({.name = "prompts",
      .help = "JSONL file with prompt, reference, task; empty: the built-in task families",
      .group = group,

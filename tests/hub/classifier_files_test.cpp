@@ -73,6 +73,42 @@ BOOST_AUTO_TEST_CASE(scores_agree_with_transformers) {
   BOOST_TEST(gap / largest < 1e-4);
 }
 
+BOOST_AUTO_TEST_CASE(one_of_several_labels_scores) {
+  const std::string folder = fixture + "_labels";
+  const Json expected = parse_json(read_file(folder + "/scores.json", 1 << 20), "scores.json");
+  const auto gap_of = [&](const std::string& label, std::size_t logit) {
+    ClassifierWeights<float> loaded = load_classifier<float>(folder, label);
+    const RewardModel<float, NativeBackend, Letters> model(std::move(loaded.backbone), std::move(loaded.score),
+                                                           Letters{});
+    double gap = 0.0;
+    for (const Json& row : expected) {
+      const Rollouts rollouts = test::make_rollouts(
+          {{test::prompt(row["prompt"].get<std::string>(), 0), {{row["response"].get<std::string>()}}}});
+      std::vector<float> score(1);
+      model.score(rollouts, score);
+      gap = std::max(gap, std::abs(static_cast<double>(score[0]) - row["logits"][logit].get<double>()));
+    }
+    return gap;
+  };
+  BOOST_TEST(gap_of("harmless", 1) < 1e-4);
+  BOOST_TEST(gap_of("2", 2) < 1e-4);
+  BOOST_TEST(gap_of("0", 3) < 1e-4);  // a name goes before a number
+  BOOST_TEST(gap_of("0", 0) > 1e-2);
+  for (const auto& [label, reason] : std::vector<std::pair<std::string, std::string>>{
+           {"", "no label is chosen"}, {"4", "there is no label \"4\""}, {"twice", "several labels are named"}}) {
+    try {
+      load_classifier<float>(folder, label);
+      BOOST_TEST(false, label);
+    } catch (const BadArgument& error) {
+      const std::string message = error.what();
+      BOOST_TEST(message.find(reason) != std::string::npos, message);
+      BOOST_TEST(message.find("0 \"twice\", 1 \"harmless\"") != std::string::npos, message);
+    }
+  }
+  BOOST_CHECK_THROW(load_classifier<float>(fixture, "1"), BadArgument);
+  BOOST_TEST(classifier_label(fixture, "LABEL_0") == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_written_is_read_again) {
   const ByteTokenizer tokenizer;
   const ModelConfig config = qwen3_config(tokenizer.vocabulary_size(), 6, 1, 2, 1, 4, 10);
@@ -112,7 +148,7 @@ BOOST_AUTO_TEST_CASE(folders_that_are_no_reward_model_are_refused) {
   replace("Qwen3ForSequence", "BertForSequence");
   BOOST_TEST(refusal<Unsupported>(folder.path).find("architectures") != std::string::npos);
   replace("\"0\": \"LABEL_0\"", "\"0\": \"a\", \"1\": \"b\"");
-  BOOST_TEST(refusal<Unsupported>(folder.path).find("id2label") != std::string::npos);
+  BOOST_TEST(refusal<BadFile>(folder.path).find("id2label") != std::string::npos);
   replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
   BOOST_TEST(refusal<Error>(folder.path) != "");
 

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// A folder of a sequence classifier with one label (a reward model) in Hugging Face's layout. It is laid out as
-/// hub/model_files.hpp says, with the architecture ...ForSequenceClassification and the head `score.weight` (1 x d)
-/// instead of an LM head.
+/// A folder of a sequence classifier (a reward model) in Hugging Face's layout. It is laid out as hub/model_files.hpp
+/// says, with the architecture ...ForSequenceClassification and the head `score.weight` (labels x d) instead of an LM
+/// head. One label scores: the only one, or the one that the caller chooses.
 
 #include <algorithm>
 #include <array>
@@ -52,18 +52,64 @@ inline ModelConfig parse_classifier_config(std::string_view text, const std::str
   if (!name.ends_with(classifier_suffix)) {
     fields.fail("architectures", "a list of one ...ForSequenceClassification model");
   }
-  if (fields.has("id2label") && fields.at("id2label").size() != 1) {
-    fields.unsupported("id2label", "which is not implemented; a reward model has one label");
-  }
-  if (fields.has("num_labels") && fields.count("num_labels", 1u << 20) != 1) {
-    fields.unsupported("num_labels", "which is not implemented; a reward model has one label");
-  }
-  json.erase("num_labels");
   name.replace(name.size() - classifier_suffix.size(), classifier_suffix.size(), causal_suffix);
   json["architectures"] = std::vector<std::string>{name};
   ModelConfig config = parse_config(json.dump(), path);
   config.head = HeadWeights::tied;
   return config;
+}
+
+/// Gives the names of a head's labels from the text of a classifier's config.json; LABEL_0, ... where it has none.
+/// @param rows  of the head.
+inline std::vector<std::string> label_names(std::string_view text, const std::string& path, std::size_t rows) {
+  const Json json = parse_json(text, path);
+  const JsonFields fields(json, path);
+  const std::string wanted = "of " + std::to_string(rows) + " labels, the rows of score.weight";
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < rows; ++i) names.push_back("LABEL_" + std::to_string(i));
+  if (!fields.has("id2label")) {
+    if (fields.has("num_labels") && fields.count("num_labels") != rows) fields.fail("num_labels", wanted);
+    return names;
+  }
+  const Json& labels = fields.at("id2label");
+  if (!labels.is_object() || labels.size() != rows) fields.fail("id2label", "an object " + wanted);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const auto at = labels.find(std::to_string(i));
+    if (at == labels.end() || !at->is_string()) fields.fail("id2label", "an object " + wanted);
+    names[i] = at->get<std::string>();
+  }
+  return names;
+}
+
+/// Gives the index of the label that a text chooses: by name, else by number.
+inline std::size_t chosen_label(const std::vector<std::string>& names, std::string_view label,
+                                const std::string& folder) {
+  if (label.empty() && names.size() == 1) return 0;
+  std::vector<std::size_t> same;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == label) same.push_back(i);
+  }
+  for (std::size_t i = 0; i < names.size() && same.empty(); ++i) {
+    if (std::to_string(i) == label) same.push_back(i);
+  }
+  if (!label.empty() && same.size() == 1) return same[0];
+  std::string list;
+  for (std::size_t i = 0; i < names.size() && i < 20; ++i) {
+    list += (i == 0 ? "" : ", ") + std::to_string(i) + " " + quote_text(names[i]);
+  }
+  if (names.size() > 20) list += ", ...";
+  const std::string what = label.empty()  ? "no label is chosen"
+                           : same.empty() ? "there is no label " + quote_text(label)
+                                          : "several labels are named " + quote_text(label);
+  throw BadArgument(folder + ": " + what + "; choose one by name or number, of " + list);
+}
+
+/// Gives the number of rows of a classifier's head.
+inline std::size_t head_rows(const CheckpointFiles& files) {
+  for (const TensorInfo* tensor : files.tensors()) {
+    if (tensor->name == score_name[0] && !tensor->shape.empty()) return tensor->shape[0];
+  }
+  return 1;  // the check of the tensors says what is wrong
 }
 
 }  // namespace detail
@@ -78,19 +124,33 @@ inline ModelConfig load_classifier_config(const std::string& folder) {
   return detail::parse_classifier_config(read_file(path, std::size_t{1} << 24), path);
 }
 
-/// Reads a classifier's configuration and weights.
+/// Gives the index of the label that scores.
+/// @param label  its name in id2label, or else its number; empty: the only one.
+/// @throws IoError, BadFile naming the field, BadArgument listing the labels if none or several are meant.
+inline std::size_t classifier_label(const std::string& folder, std::string_view label) {
+  const std::string path = folder + "/config.json";
+  const std::size_t rows = detail::head_rows(detail::open_weights(folder));
+  return detail::chosen_label(detail::label_names(read_file(path, std::size_t{1} << 24), path, rows), label, folder);
+}
+
+/// Reads a classifier's configuration and weights. The score is the logit of one label, as transformers computes it.
+/// @param label  as classifier_label.
 /// @throws IoError, BadFile naming file and field or tensor (missing, surplus, misshapen, not finite), Unsupported
-/// naming what is not implemented.
+/// naming what is not implemented, BadArgument as classifier_label.
 template <class T>
-ClassifierWeights<T> load_classifier(const std::string& folder) {
+ClassifierWeights<T> load_classifier(const std::string& folder, std::string_view label = {}) {
   const ModelConfig config = load_classifier_config(folder);
   const CheckpointFiles files = detail::open_weights(folder);
-  const std::array<std::size_t, 2> score_shape{1, config.hidden};
+  const std::size_t rows = detail::head_rows(files);
+  const std::array<std::size_t, 2> score_shape{rows, config.hidden};
   detail::check_tensors(files, ModelLayout(config), detail::score_name);
   detail::check_shape(files, detail::score_name[0], score_shape);
+  const std::size_t chosen = classifier_label(folder, label);
   ClassifierWeights<T> result{ModelWeights<T>(config), AlignedVector<T>(config.hidden)};
   detail::read_tensors(files, result.backbone);
-  detail::read_tensor<T>(files, detail::score_name[0], score_shape, result.score);
+  AlignedVector<T> head(rows * config.hidden);
+  detail::read_tensor<T>(files, detail::score_name[0], score_shape, head);
+  std::copy_n(head.data() + chosen * config.hidden, config.hidden, result.score.data());
   return result;
 }
 

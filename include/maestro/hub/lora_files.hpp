@@ -117,6 +117,10 @@ inline constexpr std::array<std::string_view, 25> known_lora_fields{"peft_type",
                                                                     "layers_pattern",    "ensure_weight_tying",
                                                                     "megatron_core"};
 
+/// Initializations whose names begin so change the base too.
+inline constexpr std::array<std::string_view, 5> changing_initializations{"pissa", "corda", "olora", "loftq",
+                                                                          "lora_ga"};
+
 /// Refuses adapters whose initialization also changed the base: beside the base as it is published they compute
 /// something else than was trained, and nothing in the file says so but this field.
 inline void refuse_changed_base(const JsonFields& fields) {
@@ -127,9 +131,8 @@ inline void refuse_changed_base(const JsonFields& fields) {
   // B begins at zero, or the product of both factors does.
   static constexpr std::array<std::string_view, 4> harmless{"gaussian", "eva", "orthogonal", "mica"};
   if (std::find(harmless.begin(), harmless.end(), name) != harmless.end()) return;
-  static constexpr std::array<std::string_view, 5> changing{"pissa", "corda", "olora", "loftq", "lora_ga"};
   const auto starts = [&](std::string_view stem) { return name.starts_with(stem); };
-  if (std::any_of(changing.begin(), changing.end(), starts)) {
+  if (std::any_of(changing_initializations.begin(), changing_initializations.end(), starts)) {
     fields.unsupported(key,
                        "which changed the base too; save the adapter again with PEFT's save_pretrained(..., "
                        "path_initial_model_for_weight_conversion=FOLDER_OF_THE_INITIAL_ADAPTER), which makes a plain "
