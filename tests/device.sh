@@ -9,7 +9,8 @@
 #     compute-sanitizer are used where they are. A part that overruns its limit is cut, and the rest goes on. --dry
 #     compiles all and runs what needs no device. DIR (runs/device) gets summary.txt, summary.json, log.txt, tests.xml,
 #     bench.json and bench.md. Exits with 1 where something failed or was cut, with 77 where there is no device.
-# Parts: build, example, tests, actions, identity, memcheck, racecheck, bench.
+# Parts: build, example, tests, actions, identity, memcheck, racecheck, bench; and torch, only where it is named: the
+# extension of examples/torch for the PyTorch that is there, and its tests on CUDA tensors.
 #   BUILD_DIR=folder     builds there instead of build/device
 #   BUILD_JOBS=N         compiles N files at once
 #   CUDAARCHS=90-real    compiles for this instead of the device that is here

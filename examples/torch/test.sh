@@ -15,7 +15,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 (cd "$here" && "$python" setup.py --quiet build --build-base "$folder/work" --build-lib "$folder/lib")
 cd "$here"
-PYTHONPATH=$folder/lib PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest -v test_trl
+PYTHONPATH=$folder/lib PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest -v test_trl test_cuda
 
 # The policy over libtorch, where there is a CMake.
 if command -v cmake >/dev/null && command -v ninja >/dev/null; then

@@ -295,6 +295,15 @@ class Parts(unittest.TestCase):
         found = self.part("example")
         self.assertEqual((found["status"], found["message"]), ("skipped", "device_step was not built"))
 
+    def test_torch_is_named_or_left_out(self):
+        with mock.patch.object(parts.sys, "executable", "/bin/false"):
+            found = self.part("torch")
+        self.assertEqual((found["status"], found["message"]), ("skipped", "no PyTorch for CUDA here"))
+        self.assertEqual(parts.torch_architectures("90-real;100"), "9.0;10.0")
+        with mock.patch.object(run, "run", lambda chosen, place, total: [part.name for part in chosen]):
+            self.assertNotIn("torch", run.main([]))
+            self.assertEqual(run.main(["torch"]), ["torch"])
+
     def test_sanitizers(self):
         self.assertEqual(self.counts(self.part("memcheck")), ("passed", 3, 0, 0))
         self.assertEqual(self.counts(self.part("racecheck", "no device")), ("skipped", 0, 0, 3))

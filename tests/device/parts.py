@@ -22,6 +22,7 @@ NO_DEVICE = 77
 FOUND_BY_SANITIZER = 86
 TOGETHER_SHARE = 0.6  # of the part's time, for all tests in one program
 CASE_SECONDS = 30  # of one test case that runs alone
+NAMED_ONLY = ("torch",)  # parts that do not run unasked
 TOTAL_SECONDS = 465  # of a run on a device, where minutes count; what is cut needs some seconds to end
 DRY_SECONDS = 7200
 
@@ -90,7 +91,8 @@ def all_parts(place):
     """In the order in which they run: what says most in the least time comes first."""
     works = [("build", 150, build), ("example", 15, example), ("tests", 80, tests), ("actions", 30, actions),
              ("identity", 45, identity), ("memcheck", 60, memcheck), ("racecheck", 60, racecheck),
-             ("bench", 230, bench)]  # more than is left where all others need their limits: the whole run has one too
+             ("bench", 230, bench),  # more than is left where all others need their limits: the whole run has one too
+             ("torch", 420, torch_extension)]
     return [Part(name, DRY_SECONDS if place.dry else limit, lambda step, work=work: work(step, place))
             for name, limit, work in works]
 
@@ -403,6 +405,44 @@ def keep_results(step, place, folder):
             step.failed(entry["title"], errors)
         else:
             step.passed()
+
+
+# the extension for PyTorch
+
+
+def torch_extension(step, place):
+    """Builds it for the PyTorch that is here, and compares CUDA tensors with the CPU. Minutes of compiling."""
+    asked = "import setuptools, torch; assert torch.version.cuda; print(torch.__version__)"
+    found = step.command(sys.executable, "-c", asked)
+    if found.code != 0:
+        raise Skip("no PyTorch for CUDA here")
+    step.outcome.facts["PyTorch"] = found.output.strip().splitlines()[-1]
+    source = os.path.join(ROOT, "examples", "torch")
+    work, library = (os.path.join(place.build, "torch", name) for name in ("work", "lib"))
+    headers = [os.path.join(ROOT, "build", "device-needs", "include"), os.environ.get("CPLUS_INCLUDE_PATH", "")]
+    built = step.command("bash", "-c", 'cd "$1" && exec "$2" setup.py build --build-base "$3" --build-lib "$4"', "bash",
+                         source, sys.executable, work, library,
+                         environment={"MAESTRO_TORCH_CUDA": "1", "CPLUS_INCLUDE_PATH": ":".join(filter(None, headers)),
+                                      "TORCH_CUDA_ARCH_LIST": torch_architectures(chosen_architectures(step, place))})
+    if built.code != 0:
+        step.failed("the build of maestro_torch", error_lines(built.output))
+        return
+    step.passed()
+    done = step.command(sys.executable, os.path.join(source, "test_cuda.py"), "-v",
+                        environment={"PYTHONPATH": library})
+    ran = re.search(r"^Ran (\d+) tests?", done.output, re.MULTILINE)
+    left_out = re.search(r"^OK \(skipped=(\d+)\)", done.output, re.MULTILINE)
+    if done.code != 0 or not ran:
+        step.failed(f"test_cuda.py (status {done.code})", done.output.splitlines()[-12:])
+        return
+    skipped = int(left_out[1]) if left_out else 0
+    step.skipped(skipped)
+    step.passed(int(ran[1]) - skipped)
+
+
+def torch_architectures(architectures):
+    """90-real;100 by CMake is 9.0;10.0 to torch."""
+    return ";".join(f"{name[:-1]}.{name[-1]}" for name in re.findall(r"\d+", architectures))
 
 
 # what the results depend on

@@ -17,7 +17,8 @@ NAMES = [part.name for part in parts.all_parts(parts.Workplace(".", ".", False))
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="tests/device.sh run", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"all without one: {', '.join(NAMES)}")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(NAMES)}; without one all but "
+                        f"{', '.join(parts.NAMED_ONLY)}")
     parser.add_argument("--dry", action="store_true", help="compiles all, and runs what needs no device")
     parser.add_argument("--output", default="runs/device", help="folder for the summary (runs/device)")
     parser.add_argument("--limit", action="append", default=[], metavar="[PART=]SECONDS",
@@ -109,7 +110,8 @@ def main(arguments):
     if not shutil.which("nvcc") and os.path.exists(f"{nvcc}/nvcc"):
         os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{nvcc}"
     place = parts.Workplace(os.environ.get("BUILD_DIR", "build/device"), options.output, options.dry)
-    chosen = [part for part in parts.all_parts(place) if not options.parts or part.name in options.parts]
+    asked = options.parts or [name for name in NAMES if name not in parts.NAMED_ONLY]
+    chosen = [part for part in parts.all_parts(place) if part.name in asked]
     for part in chosen:
         part.limit = options.limits.get(part.name, part.limit)
     total = options.limits.get("", parts.DRY_SECONDS if options.dry else parts.TOTAL_SECONDS)

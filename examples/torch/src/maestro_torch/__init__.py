@@ -5,6 +5,13 @@ RewardSide turns hidden states and rewards into advantages. maestro_torch.trl ha
 
 import torch  # noqa: F401  the extension needs its libraries
 
-from maestro_torch._reward_side import RewardSide, advantages, conductors, group_statistics, scalarizations
+from maestro_torch._reward_side import (
+    RewardSide,
+    advantages,
+    built_for_cuda,
+    conductors,
+    group_statistics,
+    scalarizations,
+)
 
-__all__ = ["RewardSide", "advantages", "conductors", "group_statistics", "scalarizations"]
+__all__ = ["RewardSide", "advantages", "built_for_cuda", "conductors", "group_statistics", "scalarizations"]

@@ -142,8 +142,8 @@ class MaestroGRPOTrainer(GRPOTrainer):
         lengths = self.accelerator.gather(output["completion_mask"].sum(dim=1))
         responses = self._rewards.size(0)
         step = self._side.step(
-            hidden.float().cpu().contiguous(),
-            self._rewards.float().cpu().contiguous(),
+            hidden.float().contiguous(),
+            self._rewards.float().contiguous(),
             [self.num_generations] * (responses // self.num_generations),
             lengths=lengths.tolist(),
             judged=self._judged,
