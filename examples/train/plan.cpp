@@ -88,6 +88,8 @@ std::string printed(const char* format, Values... values) {
 }
 
 std::string seconds_text(double seconds) {
+  if (seconds == 0.0) return "0 s";
+  if (seconds < 1e-4) return printed("%.1f us", seconds * 1e6);
   return seconds < 0.1 ? printed("%.1f ms", seconds * 1e3) : printed("%.2f s", seconds);
 }
 

@@ -51,7 +51,7 @@ BOOST_AUTO_TEST_CASE(a_plan_says_what_it_is_and_what_steps_cost) {
        {"PREDICTION, not a measurement: 25GbE (3.12 GB/s, 20 us a message)", "1.00 s + 90.0 ms a token (threads: 1)",
         "rollout 40 %, rewards 10 %, training 50 %", "every rank for the whole step: 5.0 ms a token",
         "1x1        4    10.50 s    10.50 s", "2x1        4     7.00 s     7.00 s",
-        "1x1              4    3.60 s    0.90 s    5.50 s    0.50 s    0.0 ms    0.0 ms   10.50 s         10"
+        "1x1              4    3.60 s    0.90 s    5.50 s    0.50 s       0 s       0 s   10.50 s         10"
         "      100.0%           0.0%",
         "64x1           256    3.60 s    0.90 s    5.50 s   32.00 s", "--shard-optimizer yes divides their"}) {
     BOOST_TEST(result.output.find(part) != std::string::npos, "no '" << part << "' in: " << result.output);
