@@ -119,6 +119,7 @@ MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span
   const bool several = t.num_iterations > 1 || t.num_minibatches > 1;
   const bool evaluated = reference_tokens > 0 && !o.eval_prompts.empty();
   MemoryRequest request{.copies = (t.objective.beta != 0.0 ? 1u : 0u) + (uses(o, "perplexity") ? 1u : 0u),
+                        .kept_gradients = o.conductor == "gradient_guided" ? run_rewards(o).size() : 0u,
                         .activations = o.model_options.activations,
                         .responses = reference_tokens > 0 ? ResponseSource::references : ResponseSource::rollouts,
                         .scores_itself = several || evaluated ? ScoresItself::yes : ScoresItself::no,

@@ -54,7 +54,6 @@
 #include "train/fingerprint.hpp"
 #include "train/idle_options.hpp"
 #include "train/logs.hpp"
-#include "train/lone_responses.hpp"
 #include "train/models.hpp"
 #include "train/option_names.hpp"
 #include "train/options.hpp"
@@ -64,6 +63,7 @@
 #include "train/rollout.hpp"
 #include "train/run_rewards.hpp"
 #include "train/train.hpp"
+#include "train/trial_batch.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {
@@ -281,6 +281,7 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   check_memory(options, estimate(options, plan, prompts), ranks.on_machine);
   const AnyScalarization scalarization(options.scalarization, advantages_options(options));
   refuse_lone_responses(options, scalarization);
+  refuse_lost_scale(options, scalarization);
   Trainer trainer{served_policy(load_policy<P>(options, plan), options, plan.texts, prompts),
                   make_rewards<ServedPolicy<P>>(options),
                   make_conductor(options, prompts),

@@ -340,7 +340,9 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   refused("--conductor saw --exp3-rate 0.1", "exp3-rate", "without --conductor exp3");
   refused("--conductor saw --gradient-rate 0.1", "gradient-rate", "without --conductor gradient_guided");
   refused("--conductor saw --hypervolume-draws 9", "hypervolume-draws", "without --conductor hypervolume_guided");
-  accepted("--conductor hypervolume_guided --weights 1,2,1,1,1");
+  accepted("--conductor hypervolume_guided --weights 1,2,1,1,1 --scalarization dr_grpo");
+  check_refused(stage.train("--dry-run --conductor hypervolume_guided"),
+                {"--scalarization own_weight divides", "no effect", "dr_grpo"});
   refused("--conductor saw --predictability-floor 0.1", "predictability-floor", "without --conductor predictability");
   refused("--random-kind one_hot", "random-kind", "without --conductor random");
   refused("--conductor random --random-kind one_hot --random-strength 0.1", "random-strength", "blended_uniform");

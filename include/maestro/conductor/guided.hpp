@@ -101,11 +101,11 @@ constexpr void visit_options(S& s, const F& f) {
 ///
 /// dHV is the volume that the batch's means, in units of each reward's deviation in the first batch, dominate above
 /// their values there less one deviation, and that no step before dominated: 1 is a deviation in each reward. It is
-/// estimated from draws keyed by seed and step, which any K can afford. The factor is 1 at the first step. It scales
-/// advantages that keep the scale of the weights; a scalarization that divides by the group's deviation of the weighted
-/// sum takes it out again. Rewards that no response of the batch has leave the factor as it was.
-/// Source: the hypervolume-guided weights of arXiv 2509.11452; the units, the reference point and the step's own batch
-/// in place of a validation set are ours.
+/// estimated from draws keyed by seed and step, which any K can afford. The factor is 1 at the first step. It acts
+/// under scalarizations that keep the scale of the weights, such as DrGrpo and Rloo; those that divide by the deviation
+/// of the weighted sum take it out again, DefaultScalarization and GroupRelative among them. Rewards that no response
+/// of the batch has leave the factor as it was. Source: the hypervolume-guided weights of arXiv 2509.11452; the units,
+/// the reference point and the step's own batch in place of a validation set are ours.
 class HypervolumeGuided {
  public:
   static constexpr bool as_given = true;

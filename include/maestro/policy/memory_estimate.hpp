@@ -38,6 +38,7 @@ struct MemoryRequest {
   std::size_t stored = 4;             ///< of a frozen weight; only with LoRA
   const LoraOptions* lora = nullptr;  ///< nullptr: every parameter is trained
   std::size_t copies = 0;             ///< KL reference and proxies: copies of the policy that do not train
+  std::size_t kept_gradients = 0;     ///< copies of the gradients: K for a Conductor that compares each reward's
   Activations activations = Activations::keep;
   ResponseSource responses = ResponseSource::rollouts;
   ScoresItself scores_itself = ScoresItself::no;
@@ -110,6 +111,7 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
     add("weights packed for rollouts", matrices * value);
   }
   add("gradients", copy);
+  add("gradients of each reward", request.kept_gradients * copy);
   add("AdamW's moments", 2 * copy);
   add("AdamW's moments once more, for a checkpoint", 2 * copy);  // StateWriter copies vectors
   add("copies of the policy (KL reference, proxy)", request.copies * copy);

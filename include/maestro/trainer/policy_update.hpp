@@ -37,7 +37,7 @@ struct UpdateReport {
   double grad_norm = 0.0;
   double rollout_gap_mean = 0.0;
   double rollout_gap_max = 0.0;
-  double communication = 0.0;  ///< seconds with the other ranks, waiting for them included
+  double communication = 0.0;  ///< seconds with the other ranks since the last report, waiting for them included
   double exchange = 0.0;       ///< part of it: gradients summed, parameters gathered
   ImportanceFigures importance{};
 };
@@ -69,8 +69,6 @@ class PolicyUpdate {
     prepare(tokens, options_.objective.entropy_bonus != 0.0);
     const std::size_t minibatches = std::min(options_.num_minibatches, rollouts.groups.count());
     off_policy_ = options_.num_iterations * minibatches > 1;
-    communication_ = 0.0;
-    exchange_seconds_ = 0.0;
     const auto range_of = [&](std::size_t m) {
       return GroupRange{m * rollouts.groups.count() / minibatches, (m + 1) * rollouts.groups.count() / minibatches};
     };
@@ -98,8 +96,8 @@ class PolicyUpdate {
       }
     }
     report.loss.all_reduce(communicator);
-    report.communication = communication_ + exchange_seconds_;
-    report.exchange = exchange_seconds_;
+    report.exchange = std::exchange(exchange_seconds_, 0.0);
+    report.communication = std::exchange(communication_, 0.0) + report.exchange;
     report.importance = corrects() ? detail::merge_ranks(importance_, merge_importance, communicator) : importance_;
     // Each update's loss is already a mean over its own mini-batch; the step reports their mean.
     const auto updates = static_cast<double>(options_.num_iterations * minibatches);
@@ -136,7 +134,7 @@ class PolicyUpdate {
           accumulate(policy, rollouts, {all, own}, column, {}, true, unread);
         });
         if (communicator.size() > 1) {
-          detail::add_seconds(communication_, [&] {
+          detail::add_seconds(exchange_seconds_, [&] {
             exchange_.sum_gradients(policy, GradientExchange<Scalar>::Sums::all, communicator);
           });
         }
