@@ -79,4 +79,20 @@ BOOST_AUTO_TEST_CASE(files_that_are_not_sound_are_refused) {
   BOOST_TEST(says("blk.0.attn_k.weight", "blk.0.attn_q.weight").find("is there twice") != std::string::npos);
 }
 
+// The file does not say which layers have the window.
+BOOST_AUTO_TEST_CASE(a_window_below_the_context_is_refused) {
+  const auto with_window = [](char size) {
+    std::string bytes = bytes_of("smollm2");
+    bytes[16] = static_cast<char>(bytes[16] + 2);
+    const std::string integer("\x04\0\0\0", 4);
+    const std::string window = std::string("\x1e\0\0\0\0\0\0\0llama.attention.sliding_window", 38) + integer + size;
+    // Together 64 bytes, so that the tensors stay aligned.
+    const std::string filler = std::string("\0\0\0\x02\0\0\0\0\0\0\0ab", 13) + integer + std::string(4, '\0');
+    return bytes.insert(24, window + filler);
+  };
+  BOOST_TEST(load_gguf<float>(opened(with_window('\x80'))).config().windows.empty());
+  const std::string message = refusal<Unsupported>([&] { load_gguf<float>(opened(with_window('\x07'))); });
+  BOOST_TEST(message.find("\"llama.attention.sliding_window\"") != std::string::npos, message);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
