@@ -151,6 +151,7 @@ void refuse_idle_options(const TrainOptions& o, const Given& given) {
   refuse(o.outside.judge_url.empty(), of_the_judge, "without --judge-url");
   refuse_idle_rollouts(o, refuse);
   refuse(o.planned.ranks.empty(), {"network", "plan-from"}, "without --plan");
+  refuse(!o.planned.ranks.empty(), {"dry-run"}, "with --plan, which trains nothing either");
   require(o.planned.ranks.empty() || (!o.planned.network.empty() && !o.planned.from.empty()),
           "--plan needs --network, and --plan-from with the folders of measured runs");
   refuse(!uses(o, "perplexity"), {"proxy-sync-steps"}, "unless --rewards has perplexity");

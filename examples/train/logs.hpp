@@ -29,13 +29,27 @@ class Evaluations {
     if (prompts.empty()) return;
     log_.emplace(trainer, std::move(prompts), o.output + "/eval.jsonl",
                  EvaluationLogOptions{.every = o.eval_steps, .total_steps = o.steps});
-    if (!Checkpoints::newest_in(Run::checkpoints_in(o.output))) log_->evaluate(0);
+    if (!Checkpoints::newest_in(Run::checkpoints_in(o.output))) {
+      unless_stopped(0, [&] { log_->evaluate(0); });
+    }
   }
   void on_step(const StepReport& report, const StepTrace& trace) {
-    if (log_) log_->on_step(report, trace);
+    if (log_) unless_stopped(report.step, [&] { log_->on_step(report, trace); });
   }
 
  private:
+  /// An evaluation that a stop interrupts is left out, and that is said.
+  template <class Work>
+  static void unless_stopped(std::uint32_t step, const Work& work) {
+    try {
+      work();
+    } catch (const Interrupted&) {
+      if (!stop_requested()) throw;
+      std::cerr << "\ntrain: the evaluation after step " << step << " is left out, since the run is stopping"
+                << std::endl;
+    }
+  }
+
   std::optional<EvaluationLog<TrainerType>> log_;
 };
 

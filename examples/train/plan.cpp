@@ -1,6 +1,7 @@
 #include "train/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -41,20 +42,29 @@ double prompts_of_step(const Json& options, const std::string& folder) {
   return value.get<double>();
 }
 
-/// @throws BadArgument if two runs did not do the same work for a prompt.
-void require_same_work(const std::vector<std::string>& folders) {
-  const Json first = options_of(folders.front());
-  for (const std::string& folder : folders) {
-    const Json other = options_of(folder);
-    for (const char* key : {"model", "prompts", "lora-rank", "adapter", "num-generations", "max-completion-length",
-                            "num-iterations", "num-minibatches", "beta", "rewards", "frozen-dtype", "activations"}) {
-      const Json a = first.contains(key) ? first.at(key) : Json();
-      const Json b = other.contains(key) ? other.at(key) : Json();
-      if (a == b) continue;
-      throw BadArgument("--plan-from: " + folders.front() + " and " + folder + " differ in --" + key +
-                        "; measure runs that differ in ranks, --threads and --prompts-per-step alone");
+/// Options in which a plan and the runs that it is made from may differ: they change no work for a prompt.
+constexpr std::array<std::string_view, 16> free_options{
+    "threads",    "prompts-per-step", "steps",  "num-epochs", "seed",        "output",          "config",    "timings",
+    "save-steps", "save-total-limit", "resume", "report",     "tensorboard", "shard-optimizer", "plan-from", "dry-run"};
+
+/// @throws BadArgument naming an option in which the work for a prompt differs.
+void require_same_work(const Json& first, const std::string& first_name, const Json& other, const std::string& name) {
+  for (const Json* given : {&first, &other}) {
+    for (const auto& [key, value] : given->items()) {
+      if (std::find(free_options.begin(), free_options.end(), key) != free_options.end()) continue;
+      if (key == "plan" || key == "network") continue;
+      if (first.value(key, Json()) == other.value(key, Json())) continue;
+      throw BadArgument("--plan-from: " + first_name + " and " + name + " differ in --" + key +
+                        "; a step of other work takes another time: measure with the options that are planned for, "
+                        "in runs that differ in ranks, --threads and --prompts-per-step alone");
     }
   }
+}
+void require_same_work(const TrainOptions& o) {
+  const std::string& name = o.planned.from.front();
+  const Json first = options_of(name);
+  for (const std::string& folder : o.planned.from) require_same_work(first, name, options_of(folder), folder);
+  require_same_work(first, name, parse_json(o.config, "the command"), "the command");
 }
 
 /// Bytes that a rank sends of the responses to a prompt, about: hidden states, tokens with log-probs and entropies,
@@ -100,6 +110,16 @@ double tokens_of_one_rank(const CostModel& model, std::size_t threads, double pr
   return model.predict(1, threads, prompts, network, {}).tokens_per_second();
 }
 
+/// Numbers of tokens of a rank that were measured with so many threads.
+std::size_t sizes_measured(const std::vector<MeasuredRun>& runs, std::size_t threads) {
+  std::vector<double> sizes;
+  for (const MeasuredRun& run : runs) {
+    if (run.threads == threads) sizes.push_back(run.tokens / static_cast<double>(run.ranks));
+  }
+  std::sort(sizes.begin(), sizes.end());
+  return static_cast<std::size_t>(std::unique(sizes.begin(), sizes.end()) - sizes.begin());
+}
+
 void print_fit(const CostModel& model, const std::vector<MeasuredRun>& runs, const std::vector<std::string>& folders,
                std::ostream& out) {
   out << "model      a rank's own work:";
@@ -110,6 +130,7 @@ void print_fit(const CostModel& model, const std::vector<MeasuredRun>& runs, con
     const CostModel::OwnWork work = model.own_work(runs[i].threads);
     out << printed(" %s + %s a token (threads: %zu);", seconds_text(work.constant).c_str(),
                    seconds_text(work.a_token).c_str(), work.threads);
+    if (sizes_measured(runs, work.threads) < 2) out << " one size of share alone, so that fixed costs are not known;";
   }
   out << printed(" rollout %.0f %%, rewards %.0f %%, training %.0f %%\n", 100.0 * model.rollout_share(),
                  100.0 * model.rewards_share(), 100.0 * model.training_share())
@@ -123,8 +144,9 @@ void print_fit(const CostModel& model, const std::vector<MeasuredRun>& runs, con
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const MeasuredRun& run = runs[i];
     const StepCost cost = model.predict(run.ranks, run.threads, run.prompts, none, {});
-    out << printed("%-18s %6s %8.0f %10s %10s\n", folders[i].c_str(), ranks_text(run.ranks, run.threads).c_str(),
-                   run.prompts, seconds_text(run.step).c_str(), seconds_text(cost.total() + run.exchange).c_str());
+    out << folders[i] << std::string(folders[i].size() < 18 ? 18 - folders[i].size() : 0, ' ')
+        << printed(" %6s %8.0f %10s %10s\n", ranks_text(run.ranks, run.threads).c_str(), run.prompts,
+                   seconds_text(run.step).c_str(), seconds_text(cost.total() + run.exchange).c_str());
   }
 }
 
@@ -203,7 +225,7 @@ void print_prediction(const TrainOptions& o, const PolicyPlan& plan, std::span<c
   const Network& network = network_named(o.planned.network);
   std::vector<PlannedRanks> wanted;
   for (const std::string& text : o.planned.ranks) wanted.push_back(parse_planned_ranks(text));
-  require_same_work(o.planned.from);
+  require_same_work(o);
   std::vector<MeasuredRun> runs;
   for (const std::string& folder : o.planned.from) runs.push_back(measured_run(folder));
   const CostModel model(runs);

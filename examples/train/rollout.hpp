@@ -42,7 +42,7 @@ inline bool stops_calls() {
   static std::once_flag said;
   std::call_once(said, [] {
     std::cerr << "\ntrain: stopping: the calls to the rollout server that are under way are given up; the same command "
-                 "draws those responses again"
+                 "draws those of its step again"
               << std::endl;
   });
   return true;

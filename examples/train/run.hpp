@@ -261,7 +261,7 @@ int train_as(const TrainOptions& given, Output output, const Ranks& ranks) {
   if (given.threads > 0) set_threads(given.threads);
   check(given.trainer);
   refuse_unfit_format(given);
-  check_output(given);
+  if (given.planned.ranks.empty()) check_output(given);
   std::vector<Prompt> prompts = training_prompts(given);
   say_ignored_fields("train", given.model);
   say_adapter_remarks("train", given.model_options.adapter);

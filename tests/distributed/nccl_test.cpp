@@ -24,6 +24,7 @@ namespace {
 
 thread_local maestro::ThreadCommunicator* fake_ranks = nullptr;  // of the thread's rank
 thread_local ncclResult_t fake_answer = ncclSuccess;             // to the next collective
+thread_local cudaError_t fake_device = cudaSuccess;              // when it is touched first
 thread_local ncclResult_t fake_state = ncclSuccess;              // of those under way
 thread_local int fake_busy = 0;                                  // queries of a stream that are answered by "not ready"
 thread_local int fake_groups = 0;                                // open
@@ -63,6 +64,7 @@ extern "C" {
 
 const char* ncclGetErrorString(ncclResult_t code) { return code == ncclRemoteError ? "remote error" : "some error"; }
 const char* cudaGetErrorString(cudaError_t) { return "some error of CUDA"; }
+cudaError_t cudaFree(void*) { return std::exchange(fake_device, cudaSuccess); }
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (stream != fake_stream) return cudaErrorInvalidResourceHandle;
   return fake_busy-- > 0 ? cudaErrorNotReady : cudaSuccess;
@@ -201,6 +203,8 @@ BOOST_AUTO_TEST_CASE(a_group_ends_whatever_its_work_throws) {
     } catch (const maestro::BadData&) {
     }
     maestro::require(fake_groups == 0, "after the group");
+    const std::string text = message_of([&] { devices.check(); });
+    maestro::require(text.find("an earlier collective has failed") != std::string::npos, text.c_str());
   });
 }
 
@@ -229,6 +233,18 @@ BOOST_AUTO_TEST_CASE(a_rank_that_cannot_start_ends_all) {
   BOOST_TEST(said[1] == "NCCL: ncclCommInitRank: some error");
   BOOST_TEST(said[0] == "rank 1 of 3 failed: NCCL: ncclCommInitRank: some error");
   BOOST_TEST(said[2] == said[0]);
+  BOOST_TEST(fake_alive == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_rank_without_a_device_fails_before_the_others_wait_for_it) {
+  std::array<std::string, 3> said;
+  maestro::run_on_threads(3, [&](maestro::ThreadCommunicator& hosts) {
+    fake_ranks = &hosts;
+    if (hosts.rank() == 1) fake_device = cudaErrorNoDevice;
+    said[hosts.rank()] = message_of([&] { NcclCommunicator devices(hosts); });
+  });
+  BOOST_TEST(said[1] == "CUDA: cudaFree: some error of CUDA");
+  BOOST_TEST(said[0] == "rank 1 of 3 failed: CUDA: cudaFree: some error of CUDA");
   BOOST_TEST(fake_alive == 0);
 }
 

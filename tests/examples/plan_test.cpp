@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
+#include "maestro/io/json.hpp"
 #include "train_program.hpp"
 
 BOOST_AUTO_TEST_SUITE(train_plan)
@@ -15,10 +17,16 @@ using train_program::check_refused;
 using train_program::Result;
 using train_program::Stage;
 
-/// A measured run of three steps, of which the first took long.
+/// A measured run of three steps, of which the first took long, under the options that Stage::train gives, or others.
 void write_run(const Stage& stage, const std::string& name, std::size_t ranks, const std::string& seconds,
-               const std::string& options = R"({"prompts-per-step": 4})") {
+               const maestro::Json& others = maestro::Json::object()) {
   std::filesystem::create_directories(stage.root / name);
+  maestro::Json options{{"prompts-per-step", 4}, {"num-generations", 2}, {"max-completion-length", 24}};
+  for (const auto& [option, file] :
+       {std::pair{"model", "base"}, {"reward-model", "reward"}, {"prompts", "prompts.jsonl"}}) {
+    options[option] = (stage.root / file).string();
+  }
+  options.update(others);
   std::ofstream(stage.root / name / "run.json") << options << '\n';
   std::ofstream metrics(stage.root / name / "metrics.jsonl");
   const std::string shared = R"("run/threads": 1, "run/ranks": )" + std::to_string(ranks) + "}\n";
@@ -72,8 +80,14 @@ BOOST_AUTO_TEST_CASE(a_plan_that_cannot_be_made_is_refused) {
   check_refused(plan(stage, "--plan 8x1"), {"--plan needs --network, and --plan-from"});
   check_refused(plan(stage, ""), {"--plan-from has no effect without --plan"});
   check_refused(stage.train("--network HDR"), {"--network has no effect without --plan"});
-  write_run(stage, "two", 2, both, R"({"prompts-per-step": 4, "num-generations": 16})");
-  check_refused(plan(stage, "--plan 8x1 --network HDR"), {"differ in --num-generations; measure runs that differ in"});
+  write_run(stage, "two", 2, both, {{"num-generations", 16}});
+  check_refused(plan(stage, "--plan 8x1 --network HDR"), {"two differ in --num-generations; a step of other work"});
+  write_run(stage, "two", 2, both, {{"preset", "trl"}});
+  check_refused(plan(stage, "--plan 8x1 --network HDR"), {"two differ in --preset; a step of other work"});
+  write_run(stage, "two", 2, both);
+  check_refused(plan(stage, "--plan 8x1 --network HDR --max-completion-length 30"),
+                {"the command differ in --max-completion-length; a step of other work"});
+  check_refused(plan(stage, "--plan 8x1 --network HDR --dry-run"), {"--dry-run has no effect with --plan"});
   write_run(stage, "two", 2, R"("time/rollout": 3)");
   check_refused(plan(stage, "--plan 8x1 --network HDR"), {"two/metrics.jsonl:2: no 'time/rewards'; measure with"});
   write_run(stage, "two", 2, both);

@@ -78,6 +78,8 @@ class NcclCommunicator {
       : rank_(hosts.rank()), size_(hosts.size()) {
     ncclUniqueId id{};
     in_step(hosts, [&] {
+      // A rank without a device fails here, not where the others would wait for it.
+      detail::check_cuda_call(cudaFree(nullptr), "cudaFree");
       if (rank_ == 0) detail::check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId");
     });
     const std::span<const ncclUniqueId> own(&id, rank_ == 0 ? 1 : 0);
@@ -88,7 +90,7 @@ class NcclCommunicator {
                            "ncclCommInitRank");
       });
     } catch (...) {
-      if (comm_ != nullptr) give_up();  // another rank could not
+      give_up();  // another rank could not
       throw;
     }
   }
@@ -149,6 +151,7 @@ class NcclCommunicator {
       work();
     } catch (...) {
       ncclGroupEnd();
+      give_up();  // other ranks may have made the whole group
       throw;
     }
     call(ncclGroupEnd(), "ncclGroupEnd");
@@ -171,7 +174,10 @@ class NcclCommunicator {
     for (std::size_t round = 0;; ++round) {
       const cudaError_t state = cudaStreamQuery(stream);
       if (state == cudaSuccess) return;
-      if (state != cudaErrorNotReady) detail::check_cuda_call(state, "cudaStreamQuery");
+      if (state != cudaErrorNotReady) {
+        give_up();
+        detail::check_cuda_call(state, "cudaStreamQuery");
+      }
       check();
       if (timeout_seconds > 0.0 && std::chrono::duration<double>(Clock::now() - start).count() > timeout_seconds) {
         give_up();
@@ -188,6 +194,7 @@ class NcclCommunicator {
     return comm_;
   }
   void call(ncclResult_t code, const char* name) {
+    if (code != ncclSuccess && code != ncclInProgress) give_up();  // a plain end would wait for what is under way
     detail::check_nccl(code, name);
     check();
   }
@@ -195,7 +202,9 @@ class NcclCommunicator {
     require(values % size_ == 0, "NCCL: the values cannot be shared evenly by the ranks");
     return values / size_;
   }
-  void give_up() { ncclCommAbort(std::exchange(comm_, nullptr)); }
+  void give_up() {
+    if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
+  }
 
   ncclComm_t comm_ = nullptr;
   std::size_t rank_ = 0;
