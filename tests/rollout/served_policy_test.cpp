@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE(what_runs_left_that_are_gone_is_removed_and_nothing_else) {
   write("maestro-3-0123abcd-deadbeef", "config.json");
   write("maestro-4-0123abcd-deadbeef.tmp-5", "model.safetensors.tmp-6");
   write("maestro-5-0123abcd-deadbeef", "adapter_model.safetensors");
-  write_file(at("maestro-deadbeef.lock"), "process 1 on a host\n");
+  { const FolderLock gone(served.scratch.path("weights"), "maestro-deadbeef.lock"); }
   const std::vector<std::string> gone = maestro::detail::names_in(served.scratch.path("weights"));
   write("maestro-6-0123abcd-deadbeef", "notes.txt");    // a file that no run writes
   write("maestro-3-0123abcd-00c0ffee", "config.json");  // its run lives
@@ -227,10 +227,14 @@ BOOST_AUTO_TEST_CASE(what_runs_left_that_are_gone_is_removed_and_nothing_else) {
   write("maestro-mine-deadbeef", "config.json");
   write("mine", "config.json");
   write_file(at("maestro-mine.lock"), "");
+  write("maestro-3-0123abcd-22222222", "config.json");  // of another host, whose locks this one may not see
+  write_file(at("maestro-22222222.lock"), "process 1 on another host\n");
+  write("maestro-3-0123abcd-33333333", "config.json");  // of a run that is just beginning
+  write_file(at("maestro-33333333.lock"), "");
   std::vector<std::string> stay = maestro::detail::names_in(served.scratch.path("weights"));
   std::erase_if(stay, [&](const auto& name) { return std::find(gone.begin(), gone.end(), name) != gone.end(); });
   BOOST_TEST(gone.size() == 4u);
-  BOOST_TEST(stay.size() == 7u);
+  BOOST_TEST(stay.size() == 11u);
   served.generate(0);
   served.learn();
   served.generate(1);

@@ -36,13 +36,26 @@ class FolderLock {
                         " is writing this folder; wait for its end, or take another folder");
     }
     // Who holds the lock, for the message to others. A lock without it is as good.
-    char host[256] = "";
-    static_cast<void>(::gethostname(host, sizeof host - 1));
-    const std::string text = "process " + std::to_string(::getpid()) + " on " + host + "\n";
+    const std::string text = "process " + std::to_string(::getpid()) + on_this_host();
     if (::ftruncate(fd, 0) == 0) static_cast<void>(::pwrite(fd, text.data(), text.size(), 0));
   }
 
+  /// Whether the last holder of the lock in this file ran on this host, where alone the system knows whether it lives:
+  /// some file systems that machines share keep locks to each of them. False before the holder has written who it is.
+  static bool was_held_here(const std::string& path) {
+    try {
+      return read_file(path, 1024).ends_with(on_this_host());
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
  private:
+  static std::string on_this_host() {
+    char host[256] = "";
+    static_cast<void>(::gethostname(host, sizeof host - 1));
+    return std::string(" on ") + host + "\n";
+  }
   /// Gives what the holder wrote, for a message.
   static std::string holder(const std::string& path) {
     try {

@@ -87,7 +87,8 @@ class HttpClient {
   static HttpReply post(Client& client, const std::string& path, const HttpRequest& request) {
     const auto seconds = std::chrono::duration_cast<std::chrono::microseconds>(
         std::chrono::duration<double>(request.timeout_seconds < 1e7 ? request.timeout_seconds : 1e7));
-    client.set_connection_timeout(seconds);
+    // A stop does not end the connecting.
+    client.set_connection_timeout(std::min<std::chrono::microseconds>(seconds, std::chrono::seconds(10)));
     client.set_read_timeout(seconds);
     client.set_write_timeout(seconds);
     client.set_follow_location(false);

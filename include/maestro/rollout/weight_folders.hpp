@@ -64,7 +64,7 @@ inline bool holds_weights_alone(const std::string& folder) {
 
 /// WeightFolders names the folders of one run's weights inside of a folder that several runs may share, and keeps the
 /// newest of them. Each run holds the file `maestro-<run>.lock` as long as it lives: what the runs left whose process
-/// is gone is removed by the next one that begins, but nothing that is not theirs.
+/// is gone is removed by the next one that begins on the same host, but nothing that is not theirs.
 class WeightFolders {
  public:
   /// Makes nothing yet.
@@ -125,6 +125,7 @@ class WeightFolders {
       if (run.size() == 8 && detail::is_number(run, true) && run != run_) runs.push_back(run);
     }
     for (const std::string& run : runs) {
+      if (!FolderLock::was_held_here(path(lock_name(run)))) continue;
       try {
         const FolderLock gone(folder_, lock_name(run));
         for (const std::string& name : names) {
