@@ -16,6 +16,9 @@ RESAMPLES = 1000
 def statistics(path, metric, decoding):
     """Sufficient statistics of each prompt, its responses added up: {row: [numbers]}."""
     found = {}
+    models = {line["model"] for line in map(json.loads, open(path))}
+    if len(models) > 1:
+        sys.exit(f"seeds.py: {path} has responses of several models ({', '.join(sorted(models))}); give a file of each")
     for line in map(json.loads, open(path)):
         if line["decoding"] != decoding:
             continue

@@ -64,6 +64,7 @@ inline maestro::AnyConductorOptions conductor_options(Settings settings) {
   maestro::visit_values(options.random, set);
   maestro::visit_values(options.exp3, set);
   maestro::visit_values(options.predictability, set);
+  maestro::visit_values(options.saw, set);
   maestro::visit_values(options.gradient, set);
   maestro::visit_values(options.hypervolume, set);
   maestro::visit_values(options.anchored, set);
