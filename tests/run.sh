@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source cmake/packages.sh
+source cmake/architecture.sh
 source tests/run_functions.sh
 
 case "${1:-}" in

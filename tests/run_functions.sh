@@ -41,11 +41,13 @@ count_test() {
 }
 
 run_preset() {
-  local preset=$1 build=${BUILD_DIR:-build/$1} start=$SECONDS jobs before=$failed code=0 name status
+  local preset=$1 build=${BUILD_DIR:-build/$1} start=$SECONDS jobs before=$failed code=0 name status chosen
   [ "${#presets[@]}" -eq 1 ] || build=${BUILD_DIR:+$BUILD_DIR/$preset}
   build=${build:-build/$preset}
   jobs=$(job_count)
-  cmake --preset "$preset" -B "$build" || give_up "The preset $preset cannot be configured"
+  local architecture=()
+  if [ "$preset" = test ] && chosen=$(device_architecture); then architecture=("-DCMAKE_CUDA_ARCHITECTURES=$chosen"); fi
+  cmake --preset "$preset" -B "$build" "${architecture[@]}" || give_up "The preset $preset cannot be configured"
   build=$(cd "$build" && pwd)
   cmake --build "$build" -j "$jobs" || give_up "The build of the preset $preset failed"
   echo "Built $preset in $((SECONDS - start)) s"

@@ -34,6 +34,8 @@ def lack_of_cuda():
     release = re.search(r"release (\d+)\.", said)
     if release is None or release[1] != torch.version.cuda.split(".")[0]:
         return f"torch is built for CUDA {torch.version.cuda}, and {compiler} is another major version"
+    if int(release[1]) < 12:
+        return f"{compiler} is of CUDA {release[1]}, and the device path needs 12"
     return None
 
 
@@ -48,7 +50,7 @@ def extension():
     return (CppExtension if lack else CUDAExtension)(
         "maestro_torch._reward_side",
         [f"src/maestro_torch/{name}" for name in sources],
-        depends=sorted(str(header.relative_to(here)) for header in here.glob("src/maestro_torch/*.hpp")),
+        depends=[str(header) for part in (here / "src", include) for header in sorted(part.rglob("*.[hc]*p*"))],
         include_dirs=[str(include)],
         define_macros=[] if lack else [("MAESTRO_TORCH_CUDA", None)],
         libraries=[] if lack else ["cublasLt"],
@@ -56,4 +58,5 @@ def extension():
     )
 
 
-setup(ext_modules=[extension()], cmdclass={"build_ext": BuildExtension.with_options(use_ninja=False)})
+setup(ext_modules=[extension()], cmdclass={"build_ext": BuildExtension.with_options(use_ninja=False)},
+      options={"build_ext": {"force": True}})  # whether it has the device path is in no file that has a date

@@ -100,7 +100,11 @@ TextPreferences load_preferences(const TrainOptions& o) {
 
 void check_reward_model(const TrainOptions& o, const PolicyPlan& plan) {
   if (!uses(o, "preference") || o.reward_model.empty()) return;
-  classifier_label(o.reward_model, o.reward_label);
+  try {
+    classifier_label(o.reward_model, o.reward_label);
+  } catch (const BadArgument& error) {
+    throw BadArgument(std::string("--reward-label: ") + error.what());
+  }
   if (plan.tokenizer.get_if<Tokenizer>() != nullptr) return;
   const TextTokenizer judge = load_any_tokenizer(o.reward_model, load_classifier_config(o.reward_model).end_tokens);
   if (judge.get_if<Tokenizer>() == nullptr) return;

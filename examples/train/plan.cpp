@@ -43,9 +43,10 @@ double prompts_of_step(const Json& options, const std::string& folder) {
 }
 
 /// Options in which a plan and the runs that it is made from may differ: they change no work for a prompt.
-constexpr std::array<std::string_view, 16> free_options{
-    "threads",    "prompts-per-step", "steps",  "num-epochs", "seed",        "output",          "config",    "timings",
-    "save-steps", "save-total-limit", "resume", "report",     "tensorboard", "shard-optimizer", "plan-from", "dry-run"};
+constexpr std::array<std::string_view, 18> free_options{
+    "threads",     "prompts-per-step", "steps",      "num-epochs",       "seed",         "output",
+    "config",      "timings",          "save-steps", "save-total-limit", "resume",       "report",
+    "tensorboard", "shard-optimizer",  "plan-from",  "dry-run",          "eval-prompts", "eval-steps"};
 
 /// @throws BadArgument naming an option in which the work for a prompt differs.
 void require_same_work(const Json& first, const std::string& first_name, const Json& other, const std::string& name) {
@@ -110,14 +111,16 @@ double tokens_of_one_rank(const CostModel& model, std::size_t threads, double pr
   return model.predict(1, threads, prompts, network, {}).tokens_per_second();
 }
 
-/// Numbers of tokens of a rank that were measured with so many threads.
-std::size_t sizes_measured(const std::vector<MeasuredRun>& runs, std::size_t threads) {
-  std::vector<double> sizes;
+/// Whether shares of different sizes were measured with so many threads.
+bool several_shares(const std::vector<MeasuredRun>& runs, std::size_t threads) {
+  double smallest = std::numeric_limits<double>::infinity();
+  double largest = 0.0;
   for (const MeasuredRun& run : runs) {
-    if (run.threads == threads) sizes.push_back(run.tokens / static_cast<double>(run.ranks));
+    if (run.threads != threads) continue;
+    smallest = std::min(smallest, run.tokens / static_cast<double>(run.ranks));
+    largest = std::max(largest, run.tokens / static_cast<double>(run.ranks));
   }
-  std::sort(sizes.begin(), sizes.end());
-  return static_cast<std::size_t>(std::unique(sizes.begin(), sizes.end()) - sizes.begin());
+  return largest > same_share * smallest;
 }
 
 void print_fit(const CostModel& model, const std::vector<MeasuredRun>& runs, const std::vector<std::string>& folders,
@@ -130,7 +133,7 @@ void print_fit(const CostModel& model, const std::vector<MeasuredRun>& runs, con
     const CostModel::OwnWork work = model.own_work(runs[i].threads);
     out << printed(" %s + %s a token (threads: %zu);", seconds_text(work.constant).c_str(),
                    seconds_text(work.a_token).c_str(), work.threads);
-    if (sizes_measured(runs, work.threads) < 2) out << " one size of share alone, so that fixed costs are not known;";
+    if (!several_shares(runs, work.threads)) out << " one size of share alone, so that fixed costs are not known;";
   }
   out << printed(" rollout %.0f %%, rewards %.0f %%, training %.0f %%\n", 100.0 * model.rollout_share(),
                  100.0 * model.rewards_share(), 100.0 * model.training_share())

@@ -62,8 +62,8 @@
 #include "train/ranks.hpp"
 #include "train/rollout.hpp"
 #include "train/run_rewards.hpp"
+#include "train/scalarization_checks.hpp"
 #include "train/train.hpp"
-#include "train/trial_batch.hpp"
 #include "train/weights.hpp"
 
 namespace maestro::examples {

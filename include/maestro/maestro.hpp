@@ -232,6 +232,7 @@
 #include "maestro/scalarization/row.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/scalarization/scalarizers.hpp"
+#include "maestro/scalarization/trial.hpp"
 #include "maestro/text/answers.hpp"
 #include "maestro/text/any_tokenizer.hpp"
 #include "maestro/text/bleu.hpp"

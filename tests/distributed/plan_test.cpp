@@ -131,6 +131,20 @@ BOOST_AUTO_TEST_CASE(without_a_second_size_nothing_is_constant) {
   BOOST_TEST(CostModel(std::array{alone, quick}).own_work(1).constant == 0.0);
 }
 
+BOOST_AUTO_TEST_CASE(shares_of_one_size_are_no_line) {
+  // Responses differ in length, so as many prompts have a few tokens more or less: 1000 and 1010 tokens, 10 s and 9.9
+  // s.
+  MeasuredRun first = alone;
+  first.tokens = 1000.0;
+  MeasuredRun second = first;
+  second.tokens = 1010.0;
+  second.training -= 0.1;
+  second.step -= 0.1;
+  const CostModel::OwnWork work = CostModel(std::array{first, second}).own_work(1);
+  BOOST_TEST(work.constant == 0.0);
+  BOOST_TEST(work.a_token > 0.0095);
+}
+
 BOOST_AUTO_TEST_CASE(threads_follow_amdahls_law_or_are_refused) {
   const auto close = boost::test_tools::tolerance(1e-12);
   const auto unknown = [](const maestro::BadArgument& error) {

@@ -95,4 +95,12 @@ BOOST_AUTO_TEST_CASE(a_plan_that_cannot_be_made_is_refused) {
   check_refused(plan(stage, "--plan 8x1 --network HDR"), {"it needs a measured run of one rank"});
 }
 
+BOOST_AUTO_TEST_CASE(one_size_of_share_is_said) {
+  const Stage stage;
+  write_run(stage, "one", 1, alone);
+  write_run(stage, "two", 2, both, {{"prompts-per-step", 8}});
+  const Result result = stage.train("--plan-from '" + (stage.root / "one").string() + "' --plan 4x1 --network HDR");
+  BOOST_TEST(result.output.find("one size of share alone") != std::string::npos, result.output);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -147,9 +147,12 @@ class NcclCommunicator {
   template <class Work>
   void grouped(Work&& work) {
     detail::check_nccl(ncclGroupStart(), "ncclGroupStart");
+    ++open_groups_;
     try {
       work();
+      --open_groups_;
     } catch (...) {
+      --open_groups_;
       ncclGroupEnd();
       give_up();  // other ranks may have made the whole group
       throw;
@@ -203,12 +206,13 @@ class NcclCommunicator {
     return values / size_;
   }
   void give_up() {
-    if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
+    if (comm_ != nullptr && open_groups_ == 0) ncclCommAbort(std::exchange(comm_, nullptr));
   }
 
   ncclComm_t comm_ = nullptr;
   std::size_t rank_ = 0;
   std::size_t size_ = 1;
+  std::size_t open_groups_ = 0;  // inside which nothing can be aborted: grouped() does it when they have ended
 };
 
 }  // namespace maestro

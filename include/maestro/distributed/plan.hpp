@@ -34,6 +34,9 @@ inline constexpr std::array<Network, 7> networks{{{"1GbE", 0.125e9, 50e-6},
                                                   {"HDR", 25e9, 2e-6},
                                                   {"NDR", 50e9, 2e-6}}};
 
+/// Shares of a step whose tokens differ by less than this factor count as one size.
+inline constexpr double same_share = 1.05;
+
 /// Gives the seconds of a ring reduce-scatter over n ranks, and of an all-gather, which moves as much:
 /// (n - 1) alpha + (n - 1) / n * bytes / bandwidth.
 /// @param bytes  of the whole buffer. Source: Thakur, Rabenseifner and Gropp 2005, section 4.
@@ -218,7 +221,9 @@ class CostModel {
       sxy += x[i] * y[i];
     }
     const double determinant = n * sxx - sx * sx;
-    const bool one_place = determinant <= 1e-9 * n * sxx;
+    // Shares of as many prompts differ in their tokens by chance: a line through them would be one through noise.
+    const auto [smallest, largest] = std::minmax_element(x.begin(), x.end());
+    const bool one_place = *largest <= same_share * *smallest;
     Line line{.constant = 0.0, .slope = std::max(sxy / sxx, 0.0)};
     if (one_place) return line;
     const double slope = (n * sxy - sx * sy) / determinant;

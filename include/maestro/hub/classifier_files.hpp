@@ -126,10 +126,14 @@ inline ModelConfig load_classifier_config(const std::string& folder) {
 
 /// Gives the index of the label that scores.
 /// @param label  its name in id2label, or else its number; empty: the only one.
-/// @throws IoError, BadFile naming the field, BadArgument listing the labels if none or several are meant.
+/// @throws IoError, BadFile naming the field or the head's shape, Unsupported as load_classifier_config, BadArgument
+/// listing the labels if none or several are meant.
 inline std::size_t classifier_label(const std::string& folder, std::string_view label) {
+  const ModelConfig config = load_classifier_config(folder);
   const std::string path = folder + "/config.json";
-  const std::size_t rows = detail::head_rows(detail::open_weights(folder));
+  const CheckpointFiles files = detail::open_weights(folder);
+  const std::size_t rows = detail::head_rows(files);
+  detail::check_shape(files, detail::score_name[0], std::array<std::size_t, 2>{rows, config.hidden});
   return detail::chosen_label(detail::label_names(read_file(path, std::size_t{1} << 24), path, rows), label, folder);
 }
 

@@ -124,12 +124,13 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
   constexpr std::size_t most = std::size_t{1} << 30;
+  constexpr std::size_t most_layers = 4096;  // each gets a place before check() sees the rest
   ModelConfig config;
   config.architecture = detail::read_family(fields);
   // If a field is absent, transformers' class of the family says what it is.
   const bool llama = config.architecture == Architecture::llama;
   const bool mistral = config.architecture == Architecture::mistral;
-  config.layers = fields.positive("num_hidden_layers", most);
+  config.layers = fields.positive("num_hidden_layers", most_layers);
   config.max_positions = fields.positive_or("max_position_embeddings", llama ? 2048 : mistral ? 131072 : 32768, most);
   detail::refuse_unimplemented(fields);
   detail::read_windows(fields, config);

@@ -67,7 +67,7 @@ class DeviceSideOn final : public DeviceSide {
   }
 
   void step(const DevicePlace& place, const DeviceInput& in, const DeviceOutput& out, StepFigures& report) override {
-    Work& work = at(place, in.hidden_size);
+    Work& work = at(place, in.hidden_size, Start::yes);
     const std::size_t rows = in.groups.rows();
     const maestro::gpu::GroupLayout layout = layout_of(work.executor, in.groups, work.offsets);
     work.prompts.reserve(in.prompts.size());
@@ -93,7 +93,7 @@ class DeviceSideOn final : public DeviceSide {
 
   void weights(const DevicePlace& place, const float* hidden, std::size_t rows, std::size_t hidden_size,
                float* out) override {
-    Work& work = at(place, hidden_size);
+    Work& work = at(place, hidden_size, Start::no);
     work.conductor.weights(hidden, rows, out, work.record.data());
     work.record.check(work.executor);
   }
@@ -131,7 +131,10 @@ class DeviceSideOn final : public DeviceSide {
     Buffer<float> counterfactuals;
   };
 
-  Work& at(const DevicePlace& place, std::size_t hidden_size) {
+  /// Whether the Conductor may be made for the size of these hidden states.
+  enum class Start : bool { no, yes };
+
+  Work& at(const DevicePlace& place, std::size_t hidden_size, Start start) {
     if (!work_ || !(work_->place == place)) {
       if (work_) kept_ = work_->conductor.save();
       work_.reset();
@@ -140,9 +143,16 @@ class DeviceSideOn final : public DeviceSide {
       work_ = std::move(made);
     }
     const std::size_t known = work_->conductor.hidden_size();
-    if (known == 0) work_->conductor.initialize(hidden_size);
-    maestro::require(known == 0 || known == hidden_size, "conductor: hidden states of another size than before");
-    return *work_;
+    if (known == hidden_size) return *work_;
+    if (known == 0 && start == Start::yes) {
+      work_->conductor.initialize(hidden_size);
+      return *work_;
+    }
+    throw maestro::BadArgument(
+        known == 0 ? "conductor: the size of hidden states is not known before the first step; make a step, or give "
+                     "conductor_hidden_size"
+                   : "conductor: hidden states of size " + std::to_string(hidden_size) + ", and it was made for " +
+                         std::to_string(known) + ": that of the first step, or conductor_hidden_size");
   }
 
   bool scalarized(Work& work, const maestro::gpu::DecisionView& decided, const DeviceInput& in,

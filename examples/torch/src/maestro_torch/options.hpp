@@ -57,22 +57,26 @@ inline void refuse_the_rest(const Settings& settings, const std::string& part) {
   throw maestro::BadArgument(part + " has no option '" + settings.begin()->first + "'");
 }
 
-inline maestro::AnyConductorOptions conductor_options(Settings settings) {
+/// The options of the Conductor of this name; those of another one are refused.
+inline maestro::AnyConductorOptions conductor_options(const std::string& name, Settings settings) {
   maestro::AnyConductorOptions options;
   const SetOption set{settings};
-  maestro::visit_values(options.learned, set);
-  maestro::visit_values(options.random, set);
-  maestro::visit_values(options.exp3, set);
-  maestro::visit_values(options.predictability, set);
-  maestro::visit_values(options.saw, set);
-  maestro::visit_values(options.gradient, set);
-  maestro::visit_values(options.hypervolume, set);
-  maestro::visit_values(options.anchored, set);
-  take(settings, "weights", options.weights);
-  take(settings, "weights_end", options.weights_end);
-  take(settings, "first_step", options.first_step);
-  take(settings, "last_step", options.last_step);
-  refuse_the_rest(settings, "the Conductor");
+  if (name == "linear" || name == "mlp") maestro::visit_values(options.learned, set);
+  if (name == "random") maestro::visit_values(options.random, set);
+  if (name == "exp3") maestro::visit_values(options.exp3, set);
+  if (name == "predictability") maestro::visit_values(options.predictability, set);
+  if (name == "saw") maestro::visit_values(options.saw, set);
+  if (name == "hypervolume_guided") maestro::visit_values(options.hypervolume, set);
+  if (name == "anchored") maestro::visit_values(options.anchored, set);
+  if (name == "fixed" || name == "contrast" || name == "hypervolume_guided" || name == "scheduled") {
+    take(settings, "weights", options.weights);
+  }
+  if (name == "scheduled") {
+    take(settings, "weights_end", options.weights_end);
+    take(settings, "first_step", options.first_step);
+    take(settings, "last_step", options.last_step);
+  }
+  refuse_the_rest(settings, "the Conductor '" + name + "'");
   return options;
 }
 

@@ -24,6 +24,7 @@
 #include "maestro/io/state.hpp"
 #include "maestro/scalarization/any_scalarization.hpp"
 #include "maestro/scalarization/draw_noise.hpp"
+#include "maestro/scalarization/trial.hpp"
 #include "maestro/trainer/anchor_step.hpp"
 #include "options.hpp"
 #include "tensors.hpp"
@@ -38,7 +39,7 @@ class RewardSide {
  public:
   RewardSide(std::size_t rewards, const std::string& conductor, Settings conductor_settings,
              const std::string& scalarization, Settings scalarization_settings, std::uint64_t seed)
-      : RewardSide(rewards, conductor, conductor_options(std::move(conductor_settings)),
+      : RewardSide(rewards, conductor, conductor_options(conductor, std::move(conductor_settings)),
                    make_scalarization(scalarization, std::move(scalarization_settings)), seed) {}
 
   /// Decides, scalarizes, learns. The order of a Trainer's step.
@@ -151,6 +152,10 @@ class RewardSide {
       throw maestro::BadArgument("conductor '" + conductor +
                                  "' learns from the gradient of each reward, which is not " +
                                  "taken here; maestro's own Trainer does");
+    }
+    if (conductor == "hypervolume_guided" && !maestro::keeps_scale_of_weights(scalarization_, rewards)) {
+      throw maestro::BadArgument("conductor 'hypervolume_guided' scales all weights alike, and this scalarization " +
+                                 std::string("divides by the size of their sum again; take dr_grpo or rloo"));
     }
   }
 

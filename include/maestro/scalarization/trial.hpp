@@ -1,0 +1,69 @@
+#pragma once
+
+/// @file
+/// What a scalarization makes of a small batch, tried before a run that could learn nothing by it.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/communicator.hpp"
+#include "maestro/data/decision.hpp"
+#include "maestro/data/groups.hpp"
+#include "maestro/scalarization/scalarization.hpp"
+
+namespace maestro {
+
+namespace detail {
+
+/// Advantages of eight responses in groups of `group`, whose rewards all differ and have these weights of equal size.
+template <class S>
+std::vector<float> trial_advantages(const S& scalarization, std::size_t rewards, std::size_t group, float weight) {
+  constexpr std::size_t responses = 8;
+  Matrix<float> scores(responses, rewards);
+  Decision decision;
+  decision.weights.resize(responses, rewards);
+  decision.base.resize(responses, rewards);
+  for (std::size_t i = 0; i < responses; ++i) {
+    for (std::size_t k = 0; k < rewards; ++k) {
+      scores(i, k) = 0.125f * static_cast<float>(1 + (i * (k + 3)) % responses);
+      decision.weights(i, k) = decision.base(i, k) = weight;
+    }
+  }
+  const std::vector<std::int32_t> lengths(responses, 4);
+  std::vector<float> advantages(responses);
+  std::vector<float> scalar_rewards(responses);
+  SingleProcess alone;
+  scalarization({.rewards = scores,
+                 .decision = decision,
+                 .groups = Groups::uniform(responses / group, group),
+                 .lengths = lengths},
+                {.advantages = advantages, .scalar_rewards = scalar_rewards}, alone);
+  return advantages;
+}
+
+}  // namespace detail
+
+/// Gives whether groups of one response get advantages other than 0, tried on eight responses.
+template <class S>
+bool learns_from_lone_responses(const S& scalarization, std::size_t rewards) {
+  const std::vector<float> advantages =
+      detail::trial_advantages(scalarization, rewards, 1, 1.0f / static_cast<float>(rewards));
+  return std::any_of(advantages.begin(), advantages.end(), [](float a) { return a != 0.0f; });
+}
+
+/// Gives whether half of all weights give other advantages, tried on groups of four responses: false for what divides
+/// by the size of the weighted sum, such as DefaultScalarization.
+template <class S>
+bool keeps_scale_of_weights(const S& scalarization, std::size_t rewards) {
+  const float weight = 1.0f / static_cast<float>(rewards);
+  const std::vector<float> whole = detail::trial_advantages(scalarization, rewards, 4, weight);
+  const std::vector<float> half = detail::trial_advantages(scalarization, rewards, 4, 0.5f * weight);
+  return !std::equal(whole.begin(), whole.end(), half.begin(),
+                     [](float a, float b) { return std::abs(a - b) <= 1e-3f + 0.05f * std::abs(a); });
+}
+
+}  // namespace maestro
