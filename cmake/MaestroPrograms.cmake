@@ -17,7 +17,7 @@ if(MAESTRO_NATIVE)
   target_compile_options(maestro_program INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
 endif()
 if(MAESTRO_FAST_COMPILE)
-  # After the -O3 of the build type. A program may be left as it is: the property MAESTRO_OPTIMIZED.
+  # After the -O3 of the build type. The property MAESTRO_OPTIMIZED leaves a program as it is.
   target_compile_options(maestro_program INTERFACE
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<BOOL:$<TARGET_PROPERTY:MAESTRO_OPTIMIZED>>>>:-O1>")
 endif()
