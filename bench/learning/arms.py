@@ -78,6 +78,7 @@ TRAINED = {
     "judge": ["--rewards", "paid_judge", "--conductor", "equal"],
     **{rule: CHEAP + ["--conductor", rule] for rule in ("saw", "contrast", "exp3", "predictability", "consensus")},
     "gradient-guided": CHEAP + ["--conductor", "gradient_guided"],
+    "equal-dr-grpo": CHEAP + ["--conductor", "equal", "--scalarization", "dr_grpo"],
     "hypervolume-guided": CHEAP + ["--conductor", "hypervolume_guided", "--scalarization", "dr_grpo"],
     "anchored-2": anchored(0.02),
     "anchored-5": anchored(0.05),
