@@ -81,11 +81,13 @@ inline maestro::Matrix<float> centered_counterfactuals(const Batch& batch, const
   return result;
 }
 
-/// Shows the conductor what came of a decision, and updates it.
+/// Shows the conductor what came of a decision, and updates it. The gradients of the rewards stand at right angles.
 template <class C>
 std::optional<maestro::ConductorReport> teach(C& conductor, const Batch& batch, const maestro::Decision& decision) {
   const auto advantages = centered_advantages(batch, decision);
   const auto counterfactuals = centered_counterfactuals(batch, decision);
+  maestro::Matrix<double> products(batch.rewards.cols(), batch.rewards.cols());
+  for (std::size_t k = 0; k < products.rows(); ++k) products(k, k) = 1.0;
   const maestro::Feedback feedback{.decision = decision,
                                    .hidden = batch.hidden.view(),
                                    .groups = batch.groups,
@@ -93,7 +95,8 @@ std::optional<maestro::ConductorReport> teach(C& conductor, const Batch& batch, 
                                    .counterfactuals = counterfactuals.view(),
                                    .step = batch.step,
                                    .rewards = batch.rewards.view(),
-                                   .seed = batch.seed};
+                                   .seed = batch.seed,
+                                   .reward_gradients = products.view()};
   if constexpr (requires { conductor.observe(feedback); }) conductor.observe(feedback);
   if constexpr (requires { conductor.update(); }) return conductor.update();
   return std::nullopt;
