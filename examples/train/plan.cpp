@@ -43,17 +43,17 @@ double prompts_of_step(const Json& options, const std::string& folder) {
 }
 
 /// Options in which a plan and the runs that it is made from may differ: they change no work for a prompt.
-constexpr std::array<std::string_view, 18> free_options{
-    "threads",     "prompts-per-step", "steps",      "num-epochs",       "seed",         "output",
-    "config",      "timings",          "save-steps", "save-total-limit", "resume",       "report",
-    "tensorboard", "shard-optimizer",  "plan-from",  "dry-run",          "eval-prompts", "eval-steps"};
+constexpr std::array<std::string_view, 20> free_options{
+    "threads", "prompts-per-step", "steps",       "num-epochs",      "seed",
+    "output",  "config",           "timings",     "save-steps",      "save-total-limit",
+    "resume",  "report",           "tensorboard", "shard-optimizer", "plan-from",
+    "dry-run", "eval-prompts",     "plan",        "network",         "eval-steps"};
 
 /// @throws BadArgument naming an option in which the work for a prompt differs.
 void require_same_work(const Json& first, const std::string& first_name, const Json& other, const std::string& name) {
   for (const Json* given : {&first, &other}) {
     for (const auto& [key, value] : given->items()) {
       if (std::find(free_options.begin(), free_options.end(), key) != free_options.end()) continue;
-      if (key == "plan" || key == "network") continue;
       if (first.value(key, Json()) == other.value(key, Json())) continue;
       throw BadArgument("--plan-from: " + first_name + " and " + name + " differ in --" + key +
                         "; a step of other work takes another time: measure with the options that are planned for, "

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,8 @@ class GradientGuided {
   }
 
   void weights(const RuleView& view, double* w) const {
+    require(logits_.empty() || logits_.size() == view.rewards,
+            "conductor: GradientGuided began with another number of rewards");
     const double largest = logits_.empty() ? 0.0 : *std::max_element(logits_.begin(), logits_.end());
     for (std::size_t k = 0; k < view.rewards; ++k) w[k] = logits_.empty() ? 1.0 : std::exp(logits_[k] - largest);
   }
@@ -131,28 +134,28 @@ class HypervolumeGuided {
       if (view.batch[k].count == 0) return;
     }
     if (reference_.empty()) start(view);
+    require(reference_.size() == view.rewards, "conductor: HypervolumeGuided began with another number of rewards");
     std::vector<double> point(view.rewards);
     for (std::size_t k = 0; k < view.rewards; ++k) point[k] = (view.batch[k].mean - reference_[k]) / units_[k];
-    const MatrixView<const double> front{front_.data(), front_.size() / view.rewards, view.rewards};
     const std::vector<double> origin(view.rewards);
     const double gain =
-        exclusive_volume(front, point, origin, options_.draws,
+        exclusive_volume(front_->points(), point, origin, options_.draws,
                          RandomStream({.seed = view.seed, .purpose = Purpose::weight_rule, .step = view.step}));
-    const bool first = front_.empty();
-    if (gain > 0.0) front_ = extended(front, point);
-    factor_ = first ? 1.0 : multiplier(gain);
+    factor_ = front_->size() == 0 ? 1.0 : multiplier(gain);
+    if (gain > 0.0) front_->add(point, view.step);
   }
 
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("reference", reference_);
     v("units", units_);
-    v("front", front_);
     v("factor", factor_);
-    const std::size_t rewards = reference_.size();
-    if (units_.size() != rewards || (rewards == 0 ? !front_.empty() : front_.size() % rewards != 0)) {
+    if (units_.size() != reference_.size()) {
       throw BadFile("conductor: the stored state of HypervolumeGuided does not fit together");
     }
+    if (reference_.empty()) return;
+    if (!front_) front_.emplace(reference_.size());
+    v("front", *front_);
   }
 
  private:
@@ -162,22 +165,13 @@ class HypervolumeGuided {
       units_.push_back(deviation > 0.0 ? deviation : 1.0);
       reference_.push_back(view.batch[k].mean - units_.back());
     }
-  }
-  /// The points (n x K) that `added` does not dominate, and it.
-  static std::vector<double> extended(MatrixView<const double> points, std::span<const double> added) {
-    std::vector<double> result;
-    for (std::size_t i = 0; i < points.rows(); ++i) {
-      if (!detail::dominates(added, points.row(i)))
-        result.insert(result.end(), points.row(i).begin(), points.row(i).end());
-    }
-    result.insert(result.end(), added.begin(), added.end());
-    return result;
+    front_.emplace(view.rewards);
   }
 
   HypervolumeGuidedOptions options_;
-  std::vector<double> reference_;  // (K) of the first batch, empty before it
-  std::vector<double> units_;      // (K)
-  std::vector<double> front_;      // (n x K) points of the steps that added something, in those units
+  std::vector<double> reference_;         // (K) of the first batch, empty before it
+  std::vector<double> units_;             // (K)
+  std::optional<ParetoArchive> front_{};  // of the steps' means, in those units; none before the first batch
   double factor_ = 1.0;
 };
 

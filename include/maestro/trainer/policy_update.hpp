@@ -88,8 +88,8 @@ class PolicyUpdate {
         const bool first_visit = iteration == 0 && m == 0;
         phase(communicator, [&] {
           policy.zero_gradients();
-          accumulate(policy, rollouts, {range_of(m), share_of(m)}, advantages, reference_log_probs, first_visit,
-                     report.loss);
+          accumulate(policy, objective_, rollouts, {range_of(m), share_of(m)}, advantages, reference_log_probs,
+                     first_visit, report.loss);
         });
         if (first_visit) measure_gap(rollouts, share_of(m), report, communicator);
         report.grad_norm = change(policy, learning_rate, communicator, before_change);
@@ -118,35 +118,29 @@ class PolicyUpdate {
     ObjectiveOptions alone = options_.objective;
     alone.beta = 0.0;
     alone.entropy_bonus = 0.0;
-    const Objective whole = std::exchange(objective_, Objective(alone));
+    const Objective objective(alone);
     off_policy_ = false;
     prepare(rollouts.tokens.size(), false);
     const GroupRange all{0, rollouts.groups.count()};
     const GroupRange own = detail::rank_share(all, communicator.rank(), communicator.size());
     std::vector<float> column(advantages.rows());
     std::vector<std::vector<Scalar>> gradients(advantages.cols());
-    try {
-      for (std::size_t k = 0; k < advantages.cols(); ++k) {
-        for (std::size_t i = 0; i < column.size(); ++i) column[i] = advantages(i, k);
-        phase(communicator, [&] {
-          LossReport unread;
-          policy.zero_gradients();
-          accumulate(policy, rollouts, {all, own}, column, {}, true, unread);
-        });
-        if (communicator.size() > 1) {
-          detail::add_seconds(exchange_seconds_, [&] {
-            exchange_.sum_gradients(policy, GradientExchange<Scalar>::Sums::all, communicator);
-          });
-        }
-        visit_trainable(policy, [&](const ParameterView<Scalar>& view) {
-          gradients[k].insert(gradients[k].end(), view.gradients.begin(), view.gradients.end());
+    for (std::size_t k = 0; k < advantages.cols(); ++k) {
+      for (std::size_t i = 0; i < column.size(); ++i) column[i] = advantages(i, k);
+      phase(communicator, [&] {
+        LossReport unread;
+        policy.zero_gradients();
+        accumulate(policy, objective, rollouts, {all, own}, column, {}, true, unread);
+      });
+      if (communicator.size() > 1) {
+        detail::add_seconds(exchange_seconds_, [&] {
+          exchange_.sum_gradients(policy, GradientExchange<Scalar>::Sums::all, communicator);
         });
       }
-    } catch (...) {
-      objective_ = whole;
-      throw;
+      visit_trainable(policy, [&](const ParameterView<Scalar>& view) {
+        gradients[k].insert(gradients[k].end(), view.gradients.begin(), view.gradients.end());
+      });
     }
-    objective_ = whole;
     policy.zero_gradients();
     for (std::size_t k = 0; k < gradients.size(); ++k) {
       for (std::size_t l = 0; l <= k; ++l) {
@@ -286,8 +280,9 @@ class PolicyUpdate {
     });
   }
 
-  void accumulate(P& policy, const Rollouts& rollouts, const MiniBatch& batch, std::span<const float> advantages,
-                  std::span<const float> reference_log_probs, bool first_visit, LossReport& report) {
+  void accumulate(P& policy, const Objective& objective, const Rollouts& rollouts, const MiniBatch& batch,
+                  std::span<const float> advantages, std::span<const float> reference_log_probs, bool first_visit,
+                  LossReport& report) {
     const std::size_t batch_row = rollouts.groups.offsets()[batch.all.first];
     const std::size_t batch_rows = rollouts.groups.offsets()[batch.all.last] - batch_row;
     SingleProcess alone;  // every rank has the whole batch
@@ -310,17 +305,17 @@ class PolicyUpdate {
                            tokens_of(rollouts, micro, std::span<const float>(rollouts.log_probs)), offsets, weights,
                            importance_);
       }
-      report += objective_(LossInput<float>{.log_probs = log_probs,
-                                            .old_log_probs = first_visit ? std::span<const float>{} : old,
-                                            .reference_log_probs = tokens_of(rollouts, micro, reference_log_probs),
-                                            .entropies = entropies,
-                                            .offsets = offsets,
-                                            .advantages = advantages.subspan(first_row, rows),
-                                            .batch = counts,
-                                            .weights = weights,
-                                            .masked = masked_,
-                                            .first_row = first_row},
-                           LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
+      report += objective(LossInput<float>{.log_probs = log_probs,
+                                           .old_log_probs = first_visit ? std::span<const float>{} : old,
+                                           .reference_log_probs = tokens_of(rollouts, micro, reference_log_probs),
+                                           .entropies = entropies,
+                                           .offsets = offsets,
+                                           .advantages = advantages.subspan(first_row, rows),
+                                           .batch = counts,
+                                           .weights = weights,
+                                           .masked = masked_,
+                                           .first_row = first_row},
+                          LossGradient<float>{.d_log_probs = d_log_probs, .d_entropies = d_entropies});
       policy.backward(std::span<const float>(d_log_probs), std::span<const float>(d_entropies));
     });
   }
