@@ -21,8 +21,9 @@ constexpr std::size_t cached_bytes = std::size_t{64} << 20;
 /// Weights: ModelWeights, or FrozenWeights in bfloat16 (`--variant bf16`), which are half as many bytes.
 template <class Weights>
 struct State {
-  explicit State(const WorkOptions& o)
-      : weights(make_model(o.model, o.shipped, o.positions())),
+  template <class... Store>
+  explicit State(const WorkOptions& o, Store... store)
+      : weights(make_model(o.model, o.shipped, o.positions()), store...),
         rollouts(fixed_prompts(weights.config(), o.groups, o.generations, o.prompt)) {
     sampling.num_generations = o.generations;
     sampling.max_completion_length = o.response;
@@ -40,9 +41,9 @@ struct State {
   double gbytes = 0.0;
 };
 
-template <class Weights>
-Work generation_with(const WorkOptions& options) {
-  const auto state = std::make_shared<State<Weights>>(options);
+template <class Weights, class... Store>
+Work generation_with(const WorkOptions& options, Store... store) {
+  const auto state = std::make_shared<State<Weights>>(options, store...);
   return {.info = {{"bytes", state->weights.bytes()}}, .repetition = [state] {
             State<Weights>& s = *state;
             s.generator.run(s.weights, s.sampling, {.seed = 1, .step = s.step++}, {}, s.rollouts);
@@ -54,7 +55,7 @@ Work generation_with(const WorkOptions& options) {
 
 Work generation(const WorkOptions& options) {
   if (options.variant.empty()) return generation_with<ModelWeights<float>>(options);
-  if (options.variant == "bf16") return generation_with<FrozenWeights<float, Bfloat16>>(options);
+  if (options.variant == "bf16") return generation_with<FrozenWeights<float>>(options, FrozenStore::bfloat16);
   throw BadArgument("generation: --variant is bf16 or nothing, got '" + options.variant + "'");
 }
 

@@ -27,9 +27,8 @@ using TextTokenizer = AnyTokenizer;
 
 /// Every parameter is trained.
 using FullPolicy = TransformerPolicy<float, Backend, TextTokenizer>;
-/// Adapters are trained beside a frozen base, stored as S.
-template <class S>
-using AdapterPolicy = TransformerPolicy<float, NativeBackend, TextTokenizer, LoraModel<float, S>>;
+/// Adapters are trained beside a frozen base.
+using AdapterPolicy = TransformerPolicy<float, NativeBackend, TextTokenizer, LoraModel<float>>;
 
 /// How conversations are written, as a command line says it.
 struct ChatChoice {

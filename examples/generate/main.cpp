@@ -22,7 +22,6 @@ std::string printable(const std::string& text) {
 }
 
 /// S: the type in which the weights are held.
-template <class S>
 int run(const cxxopts::ParseResult& given) {
   const auto model = given["model"].as<std::string>();
   maestro::examples::say_ignored_fields("generate", model);
@@ -33,8 +32,7 @@ int run(const cxxopts::ParseResult& given) {
               .thinking = given.count("no-thinking") > 0 ? maestro::Thinking::off : maestro::Thinking::by_template,
               .date = given["date"].as<std::string>()});
   const bool chats = chat.kind != maestro::ChatKind::none;
-  auto policy =
-      maestro::load_policy<float, S>(model, {.adapter = given["adapter"].as<std::string>(), .policy = {.chat = chat}});
+  auto policy = maestro::load_policy(model, {.adapter = given["adapter"].as<std::string>(), .policy = {.chat = chat}});
   maestro::Prompt prompt;
   if (given.count("prompt") > 0) {
     prompt.text = given["prompt"].as<std::string>();
@@ -107,8 +105,7 @@ int main(int argc, char** argv) {
     if (!given.unmatched().empty()) {
       throw maestro::BadArgument("'" + given.unmatched().front() + "' is no option; see --help");
     }
-    const bool halves = maestro::stores_bf16(given["model"].as<std::string>());
-    return halves ? run<maestro::Bfloat16>(given) : run<float>(given);
+    return run(given);
   } catch (const std::bad_alloc&) {
     std::cerr << "generate: the system grants no more memory (ulimit -v, or all of it is in use)\n";
     return 2;

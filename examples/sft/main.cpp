@@ -46,9 +46,8 @@ void refuse_idle(const SftOptions& o, const cxxopts::ParseResult& given) {
 
 int run(const SftOptions& o) {
   using namespace maestro::examples;
-  const TrainOptions shared = as_train_options(o);
   if (!o.model_options.trains_adapters()) return sft_as<FullPolicy>(o);
-  return holds_bf16(shared) ? sft_as<AdapterPolicy<maestro::Bfloat16>>(o) : sft_as<AdapterPolicy<float>>(o);
+  return sft_as<AdapterPolicy>(o);
 }
 
 }  // namespace

@@ -14,15 +14,15 @@
 #include "maestro/hub/lora_files.hpp"
 #include "maestro/hub/model_files.hpp"
 #include "maestro/io/prompts.hpp"
+#include "maestro/model/frozen_weights.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/policy/transformer_policy.hpp"
 #include "maestro/text/chat_format.hpp"
 
 namespace maestro::examples {
 
-/// The type in which frozen weights are held.
-enum class FrozenStore : std::uint8_t { automatic, float32, bfloat16 };
-inline constexpr std::array<std::string_view, 3> frozen_store_names{"auto", "float32", "bfloat16"};
+/// The names of FrozenStore.
+inline constexpr std::array<std::string_view, 4> frozen_store_names{"auto", "float32", "bfloat16", "quantized"};
 
 /// The type of the saved model's tensors. Updates may be smaller than the steps of bfloat16, so that a model whose
 /// every parameter was trained is saved in float32 unless asked otherwise.
@@ -94,7 +94,8 @@ constexpr void visit_options(S& o, const F& f) {
   f({.name = "adapter", .help = "Folder of LoRA adapters to go on from, in PEFT's layout", .recorded = never},
     o.adapter);
   f({.name = "frozen_dtype",
-     .help = "How LoRA holds the frozen weights: float32, bfloat16, auto (bfloat16 where the checkpoint is)",
+     .help = "How LoRA holds the frozen weights: float32, bfloat16, quantized (as a GGUF file does), auto (as the "
+             "checkpoint does, F16 as float32)",
      .values = frozen_store_names,
      .recorded = adapters},
     o.frozen);

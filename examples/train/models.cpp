@@ -71,11 +71,6 @@ std::size_t PolicyPlan::leave_out_long(const TrainOptions& o, std::vector<Prompt
   return left_out;
 }
 
-bool holds_bf16(const TrainOptions& o) {
-  if (o.model_options.frozen != FrozenStore::automatic) return o.model_options.frozen == FrozenStore::bfloat16;
-  return stores_bf16(o.model);
-}
-
 StoreAs store_as(const TrainOptions& o) {
   const ModelOptions& m = o.model_options;
   if (m.save_as != SaveType::automatic) return m.save_as == SaveType::bfloat16 ? StoreAs::bf16 : StoreAs::f32;
@@ -136,7 +131,7 @@ MemoryEstimate estimate(const TrainOptions& o, const PolicyPlan& plan, std::span
                         .step_tokens = reference_tokens};
   if (o.model_options.trains_adapters()) {
     request.lora = &lora;
-    request.stored = holds_bf16(o) ? 2 : 4;
+    request.frozen = frozen_matrix_bytes(o.model, plan.config, frozen_store(o.model, o.model_options.frozen));
   }
   MemoryEstimate estimate = estimate_memory(plan.config, request);
   if (o.model_options.trains_adapters() && o.model_options.merge == MergeAdapters::yes) {

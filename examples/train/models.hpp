@@ -39,9 +39,6 @@ struct PolicyPlan : FolderPolicyParts {
   std::shared_ptr<PromptTokens> prompt_tokens = std::make_shared<PromptTokens>();  ///< of the policy too
 };
 
-/// Whether the options hold frozen weights in bfloat16.
-bool holds_bf16(const TrainOptions& o);
-
 /// The adapters' options: those of --adapter where it is given.
 LoraOptions lora_options(const TrainOptions& o);
 
@@ -52,7 +49,7 @@ P load_policy(const TrainOptions& o, const PolicyPlan& plan) {
   if constexpr (std::is_same_v<Weights, ModelWeights<float>>) {
     return P(load_model<float>(o.model), plan.tokenizer, plan.options, plan.prompt_tokens);
   } else {
-    auto base = load_frozen<float, typename Weights::stored_type>(o.model);
+    auto base = load_frozen<float>(o.model, o.model_options.frozen);
     if (!o.model_options.adapter.empty()) {
       auto factors = load_adapters<float>(o.model_options.adapter, base->config());
       return P(Weights(std::move(base), std::move(factors)), plan.tokenizer, plan.options, plan.prompt_tokens);

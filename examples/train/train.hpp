@@ -15,10 +15,8 @@ enum class Output : std::uint8_t { terminal, file };
 
 /// Every parameter is trained.
 int train_all(const TrainOptions& options, Output output, const Ranks& ranks);
-/// Adapters beside frozen weights in float32.
+/// Adapters beside frozen weights.
 int train_adapters(const TrainOptions& options, Output output, const Ranks& ranks);
-/// Adapters beside frozen weights in bfloat16.
-int train_adapters_bf16(const TrainOptions& options, Output output, const Ranks& ranks);
 
 /// The run that the options ask for; the exit code of the program.
 int train(const TrainOptions& options, Output output, const Ranks& ranks);

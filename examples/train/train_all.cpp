@@ -12,7 +12,7 @@ int train(const TrainOptions& options, Output output, const Ranks& ranks) {
   throw BadArgument(
       "this build of train has no adapters: configure with -DMAESTRO_TRAIN_ADAPTERS=ON and build it again");
 #else
-  return holds_bf16(options) ? train_adapters_bf16(options, output, ranks) : train_adapters(options, output, ranks);
+  return train_adapters(options, output, ranks);
 #endif
 }
 

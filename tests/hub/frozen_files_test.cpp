@@ -43,8 +43,11 @@ BOOST_AUTO_TEST_CASE(a_folder_is_read_into_the_form_of_use) {
   BOOST_TEST(stores_bf16(scratch.path("bf16")));
   const ModelWeights<float> rounded = load_model<float>(scratch.path("bf16"));
   BOOST_TEST(same(load_frozen<float>(scratch.path("bf16"))->unpacked(), rounded));
-  const auto halves = load_frozen<float, Bfloat16>(scratch.path("bf16"));
+  const auto halves = load_frozen<float>(scratch.path("bf16"), FrozenStore::automatic);
   BOOST_TEST(same(halves->unpacked(), rounded));
+  BOOST_TEST(refusal<BadArgument>([&] {
+               load_frozen<float>(scratch.path("bf16"), FrozenStore::quantized);
+             }).find("only the weights of a GGUF file can stay quantized") != std::string::npos);
   BOOST_TEST(halves->bytes() < weights.bytes() * 6 / 10);
 }
 

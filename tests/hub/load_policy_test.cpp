@@ -19,8 +19,8 @@ using maestro_test::small_config;
 static_assert(Policy<decltype(load_policy(""))>);
 static_assert(std::is_same_v<decltype(load_policy("", {.chat = ChatFormat{}})),
                              TransformerPolicy<float, NativeBackend, AnyTokenizer>>);
-static_assert(std::is_same_v<decltype(load_policy<float, Bfloat16>("", {.lora = {.rank = 2}})),
-                             TransformerPolicy<float, NativeBackend, AnyTokenizer, LoraModel<float, Bfloat16>>>);
+static_assert(std::is_same_v<decltype(load_policy("", {.lora = {.rank = 2}})),
+                             TransformerPolicy<float, NativeBackend, AnyTokenizer, LoraModel<float>>>);
 static_assert(std::is_same_v<decltype(load_policy("", {.adapter = "runs"})),
                              TransformerPolicy<float, NativeBackend, AnyTokenizer, LoraModel<float>>>);
 

@@ -5,11 +5,11 @@
 #include <string>
 #include <string_view>
 
+#include "maestro/core/gguf_blocks.hpp"
 #include "maestro/hub/config_json.hpp"
 #include "maestro/hub/gguf_config.hpp"
 #include "maestro/hub/lora_files.hpp"
 #include "maestro/io/file.hpp"
-#include "maestro/io/gguf_blocks.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/text/jinja/names.hpp"
 

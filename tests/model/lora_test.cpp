@@ -14,17 +14,11 @@ namespace {
 
 constexpr Architecture architectures[] = {Architecture::llama, Architecture::qwen2, Architecture::qwen3};
 
-PackedBatch odd_batch(const ModelConfig& config) {
-  const Tokens tokens = random_tokens({5, 3, 1, 2}, {{4, 0, 1}, {3}, {2, 6}, {0}}, config.vocabulary);
-  PackedBatch batch;
-  batch.pack(tokens.prompts, tokens.responses, tokens.groups, 0, 4, {.last_token = LastToken::feed});
-  return batch;
-}
-
 /// Both factors random.
-template <class T, class S>
-LoraModel<T, S> random_adapters(const ModelWeights<T>& weights, const LoraOptions& options) {
-  LoraModel<T, S> model(std::make_shared<const FrozenWeights<T, S>>(weights), options, 3);
+template <class T>
+LoraModel<T> random_adapters(const ModelWeights<T>& weights, const LoraOptions& options,
+                             FrozenStore store = FrozenStore::full) {
+  LoraModel<T> model(std::make_shared<const FrozenWeights<T>>(weights, store), options, 3);
   std::uint32_t which = 100;
   model.visit([&](ParameterView<T> p) {
     const RandomStream stream({.seed = 9, .row = which++});
@@ -35,43 +29,12 @@ LoraModel<T, S> random_adapters(const ModelWeights<T>& weights, const LoraOption
   return model;
 }
 
-template <class T, class Weights>
-Matrix<T> hidden_of(const Weights& weights, const PackedBatch& batch) {
-  TransformerWorkspace<T> ws;
-  Transformer<T, NativeBackend>::forward(weights, batch, ws);
-  return ws.hidden;
-}
-
-template <class T, class Weights>
-typename Weights::Gradients gradients_of(const Weights& weights, const PackedBatch& batch, Keep keep) {
-  TransformerWorkspace<T> ws;
-  Matrix<T> d_hidden;
-  direction(batch, weights.config().hidden, d_hidden);
-  Transformer<T, NativeBackend>::forward(weights, batch, ws, keep);
-  auto gradients = weights.make_gradients();
-  Transformer<T, NativeBackend>::backward(weights, batch, ws, d_hidden, gradients);
-  return gradients;
-}
-
-/// All values of a visitable's gradients.
-template <class Weights>
-auto flat_gradients(Weights weights, typename Weights::Gradients gradients) {
-  std::vector<double> all;
-  weights.visit(gradients, [&](auto p) { all.insert(all.end(), p.gradients.begin(), p.gradients.end()); });
-  return all;
-}
-
-template <class T>
-bool same_bits(const Matrix<T>& a, const Matrix<T>& b) {
-  return std::ranges::equal(a.flat(), b.flat());
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(gradients_agree_with_finite_differences) {
   for (const Architecture architecture : architectures) {
     const ModelConfig config = small_config(architecture);
-    auto model = random_adapters<double, double>(random_weights<double>(config, 3), {.rank = 3, .alpha = 5.0});
+    auto model = random_adapters<double>(random_weights<double>(config, 3), {.rank = 3, .alpha = 5.0});
     const PackedBatch batch = odd_batch(config);
     auto gradients = gradients_of<double>(model, batch, Keep::activations);
     Matrix<double> way;
@@ -116,13 +79,13 @@ BOOST_AUTO_TEST_CASE(bfloat16_is_a_way_to_store_not_to_compute) {
       for (float& value : p.values) value = from_bf16(to_bf16(value));
     });
     const PackedBatch batch = odd_batch(config);
-    const FrozenWeights<float, Bfloat16> stored(weights);
+    const FrozenWeights<float> stored(weights, FrozenStore::bfloat16);
     BOOST_TEST(same_bits(hidden_of<float>(stored, batch), hidden_of<float>(rounded, batch)));
     BOOST_TEST(!same_bits(hidden_of<float>(stored, batch), hidden_of<float>(weights, batch)));
     // Gradients of adapters pass through the stored matrices backwards.
     const LoraOptions options{.rank = 2, .alpha = 3.0};
-    const auto in_halves = random_adapters<float, Bfloat16>(weights, options);
-    const auto in_floats = random_adapters<float, float>(rounded, options);
+    const auto in_halves = random_adapters(weights, options, FrozenStore::bfloat16);
+    const auto in_floats = random_adapters(rounded, options);
     BOOST_TEST(flat_gradients(in_halves, gradients_of<float>(in_halves, batch, Keep::activations)) ==
                    flat_gradients(in_floats, gradients_of<float>(in_floats, batch, Keep::activations)),
                boost::test_tools::per_element());
@@ -136,15 +99,15 @@ BOOST_AUTO_TEST_CASE(fresh_adapters_and_those_switched_off_change_nothing) {
   const Matrix<float> base = hidden_of<float>(weights, batch);
   const LoraModel<float> fresh(std::make_shared<const FrozenWeights<float>>(weights), LoraOptions{.rank = 4}, 1);
   BOOST_TEST(same_bits(hidden_of<float>(fresh, batch), base));
-  const auto trained = random_adapters<float, float>(weights, {.rank = 4});
+  const auto trained = random_adapters(weights, {.rank = 4});
   BOOST_TEST(!same_bits(hidden_of<float>(trained, batch), base));
   BOOST_TEST(same_bits(hidden_of<float>(trained.without_adapters(), batch), base));
 }
 
 BOOST_AUTO_TEST_CASE(only_the_chosen_projections_have_adapters) {
   const ModelConfig config = small_config(Architecture::llama);
-  const auto model = random_adapters<double, double>(random_weights<double>(config, 3),
-                                                     {.rank = 2, .targets = {LoraTarget::value, LoraTarget::down}});
+  const auto model = random_adapters<double>(random_weights<double>(config, 3),
+                                             {.rank = 2, .targets = {LoraTarget::value, LoraTarget::down}});
   std::vector<std::string> names;
   model.factors().visit([&](const auto& p) { names.emplace_back(p.name); });
   BOOST_REQUIRE(names.size() == 4 * config.layers);
@@ -155,8 +118,8 @@ BOOST_AUTO_TEST_CASE(only_the_chosen_projections_have_adapters) {
 BOOST_AUTO_TEST_CASE(merging_gives_the_same_function) {
   for (const Architecture architecture : architectures) {
     const ModelConfig config = small_config(architecture);
-    const auto model = random_adapters<double, double>(
-        random_weights<double>(config, 3), {.rank = 3, .alpha = 2.0, .scaling = LoraScaling::rank_stabilized});
+    const auto model = random_adapters<double>(random_weights<double>(config, 3),
+                                               {.rank = 3, .alpha = 2.0, .scaling = LoraScaling::rank_stabilized});
     const PackedBatch batch = odd_batch(config);
     const Matrix<double> apart = hidden_of<double>(model, batch);
     const double gap = relative_gap(hidden_of<double>(model.merged(), batch).flat(), apart.flat());

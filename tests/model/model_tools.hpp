@@ -1,15 +1,18 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "maestro/core/buffer.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/data/groups.hpp"
 #include "maestro/data/ragged.hpp"
 #include "maestro/gemm/native.hpp"
+#include "maestro/model/packed_batch.hpp"
 #include "maestro/model/transformer.hpp"
 
 namespace maestro_test {
@@ -107,6 +110,47 @@ double relative_gap(const A& a, const B& b) {
     most = std::max(most, std::abs(static_cast<double>(b[i])));
   }
   return most > 0.0 ? gap / most : gap;
+}
+
+/// Prompts of odd lengths with one to three responses.
+inline PackedBatch odd_batch(const ModelConfig& config) {
+  const Tokens tokens = random_tokens({5, 3, 1, 2}, {{4, 0, 1}, {3}, {2, 6}, {0}}, config.vocabulary);
+  PackedBatch batch;
+  batch.pack(tokens.prompts, tokens.responses, tokens.groups, 0, 4, {.last_token = LastToken::feed});
+  return batch;
+}
+
+/// The final hidden states of a pass.
+template <class T, class Weights>
+Matrix<T> hidden_of(const Weights& weights, const PackedBatch& batch) {
+  TransformerWorkspace<T> ws;
+  Transformer<T, NativeBackend>::forward(weights, batch, ws);
+  return ws.hidden;
+}
+
+/// The gradients of a pass against one fixed direction.
+template <class T, class Weights>
+typename Weights::Gradients gradients_of(const Weights& weights, const PackedBatch& batch, Keep keep) {
+  TransformerWorkspace<T> ws;
+  Matrix<T> d_hidden;
+  direction(batch, weights.config().hidden, d_hidden);
+  Transformer<T, NativeBackend>::forward(weights, batch, ws, keep);
+  auto gradients = weights.make_gradients();
+  Transformer<T, NativeBackend>::backward(weights, batch, ws, d_hidden, gradients);
+  return gradients;
+}
+
+/// All values of a visitable's gradients.
+template <class Weights>
+auto flat_gradients(Weights weights, typename Weights::Gradients gradients) {
+  std::vector<double> all;
+  weights.visit(gradients, [&](auto p) { all.insert(all.end(), p.gradients.begin(), p.gradients.end()); });
+  return all;
+}
+
+template <class T>
+bool same_bits(const Matrix<T>& a, const Matrix<T>& b) {
+  return std::ranges::equal(a.flat(), b.flat());
 }
 
 }  // namespace maestro_test

@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(adapters_halves_and_recomputation_take_less) {
   const LoraOptions lora{.rank = 4};
   MemoryRequest small = request;
   small.lora = &lora;
-  small.stored = 2;
+  small.frozen = 2 * ModelLayout(config).matrix_parameters();
   small.activations = Activations::recompute;
   const MemoryEstimate estimate = estimate_memory(config, small);
   BOOST_TEST(part(estimate, "adapters") == 4 * LoraFactors<float>(config, lora).parameters());

@@ -30,7 +30,7 @@ struct Bytes {
 };
 using Model = TransformerPolicy<float, NativeBackend, Bytes>;
 
-using Halves = LoraModel<float, Bfloat16>;
+using Halves = LoraModel<float>;
 using LoraPolicy = TransformerPolicy<float, NativeBackend, Bytes, Halves>;
 
 /// `hidden` beyond a kernel's depth and `vocabulary` beyond a chunk of the head are where sums are cut.
@@ -55,9 +55,9 @@ Model make_model(std::size_t hidden, std::size_t vocabulary, QueryKeyNorm norm) 
 
 /// A frozen base in bfloat16 and adapters whose factors are all random.
 LoraPolicy make_lora_policy(std::size_t hidden, std::size_t vocabulary, const TransformerPolicyOptions& options = {}) {
-  Halves model(
-      std::make_shared<const FrozenWeights<float, Bfloat16>>(make_weights(hidden, vocabulary, QueryKeyNorm::present)),
-      {.rank = 5, .alpha = 7.0}, 3);
+  Halves model(std::make_shared<const FrozenWeights<float>>(make_weights(hidden, vocabulary, QueryKeyNorm::present),
+                                                            FrozenStore::bfloat16),
+               {.rank = 5, .alpha = 7.0}, 3);
   std::uint32_t tensor = 100;
   model.visit([&](auto p) {
     const RandomStream stream({.seed = 78, .purpose = Purpose::user, .row = tensor++});

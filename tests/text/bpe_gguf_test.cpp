@@ -67,10 +67,19 @@ BOOST_AUTO_TEST_CASE(a_gguf_file_is_a_whole_policy) {
   BOOST_TEST(asked == tokenizer.encode_with_special("<s>[user] Hello</s>[assistant]"),
              boost::test_tools::per_element());
   BOOST_TEST(!stores_bf16(path));
-  // Frozen weights are dequantized where they are packed, with the same values.
-  const auto frozen = load_policy(path, AdapterPolicyOptions{});
-  const ModelWeights<float> unpacked = frozen.weights().merged();
-  BOOST_TEST(std::equal(unpacked.flat().begin(), unpacked.flat().end(), wanted.flat().begin()));
+  // Frozen weights stay as they are, or are dequantized where they are packed, with the same values.
+  BOOST_TEST((frozen_store(path, FrozenStore::automatic) == FrozenStore::quantized));
+  std::size_t bytes = 0;
+  for (const FrozenStore store : {FrozenStore::automatic, FrozenStore::full}) {
+    const auto frozen = load_policy(path, AdapterPolicyOptions{.store = store});
+    const ModelWeights<float> unpacked = frozen.weights().merged();
+    BOOST_TEST(std::equal(unpacked.flat().begin(), unpacked.flat().end(), wanted.flat().begin()));
+    BOOST_TEST(frozen.weights().base().bytes() > 2 * bytes);
+    bytes = frozen.weights().base().bytes();
+  }
+  const std::uint64_t matrices = frozen_matrix_bytes(path, wanted.config(), FrozenStore::quantized);
+  BOOST_TEST(matrices == load_frozen<float>(path, FrozenStore::quantized)->bytes() -
+                             sizeof(float) * ModelLayout(wanted.config()).vector_parameters());
   // The saved folder is the same policy again.
   const Scratch scratch;
   save_model(scratch.path("model"), policy.weights(), policy.tokenizer());

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "maestro/core/bfloat16.hpp"
+#include "maestro/core/isa.hpp"
 #include "maestro/core/platform.hpp"
-#include "maestro/gemm/isa.hpp"
 
 // gcc 12 warns of its own AVX-512 intrinsics (gcc bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -77,11 +77,6 @@ struct TileArguments {
   TileStore store;
 };
 
-#if defined(__GNUC__)
-#define MAESTRO_INLINE inline __attribute__((always_inline))
-#else
-#define MAESTRO_INLINE inline
-#endif
 // Loops over the tile's rows and vectors must vanish before the compiler decides what lives in registers.
 #if defined(__clang__)
 #define MAESTRO_UNROLL _Pragma("clang loop unroll(full)")
@@ -165,9 +160,6 @@ struct PortableVector {
 MAESTRO_TILE_KERNEL(tile_portable, , PortableVector)
 
 #if MAESTRO_X86
-
-#define MAESTRO_AVX2 __attribute__((target("avx2,fma")))
-#define MAESTRO_AVX512 __attribute__((target("avx512f")))
 
 template <class T>
 struct Avx2Vector;

@@ -11,13 +11,14 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "maestro/core/isa.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/gemm/gemm.hpp"
-#include "maestro/gemm/isa.hpp"
 #include "maestro/gemm/kernels.hpp"
 #include "maestro/gemm/packed_matrix.hpp"
 #include "maestro/gemm/product.hpp"
+#include "maestro/gemm/quantized_matrix.hpp"
 
 namespace maestro {
 
@@ -77,9 +78,8 @@ struct Gemm<NativeBackend> {
   template <class T>
   static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                   MatrixView<T> c, Isa isa = best_isa()) {
-    run_repacked<T>(ta, alpha, a, beta, c, isa, [&](std::size_t column, std::size_t first, std::size_t count, T* to) {
-      detail::pack_panel(tb, b, column, first, count, to, isa);
-    });
+    run_repacked<T>(ta, alpha, a, beta, c, isa,
+                    each_panel<T>([&](auto... place) { detail::pack_panel(tb, b, place..., isa); }));
   }
 
   /// Computes C = alpha A B + beta C, with B packed in advance.
@@ -110,13 +110,37 @@ struct Gemm<NativeBackend> {
   static void run_back(T alpha, MatrixView<const T> a, const PackedView<T, S>& b, T beta, MatrixView<T> c,
                        Isa isa = best_isa()) {
     run_repacked<T>(Transpose::no, alpha, a, beta, c, isa,
-                    [&](std::size_t column, std::size_t first, std::size_t count, T* to) {
-                      detail::pack_panel_back(b, column, first, count, to, isa);
-                    });
+                    each_panel<T>([&](auto... place) { detail::pack_panel_back(b, place..., isa); }));
+  }
+
+  /// Computes C = alpha A B + beta C, with B in quantized blocks.
+  template <class T>
+  static void run(T alpha, MatrixView<const T> a, const QuantizedView<T>& b, T beta, MatrixView<T> c,
+                  Isa isa = best_isa()) {
+    run_repacked<T>(Transpose::no, alpha, a, beta, c, isa,
+                    [&](auto... place) { detail::pack_panels(b, place..., isa); });
+  }
+
+  /// Computes C = alpha A B' + beta C, with B in quantized blocks.
+  template <class T>
+  static void run_back(T alpha, MatrixView<const T> a, const QuantizedView<T>& b, T beta, MatrixView<T> c,
+                       Isa isa = best_isa()) {
+    run_repacked<T>(Transpose::no, alpha, a, beta, c, isa,
+                    [&](auto... place) { detail::pack_panels_back(b, place..., isa); });
   }
 
  private:
-  /// Computes C = alpha op(A) B + beta C; pack(column, first, count, to) writes one panel of B over a stretch of lines.
+  /// Makes what run_repacked asks for of pack(column, first, count, to), which writes one panel.
+  template <class T, class Pack>
+  static auto each_panel(const Pack& pack) {
+    return [pack](std::size_t column, std::size_t panels, std::size_t first, std::size_t count, T* to) {
+      constexpr std::size_t width = detail::panel_cols<T>;
+      for (std::size_t p = 0; p < panels; ++p) pack(column + p * width, first, count, to + p * count * width);
+    };
+  }
+
+  /// Computes C = alpha op(A) B + beta C; pack(column, panels, first, count, to) writes panels of B over a stretch of
+  /// lines, one after another.
   template <class T, class Pack>
   static void run_repacked(Transpose ta, T alpha, MatrixView<const T> a, T beta, MatrixView<T> c, Isa isa,
                            const Pack& pack) {
@@ -135,9 +159,7 @@ struct Gemm<NativeBackend> {
           if (depth == 0) return clear<T>(beta, begin, end, left, cols, c);
           for (std::size_t first = 0; first < depth; first += kernel_depth<T>) {
             const std::size_t stretch = std::min(kernel_depth<T>, depth - first);
-            for (std::size_t p = 0; p < count; ++p) {
-              pack(left + p * panel_cols<T>, first, stretch, scratch.panels.data() + p * stretch * panel_cols<T>);
-            }
+            pack(left, count, first, stretch, scratch.panels.data());
             product.sweep(first, stretch, begin, end, {scratch.panels.data(), panel_cols<T>, stretch * panel_cols<T>},
                           left, count, scratch);
           }

@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <type_traits>
 
+#include "maestro/core/isa.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/gemm/gemm.hpp"
-#include "maestro/gemm/isa.hpp"
 #include "maestro/gemm/kernels.hpp"
 
 namespace maestro {
@@ -133,6 +134,12 @@ class PackedView {
   T operator()(std::size_t row, std::size_t col) const {
     constexpr std::size_t width = detail::panel_cols<T>;
     return static_cast<T>(panel(col / width)[row * width + col % width]);
+  }
+  /// Fills `out` (k) with a column of op(B).
+  void copy_col(std::size_t col, std::span<T> out) const {
+    constexpr std::size_t width = detail::panel_cols<T>;
+    const S* const from = panel(col / width) + col % width;
+    for (std::size_t row = 0; row < rows_; ++row) out[row] = static_cast<T>(from[row * width]);
   }
   /// Gives columns [first, first + count). `first` must be the first column of a panel.
   PackedView middle_cols(std::size_t first, std::size_t count) const {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -72,32 +73,74 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
 
 }  // namespace detail
 
-/// Tells whether a model folder stores its embedding in BF16, or a GGUF file every matrix. If so,
-/// FrozenWeights<float, Bfloat16> loses nothing.
+/// Tells whether a model folder stores its embedding in BF16, or a GGUF file every matrix. If so, FrozenStore::bfloat16
+/// loses nothing.
 /// @throws IoError, BadFile
 inline bool stores_bf16(const std::string& folder) {
   if (is_gguf(folder)) return stores_bf16(GgufFile(folder));
   return detail::open_weights(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;
 }
 
-/// Reads the weights of a GGUF file, part by part: they are dequantized where they are packed.
+/// Says in which form load_frozen holds the matrices of a model folder or a GGUF file.
+/// @param asked  automatic: quantized if a GGUF file holds quantized matrices, bfloat16 if stores_bf16 says so, full
+///   otherwise. The other forms are taken as they are.
+/// @throws IoError, BadFile; BadArgument if quantized is asked for and `path` is no GGUF file.
+inline FrozenStore frozen_store(const std::string& path, FrozenStore asked) {
+  const bool gguf = is_gguf(path);
+  if (asked == FrozenStore::quantized && !gguf) {
+    throw BadArgument(path + ": only the weights of a GGUF file can stay quantized; hold them in full or in bfloat16");
+  }
+  if (asked != FrozenStore::automatic) return asked;
+  if (gguf && detail::holds_quantized(GgufFile(path))) return FrozenStore::quantized;
+  return stores_bf16(path) ? FrozenStore::bfloat16 : FrozenStore::full;
+}
+
+/// Gives the bytes that the matrices of a model take in a form that frozen_store gave.
+/// @throws IoError, BadFile
+inline std::uint64_t frozen_matrix_bytes(const std::string& path, const ModelConfig& config, FrozenStore store) {
+  const ModelLayout layout(config);
+  if (store != FrozenStore::quantized) {
+    return std::uint64_t{layout.matrix_parameters()} * (store == FrozenStore::bfloat16 ? 2 : 4);
+  }
+  const GgufFile file(path);
+  std::uint64_t bytes = 0;
+  for (const TensorSpec& spec : layout.tensors()) {
+    const GgufTensor* tensor = is_matrix(spec.kind) ? file.find(detail::gguf_name(spec.kind, spec.layer)) : nullptr;
+    if (tensor != nullptr) bytes += tensor->bytes.size();
+  }
+  return bytes;
+}
+
+/// Reads the weights of a GGUF file, part by part. They are dequantized where they are packed, unless they stay
+/// quantized.
 /// @throws as load_gguf.
-template <class T, class S = T>
-std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const GgufFile& file) {
+template <class T>
+std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, FrozenStore store = FrozenStore::full) {
   const ModelConfig config = load_gguf_config(file);
   const ModelLayout layout(config);
   detail::check_gguf_tensors(file, layout);
-  return std::make_shared<const FrozenWeights<T, S>>(
-      config, [&](std::size_t index, std::size_t first, std::span<T> values) {
+  if (store == FrozenStore::quantized) {
+    return std::make_shared<const FrozenWeights<T>>(
+        config, detail::gguf_types(file, layout),
+        [&](std::size_t index, std::size_t row, std::span<std::byte> bytes) {
+          detail::copy_gguf_row(file, config, layout[index], row, bytes);
+        },
+        [&](std::size_t index, std::span<T> values) {
+          detail::read_gguf_part<T>(file, config, layout[index], 0, values);
+        });
+  }
+  return std::make_shared<const FrozenWeights<T>>(
+      config, store, [&](std::size_t index, std::size_t first, std::span<T> values) {
         detail::read_gguf_part<T>(file, config, layout[index], first, values);
       });
 }
 
 /// Reads the weights of a model folder or a GGUF file, part by part: no second copy of them exists meanwhile.
-/// @throws as load_model.
-template <class T, class S = T>
-std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder) {
-  if (is_gguf(folder)) return load_frozen<T, S>(GgufFile(folder));
+/// @throws as load_model and frozen_store.
+template <class T>
+std::shared_ptr<const FrozenWeights<T>> load_frozen(const std::string& folder, FrozenStore asked = FrozenStore::full) {
+  const FrozenStore store = frozen_store(folder, asked);
+  if (is_gguf(folder)) return load_frozen<T>(GgufFile(folder), store);
   const ModelConfig config = load_model_config(folder);
   const CheckpointFiles files = detail::open_weights(folder);
   const ModelLayout layout(config);
@@ -113,7 +156,7 @@ std::shared_ptr<const FrozenWeights<T, S>> load_frozen(const std::string& folder
     }
     if (first + values.size() == tensor.count) files.release(name);
   };
-  return std::make_shared<const FrozenWeights<T, S>>(config, read);
+  return std::make_shared<const FrozenWeights<T>>(config, store, read);
 }
 
 }  // namespace maestro

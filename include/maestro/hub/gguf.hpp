@@ -71,6 +71,32 @@ void read_gguf_part(const GgufFile& file, const ModelConfig& config, const Tenso
   throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " holds a value that is not finite");
 }
 
+/// Copies the blocks of one row of a matrix.
+/// @throws BadFile for a value that is not finite.
+inline void copy_gguf_row(const GgufFile& file, const ModelConfig& config, const TensorSpec& spec, std::size_t row,
+                          std::span<std::byte> bytes) {
+  const GgufTensor& tensor = *file.find(gguf_name(spec.kind, spec.layer));
+  const std::size_t from = is_permuted(config, spec.kind) ? paired_row(row, config.head_dim) : row;
+  std::vector<float> values(spec.cols);
+  file.read_row(tensor, from, values);
+  if (!all_finite(values.data(), values.size())) {
+    throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " holds a value that is not finite");
+  }
+  std::ranges::copy(file.row_bytes(tensor, from), bytes.begin());
+}
+
+/// Gives the element type of every tensor of the layout.
+inline std::vector<GgufType> gguf_types(const GgufFile& file, const ModelLayout& layout) {
+  std::vector<GgufType> types;
+  for (const TensorSpec& spec : layout.tensors()) types.push_back(file.find(gguf_name(spec.kind, spec.layer))->type);
+  return types;
+}
+
+/// Tells whether a matrix of the file is quantized.
+inline bool holds_quantized(const GgufFile& file) {
+  return std::ranges::any_of(file.tensors(), [](const GgufTensor& t) { return gguf_block(t.type).values > 1; });
+}
+
 /// Checks that every tensor of the layout is there in its shape, and no other.
 inline void check_gguf_tensors(const GgufFile& file, const ModelLayout& layout) {
   const auto refuse = [&](const std::string& name, const std::string& reason) {
@@ -93,8 +119,7 @@ inline void check_gguf_tensors(const GgufFile& file, const ModelLayout& layout) 
 
 }  // namespace detail
 
-/// Tells whether a GGUF file stores every matrix of its model in BF16. If so, FrozenWeights<float, Bfloat16> loses
-/// nothing.
+/// Tells whether a GGUF file stores every matrix of its model in BF16. If so, FrozenStore::bfloat16 loses nothing.
 inline bool stores_bf16(const GgufFile& file) {
   const auto lossless = [](const GgufTensor& tensor) {
     return tensor.shape.size() < 2 || tensor.type == GgufType::bf16;

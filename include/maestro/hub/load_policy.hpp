@@ -18,6 +18,7 @@
 #include "maestro/hub/tokenizer_files.hpp"
 #include "maestro/io/checkpoint_files.hpp"
 #include "maestro/model/config.hpp"
+#include "maestro/model/frozen_weights.hpp"
 #include "maestro/model/lm_head.hpp"
 #include "maestro/model/lora.hpp"
 #include "maestro/model/lora_model.hpp"
@@ -42,12 +43,14 @@ struct FolderPolicyOptions {
 struct LoraPolicyOptions {
   LoraOptions lora{};
   std::uint64_t seed = 0;  ///< of the adapters' start
+  FrozenStore store = FrozenStore::automatic;
   FolderPolicyOptions policy{};
 };
 
 /// AdapterPolicyOptions ask for adapters that were trained before, beside the folder's frozen weights.
 struct AdapterPolicyOptions {
   std::string adapter{};  ///< a folder in PEFT's layout; empty: the frozen weights alone, with nothing to train
+  FrozenStore store = FrozenStore::automatic;
   FolderPolicyOptions policy{};
 };
 
@@ -93,14 +96,14 @@ TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folde
 ///
 ///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.lora = {.rank = 16}});
 ///
-/// @tparam S  how the frozen weights are stored: T, or Bfloat16, which loses nothing if stores_bf16(folder).
+/// The weights stay quantized if they are so in a GGUF file, and in bfloat16 if they are (LoraPolicyOptions::store).
 /// @throws as the overload that trains every parameter, and BadArgument for LoRA options outside their domains.
-template <class T = float, class S = T>
-TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
-                                                                               const LoraPolicyOptions& options) {
+template <class T = float>
+TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T>> load_policy(const std::string& folder,
+                                                                            const LoraPolicyOptions& options) {
   check(options.lora);
   FolderPolicyParts parts = load_policy_parts(folder, options.policy);
-  return {LoraModel<T, S>(load_frozen<T, S>(folder), options.lora, options.seed), std::move(parts.tokenizer),
+  return {LoraModel<T>(load_frozen<T>(folder, options.store), options.lora, options.seed), std::move(parts.tokenizer),
           parts.options};
 }
 
@@ -109,14 +112,14 @@ TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(c
 ///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.adapter = "runs/real/adapter"});
 ///
 /// @throws as the overload that trains every parameter, and as load_adapters.
-template <class T = float, class S = T>
-TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T, S>> load_policy(const std::string& folder,
-                                                                               const AdapterPolicyOptions& options) {
+template <class T = float>
+TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T>> load_policy(const std::string& folder,
+                                                                            const AdapterPolicyOptions& options) {
   FolderPolicyParts parts = load_policy_parts(folder, options.policy);
-  std::shared_ptr<const FrozenWeights<T, S>> base = load_frozen<T, S>(folder);
+  std::shared_ptr<const FrozenWeights<T>> base = load_frozen<T>(folder, options.store);
   LoraFactors<T> factors =
       options.adapter.empty() ? LoraFactors<T>(parts.config) : load_adapters<T>(options.adapter, parts.config);
-  return {LoraModel<T, S>(std::move(base), std::move(factors)), std::move(parts.tokenizer), parts.options};
+  return {LoraModel<T>(std::move(base), std::move(factors)), std::move(parts.tokenizer), parts.options};
 }
 
 }  // namespace maestro

@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "maestro/core/bfloat16.hpp"
+#include "maestro/core/float16.hpp"
 
 namespace maestro {
 
@@ -79,17 +80,6 @@ constexpr Dtype dtype_of() {
   } else {
     return sizeof(T) == 1 ? Dtype::u8 : sizeof(T) == 2 ? Dtype::u16 : sizeof(T) == 4 ? Dtype::u32 : Dtype::u64;
   }
-}
-
-/// Converts an IEEE binary16 to float. The conversion is exact.
-inline float from_f16(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1fu;
-  const std::uint32_t mantissa = half & 0x3ffu;
-  if (exponent == 0x1fu) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
-  const float subnormal = static_cast<float>(mantissa) * 0x1p-24f;
-  return sign != 0 ? -subnormal : subnormal;
 }
 
 /// Reads element `index` of raw bytes of a floating element type; the bytes need no alignment. The result is a double

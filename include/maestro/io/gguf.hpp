@@ -23,9 +23,9 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/gguf_blocks.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/io/file.hpp"
-#include "maestro/io/gguf_blocks.hpp"
 #include "maestro/io/json.hpp"
 
 namespace maestro {
@@ -191,30 +191,26 @@ class GgufFile {
   /// @throws BadArgument if the size differs.
   void read(const GgufTensor& tensor, std::span<float> out) const {
     require(out.size() == tensor.count, "gguf: the output has another size than the tensor");
-    const detail::GgufBlock& block = block_of(tensor.type);
-    parallel_for(tensor.count / block.values, 4 * block.values, [&](std::size_t i) {
-      detail::dequantize_block(tensor.type, tensor.bytes.data() + i * block.bytes, out.data() + i * block.values);
-    });
+    const std::size_t cols = tensor.shape.back();
+    if (out.empty()) return;
+    parallel_for(tensor.count / cols, cols,
+                 [&](std::size_t row) { read_row(tensor, row, out.subspan(row * cols, cols)); });
   }
   /// Fills `out` (the last extent of the shape) with one row of a tensor, on the calling thread.
   /// @throws BadArgument if the size differs, or there is no such row.
   void read_row(const GgufTensor& tensor, std::size_t row, std::span<float> out) const {
-    require(out.size() == tensor.shape.back() && row < tensor.count / tensor.shape.back(),
-            "gguf: the tensor has no such row");
-    const detail::GgufBlock& block = block_of(tensor.type);
-    const std::size_t blocks = out.size() / block.values;
-    for (std::size_t i = 0; i < blocks; ++i) {
-      detail::dequantize_block(tensor.type, tensor.bytes.data() + (row * blocks + i) * block.bytes,
-                               out.data() + i * block.values);
-    }
+    require(out.size() == tensor.shape.back(), "gguf: the output has another size than a row of the tensor");
+    detail::dequantize(tensor.type, row_bytes(tensor, row).data(), 0, out.size(), out.data());
+  }
+  /// Gives the bytes of one row of a tensor: whole blocks.
+  /// @throws BadArgument if there is no such row.
+  std::span<const std::byte> row_bytes(const GgufTensor& tensor, std::size_t row) const {
+    const std::size_t size = detail::gguf_row_bytes(tensor.type, tensor.shape.back());
+    require(size > 0 && row < tensor.bytes.size() / size, "gguf: the tensor has no such row");
+    return tensor.bytes.subspan(row * size, size);
   }
 
  private:
-  static const detail::GgufBlock& block_of(GgufType type) {
-    return *std::find_if(detail::gguf_blocks.begin(), detail::gguf_blocks.end(),
-                         [&](const detail::GgufBlock& block) { return block.type == type; });
-  }
-
   void parse(std::span<const std::byte> bytes) {
     detail::GgufCursor head(bytes, path_);
     if (bytes.size() < 24 || std::memcmp(bytes.data(), "GGUF", 4) != 0) head.refuse("no GGUF file");
@@ -270,7 +266,7 @@ class GgufFile {
     const std::size_t start = (head.position() + alignment - 1) / alignment * alignment;
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       GgufTensor& tensor = tensors_[i];
-      const detail::GgufBlock& block = block_of(tensor.type);
+      const detail::GgufBlock& block = detail::gguf_block(tensor.type);
       const std::size_t size = tensor.count / block.values * block.bytes;
       const std::size_t room = start <= bytes.size() ? bytes.size() - start : 0;
       if (offsets[i] % alignment != 0 || offsets[i] > room || size > room - offsets[i] ||

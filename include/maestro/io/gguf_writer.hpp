@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "maestro/core/error.hpp"
+#include "maestro/core/gguf_blocks.hpp"
 #include "maestro/io/file.hpp"
-#include "maestro/io/gguf_blocks.hpp"
 
 namespace maestro {
 

@@ -1,53 +1,94 @@
 #pragma once
 
 /// @file
-/// The weights of a model that is not trained, stored once. They are packed for the native kernels, which serve forward
-/// and backward passes and decoding alike, and may be stored in bfloat16.
+/// The weights of a model that is not trained, stored once: packed for the native kernels, in full or in bfloat16, or
+/// as the quantized blocks of a GGUF file. Forward and backward passes and decoding use the one form alike.
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
+#include "maestro/core/bfloat16.hpp"
 #include "maestro/core/buffer.hpp"
+#include "maestro/core/error.hpp"
+#include "maestro/core/gguf_blocks.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/frozen_matrix.hpp"
 #include "maestro/gemm/native.hpp"
 #include "maestro/gemm/packed_matrix.hpp"
+#include "maestro/gemm/quantized_matrix.hpp"
 #include "maestro/model/config.hpp"
 #include "maestro/model/layout.hpp"
 #include "maestro/model/weights.hpp"
 
 namespace maestro {
 
-/// FrozenWeights holds the weights of a model that is not trained. T is the type that passes compute in. S is the type
-/// in which matrices are stored, T or Bfloat16; norms and biases are T. In Bfloat16 a parameter takes 2 bytes; a tied
-/// head is stored once. The object is immutable once made, and const use from several threads is safe.
-template <class T, class S = T>
+/// FrozenStore says in which form the matrices of a model that is not trained are held.
+enum class FrozenStore : std::uint8_t {
+  automatic,  ///< the smallest form that loses nothing of what the checkpoint stores
+  full,       ///< the type that passes compute in
+  bfloat16,   ///< 2 bytes for each weight
+  quantized,  ///< the blocks of a GGUF file, dequantized whenever a product needs them
+};
+
+/// FrozenWeights holds the weights of a model that is not trained. T is the type that passes compute in. Matrices are
+/// stored in one of the forms of FrozenStore; norms and biases are T. A tied head is stored once. The object is
+/// immutable once made, and const use from several threads is safe.
+template <class T>
 class FrozenWeights {
  public:
-  using MatrixType = PackedView<T, S>;
+  using MatrixType = FrozenMatrix<T>;
 
   /// Reads all tensors.
+  /// @param store  full, or bfloat16 if T is float.
   /// @param read  read(tensor, first, values) fills elements [first, first + values.size()) of
   ///   ModelLayout(config)[tensor], row after row. It is called for all of every tensor, in the order of `first`.
-  /// @throws BadArgument if the configuration is not valid, and what `read` throws.
+  /// @throws BadArgument if the configuration is not valid or the store is another one, and what `read` throws.
   template <class Read>
-  FrozenWeights(const ModelConfig& config, Read&& read) : config_(config), layout_(config) {
-    lay_out();
-    for (std::size_t i = 0; i < layout_.size(); ++i) {
-      if (is_matrix(layout_[i].kind)) {
-        read_rows(i, read);
-      } else {
-        read(i, std::size_t{0}, std::span<T>(parts_[i].vector, layout_[i].size()));
-      }
+  FrozenWeights(const ModelConfig& config, FrozenStore store, Read&& read) : config_(config), layout_(config) {
+    if (store == FrozenStore::full) {
+      read_all(values_, read);
+    } else if (store == FrozenStore::bfloat16 && std::is_same_v<T, float>) {
+      if constexpr (std::is_same_v<T, float>) read_all(halves_, read);
+    } else {
+      throw BadArgument("frozen weights: this constructor stores them in full, or in bfloat16 if they are floats");
     }
   }
-  explicit FrozenWeights(const ModelWeights<T>& weights)
-      : FrozenWeights(weights.config(), [&](std::size_t tensor, std::size_t first, std::span<T> values) {
+  /// Copies all tensors.
+  /// @throws as the constructor that reads them.
+  explicit FrozenWeights(const ModelWeights<T>& weights, FrozenStore store = FrozenStore::full)
+      : FrozenWeights(weights.config(), store, [&](std::size_t tensor, std::size_t first, std::span<T> values) {
           const std::span<const T> part = weights.values(tensor).subspan(first, values.size());
           std::copy(part.begin(), part.end(), values.begin());
         }) {}
+  /// Reads all tensors as they are stored, quantized or not.
+  /// @param types  (tensors) of the matrices of ModelLayout(config); those of vectors are not used.
+  /// @param read_row  read_row(tensor, row, bytes) fills the blocks of one row of a matrix. It is called from several
+  ///   threads at once.
+  /// @param read_vector  read_vector(tensor, values) fills a norm or a bias.
+  /// @throws BadArgument if the configuration is not valid or a row has no whole blocks, and what the functions throw.
+  template <class ReadRow, class ReadVector>
+  FrozenWeights(const ModelConfig& config, std::span<const GgufType> types, ReadRow&& read_row,
+                ReadVector&& read_vector)
+      : config_(config), layout_(config) {
+    require(types.size() == layout_.size(), "frozen weights: one element type per tensor is needed");
+    lay_out_blocks(types);
+    for (std::size_t i = 0; i < layout_.size(); ++i) {
+      const TensorSpec& tensor = layout_[i];
+      if (!is_matrix(tensor.kind)) {
+        read_vector(i, std::span<T>(parts_[i].vector, tensor.size()));
+        continue;
+      }
+      std::byte* const data = blocks_.data() + parts_[i].offset;
+      const std::size_t size = detail::gguf_row_bytes(types[i], tensor.cols);
+      parallel_for(tensor.rows, tensor.cols,
+                   [&](std::size_t row) { read_row(i, row, std::span<std::byte>(data + row * size, size)); });
+    }
+  }
   FrozenWeights(const FrozenWeights&) = delete;
   FrozenWeights& operator=(const FrozenWeights&) = delete;
 
@@ -58,7 +99,9 @@ class FrozenWeights {
   std::span<const T> final_norm() const { return final_norm_; }
   const LayerWeights<const T, MatrixType>& layer(std::size_t index) const { return layers_[index]; }
   /// Gives the number of bytes that all values take.
-  std::size_t bytes() const { return values_.size() * sizeof(S) + vector_values_.size() * sizeof(T); }
+  std::size_t bytes() const {
+    return (values_.size() + vector_values_.size()) * sizeof(T) + halves_.size() * sizeof(Bfloat16) + blocks_.size();
+  }
 
   /// Gives the same weights in the form in which they are trained or saved.
   ModelWeights<T> unpacked() const {
@@ -72,7 +115,7 @@ class FrozenWeights {
         continue;
       }
       parallel_for(tensor.rows, tensor.cols, [&](std::size_t r) {
-        for (std::size_t c = 0; c < tensor.cols; ++c) values[r * tensor.cols + c] = part.matrix(c, part.first + r);
+        part.matrix.copy_col(part.first + r, values.subspan(r * tensor.cols, tensor.cols));
       });
     }
     return weights;
@@ -80,46 +123,96 @@ class FrozenWeights {
 
  private:
   static constexpr std::size_t panel = detail::panel_cols<T>;
-  /// Part says where a tensor lies: as a vector, or as outputs [first, first + rows) of a packed matrix.
+  /// Part says where a tensor lies: as a vector, or as outputs [first, first + rows) of a matrix.
   struct Part {
     T* vector = nullptr;
     MatrixType matrix{};
-    S* data = nullptr;  ///< of the packed matrix
     std::size_t first = 0;
+    std::size_t offset = 0;  ///< of the matrix, or of the tensor's own blocks, in what holds the matrices
   };
 
-  void lay_out() {
-    std::size_t size = 0;
-    std::size_t vector_size = 0;
-    layout_.for_each_block([&](std::size_t first, std::size_t last) {
-      const std::size_t outputs = layout_.block_outputs(first, last);
-      if (is_matrix(layout_[first].kind)) {
-        size += MatrixType::size(layout_[first].cols, outputs);
+  template <class S, class Read>
+  void read_all(AlignedVector<S>& values, Read&& read) {
+    lay_out_panels(values);
+    for (std::size_t i = 0; i < layout_.size(); ++i) {
+      if (is_matrix(layout_[i].kind)) {
+        read_rows(i, values, read);
       } else {
-        vector_size += outputs;
+        read(i, std::size_t{0}, std::span<T>(parts_[i].vector, layout_[i].size()));
       }
+    }
+  }
+
+  template <class S>
+  void lay_out_panels(AlignedVector<S>& values) {
+    std::size_t size = 0;
+    layout_.for_each_block([&](std::size_t first, std::size_t last) {
+      if (is_matrix(layout_[first].kind)) size += packed_size<S>(first, last);
     });
-    values_.assign(size, S{});
-    vector_values_.assign(vector_size, T(0));
+    values.assign(size, S{});
+    std::size_t offset = 0;
+    place_all([&](std::size_t first, std::size_t last) {
+      const std::size_t outputs = layout_.block_outputs(first, last);
+      for (std::size_t i = first; i < last; ++i) parts_[i].offset = offset;
+      const PackedView<T, S> view(values.data() + offset, layout_[first].cols, outputs);
+      offset += packed_size<S>(first, last);
+      return MatrixType(view);
+    });
+  }
+  void lay_out_blocks(std::span<const GgufType> types) {
+    std::size_t size = 0;
+    std::size_t matrices = 0;
+    for (std::size_t i = 0; i < layout_.size(); ++i) {
+      if (!is_matrix(layout_[i].kind)) continue;
+      require(layout_[i].cols % detail::gguf_block(types[i]).values == 0,
+              "frozen weights: the rows of a tensor are no whole blocks of its type");
+      size += layout_[i].rows * detail::gguf_row_bytes(types[i], layout_[i].cols);
+      ++matrices;
+    }
+    blocks_.resize(size);
+    runs_.reserve(matrices);  // views refer to parts of it
+    std::size_t offset = 0;
+    place_all([&](std::size_t first, std::size_t last) {
+      const std::size_t begin = runs_.size();
+      std::size_t row = 0;
+      for (std::size_t i = first; i < last; ++i) {
+        const std::size_t row_bytes = detail::gguf_row_bytes(types[i], layout_[i].cols);
+        parts_[i].offset = offset;
+        runs_.push_back({.type = types[i], .first = row, .row_bytes = row_bytes, .data = blocks_.data() + offset});
+        row += layout_[i].rows;
+        offset += layout_[i].rows * row_bytes;
+      }
+      return MatrixType(QuantizedView<T>(std::span(runs_).subspan(begin), layout_[first].cols, row));
+    });
+  }
+  template <class S>
+  std::size_t packed_size(std::size_t first, std::size_t last) const {
+    return PackedView<T, S>::size(layout_[first].cols, layout_.block_outputs(first, last));
+  }
+
+  /// Places every vector, and every matrix where place_matrix(first, last) puts the tensors of a block.
+  template <class PlaceMatrix>
+  void place_all(PlaceMatrix&& place_matrix) {
+    parts_.resize(layout_.size());
     layers_.resize(config_.layers);
-    S* values = values_.data();
+    vector_values_.assign(layout_.vector_parameters(), T(0));
     T* vectors = vector_values_.data();
     layout_.for_each_block([&](std::size_t first, std::size_t last) {
-      const std::size_t outputs = layout_.block_outputs(first, last);
       if (is_matrix(layout_[first].kind)) {
-        place_matrix(first, last, MatrixType(values, layout_[first].cols, outputs), values);
-        values += MatrixType::size(layout_[first].cols, outputs);
+        assign_matrix(first, last, place_matrix(first, last));
       } else {
-        place_vector(first, last, std::span<T>(vectors, outputs));
+        const std::size_t outputs = layout_.block_outputs(first, last);
+        assign_vector(first, last, std::span<T>(vectors, outputs));
         vectors += outputs;
       }
     });
     if (config_.head == HeadWeights::tied) head_ = embedding_;
   }
-  void place_matrix(std::size_t first, std::size_t last, const MatrixType& matrix, S* data) {
+  void assign_matrix(std::size_t first, std::size_t last, const MatrixType& matrix) {
     std::size_t output = 0;
     for (std::size_t i = first; i < last; ++i) {
-      parts_.push_back({.matrix = matrix, .data = data, .first = output});
+      parts_[i].matrix = matrix;
+      parts_[i].first = output;
       output += layout_[i].rows;
     }
     const TensorSpec& tensor = layout_[first];
@@ -131,10 +224,10 @@ class FrozenWeights {
       matrix_of(layers_[tensor.layer], tensor.kind) = matrix;
     }
   }
-  void place_vector(std::size_t first, std::size_t last, std::span<T> vector) {
+  void assign_vector(std::size_t first, std::size_t last, std::span<T> vector) {
     std::size_t offset = 0;
     for (std::size_t i = first; i < last; ++i) {
-      parts_.push_back({.vector = vector.data() + offset});
+      parts_[i].vector = vector.data() + offset;
       offset += layout_[i].cols;
     }
     const TensorSpec& tensor = layout_[first];
@@ -142,8 +235,8 @@ class FrozenWeights {
   }
 
   /// Reads in blocks of rows, so that no second copy of a large matrix exists.
-  template <class Read>
-  void read_rows(std::size_t tensor, Read&& read) {
+  template <class S, class Read>
+  void read_rows(std::size_t tensor, AlignedVector<S>& values, Read&& read) {
     const Part& part = parts_[tensor];
     const std::size_t rows = layout_[tensor].rows;
     const std::size_t cols = layout_[tensor].cols;
@@ -155,7 +248,7 @@ class FrozenWeights {
       read(tensor, first * cols, std::span<T>(block));
       parallel_for(count, cols, [&](std::size_t r) {
         const std::size_t out = part.first + first + r;
-        S* const to = part.data + out / panel * part.matrix.panel_stride() + out % panel;
+        S* const to = values.data() + part.offset + out / panel * cols * panel + out % panel;
         for (std::size_t c = 0; c < cols; ++c) to[c * panel] = static_cast<S>(block[r * cols + c]);
       });
     }
@@ -163,9 +256,12 @@ class FrozenWeights {
 
   ModelConfig config_;
   ModelLayout layout_;
-  AlignedVector<S> values_;         ///< packed matrices
-  AlignedVector<T> vector_values_;  ///< norms and biases
-  std::vector<Part> parts_;         ///< by tensor
+  AlignedVector<T> values_;          ///< packed matrices, if they are stored in full,
+  AlignedVector<Bfloat16> halves_;   ///< or in bfloat16,
+  std::vector<std::byte> blocks_;    ///< or as quantized rows,
+  std::vector<QuantizedRows> runs_;  ///< by matrix of the layout
+  AlignedVector<T> vector_values_;   ///< norms and biases
+  std::vector<Part> parts_;          ///< by tensor
   std::vector<LayerWeights<const T, MatrixType>> layers_;
   MatrixType embedding_;
   MatrixType head_;

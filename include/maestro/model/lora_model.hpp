@@ -56,30 +56,29 @@ class LoraGradients {
 };
 
 /// LoraModel is a base that is not trained, with adapters that are. Copies share the base and have adapters of their
-/// own, so that a KL reference or a proxy costs no second model. It needs NativeBackend. S is the type in which the
-/// base is stored, T or Bfloat16; the adapters, and all that is computed, are T.
-template <class T, class S = T>
+/// own, so that a KL reference or a proxy costs no second model. It needs NativeBackend. The base is stored in one of
+/// the forms of FrozenStore; the adapters, and all that is computed, are T.
+template <class T>
 class LoraModel {
  public:
-  using stored_type = S;
-  using MatrixType = PackedView<T, S>;
+  using MatrixType = FrozenMatrix<T>;
   using Gradients = LoraGradients<T>;
 
-  LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, LoraFactors<T> factors)
+  LoraModel(std::shared_ptr<const FrozenWeights<T>> base, LoraFactors<T> factors)
       : base_(std::move(base)), factors_(std::move(factors)) {
     require(factors_.config() == base_->config(), "LoRA: the adapters have the shapes of another model");
   }
   /// Makes a model of the base alone, with nothing to train.
-  explicit LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base)
+  explicit LoraModel(std::shared_ptr<const FrozenWeights<T>> base)
       : base_(std::move(base)), factors_(base_->config()) {}
   /// Makes a model with fresh adapters.
-  LoraModel(std::shared_ptr<const FrozenWeights<T, S>> base, const LoraOptions& options, std::uint64_t seed)
+  LoraModel(std::shared_ptr<const FrozenWeights<T>> base, const LoraOptions& options, std::uint64_t seed)
       : base_(std::move(base)), factors_(base_->config(), options) {
     factors_.initialize(seed);
   }
 
   const ModelConfig& config() const { return base_->config(); }
-  const FrozenWeights<T, S>& base() const { return *base_; }
+  const FrozenWeights<T>& base() const { return *base_; }
   const LoraFactors<T>& factors() const { return factors_; }
   LoraFactors<T>& factors() { return factors_; }
 
@@ -140,7 +139,7 @@ class LoraModel {
     });
   }
 
-  std::shared_ptr<const FrozenWeights<T, S>> base_;
+  std::shared_ptr<const FrozenWeights<T>> base_;
   LoraFactors<T> factors_;
 };
 

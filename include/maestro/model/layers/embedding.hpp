@@ -12,7 +12,6 @@
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
-#include "maestro/gemm/packed_matrix.hpp"
 
 namespace maestro {
 
@@ -40,15 +39,13 @@ void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, Matr
   });
 }
 
-/// Does the same from a table that is packed as a head is: pack(Transpose::yes, table).
-template <class T, class S>
-void embed(const PackedView<T, S>& table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
+/// Does the same from a table that is packed as a head is, pack(Transpose::yes, table), or frozen.
+/// @tparam Table  PackedView or FrozenMatrix.
+template <class T, class Table>
+void embed(const Table& table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
   detail::check_tokens(tokens, table.cols());
-  parallel_for(tokens.size(), 4 * table.rows(), [&](std::size_t r) {
-    const auto token = static_cast<std::size_t>(tokens[r]);
-    const std::span<T> to = out.row(r);
-    for (std::size_t c = 0; c < to.size(); ++c) to[c] = table(c, token);
-  });
+  parallel_for(tokens.size(), 4 * table.rows(),
+               [&](std::size_t r) { table.copy_col(static_cast<std::size_t>(tokens[r]), out.row(r)); });
 }
 
 /// Adds the rows of d_out to those of d_table, in row order. It is parallel over columns, so that equal tokens never

@@ -9,7 +9,9 @@
 
 #include "maestro/core/parallel.hpp"
 #include "maestro/core/views.hpp"
+#include "maestro/gemm/frozen_matrix.hpp"
 #include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
 #include "maestro/model/layers/column_sums.hpp"
 
 namespace maestro {
@@ -21,9 +23,13 @@ template <class Backend, class T>
 void times_weight(MatrixView<const T> x, MatrixView<const T> weight, T beta, MatrixView<T> y) {
   gemm<Backend>(Transpose::no, Transpose::yes, T(1), x, weight, beta, y);
 }
-template <class Backend, class T, class S>
-void times_weight(MatrixView<const T> x, const PackedView<T, S>& weight, T beta, MatrixView<T> y) {
-  if (x.rows() > 0) Gemm<Backend>::template run<T, S>(T(1), x, weight, beta, y);
+template <class Backend, class T>
+void times_weight(MatrixView<const T> x, const PackedView<T, T>& weight, T beta, MatrixView<T> y) {
+  if (x.rows() > 0) Gemm<Backend>::run(T(1), x, weight, beta, y);
+}
+template <class Backend, class T>
+void times_weight(MatrixView<const T> x, const FrozenMatrix<T>& weight, T beta, MatrixView<T> y) {
+  if (x.rows() > 0) weight.visit([&](const auto& view) { Gemm<Backend>::run(T(1), x, view, beta, y); });
 }
 
 }  // namespace detail
@@ -34,8 +40,13 @@ std::size_t outputs_of(MatrixView<const T> weight) {
   return weight.rows();
 }
 /// Gives the number of outputs of a packed weight.
-template <class T, class S>
-std::size_t outputs_of(const PackedView<T, S>& weight) {
+template <class T>
+std::size_t outputs_of(const PackedView<T, T>& weight) {
+  return weight.cols();
+}
+/// Gives the number of outputs of a frozen weight.
+template <class T>
+std::size_t outputs_of(const FrozenMatrix<T>& weight) {
   return weight.cols();
 }
 
@@ -45,8 +56,13 @@ MatrixView<const T> middle_outputs(MatrixView<const T> weight, std::size_t first
   return weight.middle_rows(first, count);
 }
 /// Gives that part of a packed weight.
-template <class T, class S>
-PackedView<T, S> middle_outputs(const PackedView<T, S>& weight, std::size_t first, std::size_t count) {
+template <class T>
+PackedView<T> middle_outputs(const PackedView<T, T>& weight, std::size_t first, std::size_t count) {
+  return weight.middle_cols(first, count);
+}
+/// Gives that part of a frozen weight.
+template <class T>
+FrozenMatrix<T> middle_outputs(const FrozenMatrix<T>& weight, std::size_t first, std::size_t count) {
   return weight.middle_cols(first, count);
 }
 
@@ -87,9 +103,14 @@ void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, 
 }
 
 /// Does the same with a packed weight.
-template <class Backend, class T, class S>
-void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, S>& weight, MatrixView<T> d_x) {
-  if (d_y.rows() > 0) Gemm<Backend>::template run_back<T, S>(T(1), d_y, weight, T(0), d_x);
+template <class Backend, class T>
+void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, T>& weight, MatrixView<T> d_x) {
+  if (d_y.rows() > 0) Gemm<Backend>::run_back(T(1), d_y, weight, T(0), d_x);
+}
+/// Does the same with a frozen weight.
+template <class Backend, class T>
+void linear_backward_input(MatrixView<const T> d_y, const FrozenMatrix<T>& weight, MatrixView<T> d_x) {
+  if (d_y.rows() > 0) weight.visit([&](const auto& view) { Gemm<Backend>::run_back(T(1), d_y, view, T(0), d_x); });
 }
 
 /// Computes dW += dy' x, and db += column sums of dy. An empty view is frozen. The result is deterministic for a given

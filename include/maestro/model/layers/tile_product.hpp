@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "maestro/gemm/isa.hpp"
+#include "maestro/core/isa.hpp"
 #include "maestro/gemm/product.hpp"
 
 namespace maestro {

@@ -8,8 +8,15 @@
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define MAESTRO_X86 1
+#define MAESTRO_AVX2 __attribute__((target("avx2,fma")))
+#define MAESTRO_AVX512 __attribute__((target("avx512f")))
 #else
 #define MAESTRO_X86 0
+#endif
+#if defined(__GNUC__)
+#define MAESTRO_INLINE inline __attribute__((always_inline))
+#else
+#define MAESTRO_INLINE inline
 #endif
 
 namespace maestro {

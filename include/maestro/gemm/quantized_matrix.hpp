@@ -1,0 +1,126 @@
+#pragma once
+
+/// @file
+/// The right operand of a matrix product as the quantized blocks of a GGUF file. A product dequantizes the part that it
+/// multiplies next into panels of its scratch memory, so its results have the bits of a product with dequantized
+/// weights.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+#include "maestro/core/gguf_blocks.hpp"
+#include "maestro/core/isa.hpp"
+#include "maestro/gemm/gemm.hpp"
+#include "maestro/gemm/kernels.hpp"
+#include "maestro/gemm/packed_matrix.hpp"
+#include "maestro/gemm/product.hpp"
+
+namespace maestro {
+
+/// QuantizedRows is a run of rows of one element type, which lie one after another.
+struct QuantizedRows {
+  GgufType type = GgufType::f32;
+  std::size_t first = 0;            ///< the first row's place in the whole matrix
+  std::size_t row_bytes = 0;        ///< from one row to the next
+  const std::byte* data = nullptr;  ///< of the first row
+};
+
+/// QuantizedView is a view of op(B) = W', k x n, whose columns are rows of W (n x k) in whole blocks. The rows of W may
+/// be of several types, one run of rows after another, as those of query, key and value are. Copying it copies no
+/// values. T is the type of the product.
+template <class T>
+class QuantizedView {
+ public:
+  QuantizedView() = default;
+  /// @param runs  in the order of their first rows; the first begins at row 0. They must outlive the view.
+  QuantizedView(std::span<const QuantizedRows> runs, std::size_t rows, std::size_t cols)
+      : runs_(runs), rows_(rows), cols_(cols) {}
+
+  std::size_t rows() const { return rows_; }  ///< k
+  std::size_t cols() const { return cols_; }  ///< n
+  /// Gives columns [first, first + count).
+  QuantizedView middle_cols(std::size_t first, std::size_t count) const {
+    QuantizedView view(runs_, rows_, count);
+    view.first_ = first_ + first;
+    return view;
+  }
+  /// Fills `out` (count) with elements [first, first + count) of a column. `first` and `count` are multiples of 32, or
+  /// the column ends there.
+  void read(std::size_t col, std::size_t first, std::size_t count, float* out, Isa isa = best_isa()) const {
+    const std::size_t row = first_ + col;
+    std::size_t i = 0;
+    while (i + 1 < runs_.size() && runs_[i + 1].first <= row) ++i;
+    const QuantizedRows& run = runs_[i];
+    detail::dequantize(run.type, run.data + (row - run.first) * run.row_bytes, first, count, out, isa);
+  }
+  /// Fills `out` (k) with a column of op(B): a row of W.
+  void copy_col(std::size_t col, std::span<T> out) const {
+    alignas(64) std::array<float, 512> part;
+    for (std::size_t first = 0; first < rows_; first += part.size()) {
+      const std::size_t count = std::min(part.size(), rows_ - first);
+      read(col, first, count, part.data());
+      std::transform(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(count),
+                     out.begin() + static_cast<std::ptrdiff_t>(first), [](float x) { return static_cast<T>(x); });
+    }
+  }
+
+ private:
+  std::span<const QuantizedRows> runs_;
+  std::size_t first_ = 0;
+  std::size_t rows_ = 0;
+  std::size_t cols_ = 0;
+};
+
+namespace detail {
+
+/// Fills panels of op(B): columns [column, column + panels * panel_cols), lines [first, first + count) of at most
+/// kernel_depth, with zeros beyond the last column. Panel p begins at to + p * count * panel_cols.
+template <class T>
+void pack_panels(const QuantizedView<T>& b, std::size_t column, std::size_t panels, std::size_t first,
+                 std::size_t count, T* to, Isa isa) {
+  constexpr std::size_t width = panel_cols<T>;
+  alignas(64) std::array<float, width * kernel_depth<T>> lines;
+  for (std::size_t p = 0; p < panels; ++p, column += width, to += count * width) {
+    const std::size_t cols = std::min(width, b.cols() - column);
+    for (std::size_t j = 0; j < cols; ++j) b.read(column + j, first, count, lines.data() + j * count, isa);
+    if constexpr (std::is_same_v<T, float>) {
+      pack_panel<float>(Transpose::yes, {lines.data(), cols, count}, 0, 0, count, to, isa);
+    } else {
+      std::fill_n(to, count * width, T(0));
+      for (std::size_t j = 0; j < cols; ++j) {
+        for (std::size_t k = 0; k < count; ++k) to[k * width + j] = static_cast<T>(lines[j * count + k]);
+      }
+    }
+  }
+}
+
+/// Fills panels of B': lines [first, first + count) of B' are columns of B; columns from `column` on are lines of B,
+/// with zeros beyond the last. Panel p begins at to + p * count * panel_cols.
+template <class T>
+void pack_panels_back(const QuantizedView<T>& b, std::size_t column, std::size_t panels, std::size_t first,
+                      std::size_t count, T* to, Isa isa) {
+  constexpr std::size_t width = panel_cols<T>;
+  const std::size_t last = std::min(column + panels * width, b.rows());
+  // Blocks are read in whole steps; what lies before `column` is left out.
+  const std::size_t begin = column / gguf_step * gguf_step;
+  const std::size_t end = std::min((last + gguf_step - 1) / gguf_step * gguf_step, b.rows());
+  alignas(64) std::array<float, task_panels * width + 2 * gguf_step> line;
+  for (std::size_t k = 0; k < count; ++k) {
+    b.read(first + k, begin, end - begin, line.data(), isa);
+    for (std::size_t p = 0; p < panels; ++p) {
+      const std::size_t left = column + p * width;
+      const std::size_t cols = std::min(width, last - left);
+      const float* const from = line.data() + (left - begin);
+      T* const at = to + (p * count + k) * width;
+      if (cols < width) std::fill_n(at, width, T(0));
+      std::transform(from, from + cols, at, [](float x) { return static_cast<T>(x); });
+    }
+  }
+}
+
+}  // namespace detail
+
+}  // namespace maestro
