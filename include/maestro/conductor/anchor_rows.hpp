@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The signal of an anchor about one group, as rows of a regression.
+/// @file
+/// The signal of an anchor about one group, as rows of a regression.
 
 #include <cmath>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file A weight rule in which an adversarial bandit chooses the reward to emphasize next.
+/// @file
+/// A weight rule in which an adversarial bandit chooses the reward to emphasize next.
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The buffer of a learned Conductor: the responses that it learns from at its next update.
+/// @file
+/// The buffer of a learned Conductor: the responses that it learns from at its next update.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The interface between the trainer and a Conductor, which chooses the weights of the rewards for each response.
+/// @file
+/// The interface between the trainer and a Conductor, which chooses the weights of the rewards for each response.
 
 #include <concepts>
 #include <cstddef>

@@ -1,7 +1,7 @@
 #pragma once
 
-/// @file Functions for the `decide` of your own Conductor: checks of shapes, keyed draws, the same weights for all
-/// responses.
+/// @file
+/// Functions for the `decide` of your own Conductor: checks of shapes, keyed draws, the same weights for all responses.
 
 #include <algorithm>
 #include <cmath>

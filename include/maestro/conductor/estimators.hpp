@@ -1,8 +1,9 @@
 #pragma once
 
-/// @file The surrogates whose gradient updates a Conductor, one response at a time. The mean of group-centered
-/// advantages is always 0, so each estimator is defined as the derivative of an explicit function in which the
-/// meta-reward m is held constant. Neutral but for the refusals.
+/// @file
+/// The surrogates whose gradient updates a Conductor, one response at a time. The mean of group-centered advantages is
+/// always 0, so each estimator is defined as the derivative of an explicit function in which the meta-reward m is held
+/// constant. Neutral but for the refusals.
 
 #include <array>
 #include <cmath>

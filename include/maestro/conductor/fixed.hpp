@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Conductors that do not learn: equal, given and random weights. Missing rewards do not change the weights; the
+/// @file
+/// Conductors that do not learn: equal, given and random weights. Missing rewards do not change the weights; the
 /// scalarization skips what is missing.
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The features of a group that a Conductor learns from: of its hidden states or of its task.
+/// @file
+/// The features of a group that a Conductor learns from: of its hidden states or of its task.
 
 #include <algorithm>
 #include <array>

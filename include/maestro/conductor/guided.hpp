@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file Weight rules that follow the progress of the training: the gradients of the rewards, or the Pareto front of
-/// the mean rewards reached.
+/// @file
+/// Weight rules that follow the progress of the training: the gradients of the rewards, or the Pareto front of the mean
+/// rewards reached.
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file The MAESTRO Conductor. A head on the policy's terminal hidden state draws, per response, which reward to
-/// emphasize, and learns from the resulting advantages.
+/// @file
+/// The MAESTRO Conductor. A head on the policy's terminal hidden state draws, per response, which reward to emphasize,
+/// and learns from the resulting advantages.
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file A weight rule that favors the rewards that the hidden states predict.
+/// @file
+/// A weight rule that favors the rewards that the hidden states predict.
 
 #include <cmath>
 #include <cstddef>

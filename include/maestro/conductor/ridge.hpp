@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Ridge regression that is updated row by row.
+/// @file
+/// Ridge regression that is updated row by row.
 
 #include <algorithm>
 #include <cmath>

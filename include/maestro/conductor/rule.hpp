@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Conductors that follow a rule, which is a small struct that turns statistics of a group into weights.
+/// @file
+/// Conductors that follow a rule, which is a small struct that turns statistics of a group into weights.
 
 #include <algorithm>
 #include <cmath>

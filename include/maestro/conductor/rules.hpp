@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file Weight rules for RuleConductor: from the step, from the spread and correlation of the rewards, from a column
-/// of the prompts.
+/// @file
+/// Weight rules for RuleConductor: from the step, from the spread and correlation of the rewards, from a column of the
+/// prompts.
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,9 @@
 #pragma once
 
-/// @file CRC-32C (Castagnoli), a checksum that finds flipped bits in files. It finds every change of up to 3 bits in a
-/// block of 256 MB, and any other change with a probability of 1 - 2^-32. Source: RFC 3720, appendix B.4; slicing-by-8
-/// of Kounavis and Berry 2005.
+/// @file
+/// CRC-32C (Castagnoli), a checksum that finds flipped bits in files. It finds every change of up to 3 bits in a block
+/// of 256 MB, and any other change with a probability of 1 - 2^-32. Source: RFC 3720, appendix B.4; slicing-by-8 of
+/// Kounavis and Berry 2005.
 
 #include <array>
 #include <bit>

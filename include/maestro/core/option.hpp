@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The lists of options. Each options struct has one list of its members. The command line's options and the
+/// @file
+/// The lists of options. Each options struct has one list of its members. The command line's options and the
 /// fingerprint of a run are derived from it. Neutral.
 
 #include <concepts>

@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file Figures of multi-objective optimization for a set of policies, each a point of K mean rewards: which of them
-/// no other dominates, and how good the set is. Larger is better in every objective.
+/// @file
+/// Figures of multi-objective optimization for a set of policies, each a point of K mean rewards: which of them no
+/// other dominates, and how good the set is. Larger is better in every objective.
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,9 @@
 #pragma once
 
-/// @file Counter-based random numbers: Philox4x32-10. A draw depends on its key alone (seed, purpose, step, row,
-/// response, position), never on batching, threads or ranks. Neutral: host and device share it. Source: Salmon et al.
-/// 2011, "Parallel random numbers: as easy as 1, 2, 3".
+/// @file
+/// Counter-based random numbers: Philox4x32-10. A draw depends on its key alone (seed, purpose, step, row, response,
+/// position), never on batching, threads or ranks. Neutral: host and device share it. Source: Salmon et al. 2011,
+/// "Parallel random numbers: as easy as 1, 2, 3".
 
 #include <cmath>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The state that a part contributes to a checkpoint. A stateful part has
+/// @file
+/// The state that a part contributes to a checkpoint. A stateful part has
 ///
 ///     template <class Visitor> void visit_state(Visitor& v) {
 ///       v("step", step_);          // arithmetic scalar or enum

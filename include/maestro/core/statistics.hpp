@@ -66,8 +66,8 @@ MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   if (result.count == 0) return result;
   result.mean = first + sum / static_cast<double>(result.count);
   for (std::size_t i = 0; i < count; ++i) {
-    const double std_dev = static_cast<double>(get(i)) - result.mean;
-    if (std_dev == std_dev) result.squares = multiply_add(std_dev, std_dev, result.squares);
+    const double deviation = static_cast<double>(get(i)) - result.mean;
+    if (deviation == deviation) result.squares = multiply_add(deviation, deviation, result.squares);
   }
   return result;
 }

@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file The number of threads that the library uses unless set_threads was called: the number that the environment
-/// asks for, else the number of processors that this process may use.
+/// @file
+/// The number of threads that the library uses unless set_threads was called: the number that the environment asks for,
+/// else the number of processors that this process may use.
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file What a trainer and an anchor exchange. An anchor is an outside signal (a judge's scores or demonstrated
-/// rewards) that some groups get.
+/// @file
+/// What a trainer and an anchor exchange. An anchor is an outside signal (a judge's scores or demonstrated rewards)
+/// that some groups get.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The options of sampling.
+/// @file
+/// The options of sampling.
 
 #include <cmath>
 #include <cstddef>

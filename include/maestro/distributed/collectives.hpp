@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file Functions on top of a Communicator's collectives: gathered values, sharded sums, and work that fails on all
-/// ranks if it fails on one.
+/// @file
+/// Functions on top of a Communicator's collectives: gathered values, sharded sums, and work that fails on all ranks if
+/// it fails on one.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Ranks that are processes and communicate through any MPI-3 library. This header needs the target maestro::mpi.
+/// @file
+/// Ranks that are processes and communicate through any MPI-3 library. This header needs the target maestro::mpi.
 
 #include <mpi.h>
 

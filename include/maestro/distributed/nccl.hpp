@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file NCCL collectives over values on CUDA devices, for ranks with one device each. This header needs the target
+/// @file
+/// NCCL collectives over values on CUDA devices, for ranks with one device each. This header needs the target
 /// maestro::nccl.
 
 #include <cuda_runtime_api.h>

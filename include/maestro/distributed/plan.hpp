@@ -1,8 +1,8 @@
 #pragma once
 
-/// @file A model of the seconds of a training step on more ranks than are available. It adds computation, communication
-/// by latency and bandwidth, and waiting for the slowest rank. It is fitted to measured runs; its results are
-/// predictions.
+/// @file
+/// A model of the seconds of a training step on more ranks than are available. It adds computation, communication by
+/// latency and bandwidth, and waiting for the slowest rank. It is fitted to measured runs; its results are predictions.
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Ranks that are threads of one process, for tests and for one program on several CPU sockets.
+/// @file
+/// Ranks that are threads of one process, for tests and for one program on several CPU sockets.
 
 #include <algorithm>
 #include <condition_variable>

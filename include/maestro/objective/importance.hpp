@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file The importance-sampling correction for responses that were drawn by another policy than the trained one: by a
-/// server with other kernels or older weights. Neutral.
+/// @file
+/// The importance-sampling correction for responses that were drawn by another policy than the trained one: by a server
+/// with other kernels or older weights. Neutral.
 
 #include <algorithm>
 #include <array>

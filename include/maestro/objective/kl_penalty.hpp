@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The KL penalty of the reward. Neutral.
+/// @file
+/// The KL penalty of the reward. Neutral.
 
 #include <cmath>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The options of the policy objective and their domains. Neutral.
+/// @file
+/// The options of the policy objective and their domains. Neutral.
 
 #include <array>
 #include <cmath>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Named choices of the objective's options, as TRL 1.16 has or recommends them.
+/// @file
+/// Named choices of the objective's options, as TRL 1.16 has or recommends them.
 
 #include <array>
 #include <string_view>

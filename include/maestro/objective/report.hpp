@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The report of a loss, and the counts that normalize it. Neutral.
+/// @file
+/// The report of a loss, and the counts that normalize it. Neutral.
 
 #include <cstddef>
 #include <span>

@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file The contribution of one token and of one response to the policy loss, its gradient and its report. Neutral:
-/// the loop on the host and the kernel call it.
+/// @file
+/// The contribution of one token and of one response to the policy loss, its gradient and its report. Neutral: the loop
+/// on the host and the kernel call it.
 
 #include <cstddef>
 

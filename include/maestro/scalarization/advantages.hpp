@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file The driver on the host that computes advantages from the rewards and weights of a batch, by any advantage
-/// estimator. Neutral.
+/// @file
+/// The driver on the host that computes advantages from the rewards and weights of a batch, by any advantage estimator.
+/// Neutral.
 ///
 /// For all estimators, missing rewards (NaN) add 0 and the weights are not renormalized. A row whose rewards are all
 /// missing is left out of every statistic and gets 0. The penalty is subtracted from the scalar reward. Groups run in

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The checks of a scalarization's input: shapes, and values for which the formulas are not defined. Neutral.
+/// @file
+/// The checks of a scalarization's input: shapes, and values for which the formulas are not defined. Neutral.
 
 #include <cmath>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The scalarization that the library uses if none is named. Neutral.
+/// @file
+/// The scalarization that the library uses if none is named. Neutral.
 
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/estimators/own_weight_baseline.hpp"

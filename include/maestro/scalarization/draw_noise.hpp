@@ -1,7 +1,7 @@
 #pragma once
 
-/// @file The share of a batch's advantages that comes from the draw of the weights rather than from the rewards.
-/// Neutral.
+/// @file
+/// The share of a batch's advantages that comes from the draw of the weights rather than from the rewards. Neutral.
 
 #include <algorithm>
 #include <cstddef>

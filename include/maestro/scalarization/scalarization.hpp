@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The interface of a scalarization, which computes advantages from rewards, weights and groups.
+/// @file
+/// The interface of a scalarization, which computes advantages from rewards, weights and groups.
 
 #include <concepts>
 #include <cstdint>

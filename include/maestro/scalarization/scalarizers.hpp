@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Scalarizers turn the K rewards and K weights of one response into one number, before responses are compared.
+/// @file
+/// Scalarizers turn the K rewards and K weights of one response into one number, before responses are compared.
 /// Neutral.
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Trials of a scalarization on a small batch, which find runs that could learn nothing before they start.
+/// @file
+/// Trials of a scalarization on a small batch, which find runs that could learn nothing before they start.
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,8 @@
 #pragma once
 
-/// @file A fully connected layer y = x W' + b with its gradients, from which the Conductor's heads are built. Own loops
-/// in fixed order instead of a GEMM: K is small, and a row's result must not depend on the batch around it.
+/// @file
+/// A fully connected layer y = x W' + b with its gradients, from which the Conductor's heads are built. Own loops in
+/// fixed order instead of a GEMM: K is small, and a row's result must not depend on the batch around it.
 
 #include <algorithm>
 #include <cmath>

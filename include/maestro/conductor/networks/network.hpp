@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The interface of a learned Conductor's head, which maps hidden states to logits.
+/// @file
+/// The interface of a learned Conductor's head, which maps hidden states to logits.
 
 #include <concepts>
 #include <cstddef>

@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file Subtracts the group's mean from another estimator's advantages. Neutral.
+/// @file
+/// Subtracts the group's mean from another estimator's advantages. Neutral.
 
 #include <cstddef>
 #include <string_view>

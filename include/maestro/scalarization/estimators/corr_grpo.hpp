@@ -1,6 +1,7 @@
 #pragma once
 
-/// @file The advantage of CorrGRPO, divided by the correlations of the weighted rewards. Neutral.
+/// @file
+/// The advantage of CorrGRPO, divided by the correlations of the weighted rewards. Neutral.
 
 #include <cmath>
 #include <cstddef>
