@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What an anchor says of one group, as rows of a regression.
+/// The signal of an anchor about one group, as rows of a regression.
 
 #include <cmath>
 #include <cstddef>
@@ -27,7 +27,7 @@ void z_scores(std::size_t count, const Get& get, const Put& put) {
   }
 }
 
-/// AnchorRows holds m responses of one group: their rewards standardized among them (m x K), and what the anchor says
+/// AnchorRows holds m responses of one group: their rewards standardized among them (m x K), and the regression target
 /// of each (m).
 struct AnchorRows {
   Matrix<double> z;
@@ -35,7 +35,8 @@ struct AnchorRows {
 
   std::size_t size() const { return target.size(); }
 
-  /// The responses that an outside judge scored, with the scores' z-scores as target; fewer than two are none.
+  /// Gives the responses that an outside judge scored, with the z-scores of the scores as targets. It gives no rows if
+  /// fewer than two were scored.
   /// @param rewards  (n x K) of the group, NaN if a reward does not apply.
   /// @param scores   (n), NaN if the judge gave none.
   static AnchorRows judged(MatrixView<const float> rewards, std::span<const float> scores) {
@@ -52,10 +53,10 @@ struct AnchorRows {
     return result;
   }
 
-  /// Gives the n responses of a group and, as the last row, one from outside the policy: target 1 for that, -1/n for
-  /// the others. None for a group without responses, or an outside response that no reward applies to.
+  /// Gives the n responses of a group and, as the last row, a demonstration, whose target is 1; the target of the
+  /// others is -1/n. It gives no rows for a group without responses, or if no reward applies to the demonstration.
   /// @param rewards       (n x K) of the group.
-  /// @param demonstrated  (K) of the outside response.
+  /// @param demonstrated  (K) rewards of the demonstration.
   static AnchorRows demonstrated(MatrixView<const float> rewards, std::span<const float> demonstrated) {
     AnchorRows result;
     bool scored = false;
@@ -69,7 +70,7 @@ struct AnchorRows {
     return result;
   }
 
-  /// c_k = mean_i z_ik z(target_i), z with ddof 0: the correlation of each reward (K) with the target.
+  /// Gives c_k = mean_i z_ik z(target_i), z with ddof 0: the correlation of each reward (K) with the target.
   std::vector<double> agreement() const {
     std::vector<double> t(size());
     z_scores(

@@ -26,19 +26,18 @@
 
 namespace maestro {
 
-/// A Conductor whose weights say, per group, how an outside signal (an anchor) follows from the rewards: the scores
-/// that a judge gave to a few groups, or a good response from outside the policy. See reward/anchored_rewards.hpp for
-/// where they come from. With x the features of a group (GroupContext) and z_ik the z-score of reward k in it (ddof 0;
-/// 0 if constant or missing):
+/// AnchoredConductor is a Conductor that learns, per group, how the rewards predict an outside signal (an anchor): the
+/// scores that a judge gave to a few groups, or demonstrations. reward/anchored_rewards.hpp provides the signal. With x
+/// the features of a group (GroupContext) and z_ik the z-score of reward k in it (ddof 0; 0 if constant or missing):
 ///
 /// - joint: theta minimizes lambda |theta|^2 + sum over responses of (y_i - sum_k z_ik theta_k . x)^2;
 ///   w_k = theta_k . x / sum_l |theta_l . x|, of either sign. y is z(judge), or for an outside response 1 against -1/n,
 ///   the z-scores then being those among the n + 1.
 /// - marginal: c_k = mean_i z_ik z(y_i) of each group is regressed on x; w_k = max(0, c_k(x)) + 0.001, normalized.
 ///
-/// Joint is the better one if rewards are correlated. All responses of a group share its weights, but for missing
-/// rewards; before anything is learned they are 1/K. It draws no action, and reads neither advantages nor its own past
-/// weights. K is that of its first decision; the groups are those of this rank. Hidden states are projected
+/// Joint is better if rewards are correlated. All responses of a group share its weights, except for missing rewards;
+/// before anything is learned the weights are 1/K. The Conductor draws no action, and reads neither advantages nor its
+/// own past weights. The first decision sets K; the groups are those of this rank. Hidden states are projected
 /// (GroupContext) if the regression would have more than `max_features` features: K (d + 1), or d + 1 with marginal.
 /// Cost: O(n D^2) for a group that it learns from, O(B d + N K d) for a decision; D (D + 1) doubles, in double
 /// throughout. Deterministic: groups and responses in index order, whatever the number of threads.
@@ -53,7 +52,7 @@ class AnchoredConductor {
   std::uint64_t rows_learned() const { return learned_; }
 
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite, or
-  /// a task too many.
+  /// for more than max_tasks tasks.
   Decision decide(const StepView& view) {
     check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
     check_context(view);
@@ -78,7 +77,7 @@ class AnchoredConductor {
     return decision;
   }
 
-  /// Learns from the groups that the anchor says something of.
+  /// Learns from the groups for which the feedback has an anchor's signal.
   /// @throws BadArgument for feedback of another shape; BadData as decide.
   void observe(const Feedback& feedback) {
     if (feedback.judged.empty() && feedback.demonstrated.empty()) return;
@@ -106,7 +105,8 @@ class AnchoredConductor {
     }
   }
 
-  /// What was learned since the last call: `samples` rows, whose mean squared error before they were learned is `loss`.
+  /// Reports what was learned since the last call: `samples` rows, whose mean squared error before they were learned is
+  /// `loss`. It gives nullopt if there were none.
   std::optional<ConductorReport> update() {
     if (fresh_ == 0) return std::nullopt;
     ConductorReport report;
@@ -117,8 +117,8 @@ class AnchoredConductor {
     return report;
   }
 
-  /// Overwrites out (N) with the uncertainty of each group's weights, of its own scale: x' P x, summed over the rewards
-  /// with joint. Before anything is learned it is |x|^2 / lambda.
+  /// Overwrites out (N) with the uncertainty of each group's weights, x' P x, summed over the rewards with joint. Only
+  /// its order has a meaning, not its scale. Before anything is learned it is |x|^2 / lambda.
   /// @throws BadArgument naming sizes that differ.
   void uncertainty(const StepView& view, std::span<double> out) const {
     check_context(view);
@@ -134,8 +134,9 @@ class AnchoredConductor {
     }
   }
 
-  /// The weights of each response as if it were a group of its own, or, with GroupContextKind::task and prompt, the
-  /// mean weights of the step last decided. 1/K before the first decision.
+  /// Overwrites out (B x K) with the weights of each response as if it were a group of its own, or, with
+  /// GroupContextKind::task and prompt, with the mean weights of the last decision. Before the first decision they are
+  /// 1/K.
   /// @throws BadArgument when the hidden states or `out` do not fit.
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
     if (ridge_.features() == 0) {
@@ -156,7 +157,7 @@ class AnchoredConductor {
     }
   }
 
-  /// The regression, and what it knows of contexts.
+  /// Visits the regression and the state of the group context.
   /// @throws BadFile for parts that do not fit together.
   template <class Visitor>
   void visit_state(Visitor& v) {
@@ -201,7 +202,7 @@ class AnchoredConductor {
     if (ridge_.features() == 0) ridge_.start(regression_size(), targets(), lambda());
   }
 
-  /// The hidden states that the context is made from, of a StepView or Feedback.
+  /// Gives the hidden states of a StepView or Feedback that the context is made from.
   template <class View>
   MatrixView<const float> states(const View& view) const {
     return options_.context == GroupContextKind::prompt ? view.prompt_hidden : view.hidden;
@@ -235,7 +236,7 @@ class AnchoredConductor {
                                               feedback.demonstrated.cols() == feedback.rewards.cols()),
             "conductor: Feedback::demonstrated must be (groups x rewards)");
   }
-  /// Gives those of group g of a StepView or Feedback.
+  /// Computes the features of group g of a StepView or Feedback.
   template <class View>
   void features(const View& view, std::size_t g, std::span<double> x) const {
     MatrixView<const float> rows;
@@ -246,7 +247,7 @@ class AnchoredConductor {
     context_.features(rows, view.tasks.empty() ? std::string_view() : view.tasks[g], x);
   }
 
-  /// Weights (K) for a group of features x.
+  /// Computes the weights (K) of a group with features x.
   void weights_of(std::span<const double> x, std::span<double> w) const {
     double size = 0.0;
     for (std::size_t k = 0; k < w.size(); ++k) {

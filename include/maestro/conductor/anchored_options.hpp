@@ -15,14 +15,14 @@
 
 namespace maestro {
 
-/// AnchoredForm says what is regressed on the context.
+/// AnchoredForm says what the regression predicts from the context.
 enum class AnchoredForm : std::uint8_t {
   joint,     ///< the outside signal on all rewards together: weights of either sign
   marginal,  ///< the agreement of each reward with it, one by one: only its positive part counts
 };
 inline constexpr std::array<std::string_view, 2> anchored_form_names{"joint", "marginal"};
 
-/// AnchoredConductor is made from these options.
+/// AnchoredOptions holds the options of AnchoredConductor.
 struct AnchoredOptions {
   AnchoredForm form = AnchoredForm::joint;
   GroupContextKind context = GroupContextKind::hidden;
@@ -33,7 +33,7 @@ struct AnchoredOptions {
   std::size_t max_tasks = 32;       ///< for GroupContextKind::task, at least 1
 };
 
-/// The list of its options: see OptionList.
+/// Lists these options; see OptionList.
 template <OptionsOf<AnchoredOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "anchor_form",
@@ -52,6 +52,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "max_tasks", .recorded = Recorded::unless_default}, s.max_tasks);
 }
 
+/// Refuses options outside their domains.
 /// @throws BadArgument naming an option outside its domain.
 inline void check(const AnchoredOptions& o) {
   require(o.lambda >= 0.0 && std::isfinite(o.lambda), "AnchoredConductor: lambda must be finite and at least 0");

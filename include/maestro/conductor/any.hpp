@@ -33,8 +33,8 @@
 
 namespace maestro {
 
-/// The names that AnyConductor knows. `equal` is 1/K, `unit` 1 for each reward as in TRL; `maestro_paper` is `linear`
-/// under paper_preset(), whatever the learned options.
+/// The names that AnyConductor knows. `equal` gives 1/K, `unit` gives 1 to each reward as TRL does. `maestro_paper` is
+/// `linear` with the options of paper_preset(); it ignores the other learned options.
 inline constexpr std::array<std::string_view, 17> conductor_names{
     "equal",          "unit",          "fixed",           "scheduled",
     "random",         "saw",           "contrast",        "exp3",
@@ -42,7 +42,8 @@ inline constexpr std::array<std::string_view, 17> conductor_names{
     "anchored",       "maestro_paper", "gradient_guided", "hypervolume_guided",
     "consensus"};
 
-/// Weights are K values, or none for 1/K each.
+/// AnyConductorOptions holds the options of all Conductors; each reads its own. Weights are K values, or none for 1/K
+/// each.
 struct AnyConductorOptions {
   LearnedConductorOptions learned{};       ///< linear, mlp
   std::vector<float> weights{};            ///< fixed, scheduled up to first_step, and the base of contrast and
@@ -60,16 +61,16 @@ struct AnyConductorOptions {
   Matrix<float> prompt_weights{};          ///< prompt: (prompts x K), see PromptWeights
 };
 
-/// One of conductor_names for K rewards behind the Conductor concept, K known at run time. The MLP has one hidden layer
-/// of 64. Copying it copies the Conductor.
+/// AnyConductor is a Conductor chosen from conductor_names, with K known at run time. The MLP has one hidden layer of
+/// 64. A copy of it has its own Conductor.
 class AnyConductor {
  public:
-  /// The largest K there is.
+  /// The largest K that is compiled.
   static constexpr std::size_t max_actions = 8;
 
-  /// @throws BadArgument for a name that is not in the list, K outside [1, max_actions], weights of another number, or
-  /// for what the chosen Conductor refuses.
-  /// A template, so that the Conductors of every K are compiled where one is made and nowhere else.
+  /// @throws BadArgument for a name that is not in the list, K outside [1, max_actions], another number of weights than
+  /// K, or options that the chosen Conductor refuses. The constructor is a template, so that the Conductors of every K
+  /// are compiled only where one is made.
   template <std::size_t most = max_actions>
   AnyConductor(std::string_view name, std::size_t actions, const AnyConductorOptions& options = {})
       : name_(name), actions_(actions), conductor_(make<most>(name, actions, options)) {}
@@ -81,9 +82,9 @@ class AnyConductor {
   ~AnyConductor() = default;
 
   const std::string& name() const { return name_; }
-  /// K, the number of rewards.
+  /// Gives K, the number of rewards.
   std::size_t num_actions() const { return actions_; }
-  /// Whether there is anything to learn, so that reports know whether "not learned" is a finding.
+  /// Tells whether the Conductor learns. Reports say "not learned" only of one that does.
   bool learns() const { return conductor_->learns(); }
   Decision decide(const StepView& view) { return conductor_->decide(view); }
   void observe(const Feedback& feedback) { conductor_->observe(feedback); }
@@ -91,13 +92,14 @@ class AnyConductor {
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const { conductor_->weights(hidden, out); }
   bool wants_counterfactuals() const { return conductor_->wants_counterfactuals(); }
   bool wants_reward_gradients() const { return conductor_->wants_reward_gradients(); }
-  /// @throws Unsupported for a Conductor that gives no uncertainty: all but `anchored`.
+  /// Overwrites out (N) with the Conductor's uncertainty about each group.
+  /// @throws Unsupported for every Conductor except `anchored`.
   void uncertainty(const StepView& view, std::span<double> out) const {
     if (!conductor_->uncertainty(view, out)) {
       throw Unsupported("conductor: '" + name_ + "' gives no uncertainty; let the groups be chosen at random");
     }
   }
-  /// Holds the name too: the state of another kind of Conductor is refused.
+  /// Visits the name and the Conductor's state. Loading refuses the state of another kind of Conductor.
   template <class Visitor>
   void visit_state(Visitor& v) {
     std::string stored = name_;
@@ -177,7 +179,7 @@ class AnyConductor {
     return result;
   }
 
-  /// The Conductors whose type does not depend on K; null for the others.
+  /// Makes the Conductors whose type does not depend on K; null for the other names.
   static Made make_rule(std::string_view name, std::size_t actions, const AnyConductorOptions& o) {
     if (name == "scheduled" || name == "contrast" || name == "hypervolume_guided") {
       check_count(o.weights.size(), actions);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A weight rule that is an adversarial bandit over which reward to stress next.
+/// A weight rule in which an adversarial bandit chooses the reward to emphasize next.
 
 #include <algorithm>
 #include <cmath>
@@ -17,27 +17,27 @@
 
 namespace maestro {
 
-/// Exp3 is made from these options.
+/// Exp3Options holds the options of Exp3.
 struct Exp3Options {
   double rate = 0.07;  ///< g, in (0, 1]: exploration, and the bandit's rate
   double share = 0.1;  ///< how far an arm moves the weights towards its reward, in (0, 1)
 };
 
-/// The list of its options: see OptionList.
+/// Lists these options; see OptionList.
 template <OptionsOf<Exp3Options> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "exp3_rate", .help = "Of --conductor exp3: exploration and rate of the bandit (g), in (0, 1]"}, s.rate);
   f({.name = "exp3_share", .help = "Of --conductor exp3: how far a step moves the weights, in (0, 1)"}, s.share);
 }
 
-/// A rule that is a bandit of K + 1 arms. Arm k < K moves the weights towards reward k, w <- (1 - share) w + share e_k;
-/// the last one leaves them. Each step draws an arm by
+/// Exp3 is a rule with a bandit of K + 1 arms. Arm k < K moves the weights towards reward k, w <- (1 - share) w + share
+/// e_k; the last arm leaves them as they are. Each step draws an arm by
 ///
 ///     p = (1 - g) v / sum v + g / (K + 1),   v_arm *= exp(g x / (p_arm (K + 1))),
 ///
-/// from a stream keyed by seed and step; x in [0, 1] is what followed in the next step:
-/// x = 1/2 + 1/2 tanh(mean over k of (mean r_k - mean r_k before) / deviation of r_k), of the batch, over the rewards
-/// that vary. Weights start equal.
+/// from a stream keyed by seed and step. x in [0, 1] is the arm's payoff, measured in the next step: x = 1/2 + 1/2
+/// tanh(mean over k of (mean r_k - mean r_k before) / deviation of r_k), of the batch, over the rewards that vary.
+/// Weights start equal.
 /// Source: DynaOpt (arXiv 2403.13578) for the arms and the update; share and x are ours.
 class Exp3 {
  public:
@@ -47,7 +47,7 @@ class Exp3 {
     require(options.share > 0.0 && options.share < 1.0, "Exp3: share must lie in (0, 1)");
   }
 
-  /// p (K + 1) for K rewards.
+  /// Gives p (K + 1) for K rewards.
   std::vector<double> probabilities(std::size_t rewards) const {
     const auto arms = static_cast<double>(rewards + 1);
     if (values_.empty()) return std::vector<double>(rewards + 1, 1.0 / arms);
@@ -60,7 +60,7 @@ class Exp3 {
 
   void weights(const RuleView& view, double* w) const { move_weights(draw(view), view.rewards, w); }
 
-  /// Credits the arm of the step before with what followed, and keeps this step's arm and weights.
+  /// Credits the last step's arm with its payoff, and keeps this step's arm and weights.
   void observe(const RuleView& view, const Feedback&) {
     const std::size_t arm = draw(view);
     const double p = probabilities(view.rewards)[arm];
@@ -109,7 +109,7 @@ class Exp3 {
     }
     return varying > 0.0 ? 0.5 + 0.5 * std::tanh(sum / varying) : 0.5;
   }
-  /// The values are kept below 1 by a common factor, which p does not see.
+  /// Credits the last arm. A common factor keeps the values below 1; p does not depend on it.
   void credit(double x) {
     values_[arm_] *= std::exp(options_.rate * x / (probability_ * static_cast<double>(values_.size())));
     const double largest = *std::max_element(values_.begin(), values_.end());

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a learned Conductor remembers between updates.
+/// The buffer of a learned Conductor: the responses that it learns from at its next update.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace maestro {
 
-/// Entries (h, a, q, m, step), oldest first: hidden state (d), action, recorded propensities (K), meta-reward
-/// (1, or K values if the estimator wants one per action) and the step they were observed at.
+/// ConductorBuffer holds entries (h, a, q, m, step), oldest first: hidden state (d), action, recorded propensities (K),
+/// meta-reward (1, or K values if the estimator needs one per action) and the step of the observation.
 class ConductorBuffer {
  public:
   struct Entry {
@@ -29,7 +29,8 @@ class ConductorBuffer {
 
   std::size_t size() const { return actions_.size(); }
   bool empty() const { return actions_.empty(); }
-  /// (n x d), (n x K) and (n x 1 or K); valid until the buffer changes.
+  /// Gives the hidden states (n x d). This view and those of the propensities (n x K) and meta-rewards (n x 1 or K) are
+  /// valid until the buffer changes.
   MatrixView<const float> hidden() const { return rows_of(hidden_); }
   MatrixView<const float> propensities() const { return rows_of(propensities_); }
   MatrixView<const float> meta() const { return rows_of(meta_); }

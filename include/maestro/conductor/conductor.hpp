@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What the trainer needs of a Conductor: the part that chooses, per response, which reward to stress.
+/// The interface between the trainer and a Conductor, which chooses the weights of the rewards for each response.
 
 #include <concepts>
 #include <cstddef>
@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// What a Conductor sees when it decides.
+/// StepView holds what a Conductor reads to decide.
 struct StepView {
   MatrixView<const float> hidden;             ///< (B x d) terminal hidden states
   MatrixView<const float> rewards;            ///< (B x K), NaN if a reward does not apply
@@ -31,7 +31,7 @@ struct StepView {
   MatrixView<const float> prompt_hidden{};    ///< (N x d) hidden states at the ends of the prompts; may be empty
 };
 
-/// What a Conductor learns from.
+/// Feedback holds what a Conductor learns from.
 struct Feedback {
   const Decision& decision;
   MatrixView<const float> hidden;  ///< (B x d), as decided on: the same values, unchanged since
@@ -50,7 +50,7 @@ struct Feedback {
                                                 ///< unless asked for
 };
 
-/// What a Conductor's update did; it is logged under conductor/.
+/// ConductorReport holds the figures of a Conductor's update, which are logged under conductor/.
 struct ConductorReport {
   std::size_t samples = 0;  ///< buffer entries used
   std::size_t dropped = 0;  ///< entries dropped as too old
@@ -160,13 +160,13 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 /// - optional `uncertainty(view, out)`: const; overwrites out (N) with how little it knows of each group, by which an
 ///   anchor may choose the groups that an outside judge scores.
 ///
-/// An optional member that is there in another form is refused. A type that is no Conductor gets one error from Trainer
-/// that says what it lacks (trainer/requirements.hpp).
+/// An optional member in another form is refused by the compiler. For a type that is no Conductor, Trainer gives one
+/// error that names the missing member (trainer/requirements.hpp).
 template <class C>
 concept Conductor = std::move_constructible<C> && detail::Decides<C> && detail::SaysItsState<C> &&
     detail::optional_conductor_members_fit<C>;
 
-/// Whether the trainer must compute the advantages of the actions not taken.
+/// Tells whether the trainer must compute the advantages of the actions not taken.
 template <Conductor C>
 bool wants_counterfactuals(const C& conductor) {
   if constexpr (detail::AnswersCounterfactuals<C>) {
@@ -176,7 +176,7 @@ bool wants_counterfactuals(const C& conductor) {
   }
 }
 
-/// Whether the trainer must compute the gradients of each reward alone.
+/// Tells whether the trainer must compute the gradients of each reward alone.
 template <Conductor C>
 bool wants_reward_gradients(const C& conductor) {
   if constexpr (detail::AnswersGradients<C>) {

@@ -1,8 +1,7 @@
 #pragma once
 
 /// @file
-/// What a Conductor of one's own can call in a decision: check the shapes, key the draws, give all responses the same
-/// weights.
+/// Functions for the `decide` of your own Conductor: checks of shapes, keyed draws, the same weights for all responses.
 
 #include <algorithm>
 #include <cmath>
@@ -37,8 +36,8 @@ inline void check_step_view(const StepView& view, std::size_t actions) {
   }
 }
 
-/// The stream of the draws of response `member` of a group; seed, step, data row and response_number alone have a say.
-/// stream.uniform(0), stream.uniform(1), ... are its numbers. A Conductor of one's own takes Purpose::user.
+/// Gives the random stream of response `member` of a group. It depends only on seed, step, data row and
+/// response_number. stream.uniform(0), stream.uniform(1), ... are its numbers. Your own Conductor passes Purpose::user.
 inline RandomStream draw_stream(const StepView& view, Purpose purpose, std::size_t group, std::size_t member) {
   return RandomStream({.seed = view.seed,
                        .purpose = purpose,
@@ -58,7 +57,7 @@ inline void fill_rows(std::span<const float> weights, MatrixView<float> out) {
   for (std::size_t i = 0; i < out.rows(); ++i) std::copy(weights.begin(), weights.end(), out.row(i).begin());
 }
 
-/// The decision that gives every response the same weights (K) and draws no action.
+/// Gives the decision in which every response has the same weights (K) and no action is drawn.
 /// @throws BadArgument naming sizes of the view that do not fit.
 inline Decision same_for_all(const StepView& view, std::span<const float> weights) {
   check_step_view(view, weights.size());
@@ -95,8 +94,8 @@ inline void check_hidden(MatrixView<const float> hidden, std::size_t rows, std::
   }
 }
 
-/// Which hidden states were decided on last, so that what is observed of them need not be checked, scaled or moved a
-/// second time. They are known by their place and their step: an owner leaves them as they were until then.
+/// DecidedHidden remembers the hidden states of the last decision, so that the observation need not check, scale or
+/// copy them again. It recognizes them by address and step; the caller must not change them in between.
 class DecidedHidden {
  public:
   void set(MatrixView<const float> hidden, std::uint32_t step) {
@@ -114,9 +113,9 @@ class DecidedHidden {
   std::uint32_t step_ = 0;
 };
 
-/// Overwrites `out` with weights (K) whose sizes add up to 1, as those of a response: a missing reward gets none, those
-/// that are there share what it had in proportion to their own, or equally if they had none. Without any reward the
-/// weights stay.
+/// Adapts weights (K), whose absolute values sum to 1, to a response with missing rewards, and overwrites `out` with
+/// the result. A missing reward gets 0; its weight goes to the others in proportion to theirs, or equally if they have
+/// none. If all rewards are missing, the weights stay as they are.
 inline void leave_out_missing(std::span<const double> w, std::span<const float> rewards, std::span<float> out) {
   double present = 0.0;
   std::size_t count = 0;

@@ -17,8 +17,8 @@
 
 namespace maestro {
 
-/// Emphasis is the map from an action to weights; the paper leaves it open. pi is the distribution that the action was
-/// drawn from (q, after floor and mask).
+/// Emphasis is the map from an action a to weights, which the paper does not specify. pi is the distribution that the
+/// action was drawn from (q, after floor and mask).
 enum class Emphasis : std::uint8_t {
   one_hot,          ///< e_a
   blended_uniform,  ///< (1 - c) / K + c e_a
@@ -26,10 +26,10 @@ enum class Emphasis : std::uint8_t {
   soft,             ///< pi; the action has no say
 };
 
-/// The names of the maps stand in the enum's order.
+/// The names of the maps, in the enum's order.
 inline constexpr std::array<std::string_view, 4> emphasis_names{"one_hot", "blended_uniform", "blended_policy", "soft"};
 
-/// The names of the maps that a Conductor can learn under: all but soft, which no estimator follows yet.
+/// The names of the maps that a Conductor can learn with: all except soft, for which there is no estimator yet.
 inline constexpr std::span<const std::string_view> learnable_emphasis_names{emphasis_names.data(), 3};
 
 /// Finds the map called `name`.
@@ -38,27 +38,27 @@ inline Emphasis emphasis_from_name(std::string_view name) {
   return static_cast<Emphasis>(index_of_name("emphasis", name, emphasis_names));
 }
 
-/// How much of the weights the action moves: c, 1 for one_hot, 0 for soft.
+/// Gives the share of the weights that the action decides: c; 1 for one_hot, 0 for soft.
 inline float action_share(Emphasis emphasis, double strength) {
   if (emphasis == Emphasis::one_hot) return 1.0f;
   if (emphasis == Emphasis::soft) return 0.0f;
   return static_cast<float>(strength);
 }
 
-/// How much of the weights is pi itself.
+/// Gives the factor of pi in the weights: 1 for soft, 1 - c for blended_policy, else 0.
 inline double policy_share(Emphasis emphasis, double strength) {
   if (emphasis == Emphasis::soft) return 1.0;
   return emphasis == Emphasis::blended_policy ? 1.0 - strength : 0.0;
 }
 
-/// What every weight starts from, whatever the action and pi: (1 - c) / K for blended_uniform, else 0.
+/// Gives the constant part of every weight: (1 - c) / K for blended_uniform, else 0.
 inline float uniform_share(Emphasis emphasis, double strength, std::size_t rewards) {
   if (emphasis != Emphasis::blended_uniform) return 0.0f;
   return static_cast<float>((1.0 - strength) / static_cast<double>(std::max<std::size_t>(rewards, 1)));
 }
 
-/// Fills base, emphasis and weights of a decision whose actions and probabilities are set.
-/// Rows of probabilities that lie on the simplex give rows of weights on the simplex.
+/// Fills base, emphasis and weights of a decision whose actions and probabilities are set. If the rows of probabilities
+/// lie on the simplex, so do the rows of weights.
 inline void apply_emphasis(Emphasis emphasis, double strength, Decision& decision) {
   const std::size_t rows = decision.probabilities.rows();
   const std::size_t rewards = decision.probabilities.cols();

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// The surrogates whose gradient moves a Conductor, one response at a time. The mean of group-centered advantages is
-/// identically 0, so each estimator is defined as the derivative of a stated function in which the meta-reward m is
-/// held constant. Neutral but for the refusals.
+/// The surrogates whose gradient updates a Conductor, one response at a time. The mean of group-centered advantages is
+/// always 0, so each estimator is defined as the derivative of an explicit function in which the meta-reward m is held
+/// constant. Neutral but for the refusals.
 
 #include <array>
 #include <cmath>
@@ -20,13 +20,13 @@
 
 namespace maestro {
 
-/// The estimator says what of the meta-rewards m moves the head; the surrogate is that of one response.
+/// Estimator names the surrogate of one response, a function of its meta-rewards m.
 enum class Estimator : std::uint8_t {
   sampled,         ///< REINFORCE: rho m log q(a|h). Leaves out the part of the weights that pi moves without an action
   counterfactual,  ///< sum_k m(k) q(k|h): exact over the own action, the average of the sampled one
 };
 
-/// The names of the estimators stand in the enum's order.
+/// The names of the estimators, in the enum's order.
 inline constexpr std::array<std::string_view, 2> estimator_names{"sampled", "counterfactual"};
 
 /// Finds the estimator called `name`.
@@ -35,7 +35,8 @@ inline Estimator estimator_from_name(std::string_view name) {
   return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));
 }
 
-/// Refuses an emphasis that has no signal: both estimators follow the score of the action drawn.
+/// Refuses an emphasis under which the action does not influence the weights, since both estimators learn from the
+/// drawn action's effect.
 /// @throws BadArgument with the reason and what to choose instead.
 inline void check_estimator(Emphasis emphasis, double strength, Estimator estimator) {
   if (action_share(emphasis, strength) > 0.0f) return;
@@ -45,7 +46,8 @@ inline void check_estimator(Emphasis emphasis, double strength, Estimator estima
                     "blended_policy emphasis");
 }
 
-/// Weight of an entry decided under an older head: min(cap, q_now(a|h) / q_recorded(a|h)), held constant.
+/// Gives the importance weight of an entry that an older head decided: min(cap, q_now(a|h) / q_recorded(a|h)), held
+/// constant.
 MAESTRO_HD inline double importance_weight(double now, double recorded, double cap) {
   const double ratio = now / recorded;
   return ratio < cap ? ratio : cap;
@@ -75,7 +77,7 @@ MAESTRO_HD double add_expectation(const ActionDistribution<K>& row, const double
   return value;
 }
 
-/// How an update turns one remembered entry into a gradient.
+/// EntryRule says how an update turns one buffer entry into a gradient.
 struct EntryRule {
   Estimator estimator = Estimator::sampled;
   ProbabilityFloor floor = ProbabilityFloor::mix;
@@ -84,23 +86,23 @@ struct EntryRule {
   double entropy_bonus = 0.0;
 };
 
-/// One entry: the action taken, the propensities recorded (K) and the meta-rewards, one or K.
+/// RememberedAction is one entry: the action taken, the recorded propensities (K) and the meta-rewards (1 or K).
 struct RememberedAction {
   std::size_t action = 0;
   const float* propensities = nullptr;
   const float* meta = nullptr;
 };
 
-/// What an entry adds to the report, already scaled.
+/// EntryTerms holds what an entry adds to the report, already scaled.
 struct EntryTerms {
   double surrogate = 0.0;
   double entropy = 0.0;
   double by_log_tau = 0.0;  ///< d loss / d log tau
 };
 
-/// Replaces the logits (K) of one entry by d loss / d logits, loss = -scale (surrogate + entropy_bonus H(p)); meta,
-/// importance weight and baseline held constant. Actions that could not be drawn then are those of propensity 0.
-/// @param baseline  taken off the sampled meta-reward
+/// Replaces the logits (K) of one entry by d loss / d logits, with loss = -scale (surrogate + entropy_bonus H(p));
+/// meta-reward, importance weight and baseline are held constant. Actions of recorded propensity 0 are masked.
+/// @param baseline  subtracted from the sampled meta-reward
 /// @param scale     1 / entries
 template <std::size_t K, class T>
 MAESTRO_HD EntryTerms differentiate_entry(const EntryRule& rule, double tau, const RememberedAction& entry,

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Weights that no one learns: equal, given, random. Missing rewards do not change them; the scalarization
-/// skips what is missing.
+/// Conductors that do not learn: equal, given and random weights. Missing rewards do not change the weights; the
+/// scalarization skips what is missing.
 
 #include <algorithm>
 #include <array>
@@ -33,7 +33,7 @@ constexpr std::array<float, K> filled(float value) {
 
 }  // namespace detail
 
-/// A Conductor that gives the same weights to every response, of any sign and sum. It draws no action.
+/// FixedWeights is a Conductor that gives the same weights, of any sign and sum, to every response. It draws no action.
 template <std::size_t K>
 class FixedWeights {
  public:
@@ -51,8 +51,8 @@ class FixedWeights {
   std::array<float, K> weights_;
 };
 
-/// 1/K for every reward, so that rows lie on the simplex as those of every Conductor do. TRL's equal weights are 1
-/// each: the same advantages up to the epsilon of a normalizer, K times larger ones if nothing normalizes.
+/// EqualWeights gives 1/K to every reward, so that rows lie on the simplex. TRL's equal weights are 1 each. They give
+/// the same advantages up to the epsilon of a normalizer, and K times larger ones if nothing normalizes.
 template <std::size_t K>
 class EqualWeights : public FixedWeights<K> {
  public:
@@ -69,18 +69,18 @@ enum class RandomKind : std::uint8_t {
   blended_uniform,  ///< such a reward too, which gets c on top of (1 - c) / K for every reward
 };
 
-/// RandomWeights is made from these options.
+/// RandomWeightsOptions holds the options of RandomWeights.
 struct RandomWeightsOptions {
   RandomSharing sharing = RandomSharing::per_response;
   RandomKind kind = RandomKind::blended_uniform;
   double strength = 0.5;  ///< c of blended_uniform, in (0, 1]
 };
 
-/// The names of what is shared and of what is drawn stand in the enums' order.
+/// The names of the kinds of sharing and of draws, in the enums' order.
 inline constexpr std::array<std::string_view, 2> random_sharing_names{"per_response", "per_prompt"};
 inline constexpr std::array<std::string_view, 3> random_kind_names{"simplex", "one_hot", "blended_uniform"};
 
-/// The list of the random weights' options: see OptionList.
+/// Lists the options of random weights; see OptionList.
 template <OptionsOf<RandomWeightsOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "random_sharing",
@@ -91,9 +91,9 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "random_strength", .help = "Share of the drawn reward in blended_uniform, in (0, 1]"}, s.strength);
 }
 
-/// A Conductor of random weights: what the learned one must beat. By default they are distributed as those of a learned
-/// Conductor that has learned nothing. Draws are keyed by (seed, step, data row, response_number of the response or of
-/// its group's first). Deterministic use gives the mean, 1/K.
+/// RandomWeights is a Conductor of random weights, the baseline for a learned one. By default the weights are
+/// distributed as those of an untrained learned Conductor. Draws are keyed by (seed, step, data row, response_number of
+/// the response or of its group's first). `weights` gives their mean, 1/K.
 template <std::size_t K>
 class RandomWeights {
  public:
@@ -140,7 +140,7 @@ class RandomWeights {
   }
 
  private:
-  /// Normalized exponential draws are uniform on the simplex.
+  /// Draws uniformly from the simplex, by normalized exponential draws.
   static void draw_simplex(const RandomStream& stream, std::span<float> out) {
     std::array<double, K> draws;
     double sum = 0.0;

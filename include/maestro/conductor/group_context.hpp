@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a Conductor that learns per group reads of a group: features of its hidden states, or of its task.
+/// The features of a group that a Conductor learns from: of its hidden states or of its task.
 
 #include <algorithm>
 #include <array>
@@ -27,11 +27,11 @@ enum class GroupContextKind : std::uint8_t {
   hidden,  ///< the mean of its responses' terminal hidden states
   global,  ///< nothing: one set of weights for all groups
   task,    ///< the task of its prompt
-  prompt,  ///< the hidden state at the end of its prompt, which no response has a part in
+  prompt,  ///< the hidden state at the end of its prompt, which does not depend on the responses
 };
 inline constexpr std::array<std::string_view, 4> group_context_names{"hidden", "global", "task", "prompt"};
 
-/// GroupContextOptions describe a GroupContext.
+/// GroupContextOptions holds the options of a GroupContext.
 struct GroupContextOptions {
   GroupContextKind kind = GroupContextKind::hidden;
   std::size_t max_size = 0;    ///< hidden, prompt: a larger x is projected; 0: never
@@ -46,7 +46,7 @@ struct GroupContextOptions {
 ///   random signs (projection x d).
 /// - global: the constant alone.
 /// - prompt: as hidden, of the hidden state at the end of the prompt.
-/// - task: 1 at the task's own place. Places are given in the order in which tasks come.
+/// - task: 1 at the task's own index. Indices are assigned in the order in which tasks first occur.
 ///
 /// Deterministic; O(B d) a batch, and O(N d projection) where projected. The signs are the same in every run and are
 /// not part of the state. Source of the projection: Achlioptas 2003.
@@ -54,13 +54,13 @@ class GroupContext {
  public:
   explicit GroupContext(const GroupContextOptions& options = {}) : options_(options) {}
 
-  /// Number of features with the constant; 0 while the size of hidden states is not known.
+  /// Gives the number of features, the constant included; 0 while the size of hidden states is not known.
   std::size_t size() const {
     if (options_.kind == GroupContextKind::global) return 1;
     if (options_.kind == GroupContextKind::task) return options_.max_tasks + 1;
     return hidden_size_ == 0 ? 0 : inputs() + 1;
   }
-  /// Fixes d. Called before the first features.
+  /// Sets d. It must be called before the first features are computed.
   /// @throws BadArgument for another d than before.
   void learn_size(std::size_t hidden_size) {
     if (!reads_hidden() || hidden_size == hidden_size_) return;
@@ -71,19 +71,19 @@ class GroupContext {
     hidden_size_ = hidden_size;
     draw_signs();
   }
-  /// Whether the features are made from hidden states.
+  /// Tells whether the features are made from hidden states.
   bool reads_hidden() const {
     return options_.kind == GroupContextKind::hidden || options_.kind == GroupContextKind::prompt;
   }
-  /// d, 0 before it is known.
+  /// Gives d, 0 before it is known.
   std::size_t hidden_size() const { return hidden_size_; }
-  /// |x|^2 of a usual group.
+  /// Gives the typical |x|^2 of a group.
   double squared_norm() const {
     if (options_.kind == GroupContextKind::global) return 1.0;
     return options_.kind == GroupContextKind::task ? 2.0 : static_cast<double>(size());
   }
 
-  /// Gives tasks places; the features of tasks without one are only the constant.
+  /// Assigns indices to new tasks; a task without an index has only the constant feature.
   /// @throws BadData if there are more tasks than there may be.
   void learn_tasks(std::span<const std::string_view> tasks) {
     if (options_.kind != GroupContextKind::task) return;

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Weight rules that follow what training does to the rewards: their gradients, or the front of what was reached.
+/// Weight rules that follow the progress of the training: the gradients of the rewards, or the Pareto front of the mean
+/// rewards reached.
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +22,7 @@
 
 namespace maestro {
 
-/// GradientGuided is made from these options.
+/// GradientGuidedOptions holds the options of GradientGuided.
 struct GradientGuidedOptions {
   double rate = 0.1;  ///< eta, above 0
 };
@@ -32,7 +33,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "gradient_rate", .help = "Of --conductor gradient_guided: how fast the weights move, above 0"}, s.rate);
 }
 
-/// A rule whose weights grow for the rewards whose gradients go with those of the others:
+/// GradientGuided is a rule that raises the weights of rewards whose gradients align with those of the others:
 ///
 ///     log w_k += eta sum_l <g_k, g_l> / mean_m |g_m|^2,   w divided by its sum,
 ///
@@ -85,7 +86,7 @@ class GradientGuided {
   std::vector<double> logits_;  // log w up to a constant, the largest 0; empty before the first gradient
 };
 
-/// HypervolumeGuided is made from these options.
+/// HypervolumeGuidedOptions holds the options of HypervolumeGuided.
 struct HypervolumeGuidedOptions {
   std::vector<float> base{};  ///< (K) weights that are scaled, of any sign; none given means 1/K each
   std::size_t draws = 4096;   ///< of the volume's estimate, at least 1
@@ -98,7 +99,8 @@ constexpr void visit_options(S& s, const F& f) {
     s.draws);
 }
 
-/// A rule of fixed weights that are scaled, all alike, by what the step before added to the front of mean rewards:
+/// HypervolumeGuided is a rule of fixed weights. All are scaled by one factor, which grows with the volume that the
+/// last step added to the Pareto front of mean rewards:
 ///
 ///     w_k = base_k max(0, 1/2 + 3/2 tanh(dHV)).
 ///
@@ -119,9 +121,9 @@ class HypervolumeGuided {
     require(options.draws > 0, "HypervolumeGuided: draws must be at least 1");
   }
 
-  /// max(0, 1/2 + 3/2 tanh(gain)).
+  /// Gives max(0, 1/2 + 3/2 tanh(gain)).
   static double multiplier(double gain) { return std::max(0.0, 0.5 + 1.5 * std::tanh(gain)); }
-  /// The factor of the next step.
+  /// Gives the factor of the next step.
   double factor() const { return factor_; }
 
   /// @throws BadArgument if there are other than K base weights.

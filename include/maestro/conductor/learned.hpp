@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The MAESTRO Conductor: a head on the policy's terminal hidden state draws, per response, which reward to stress,
-/// and learns from the advantages that follow.
+/// The MAESTRO Conductor. A head on the policy's terminal hidden state draws, per response, which reward to emphasize,
+/// and learns from the resulting advantages.
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +60,8 @@ class LearnedConductor {
   const ConductorBuffer& buffer() const { return buffer_; }
   const Network& network() const { return network_; }
 
-  /// Draws an action per response. Only `hidden`, the NaN pattern of `rewards` and the key of the draws have a say.
+  /// Draws an action per response. The result depends only on `hidden`, the NaN pattern of `rewards` and the key of the
+  /// draws.
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite.
   Decision decide(const StepView& view) {
     check_step_view(view, actions);
@@ -83,8 +84,8 @@ class LearnedConductor {
     return decision;
   }
 
-  /// Keeps the step's entries. Hidden states that lie where those of the last decision lay, at the same step, are taken
-  /// to be those, as checked and scaled then.
+  /// Adds the step's responses to the buffer. Hidden states at the address of the last decision's, in the same step,
+  /// are taken to be the same and are not checked and scaled again.
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a meta-reward that is not finite;
   ///         Unsupported when the counterfactuals that the estimator needs were not given.
   void observe(const Feedback& feedback) {
@@ -112,7 +113,8 @@ class LearnedConductor {
     observed_ = 1;
   }
 
-  /// Every `period` observed steps: one optimizer step over the buffer, which is then cleared or kept.
+  /// Takes one optimizer step over the buffer after every `period` observed steps and reports it; otherwise it gives
+  /// nullopt. The buffer is then cleared or kept.
   std::optional<ConductorReport> update() {
     if (observed_ == 0) return std::nullopt;
     observed_ = 0;
@@ -129,7 +131,7 @@ class LearnedConductor {
     return report;
   }
 
-  /// Soft use without exploration: out (B x K) = softmax(logits / tau), without floor, overwritten.
+  /// Overwrites out (B x K) with softmax(logits / tau), without floor: the weights for use without exploration.
   /// @throws BadArgument when d differs, or is not known yet (no batch seen and no options.hidden_size).
   void weights(MatrixView<const float> hidden, MatrixView<float> out) const {
     detail::check_soft_weights(hidden, out, network_.input_size(), actions);
@@ -145,8 +147,8 @@ class LearnedConductor {
 
   bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
 
-  /// Gives the loss over the buffer, and its gradients in the parameter views (overwritten): minus the surrogate, minus
-  /// the entropy bonus. Importance weights and meta-rewards are held constant. The parameters do not move.
+  /// Computes the loss over the buffer, minus the surrogate and minus the entropy bonus, and overwrites the gradients
+  /// of the parameters. Importance weights and meta-rewards are held constant. The parameters do not change.
   /// @throws BadData naming the parameter whose gradient is not finite.
   ConductorReport differentiate() {
     network_.zero_gradients();
@@ -178,7 +180,7 @@ class LearnedConductor {
     return report;
   }
 
-  /// The head's parameters, and log tau if it is learned.
+  /// Visits the head's parameters, and log tau if it is learned.
   template <class F>
   void visit(F&& f) {
     network_.visit(f);
@@ -187,7 +189,7 @@ class LearnedConductor {
           "conductor.log_temperature", {&log_tau_, 1}, {&log_tau_gradient_, 1}, 1, 1, WeightDecay::skip});
     }
   }
-  /// Head, log tau, moments, buffer and counters.
+  /// Visits head, log tau, moments, buffer and counters.
   template <class Visitor>
   void visit_state(Visitor& v) {
     decided_.forget();
@@ -258,11 +260,11 @@ class LearnedConductor {
   detail::DecidedHidden decided_;
 };
 
-/// The paper's Conductor: one linear layer.
+/// LinearConductor is the paper's Conductor, with one linear layer as its head.
 template <std::size_t K>
 using LinearConductor = LearnedConductor<LinearNetwork<K>>;
 
-/// One or more tanh layers of the given widths before the logits.
+/// MlpConductor has one or more tanh layers of the given widths before the logits.
 template <std::size_t K, std::size_t... Widths>
 using MlpConductor = LearnedConductor<MlpNetwork<K, Widths...>>;
 

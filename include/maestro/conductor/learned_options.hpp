@@ -45,13 +45,13 @@ enum class ActionSharing : std::uint8_t {
   per_group,     ///< that of the group's first response: shows how the signal vanishes, not for training
 };
 
-/// AfterUpdate says what becomes of the buffer after an update.
+/// AfterUpdate says what happens to the buffer after an update.
 enum class AfterUpdate : std::uint8_t {
   clear,
   keep,  ///< entries stay, weighted for staleness, until max_age or capacity drops them
 };
 
-/// The names of the floors stand in the enum's order.
+/// The names of the floors, in the enum's order.
 inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalize"};
 inline constexpr std::array<std::string_view, 2> hidden_scaling_names{"none", "unit_rms"};
 inline constexpr std::array<std::string_view, 2> meta_baseline_names{"none", "centered"};
@@ -62,9 +62,9 @@ inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
   return static_cast<ProbabilityFloor>(index_of_name("probability floor", name, probability_floor_names));
 }
 
-/// A learned Conductor is made from these options: [P] is stated by the paper, [ours] is not. The defaults belong with
-/// DefaultScalarization (scalarization/default.hpp): a part of the weights that all responses share, and the gradient
-/// that is exact over a response's own action. For what the paper does see paper_preset().
+/// LearnedConductorOptions holds the options of a learned Conductor. [P] marks what the paper states, [ours] what it
+/// does not. The defaults are made for DefaultScalarization (scalarization/default.hpp): all responses share a part of
+/// their weights, and the gradient is exact over a response's own action. paper_preset() gives the paper's choices.
 struct LearnedConductorOptions {
   Emphasis emphasis = Emphasis::blended_uniform;    ///< [ours] the paper does not give the map
   double strength = 0.5;                            ///< c of the blended maps, in (0, 1]
@@ -89,7 +89,7 @@ struct LearnedConductorOptions {
   NetworkInit init{};           ///< [ours] a zero head: every action equally likely
 };
 
-/// The list of the Conductor's options: see OptionList. The names have the command line's prefix.
+/// Lists the Conductor's options; see OptionList. The names have the command line's prefix.
 template <OptionsOf<LearnedConductorOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   constexpr Recorded rarely = Recorded::unless_default;
@@ -137,8 +137,9 @@ constexpr void visit_options(S& s, const F& f) {
 
 /// Gives the paper's reading: one-hot, raw hidden states and rewards, max rule, sampled, M = 3, lambda 1e-3, lr 5e-5,
 /// tau learned from 1, AdamW; a zero head, since the paper gives no initialization. The paper's advantage is
-/// GroupRelative{}. Together they train on the draws themselves: responses of equal rewards get other advantages when
-/// they drew other weights. The step's `conductor/draw_noise_share` says how much of the advantages that is.
+/// GroupRelative{}. Together they train on the draws of the weights too: responses of equal rewards get different
+/// advantages if they drew different weights. The metric `conductor/draw_noise_share` measures this share of the
+/// advantages.
 inline LearnedConductorOptions paper_preset() {
   return {.emphasis = Emphasis::one_hot,
           .floor = ProbabilityFloor::clamp_renormalize,
@@ -149,7 +150,7 @@ inline LearnedConductorOptions paper_preset() {
           .learning_rate = 5e-5};
 }
 
-/// The part of the options that says what an update makes of an entry.
+/// Gives the options that an update applies to an entry.
 inline EntryRule entry_rule(const LearnedConductorOptions& o) {
   return {.estimator = o.estimator,
           .floor = o.floor,

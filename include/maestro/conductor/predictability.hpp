@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A weight rule that trusts the rewards which the hidden states can tell.
+/// A weight rule that favors the rewards that the hidden states predict.
 
 #include <cmath>
 #include <cstddef>
@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// Predictability is made from these options.
+/// PredictabilityOptions holds the options of Predictability.
 struct PredictabilityOptions {
   double rate = 0.5;     ///< of the prediction's normalized least-mean-squares steps, in (0, 1]
   double memory = 0.95;  ///< how much of the errors a step keeps, in [0, 1)
@@ -34,14 +34,15 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "predictability_floor", .help = "Added to each reward's R^2 there, above 0"}, s.floor);
 }
 
-/// A rule that weights each reward by how well its z-score in the group is predicted from the hidden state:
+/// Predictability is a rule that weights each reward by how well its z-score in the group is predicted from the hidden
+/// state:
 ///
 ///     w_k ~ max(0, 1 - E_k / Z_k) + floor,   E_k = sum of (z_ik - theta_k . x_i)^2,   Z_k = sum of z_ik^2,
 ///
-/// z with ddof 0, x_i = (h_i - mean h) / root mean square of |h_j - mean h| in the group. One running R^2 per reward,
-/// not one per context: both sums forget by `memory` a step, and every group is predicted before theta learns from it
-/// by normalized least mean squares. Groups in which a reward is constant say nothing of it. O(B K d) a step, K d
-/// doubles. Deterministic: groups, rewards and responses in index order. Source: ours.
+/// z with ddof 0, x_i = (h_i - mean h) / root mean square of |h_j - mean h| in the group. There is one running R^2 per
+/// reward, not one per context. Both sums are multiplied by `memory` in every step. Every group is predicted before
+/// theta learns from it by normalized least mean squares. Groups in which a reward is constant are skipped for that
+/// reward. O(B K d) a step, K d doubles. Deterministic: groups, rewards and responses in index order. Source: ours.
 class Predictability {
  public:
   /// @throws BadArgument naming an option outside its domain.
@@ -51,7 +52,7 @@ class Predictability {
     require(options.floor > 0.0 && std::isfinite(options.floor), "Predictability: floor must be finite and above 0");
   }
 
-  /// The running R^2 of reward k, at least 0; 0 before it was seen.
+  /// Gives the running R^2 of reward k, at least 0; 0 before the first step.
   double explained(std::size_t k) const {
     return k < squares_.size() && squares_[k] > errors_[k] ? 1.0 - errors_[k] / squares_[k] : 0.0;
   }
@@ -89,7 +90,7 @@ class Predictability {
   }
 
  private:
-  /// x_i (n x d) of the group's hidden states; false if they are all the same.
+  /// Computes x_i (n x d) from the group's hidden states; false if they are all the same.
   bool center(MatrixView<const float> hidden) {
     x_.assign(hidden.rows(), hidden.cols(), 0.0);
     double squares = 0.0;

@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// How the probability of every action is kept away from 0.
+/// ProbabilityFloor says how the probability of every action is kept above 0.
 enum class ProbabilityFloor : std::uint8_t {
   mix,                ///< u = eps + (1 - K eps) p: every action keeps a gradient
   clamp_renormalize,  ///< u = max(p, eps), the paper's words: an action under the floor is nearly dead
@@ -121,15 +121,15 @@ MAESTRO_HD double gradient_through_temperature(const ActionDistribution<K>& row,
   return by_log_tau;
 }
 
-/// A Conductor whose KL to uniform stays under this has not learned to prefer a reward.
+/// learned_kl is the KL to uniform, in nats, below which a Conductor counts as not learned.
 inline constexpr double learned_kl = 0.05;
 
 /// KL(mean over rows of q || mean over rows of the row's own uniform) in nats: 0 while no action is preferred. A row's
 /// uniform is over the actions it may draw: those whose reward applies and those of positive propensity, or all if
 /// there are none. So a masked action is no preference, whether it is masked in some rows or in all.
 ///
-/// A decision that drew no action is judged by the size of its weights on the rewards that apply, each row scaled to
-/// sum 1; rows without any say nothing. With K actions allowed everywhere the figure is at most log K.
+/// For a decision that drew no action, the absolute weights of the rewards that apply are used, each row scaled to sum
+/// 1; rows without such weights are skipped. With K actions allowed everywhere the figure is at most log K.
 /// @param rewards  (B x K), NaN if a reward does not apply.
 inline double kl_to_uniform(const Decision& decision, MatrixView<const float> rewards) {
   const bool drew = !decision.probabilities.empty();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Ridge regression that takes its rows one after another.
+/// Ridge regression that is updated row by row.
 
 #include <algorithm>
 #include <cmath>
@@ -42,10 +42,10 @@ class Ridge {
   /// P (D x D).
   MatrixView<const double> inverse() const { return inverse_.view(); }
 
-  /// theta_m . f.
+  /// Gives theta_m . f.
   double predict(std::size_t target, std::span<const double> f) const { return dot(theta_.row(target), f); }
 
-  /// Takes a row: features f (D) and the M values that belong to it.
+  /// Adds a row: features f (D) and their M target values.
   void add(std::span<const double> f, std::span<const double> values) {
     direction(f);
     const double s = 1.0 + dot(f, direction_);
@@ -63,8 +63,8 @@ class Ridge {
     });
   }
 
-  /// Lets earlier rows count `keep` times as much as now: P /= keep, but the trace of P grows to `max_trace` at most,
-  /// so that directions which no row visits any more do not run away. theta stays.
+  /// Multiplies the weight of earlier rows by `keep`: P /= keep. The trace of P grows to `max_trace` at most, so that P
+  /// stays bounded in directions without new rows. theta does not change.
   void forget(double keep, double max_trace) {
     if (!(keep < 1.0)) return;
     double trace = 0.0;
@@ -74,7 +74,7 @@ class Ridge {
     for (double& p : inverse_.flat()) p *= factor;
   }
 
-  /// f' P f for features that are 0 but for f from `first` on.
+  /// Gives f' P f for features that are 0 except for f from index `first` on.
   double uncertainty(std::span<const double> f, std::size_t first = 0) const {
     double sum = 0.0;
     for (std::size_t i = 0; i < f.size(); ++i) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Conductors that follow a rule: a small struct that turns figures of a group into weights, and what surrounds it.
+/// Conductors that follow a rule, which is a small struct that turns statistics of a group into weights.
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,7 @@
 
 namespace maestro {
 
-/// A RuleView is what a weight rule sees of one group of a step.
+/// RuleView holds what a weight rule reads of one group of a step.
 struct RuleView {
   std::size_t rewards = 0;              ///< K
   const Moments* group = nullptr;       ///< (K) of each reward over the group's responses that have it
@@ -37,13 +37,13 @@ struct RuleView {
   std::uint32_t step = 0;               ///< trainer step
 };
 
-/// RuleFigures holds the figures of a batch that rules see.
+/// RuleFigures holds the statistics of a batch that rules read.
 class RuleFigures {
  public:
   /// @param rewards  (B x K), NaN if a reward does not apply.
   /// @param groups   partition of the B rows.
-  /// @param correlations  whether they are wanted.
-  /// Two passes in index order, deterministic, O(B K), with correlations O(B K^2).
+  /// @param correlations  whether correlations are computed. Two passes in index order, deterministic, O(B K), with
+  /// correlations O(B K^2).
   RuleFigures(MatrixView<const float> rewards, const Groups& groups, bool correlations = false)
       : rewards_(rewards.cols()),
         groups_(groups.count() * rewards.cols()),
@@ -64,7 +64,7 @@ class RuleFigures {
     }
     if (correlations) correlate(rewards, groups);
   }
-  /// What a rule sees of group g; valid as long as the figures are.
+  /// Gives the view of group g, which is valid as long as this object.
   RuleView group(std::size_t g, std::int64_t row, std::uint64_t seed, std::uint32_t step) const {
     return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), correlation(), row, seed, step};
   }
@@ -76,7 +76,8 @@ class RuleFigures {
  private:
   const double* correlation() const { return correlation_.empty() ? nullptr : correlation_.data(); }
 
-  /// Correlations of each pair of rewards over the responses that have both, mean over the groups in which both vary.
+  /// Computes the correlation of each pair of rewards over the responses that have both, averaged over the groups in
+  /// which both vary.
   void correlate(MatrixView<const float> rewards, const Groups& groups) {
     correlation_.assign(rewards_ * rewards_, 0.0);
     for (std::size_t k = 0; k < rewards_; ++k) {
@@ -161,7 +162,7 @@ concept RuleReadsGradients = requires {
   requires R::reads_gradients;
 };
 
-/// Divides the weights (K) by their sum; all 0 become equal.
+/// Divides the weights (K) by their sum; if all are 0, they become equal.
 /// @throws BadData naming the rule and the reward of a weight that is below 0 or not finite.
 template <class R>
 void normalize_weights(std::span<double> w) {
@@ -179,10 +180,10 @@ void normalize_weights(std::span<double> w) {
 
 }  // namespace detail
 
-/// A Conductor whose weights follow a rule from the figures of each group: the responses of a group share them, but for
-/// rewards that are missing (detail::leave_out_missing). It draws no action. K is that of its first decision, the batch
-/// that of this rank.
-/// Deterministic use gives the mean weights of the step last decided. O(B K) a step and what the rule costs.
+/// RuleConductor is a Conductor whose weights follow a rule from the statistics of each group. The responses of a group
+/// share them, except for missing rewards (detail::leave_out_missing). It draws no action. The first decision sets K;
+/// the batch is that of this rank. `weights` gives the mean weights of the last decision. O(B K) a step and what the
+/// rule costs.
 template <WeightRule Rule>
 class RuleConductor {
  public:
@@ -220,7 +221,8 @@ class RuleConductor {
     return decision;
   }
 
-  /// @throws BadArgument where the feedback has no rewards, or those of another shape.
+  /// Lets the rule learn from a step.
+  /// @throws BadArgument if the feedback has no rewards, or rewards of another shape.
   void observe(const Feedback& feedback) requires detail::RuleObserves<Rule> {
     if (feedback.rewards.rows() != feedback.groups.rows() || feedback.rewards.cols() != feedback.decision.rewards()) {
       throw BadArgument("conductor: the rule " + std::string(type_name<Rule>()) +
@@ -232,7 +234,8 @@ class RuleConductor {
   bool wants_reward_gradients() const requires detail::RuleReadsGradients<Rule> { return true; }
   std::optional<ConductorReport> update() requires detail::RuleUpdates<Rule> { return rule_.update(); }
 
-  /// Mean weights of the step last decided; before the first, those of the rule without any figures.
+  /// Overwrites out with the mean weights of the last decision; before the first, with those of the rule without any
+  /// statistics.
   void weights(MatrixView<const float>, MatrixView<float> out) const {
     std::vector<float> usual = usual_;
     if (usual.empty()) {

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Weight rules for RuleConductor: over steps, from the spread of rewards, from a column of the prompts.
+/// Weight rules for RuleConductor: from the step, from the spread and correlation of the rewards, from a column of the
+/// prompts.
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +23,7 @@ namespace maestro {
 
 namespace detail {
 
-/// The weight of reward k that was given, or 1/K if there are none.
+/// Gives the weight of reward k, or 1/K if no weights were given.
 inline double given_weight(std::span<const float> given, std::size_t k, const RuleView& view) {
   if (given.empty()) return static_cast<double>(1.0f / static_cast<float>(view.rewards));
   if (given.size() == view.rewards) return static_cast<double>(given[k]);
@@ -32,8 +33,8 @@ inline double given_weight(std::span<const float> given, std::size_t k, const Ru
 
 }  // namespace detail
 
-/// A rule of weights that move linearly over the trainer's steps: `from` (K) until first_step, `to` (K) from last_step
-/// on. Of any sign and sum; none given means 1/K each.
+/// Schedule is a rule whose weights change linearly over the trainer's steps: `from` (K) until first_step, `to` (K)
+/// from last_step on. They may have any sign and sum; an empty vector means 1/K each.
 struct Schedule {
   static constexpr bool as_given = true;
 
@@ -61,9 +62,9 @@ inline void check(const Schedule& rule) {
                     std::to_string(rule.first_step));
 }
 
-/// A rule that weights each reward by its coefficient of variation in the group:
-/// w_k = CV_k / sum_l CV_l, CV_k = sigma_k / (|mu_k| + delta), ddof 1. A group whose rewards are all constant gets
-/// equal weights. Source: SAW (arXiv 2606.07705), for rewards of at least 0; the absolute value is ours.
+/// Saw is a rule that weights each reward by its coefficient of variation in the group: w_k = CV_k / sum_l CV_l, CV_k =
+/// sigma_k / (|mu_k| + delta), ddof 1. A group whose rewards are all constant gets equal weights. Source: SAW (arXiv
+/// 2606.07705), for rewards of at least 0; the absolute value is ours.
 struct Saw {
   double delta = 1e-8;  ///< at least 0
 
@@ -86,10 +87,10 @@ inline void check(const Saw& rule) {
   require(std::isfinite(rule.delta) && rule.delta >= 0.0, "Saw: delta must be finite and at least 0");
 }
 
-/// A rule that weights each reward by how much it tells responses apart:
-/// w_k = base_k c_k / sum_l base_l c_l, c_k the mean over the batch's groups of the group's ddof-1 deviation of r_k,
-/// for rewards of one scale, such as [0, 1]. Equal where every base_k c_k is 0. In the manner of POW3R (arXiv
-/// 2605.20164), whose exact rule may differ.
+/// Contrast is a rule that weights each reward by how much it differs between responses: w_k = base_k c_k / sum_l
+/// base_l c_l, c_k the mean over the batch's groups of the group's ddof-1 deviation of r_k, for rewards of one scale,
+/// such as [0, 1]. Equal where every base_k c_k is 0. In the manner of POW3R (arXiv 2605.20164), whose exact rule may
+/// differ.
 struct Contrast {
   std::vector<float> base{};  ///< (K) at least 0; none given means 1/K each
 
@@ -105,13 +106,13 @@ inline void check(const Contrast& rule) {
   for (const float weight : rule.base) require(weight >= 0.0f, "Contrast: base weights must be at least 0");
 }
 
-/// A rule that weights each reward by how far the others agree with it, leaving it out:
+/// Consensus is a rule that weights each reward by how far the other rewards agree with it:
 ///
 ///     w_k ~ max(0, sum_(l != k) C_kl / sqrt(sum_(l, m != k) C_lm)) + floor,
 ///
 /// the correlation of reward k with the sum of the others' z-scores, C the mean correlations inside the groups of the
-/// step. No reward speaks for itself, so a learned taste cannot confirm itself; but what most rewards share counts,
-/// right or wrong. One set of weights a step; equal where nothing agrees, and for K = 1.
+/// step. A reward is compared with the others only, so it cannot confirm itself. A bias that most rewards share is
+/// reinforced, though. There is one set of weights per step; it is equal if no rewards agree, and for K = 1.
 /// Source: ours; the leave-one-out consensus of crowdsourcing.
 struct Consensus {
   static constexpr bool reads_correlation = true;
@@ -139,8 +140,8 @@ inline void check(const Consensus& rule) {
   require(rule.floor >= 0.0 && std::isfinite(rule.floor), "Consensus: floor must be finite and at least 0");
 }
 
-/// A rule that reads the weights of each prompt, of any sign and sum, from a table by its data row. Deterministic use
-/// gives the mean over the prompts of the step last decided, before it over the table.
+/// PromptWeights is a rule that reads the weights of each prompt, of any sign and sum, from a table by its data row. A
+/// Conductor's `weights` gives the mean over the prompts of the last decision, or over the table before the first.
 struct PromptWeights {
   static constexpr bool as_given = true;
 

@@ -12,19 +12,19 @@
 
 namespace maestro {
 
-/// What every rank has, by rank: the bytes of one rank each.
+/// RankBytes holds one array of bytes from each rank, in the order of the ranks.
 using RankBytes = std::vector<std::vector<std::byte>>;
 
-/// A Communicator lets ranks share figures. All ranks make the same calls in the same order. What a collective gives is
-/// the same to the bit on every rank, and in every run with the same ranks and the same library behind it; in which
-/// order a sum is made is the library's own affair.
+/// A Communicator lets ranks share figures. All ranks make the same calls in the same order. The result of a collective
+/// is the same to the bit on every rank, and in every run with the same ranks and the same library behind it. The order
+/// of a sum is up to that library.
 ///
-/// - `rank()`, from 0, and `size()`.
+/// - `rank()`: this rank's number, from 0; `size()`: the number of ranks.
 /// - `all_reduce_sum(values)`: replaces every value by its sum over the ranks.
-/// - `all_gather(own)`: gives the bytes of all ranks; the ranks may have different numbers of them.
+/// - `all_gather(own)`: gives the bytes of all ranks; each rank may have a different number of bytes.
 /// - `barrier()`: returns once every rank has called it.
 ///
-/// A collective throws where another rank has failed, if it can know, rather than wait for it.
+/// If another rank has failed, a collective throws instead of waiting for it, as far as it can know.
 template <class C>
 concept Communicator = std::move_constructible<C> &&
     requires(C& c, std::span<double> doubles, std::span<float> floats, std::span<const std::byte> bytes) {

@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// CRC-32C (Castagnoli), which finds flipped bits in files: every change of up to 3 bits in a block of 256 MB, and
-/// others with a probability of 1 - 2^-32. Source: RFC 3720, appendix B.4; slicing-by-8 of Kounavis and Berry 2005.
+/// CRC-32C (Castagnoli), a checksum that finds flipped bits in files. It finds every change of up to 3 bits in a block
+/// of 256 MB, and any other change with a probability of 1 - 2^-32. Source: RFC 3720, appendix B.4; slicing-by-8 of
+/// Kounavis and Berry 2005.
 
 #include <array>
 #include <bit>
@@ -34,7 +35,8 @@ inline constexpr std::array<std::array<std::uint32_t, 256>, 8> crc32c_tables = [
 
 }  // namespace detail
 
-/// Computes the CRC-32C of bytes; `crc` continues that of the bytes before them. 0 for no bytes.
+/// Computes the CRC-32C of bytes. If `crc` is the CRC-32C of earlier bytes, the result is that of both pieces together.
+/// No bytes give 0.
 inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t crc = 0) {
   static_assert(std::endian::native == std::endian::little);
   const auto& tables = detail::crc32c_tables;

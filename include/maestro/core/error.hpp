@@ -39,7 +39,8 @@ class IoError : public Error {
   using Error::Error;
 };
 
-/// Interrupted reports that work was given up because whoever runs it asked to stop. What was done before it is whole.
+/// Interrupted reports that work was given up because the user asked for a stop. Results written before it are
+/// complete.
 class Interrupted : public Error {
  public:
   using Error::Error;

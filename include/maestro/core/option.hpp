@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Options written once. Each options struct has one list of its members; the command line's options and the
-/// fingerprint of a run, for example, are derived from it. Neutral.
+/// The lists of options. Each options struct has one list of its members. The command line's options and the
+/// fingerprint of a run are derived from it. Neutral.
 
 #include <concepts>
 #include <cstdint>
@@ -34,13 +34,13 @@ struct OptionInfo {
   EnumAs enum_as = EnumAs::name;  ///< for an enum that has `values`; an enum without them is written as a number
 };
 
-/// S is T or const T. This is what the list of T's members takes.
+/// OptionsOf holds if S is T or const T. The list of T's members takes both.
 template <class S, class T>
 concept OptionsOf = std::same_as<std::remove_const_t<S>, T>;
 
 namespace detail {
 
-/// AnyMember is a callable that takes every member of a list. It is no lambda, since nvcc does not take one in a
+/// AnyMember is a callable that takes every member of a list. It is not a lambda, since nvcc accepts none in a
 /// constraint.
 struct AnyMember {
   template <class Member>

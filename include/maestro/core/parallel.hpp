@@ -3,10 +3,11 @@
 /// @file
 /// Parallel loops that carry exceptions out, on the library's own threads (core/thread_pool.hpp).
 ///
-/// The number of threads is what set_threads() said, else the environment variable MAESTRO_NUM_THREADS, else
-/// OMP_NUM_THREADS, else the processors that this process may use. Any thread of a program may run loops, and several
-/// threads may do so at once. A loop inside a loop runs on its own thread alone. A loop's body must not fork, unless
-/// the child goes on to exec or _exit; outside a loop a program may fork, and the child may run loops.
+/// The number of threads comes from set_threads(), else from the environment variable MAESTRO_NUM_THREADS, else from
+/// OMP_NUM_THREADS; without any of them it is the number of processors that this process may use. Any thread of a
+/// program may run loops, and several threads may do so at once. A loop inside a loop runs on the calling thread alone.
+/// A loop's body must not fork, unless the child calls exec or _exit next. Outside a loop a program may fork, and the
+/// child may run loops.
 
 #include <algorithm>
 #include <atomic>
@@ -92,10 +93,10 @@ void run_on_threads(std::size_t threads, Work& work) {
 
 }  // namespace detail
 
-/// Calls body(i) once for each i in [0, count), in parallel with a static schedule: thread t's share is a stretch of
-/// neighboring iterations that depends only on count and the number of threads. All iterations run; then the exception
-/// of the lowest index, if any, is rethrown. Iterations must not wait for each other: if the other threads are late or
-/// busy with other callers, this thread runs their shares.
+/// Calls body(i) once for each i in [0, count), in parallel with a static schedule: thread t runs a contiguous range of
+/// iterations, which depends only on count and the number of threads. All iterations run; then the exception of the
+/// lowest index, if any, is rethrown. Iterations must not wait for each other: if the other threads are late or busy
+/// with other callers, this thread runs their shares.
 template <class F>
 void parallel_for(std::size_t count, F&& body) {
   detail::FirstException first;
@@ -113,7 +114,7 @@ void parallel_for(std::size_t count, F&& body) {
   first.rethrow();
 }
 
-/// Below this number of element operations, waking a second thread costs more than it saves.
+/// parallel_threshold is the number of element operations below which a second thread costs more than it saves.
 inline constexpr std::size_t parallel_threshold = 32768;
 
 /// Runs the same loop as parallel_for, for iterations of about `cost` element operations each. The loop runs on this

@@ -69,8 +69,8 @@ concept Trainable = Visitable<P> && detail::ParameterScalar<typename P::scalar_t
 
 namespace detail {
 
-/// Is always true. It compiles the body of `visit`, which no concept looks into, for a visitor that says what is wrong,
-/// before the code that reads the parameters gives its own errors.
+/// Is always true. It compiles the body of `visit`, which a concept does not check, with a visitor whose error names
+/// the mistake. Otherwise the code that reads the parameters would give its own errors first.
 template <Trainable P>
 constexpr bool compiles_visit(P* part = nullptr) {
   if (part != nullptr) part->visit(ParameterVisitor<typename P::scalar_type>{});

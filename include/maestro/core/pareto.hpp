@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Figures of a set of policies by their mean rewards: which of them no other beats, and how good the set is. More is
-/// better in every objective.
+/// Figures of multi-objective optimization for a set of policies, each a point of K mean rewards: which of them no
+/// other dominates, and how good the set is. Larger is better in every objective.
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +22,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Whether a is at least as good as b everywhere and better somewhere.
+/// Tells whether a is at least as good as b in every objective and better in one.
 inline bool dominates(std::span<const double> a, std::span<const double> b) {
   bool better = false;
   for (std::size_t k = 0; k < a.size(); ++k) {
@@ -45,7 +45,8 @@ inline void check_points(MatrixView<const double> points, std::size_t objectives
   }
 }
 
-/// Volume that the points, each (K) and above the reference, dominate: slices along the last objective.
+/// Gives the volume that the points, each (K) and above the reference, dominate, summed over slices along the last
+/// objective.
 inline double sliced_volume(std::vector<std::vector<double>> points, std::size_t objectives,
                             std::span<const double> reference) {
   if (points.empty()) return 0.0;
@@ -69,8 +70,8 @@ inline double sliced_volume(std::vector<std::vector<double>> points, std::size_t
 
 }  // namespace detail
 
-/// Gives the places of the points (n x K) that no other point dominates, ascending; of equal points the first. O(n^2
-/// K).
+/// Gives the indices of the points (n x K) that no other point dominates, in ascending order; of equal points the
+/// first. O(n^2 K).
 /// @throws BadData naming a point that is not finite.
 inline std::vector<std::size_t> pareto_front(MatrixView<const double> points) {
   detail::check_points(points, points.cols(), "pareto_front");
@@ -86,8 +87,9 @@ inline std::vector<std::size_t> pareto_front(MatrixView<const double> points) {
   return front;
 }
 
-/// Gives the volume that the points (n x K) dominate above the reference (K); points that do not exceed it everywhere
-/// add nothing. Exact by slices, O(n^(K-1) log n) in general: meant for K up to 4 and some hundred points.
+/// Gives the hypervolume: the volume that the points (n x K) dominate above the reference (K). A point that does not
+/// exceed the reference in every objective adds nothing. The result is exact; the cost O(n^(K-1) log n) suits K up to 4
+/// and some hundred points.
 /// @throws BadArgument for another number of objectives; BadData naming a point that is not finite.
 inline double hypervolume(MatrixView<const double> points, std::span<const double> reference) {
   detail::check_points(points, reference.size(), "hypervolume");
@@ -101,11 +103,11 @@ inline double hypervolume(MatrixView<const double> points, std::span<const doubl
   return detail::sliced_volume(std::move(above), reference.size(), reference);
 }
 
-/// Estimates the volume that `point` (K) dominates above the reference (K) and none of the others (n x K) does: the
-/// share of `draws` points, uniform in the box between reference and point, that no other dominates, times the box. 0
-/// unless the point exceeds the reference everywhere. Any K; its standard error is at most box / (2 sqrt(draws)).
-/// O(draws n K).
-/// @throws BadArgument for another number of objectives or no draw; BadData naming a point that is not finite.
+/// Estimates the volume that `point` (K) dominates above the reference (K) and none of the others (n x K) does. It
+/// draws `draws` uniform points in the box between reference and point; the estimate is the box's volume times the
+/// share of them that no other point dominates. It is 0 unless the point exceeds the reference in every objective. It
+/// serves any K; its standard error is at most box / (2 sqrt(draws)). O(draws n K).
+/// @throws BadArgument for different numbers of objectives or no draw; BadData naming a point that is not finite.
 inline double exclusive_volume(MatrixView<const double> others, std::span<const double> point,
                                std::span<const double> reference, std::size_t draws, const RandomStream& stream) {
   require(draws > 0, "exclusive_volume: there must be a draw");
@@ -131,8 +133,9 @@ inline double exclusive_volume(MatrixView<const double> others, std::span<const 
   return box * static_cast<double>(alone) / static_cast<double>(draws);
 }
 
-/// Gives 1/(n - 1) times the sum, over objectives, of the squared gaps between neighbors of the sorted front (n x K); 0
-/// for fewer than two points. Less is denser. Source: Xu et al. 2020 (PGMORL).
+/// Gives the sparsity of a front (n x K): 1/(n - 1) times the sum, over objectives, of the squared gaps between
+/// neighbors in the order of that objective. It is 0 for fewer than two points; a denser front has a smaller value.
+/// Source: Xu et al. 2020 (PGMORL).
 inline double sparsity(MatrixView<const double> front) {
   if (front.rows() < 2) return 0.0;
   double sum = 0.0;
@@ -145,7 +148,8 @@ inline double sparsity(MatrixView<const double> front) {
   return sum / static_cast<double>(front.rows() - 1);
 }
 
-/// Gives the mean over weights w, drawn uniformly from the simplex, of the best w . point. Deterministic by the seed.
+/// Gives the mean, over weights w drawn uniformly from the simplex, of max over the points (n x K) of w . point. The
+/// seed determines the draws.
 /// @throws BadArgument if there is no point or no draw.
 /// Source: Zintgraf et al. 2015 (expected utility metric).
 inline double expected_utility(MatrixView<const double> points, std::size_t draws = 1000, std::uint64_t seed = 0) {
@@ -172,8 +176,9 @@ inline double expected_utility(MatrixView<const double> points, std::size_t draw
 }
 
 /// Gives the inverted generational distance: the mean, over the points of the known front, of the Euclidean distance to
-/// the nearest point that was found. 0: the front is found.
-/// @throws BadArgument if either is empty, or for different numbers of objectives.
+/// the nearest point that was found. 0 means that the whole front was found.
+/// @throws BadArgument if either set is empty, or for different numbers of objectives; BadData naming a point that is
+///   not finite.
 inline double inverted_generational_distance(MatrixView<const double> found, MatrixView<const double> front) {
   require(found.rows() > 0 && front.rows() > 0, "inverted_generational_distance: both sets need points");
   detail::check_points(found, front.cols(), "inverted_generational_distance");
@@ -192,15 +197,17 @@ inline double inverted_generational_distance(MatrixView<const double> found, Mat
   return total / static_cast<double>(front.rows());
 }
 
-/// ParetoArchive keeps the points that no other point dominates, with what each belongs to (a step, a policy's number).
+/// ParetoArchive keeps the points that no other point dominates, each with the number of its owner (a step or a
+/// policy).
 class ParetoArchive {
  public:
   /// @throws BadArgument if there are no objectives.
   explicit ParetoArchive(std::size_t objectives) : objectives_(objectives) {
     require(objectives > 0, "ParetoArchive: there must be an objective");
   }
-  /// Takes a point (K); returns whether it is kept. Points that it dominates leave.
-  /// @throws BadArgument for another number of objectives; BadData for one that is not finite.
+  /// Adds a point (K) unless a kept point dominates or equals it, and returns whether it was added. Kept points that it
+  /// dominates are removed.
+  /// @throws BadArgument for another number of objectives; BadData for a point that is not finite.
   bool add(std::span<const double> point, std::uint64_t owner) {
     detail::check_points({point.data(), 1, point.size()}, objectives_, "ParetoArchive");
     for (std::size_t i = 0; i < size(); ++i) {
@@ -220,11 +227,11 @@ class ParetoArchive {
     return true;
   }
   std::size_t size() const { return owners_.size(); }
-  /// (n x K), in the order in which they came; valid until the next one.
+  /// Gives the points (n x K) in the order in which they were added. The view is valid until the next call of add.
   MatrixView<const double> points() const { return {values_.data(), size(), objectives_}; }
   std::span<const std::uint64_t> owners() const { return owners_; }
 
-  /// @throws BadFile for parts that do not fit together.
+  /// @throws BadFile if the numbers of stored values and owners do not fit together.
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("values", values_);

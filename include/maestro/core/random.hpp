@@ -2,8 +2,8 @@
 
 /// @file
 /// Counter-based random numbers: Philox4x32-10. A draw depends on its key alone (seed, purpose, step, row, response,
-/// position), never on batching, threads or ranks.
-/// Neutral: host and device share it. Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+/// position), never on batching, threads or ranks. Neutral: host and device share it. Source: Salmon et al. 2011,
+/// "Parallel random numbers: as easy as 1, 2, 3".
 
 #include <cmath>
 #include <cstddef>
@@ -73,8 +73,8 @@ class RandomStream {
     const PhiloxBlock b = block(position);
     return static_cast<double>((std::uint64_t{b.word[0]} << 21) ^ (b.word[1] >> 11)) * 0x1p-53;
   }
-  /// Gives a standard normal number by Box and Muller's method. It is bit-identical wherever the C library's log, sqrt
-  /// and cos are.
+  /// Gives a standard normal number by the Box-Muller method. Its bits are the same on all machines whose C library
+  /// rounds log, sqrt and cos alike.
   MAESTRO_HD double normal(std::uint32_t position) const {
     const PhiloxBlock b = block(position);
     const double u = (static_cast<double>((std::uint64_t{b.word[0]} << 21) ^ (b.word[1] >> 11)) + 0.5) * 0x1p-53;

@@ -5,7 +5,7 @@
 
 namespace maestro::detail {
 
-/// Is false for every T: the condition of a static_assert that only the wrong types reach.
+/// Is false for every T. It is the condition of a static_assert that only unsuitable types reach.
 template <class T>
 inline constexpr bool refused = false;
 

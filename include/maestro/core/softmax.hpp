@@ -16,16 +16,16 @@ namespace maestro {
 
 namespace detail {
 
-/// Below this exponent, exp counts as 0.
+/// exp_floor is the exponent below which exp counts as 0.
 template <class T>
 inline constexpr T exp_floor = sizeof(T) == sizeof(float) ? T(-87) : T(-708);
-/// The number of values that a vectorized sum takes before it is added to a double.
+/// sum_block is the number of values that a vectorized sum takes before it is added to a double.
 inline constexpr std::size_t sum_block = 32 * sum_lanes;
 
 }  // namespace detail
 
-/// The number of logits that are added to a softmax at a time. The LM head and the sampler must agree to the bit, so
-/// both use it.
+/// softmax_chunk is the number of logits that are added to a softmax at a time. The LM head and the sampler both use
+/// it, since their results must agree to the bit.
 inline constexpr std::size_t softmax_chunk = 2048;
 
 /// SoftmaxState holds what log-probs and entropy need of the softmax of a row. It starts as the softmax of an empty

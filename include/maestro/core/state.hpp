@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How a part says what a checkpoint must hold. A stateful part has
+/// The state that a part contributes to a checkpoint. A stateful part has
 ///
 ///     template <class Visitor> void visit_state(Visitor& v) {
 ///       v("step", step_);          // arithmetic scalar or enum

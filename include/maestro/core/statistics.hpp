@@ -11,8 +11,9 @@
 
 namespace maestro {
 
-/// Computes a b + c, rounded once if the processor does that fast. A compiler left to itself fuses the operations in
-/// some copies of a loop and not in others; the bits would then depend on where in an array a value lies.
+/// Computes a b + c, rounded once if the processor has a fast instruction for it. A compiler that is free to choose
+/// fuses the operations in some copies of a loop and not in others; the bits would then depend on a value's place in
+/// its array.
 MAESTRO_HD inline double multiply_add(double a, double b, double c) {
 #if defined(__FP_FAST_FMA) || defined(__CUDA_ARCH__)
   return std::fma(a, b, c);
@@ -65,8 +66,8 @@ MAESTRO_HD Moments moments_of(std::size_t count, const Get& get) {
   if (result.count == 0) return result;
   result.mean = first + sum / static_cast<double>(result.count);
   for (std::size_t i = 0; i < count; ++i) {
-    const double std_dev = static_cast<double>(get(i)) - result.mean;
-    if (std_dev == std_dev) result.squares = multiply_add(std_dev, std_dev, result.squares);
+    const double deviation = static_cast<double>(get(i)) - result.mean;
+    if (deviation == deviation) result.squares = multiply_add(deviation, deviation, result.squares);
   }
   return result;
 }
@@ -103,7 +104,7 @@ MAESTRO_HD double ordered_sum(const T* values, std::size_t count) {
 }
 
 /// Gives the mid-rank of get(which) among the values that are not missing: 0 for the smallest; ties share their mean
-/// rank. O(count), since a group is small.
+/// rank. O(count).
 template <class Get>
 MAESTRO_HD double mid_rank(std::size_t count, std::size_t which, const Get& get) {
   const auto own = get(which);

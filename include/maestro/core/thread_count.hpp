@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The number of threads that the library uses if nobody called set_threads: what the environment asks for, else the
-/// processors that this process may use.
+/// The number of threads that the library uses unless set_threads was called: the number that the environment asks for,
+/// else the number of processors that this process may use.
 
 #include <algorithm>
 #include <charconv>
@@ -54,8 +54,8 @@ inline bool read_two_numbers(const char* first, const char* second, double& a, d
   return read == 1;
 }
 
-/// Gives how many processors' worth of time a container's control group grants (version 2, else version 1), rounded up;
-/// the largest int if nothing limits it.
+/// Gives the CPU quota of a container's control group (version 2, else version 1) as a number of processors, rounded
+/// up; the largest int if there is no quota.
 inline int granted_processors() {
   double quota = 0;
   double period = 0;
@@ -69,7 +69,7 @@ inline int granted_processors() {
   return static_cast<double>(whole) * period < quota ? whole + 1 : whole;
 }
 
-/// Gives the number of processors that this process may use, at least 1. It is read once.
+/// Gives the number of processors that this process may use, at least 1. The number is read once per process.
 inline int processor_count() {
   static const int count = std::max(1, std::min(allowed_processors(), granted_processors()));
   return count;
@@ -86,7 +86,8 @@ inline int leading_count(std::string_view text, std::string_view& rest) {
 
 /// Gives the number of threads that the two environment variables (null: not set) ask for, else `processors`.
 /// @param ours    MAESTRO_NUM_THREADS: a number.
-/// @param openmp  OMP_NUM_THREADS, which many environments set: its first number counts; without one it is ignored.
+/// @param openmp  OMP_NUM_THREADS, which many environments set: its first number is taken; it is ignored if it does not
+///   begin with one.
 /// @throws BadArgument if `ours` is not a number from 1 to 65536.
 inline int threads_asked_for(const char* ours, const char* openmp, int processors) {
   std::string_view rest;
@@ -102,7 +103,7 @@ inline int threads_asked_for(const char* ours, const char* openmp, int processor
   return count > 0 ? count : processors;
 }
 
-/// Gives threads_asked_for of this process's environment, as it is at the first call.
+/// Gives threads_asked_for() of this process's environment as it is at the first call.
 inline int default_threads() {
   static const int count =
       threads_asked_for(std::getenv("MAESTRO_NUM_THREADS"), std::getenv("OMP_NUM_THREADS"), processor_count());

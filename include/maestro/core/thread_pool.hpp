@@ -4,8 +4,9 @@
 /// The threads behind core/parallel.hpp. A thread starts when a loop first needs it and lives until the process ends.
 /// While it waits, it spins for some tens of microseconds and then sleeps.
 ///
-/// Waiting decides how fast small loops are. A thread that sleeps at once must be woken for every loop; one that spins
-/// for long takes the processor from whatever else runs on the machine, the loop's own other threads among them.
+/// The way of waiting decides how fast small loops are. A thread that sleeps at once must be woken for every loop. A
+/// thread that spins for long takes the processor from other work on the machine, the loop's own other threads
+/// included.
 
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +22,7 @@
 
 namespace maestro::detail {
 
-/// LoopState is what the calling thread knows of parallel loops.
+/// LoopState holds what the calling thread knows of parallel loops.
 struct LoopState {
   int threads = 0;      ///< number for its loops; 0: default_threads()
   int index = 0;        ///< place among the threads of the loop that it works in
@@ -29,7 +30,7 @@ struct LoopState {
 };
 inline constinit thread_local LoopState loop_state;
 
-/// The time that a thread spins before it sleeps.
+/// spin_time is the time that a thread spins before it sleeps.
 inline constexpr std::chrono::microseconds spin_time{50};
 
 /// Tells the processor that this thread waits.
@@ -41,7 +42,7 @@ inline void spin_once() {
 #endif
 }
 
-/// WaitingPlace is where one thread waits for what another one does.
+/// WaitingPlace lets one thread wait for an action of another one.
 class WaitingPlace {
  public:
   /// Returns once ready() holds. `ready` must read atomics in sequentially consistent order.
@@ -55,8 +56,8 @@ class WaitingPlace {
       asleep_.store(false);
     }
   }
-  /// Wakes the sleeper. It must be called after ready() has become true by a sequentially consistent store: then either
-  /// this load sees the sleeper, or the sleeper sees the store.
+  /// Wakes the waiting thread. It must be called after a sequentially consistent store has made ready() true. Then
+  /// either this load sees that the thread sleeps, or that thread sees the store.
   void wake() {
     if (!asleep_.load()) return;
     { const std::lock_guard lock(mutex_); }
@@ -127,12 +128,13 @@ class alignas(64) Worker {
     state_.store(State::posted);
     posted_.wake();
   }
-  /// Does the work here if the thread has not begun it, so that a thread that wakes late holds nobody up.
+  /// Does the work on the calling thread if the worker has not begun it, so that a worker that wakes late delays
+  /// nobody.
   void take_back() {
     State expected = State::posted;
     if (state_.compare_exchange_strong(expected, State::idle)) job_->work(member_);
   }
-  /// Returns as soon as the thread has done what it began.
+  /// Returns as soon as the worker has finished the work that it began.
   void finish(bool spin) {
     done_.wait_until([this] { return state_.load() == State::idle; }, spin);
   }
@@ -177,8 +179,8 @@ class ThreadPool {
   }
 
   /// Does the work of members 0 to `members` - 1. The calling thread does that of member 0, and idle threads, as far as
-  /// there are any, do that of the others. When the caller is done with its own work, it also does what no thread has
-  /// begun.
+  /// there are any, do that of the others. When the caller has finished its own share, it also runs the shares that no
+  /// thread has begun.
   void run(const Job& job, std::size_t members) noexcept {
     const LoopState before = loop_state;
     loop_state.inside = true;

@@ -12,8 +12,9 @@
 
 namespace maestro {
 
-/// The number of lanes of the sums below. Lane l adds elements l, l + 16, ...; then neighboring lanes are added
-/// pairwise. The order depends on the count alone, never on addresses or vector width.
+/// sum_lanes is the number of lanes of the sums below. Lane l adds elements l, l + 16, ...; then the upper half of the
+/// lanes is added to the lower half until one is left. The order depends on the count alone, never on addresses or
+/// vector width.
 inline constexpr std::size_t sum_lanes = 16;
 
 namespace detail {

@@ -16,7 +16,7 @@ struct Version {
   int patch;
 };
 
-/// The version of these headers.
+/// version is the version of these headers.
 inline constexpr Version version{MAESTRO_VERSION_MAJOR, MAESTRO_VERSION_MINOR, MAESTRO_VERSION_PATCH};
 
 }  // namespace maestro

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// What passes between a trainer and an anchor, the signal from outside that some groups get.
+/// What a trainer and an anchor exchange. An anchor is an outside signal (a judge's scores or demonstrated rewards)
+/// that some groups get.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,20 +15,20 @@
 
 namespace maestro {
 
-/// AnchorView is what an anchor sees of a step when it is consulted.
+/// AnchorView holds what an anchor may read of a step.
 struct AnchorView {
   const Rollouts& rollouts;
   MatrixView<const float> rewards;        ///< (B x K), NaN if a reward does not apply
-  std::span<const double> uncertainty{};  ///< (N) of the Conductor about each group; empty unless asked for
+  std::span<const double> uncertainty{};  ///< (N) the Conductor's uncertainty about each group; empty unless asked for
   std::uint64_t seed = 0;                 ///< of the run
   std::uint32_t step = 0;                 ///< trainer step
 };
 
-/// AnchorSignal is what an anchor said of a step.
+/// AnchorSignal holds an anchor's result for a step.
 struct AnchorSignal {
   std::vector<std::size_t> groups{};  ///< ascending: the groups that were judged
   std::vector<float> judged{};        ///< (B) NaN where the judge gave no score; empty if no judge was asked
-  Matrix<float> demonstrated{};       ///< (N x K) rewards of a response from outside, NaN without one; may be empty
+  Matrix<float> demonstrated{};       ///< (N x K) rewards of a demonstration, NaN without one; may be empty
   double blend = 0.0;       ///< how far the advantages of judged responses move from the mixture's to the judge's
   std::size_t calls = 0;    ///< responses judged in this step
   std::uint64_t total = 0;  ///< responses judged in the run
@@ -35,8 +36,9 @@ struct AnchorSignal {
   bool silent() const { return judged.empty() && demonstrated.empty(); }
 };
 
-/// Gives the rollouts of some groups, in the order of `groups`: copies of their prompts, tokens, texts and figures.
-/// @param groups  places of groups in `all`.
+/// Gives copies of the rollouts of some groups (prompts, tokens, texts and per-token figures), in the order of
+/// `groups`.
+/// @param groups  indices of groups in `all`.
 inline Rollouts select_groups(const Rollouts& all, std::span<const std::size_t> groups) {
   Rollouts part;
   part.temperature = all.temperature;

@@ -19,8 +19,8 @@ enum class Finish : std::uint8_t {
   length,  ///< cut at the length limit
 };
 
-/// no_token is what `tokens` holds for a step whose action is a row of floats. It is not an id of any vocabulary, so
-/// that whatever reads tokens refuses it.
+/// no_token stands in `tokens` for a step whose action is a row of floats. It is not an id of any vocabulary, so code
+/// that reads tokens refuses it.
 inline constexpr std::int32_t no_token = -1;
 
 /// Completion is a view of one response. It is valid as long as the Rollouts it came from. A response of float actions

@@ -20,8 +20,7 @@ struct Decision {
   Matrix<float> weights;              ///< (B x K) w_i(a_i)
   Matrix<float> base;                 ///< (B x K) the part of the weights that does not depend on the action
   float emphasis = 0.0f;              ///< the factor of the part that does
-  Matrix<float> mean_weights{};       ///< (B x K) mean of the weights over their draw, if they are drawn without an
-                                      ///< action; else empty
+  Matrix<float> mean_weights{};       ///< (B x K) expected weights, if they are drawn without an action; else empty
 
   std::size_t rows() const { return weights.rows(); }
   std::size_t rewards() const { return weights.cols(); }

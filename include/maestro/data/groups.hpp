@@ -28,7 +28,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// Groups is a partition of rows 0 .. B-1 into N consecutive groups of any sizes, 0 included.
+/// Groups is a partition of rows 0 .. B-1 into N consecutive groups. A group may have any size, 0 included.
 class Groups {
  public:
   Groups() = default;
@@ -92,9 +92,9 @@ class Groups {
   std::vector<std::size_t> offsets_{0};
 };
 
-/// Gives the place of each response among all responses to its data row in a batch. This number keys the response's
-/// random streams. If a data row comes twice (in a batch over the end of an epoch), the count goes on, so that no two
-/// responses share their draws.
+/// Gives a response's number among all responses to its data row in a batch. This number is part of the key of the
+/// response's random streams. If a batch has a data row twice (at the end of an epoch), the numbers continue, so that
+/// no two responses share their draws.
 /// @param row_of  row_of(g) gives the data row of group g.
 /// @throws BadArgument at the random streams' limit.
 /// O(N).

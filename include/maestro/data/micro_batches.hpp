@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Parts of a batch that one pass of a model reads: consecutive whole groups up to a number of tokens.
+/// Micro-batches: the parts of a batch that one pass of a model reads. Each is a range of whole groups up to a number
+/// of tokens.
 
 #include <cstddef>
 #include <span>

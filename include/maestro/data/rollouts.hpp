@@ -20,8 +20,9 @@ namespace maestro {
 /// response i; the per-token arrays follow the offsets of `tokens`.
 ///
 /// A policy whose actions are floats puts one row of D floats per step into `actions`, puts no_token for the step into
-/// `tokens`, and leaves the texts empty. Whatever counts tokens (lengths, limits, micro-batches, metrics) then counts
-/// steps. The log_probs are then logarithms of densities and the entropies are differential: both may have either sign.
+/// `tokens`, and leaves the texts empty. All counts of tokens (lengths, limits, micro-batches, metrics) are then counts
+/// of steps. The log_probs are then logarithms of densities and the entropies are differential entropies; both may have
+/// either sign.
 struct Rollouts {
   std::vector<Prompt> prompts;            ///< (N)
   Groups groups;                          ///< B rows in N groups
@@ -35,7 +36,7 @@ struct Rollouts {
   std::vector<Finish> finish;             ///< (B)
   std::vector<std::string> texts;         ///< (B)
   std::vector<std::uint32_t> versions{};  ///< (B) of the weights that drew, by a server's count; empty: the policy's
-  double temperature = 1.0;               ///< of the distribution that log_probs and entropies speak of
+  double temperature = 1.0;               ///< of the distribution that log_probs and entropies refer to
 
   std::size_t size() const { return tokens.rows(); }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The options of how responses are drawn.
+/// The options of sampling.
 
 #include <cmath>
 #include <cstddef>
@@ -31,8 +31,9 @@ struct Sampling {
   double min_p = 0.0;                       ///< keep tokens with p >= min_p * max p, in [0, 1)
   Decoding decoding = Decoding::sample;
   std::vector<std::int32_t> stop_tokens{};  ///< besides the tokenizer's own end token
-  /// At least 1; 1: none. A logit z of a token that the prompt or the response has already becomes z / p if it is above
-  /// 0, else z p, before temperature and filters. Like these it changes what is drawn, not the log-probs.
+  /// The penalty p is at least 1; 1 turns it off. If a token is in the prompt or the response already, its logit z
+  /// becomes z / p if z is above 0, else z p, before temperature and filters. Like the filters it changes what is
+  /// drawn, not the log-probs.
   double repetition_penalty = 1.0;
   std::vector<std::string> stop_texts{};  ///< a response also ends with the token that completes one of these
 };
@@ -98,7 +99,8 @@ inline void refuse_text_options(const Sampling& sampling, const std::string& pol
   if (!sampling.stop_texts.empty()) throw BadArgument(policy + ": its responses are no texts; leave stop_texts empty");
 }
 
-/// A DrawKey keys the draws of one generation; data row, response_number and position complete the key.
+/// DrawKey is the part of the random key that one generation shares; data row, response_number and position complete
+/// it.
 struct DrawKey {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;

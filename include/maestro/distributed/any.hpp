@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// A communicator whose kind is chosen at run time, for programs that are compiled once for one process and for many.
+/// A communicator whose type is chosen at run time, for a program that is compiled once and runs as one process or as
+/// many.
 
 #include <cstddef>
 #include <memory>

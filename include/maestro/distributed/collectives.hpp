@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What is made of a Communicator's collectives: values of all ranks in a row, and work that fails on all ranks if it
-/// fails on one.
+/// Functions on top of a Communicator's collectives: gathered values, sharded sums, and work that fails on all ranks if
+/// it fails on one.
 
 #include <algorithm>
 #include <cstddef>
@@ -25,7 +25,7 @@ class RankFailed : public Error {
   using Error::Error;
 };
 
-/// Gives the values of all ranks, rank 0's first.
+/// Gives the values of all ranks, concatenated in the order of the ranks.
 template <class T, Communicator Comm>
 requires std::is_trivially_copyable_v<T> std::vector<T> gather_values(std::span<const T> own, Comm& comm) {
   std::vector<T> all;
@@ -45,10 +45,10 @@ std::string text_of_first(const std::string& own, Comm& comm) {
   return {all.begin(), all.end()};
 }
 
-/// Sums `values` over the ranks, of which each gets its share: values.size() / comm.size() of them, rank 0's first.
-/// What is left in the other shares is unspecified. With all_gather_shares it makes an all_reduce_sum, and whoever uses
-/// both for that gets the same bits whether a rank needs all sums or its own. A communicator's own member of this name
-/// is taken, where it has one.
+/// Sums `values` over the ranks and gives each rank its share of the sums: values.size() / comm.size() of them, rank
+/// 0's first. The values in the other shares are unspecified afterwards. Followed by all_gather_shares it is an
+/// all-reduce, and a rank's share has the same bits with and without that second call. If the communicator has a member
+/// of this name, that member is called.
 /// @throws BadArgument if the values cannot be shared evenly.
 template <class T, Communicator Comm>
 void reduce_scatter_sum(std::span<T> values, Comm& comm) {
@@ -60,8 +60,8 @@ void reduce_scatter_sum(std::span<T> values, Comm& comm) {
   }
 }
 
-/// Fills in every share of `values` from the rank that it belongs to; this rank's own is there already. A
-/// communicator's own member of this name is taken, where it has one.
+/// Copies every share of `values` from the rank that owns it; this rank's own share must be in place. If the
+/// communicator has a member of this name, that member is called.
 /// @throws BadArgument if the values cannot be shared evenly.
 template <class T, Communicator Comm>
 void all_gather_shares(std::span<T> values, Comm& comm) {
@@ -75,9 +75,9 @@ void all_gather_shares(std::span<T> values, Comm& comm) {
   }
 }
 
-/// Does this rank's part of a phase, then lets all ranks know whether it could. What the part throws is thrown on.
+/// Does this rank's part of a phase, then tells all ranks whether it succeeded. An exception of the part is rethrown.
 /// @throws RankFailed on the other ranks, with the number and the message of the first rank that failed. So all ranks
-/// end at the same phase, and none waits for one that has gone.
+/// end in the same phase, and none waits for a rank that has ended.
 template <Communicator Comm, class Work>
 void in_step(Comm& comm, Work&& work) {
   if (comm.size() == 1) {
@@ -108,7 +108,7 @@ void in_step(Comm& comm, Work&& work) {
   }
 }
 
-/// Whether any rank says so; the same on every rank.
+/// Tells whether `own` is true on any rank. The result is the same on every rank.
 template <Communicator Comm>
 bool any_rank(bool own, Comm& comm) {
   double count = own ? 1.0 : 0.0;

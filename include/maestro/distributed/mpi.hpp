@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Ranks that are processes, by any MPI 3. It needs the target maestro::mpi.
+/// Ranks that are processes and communicate through any MPI-3 library. This header needs the target maestro::mpi.
 
 #include <mpi.h>
 
@@ -35,8 +35,8 @@ inline MPI_Datatype mpi_type(double) { return MPI_DOUBLE; }
 
 }  // namespace detail
 
-/// MpiSession starts MPI and ends it, one object for the whole program. A process that ends without its destructor (a
-/// call of exit, a signal) takes all ranks with it: that is mpirun's work.
+/// MpiSession starts MPI and ends it; a program has one such object. If a process ends without its destructor (by exit
+/// or a signal), mpirun ends all other ranks too.
 class MpiSession {
  public:
   /// @throws IoError if MPI cannot be started.
@@ -52,16 +52,16 @@ class MpiSession {
   MpiSession& operator=(const MpiSession&) = delete;
   ~MpiSession() { MPI_Finalize(); }
 
-  /// Ends all ranks at once, for a failure that the other ranks cannot be told of.
+  /// Ends all ranks at once. It serves failures that the other ranks cannot be told of.
   [[noreturn]] static void abort(int code) {
     MPI_Abort(MPI_COMM_WORLD, code);
     std::abort();
   }
 };
 
-/// MpiCommunicator is this process among those of an MPI communicator, of which it has a duplicate. Sums are MPI's: the
-/// same on every rank, and from run to run with the same ranks and the same library. Only the thread that made it
-/// calls it.
+/// MpiCommunicator is this process's rank in a duplicate of an MPI communicator. MPI makes the sums: they are the same
+/// on every rank, and from run to run with the same ranks and the same library. Only the thread that made the object
+/// may call it.
 class MpiCommunicator {
  public:
   /// @throws IoError with what MPI says.

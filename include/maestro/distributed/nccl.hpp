@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Sums and shares of values that lie on CUDA devices, over ranks of one device each, by NCCL. It needs the target
+/// NCCL collectives over values on CUDA devices, for ranks with one device each. This header needs the target
 /// maestro::nccl.
 
 #include <cuda_runtime_api.h>
@@ -23,7 +23,7 @@
 
 namespace maestro {
 
-/// DeviceSpan is a run of values on a device. A host's span does not become one by itself.
+/// DeviceSpan is a contiguous array of values on a device. A std::span of the host does not convert to it.
 template <class T>
 class DeviceSpan {
  public:
@@ -57,10 +57,10 @@ inline ncclDataType_t nccl_type(double) { return ncclFloat64; }
 
 }  // namespace detail
 
-/// NcclCommunicator is one rank among those of a host communicator, whose collectives work on this rank's device. It
-/// has the operations of a Communicator over device spans, on a stream: a call returns once the work is in the stream.
-/// All ranks make the same calls in the same order. Sums are NCCL's: the same on every rank, and from run to run with
-/// the same ranks, devices and library. Only one thread calls it at a time.
+/// NcclCommunicator runs collectives on this rank's device, over the ranks of a host communicator. Its calls take
+/// device spans and a stream, and return once the work is enqueued. All ranks make the same calls in the same order.
+/// NCCL makes the sums: they are the same on every rank, and from run to run with the same ranks, devices and library.
+/// Only one thread may call it at a time.
 ///
 ///     MpiCommunicator hosts;
 ///     cudaSetDevice(local_rank);
@@ -69,7 +69,7 @@ inline ncclDataType_t nccl_type(double) { return ncclFloat64; }
 ///     devices.wait(stream);
 class NcclCommunicator {
  public:
-  /// Joins the ranks of `hosts`, each with the device that is current there; no two ranks have the same device.
+  /// Connects the ranks of `hosts`. Each rank takes its current device; no two ranks may have the same device.
   /// @throws IoError with what NCCL says; RankFailed if another rank could not start.
   // A copy or a move is asked for first: clang cannot say whether this type is a Communicator while it is being moved.
   template <class Hosts>
@@ -116,8 +116,8 @@ class NcclCommunicator {
     call(ncclAllReduce(values.data(), values.data(), values.size(), detail::nccl_type(T{}), ncclSum, comm(), stream),
          "ncclAllReduce");
   }
-  /// Sums over the ranks; each gets its share, values.size() / size() of them, in its place. What is left in the other
-  /// shares is unspecified.
+  /// Sums the values over the ranks and gives each rank its share of the sums: values.size() / size() of them, in their
+  /// place. The values in the other shares are unspecified afterwards.
   /// @throws BadArgument if the values cannot be shared evenly.
   template <class T>
   void reduce_scatter_sum(DeviceSpan<T> values, cudaStream_t stream) {
@@ -126,7 +126,7 @@ class NcclCommunicator {
                            stream),
          "ncclReduceScatter");
   }
-  /// Fills in every share from the rank that it belongs to; this rank's own is there already.
+  /// Copies every share from the rank that owns it; this rank's own share must be in place.
   /// @throws BadArgument if the values cannot be shared evenly.
   template <class T>
   void all_gather_shares(DeviceSpan<T> values, cudaStream_t stream) {
@@ -134,7 +134,7 @@ class NcclCommunicator {
     call(ncclAllGather(values.data() + rank_ * share, values.data(), share, detail::nccl_type(T{}), comm(), stream),
          "ncclAllGather");
   }
-  /// Gives the values of rank `root` to all.
+  /// Copies the values of rank `root` to all ranks.
   /// @throws BadArgument if there is no such rank.
   template <class T>
   void broadcast(DeviceSpan<T> values, std::size_t root, cudaStream_t stream) {
@@ -143,7 +143,8 @@ class NcclCommunicator {
                        comm(), stream),
          "ncclBroadcast");
   }
-  /// Makes the collectives that `work` calls in one launch, which is cheaper than one after another.
+  /// Launches all collectives that `work` calls together (ncclGroupStart, ncclGroupEnd), which is cheaper than one
+  /// after another. If `work` throws, the communicator is aborted and every further call is refused.
   template <class Work>
   void grouped(Work&& work) {
     detail::check_nccl(ncclGroupStart(), "ncclGroupStart");
@@ -159,8 +160,9 @@ class NcclCommunicator {
     }
     call(ncclGroupEnd(), "ncclGroupEnd");
   }
-  /// Throws what has gone wrong in collectives that are under way, such as a rank or a link that is gone. What is in
-  /// the streams is given up then, and every further call refused.
+  /// Checks the collectives that are in progress. If one has failed, because a rank or a link is lost for instance, the
+  /// communicator is aborted and every further call is refused.
+  /// @throws IoError with what NCCL says of the failure.
   void check() {
     ncclResult_t state = ncclSuccess;
     detail::check_nccl(ncclCommGetAsyncError(comm(), &state), "ncclCommGetAsyncError");
@@ -168,9 +170,10 @@ class NcclCommunicator {
     give_up();
     detail::check_nccl(state, "a collective");
   }
-  /// Waits until the stream has done its work, and looks meanwhile whether a collective has failed: where a plain
-  /// cudaStreamSynchronize would wait for a rank that is gone, this throws.
-  /// @param timeout_seconds  the collectives are given up after as many; 0: never.
+  /// Waits until the stream has finished its work and checks meanwhile whether a collective has failed. It throws where
+  /// cudaStreamSynchronize would wait forever for a lost rank.
+  /// @param timeout_seconds  seconds after which the communicator is aborted; 0: never.
+  /// @throws IoError if a collective failed, the stream is in error, or the time is up.
   void wait(cudaStream_t stream, double timeout_seconds = 0.0) {
     using Clock = std::chrono::steady_clock;
     const auto start = Clock::now();

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// A model of what a training step costs on more ranks than there are at hand: computing, a network by latency and
-/// bandwidth, and waiting for the slowest, fitted on runs that were measured. What it gives is a prediction.
+/// A model of the seconds of a training step on more ranks than are available. It adds computation, communication by
+/// latency and bandwidth, and waiting for the slowest rank. It is fitted to measured runs; its results are predictions.
 
 #include <algorithm>
 #include <array>
@@ -17,15 +17,15 @@
 
 namespace maestro {
 
-/// Network is a kind of link between ranks: each rank has one of its own, of full bandwidth both ways.
+/// Network describes the link of each rank: every rank has its own, with full bandwidth in both directions.
 struct Network {
   std::string_view name;
   double bytes_per_second = 0.0;  ///< the line rate
   double latency = 0.0;           ///< seconds from a message's start until it is there
 };
 
-/// The networks that a plan knows, by their line rates. Latencies are usual ones of MPI: over TCP for Ethernet, over
-/// verbs for InfiniBand.
+/// networks lists the networks that a plan knows, with their line rates. The latencies are usual ones of MPI: over TCP
+/// for Ethernet, over verbs for InfiniBand.
 inline constexpr std::array<Network, 7> networks{{{"1GbE", 0.125e9, 50e-6},
                                                   {"10GbE", 1.25e9, 30e-6},
                                                   {"25GbE", 3.125e9, 20e-6},
@@ -34,24 +34,25 @@ inline constexpr std::array<Network, 7> networks{{{"1GbE", 0.125e9, 50e-6},
                                                   {"HDR", 25e9, 2e-6},
                                                   {"NDR", 50e9, 2e-6}}};
 
-/// Shares of a step whose tokens differ by less than this factor count as one size.
+/// same_share is the factor below which two token counts per rank are taken as equal.
 inline constexpr double same_share = 1.05;
 
-/// Gives the seconds of a ring reduce-scatter over n ranks, and of an all-gather, which moves as much:
-/// (n - 1) alpha + (n - 1) / n * bytes / bandwidth.
-/// @param bytes  of the whole buffer. Source: Thakur, Rabenseifner and Gropp 2005, section 4.
+/// Gives the seconds of a ring reduce-scatter over n ranks, or of an all-gather, which moves as many bytes: (n - 1)
+/// latency + (n - 1) / n * bytes / bandwidth.
+/// @param bytes  size of the whole buffer.
+/// Source: Thakur, Rabenseifner and Gropp 2005, section 4.
 inline double ring_seconds(const Network& network, std::size_t ranks, double bytes) {
   const auto n = static_cast<double>(ranks);
   return (n - 1.0) * network.latency + (n - 1.0) / n * bytes / network.bytes_per_second;
 }
 
-/// Gives the seconds of a ring all-reduce, a reduce-scatter and an all-gather:
-/// 2 (n - 1) alpha + 2 (n - 1) / n * bytes / bandwidth.
+/// Gives the seconds of a ring all-reduce, which is a reduce-scatter followed by an all-gather: 2 (n - 1) latency + 2
+/// (n - 1) / n * bytes / bandwidth.
 inline double all_reduce_seconds(const Network& network, std::size_t ranks, double bytes) {
   return 2.0 * ring_seconds(network, ranks, bytes);
 }
 
-/// Gives the seconds in which n ranks agree on a few bytes by recursive doubling: ceil(log2 n) alpha.
+/// Gives the seconds in which n ranks agree on a few bytes by recursive doubling: ceil(log2 n) latency.
 inline double agreement_seconds(const Network& network, std::size_t ranks) {
   double rounds = 0.0;
   for (std::size_t reached = 1; reached < ranks; reached *= 2) rounds += 1.0;
@@ -59,7 +60,8 @@ inline double agreement_seconds(const Network& network, std::size_t ranks) {
 }
 
 /// Gives the expected maximum of n independent standard normal numbers: the integral of n x phi(x) Phi(x)^(n - 1) by
-/// the trapezoidal rule, exact to about 1e-8. It says how much longer the slowest of n ranks takes than the mean.
+/// the trapezoidal rule, exact to about 1e-8. It tells by how many standard deviations the slowest of n ranks exceeds
+/// the mean.
 inline double expected_maximum(std::size_t n) {
   constexpr double step = 1.0 / 256.0;
   double sum = 0.0;
@@ -71,7 +73,7 @@ inline double expected_maximum(std::size_t n) {
   return static_cast<double>(n) * sum * step;
 }
 
-/// StepTraffic is what the ranks of a step exchange.
+/// StepTraffic describes what the ranks exchange in a step.
 struct StepTraffic {
   double gradient_bytes = 0.0;      ///< of one update; with a sharded optimizer (ZeRO-1) as many bytes move
   double window_bytes = 0x1p24;     ///< of one collective of gradients at most
@@ -81,7 +83,7 @@ struct StepTraffic {
   double agreements_an_update = 3.0;
 };
 
-/// Gives the seconds that the network takes in a step.
+/// Gives the seconds of communication in a step of `prompts` prompts over all ranks.
 inline double traffic_seconds(const StepTraffic& traffic, const Network& network, std::size_t ranks, double prompts) {
   if (ranks <= 1) return 0.0;
   const double windows = std::ceil(traffic.gradient_bytes / traffic.window_bytes);
@@ -93,7 +95,7 @@ inline double traffic_seconds(const StepTraffic& traffic, const Network& network
          agreements * agreement_seconds(network, ranks);
 }
 
-/// MeasuredRun holds means over the steps of a run: what rank 0 logged. Seconds of the phases include what of them was
+/// MeasuredRun holds means over the steps of a run, as rank 0 logged them. The seconds of a phase include its
 /// communication.
 struct MeasuredRun {
   std::size_t ranks = 1;
@@ -108,7 +110,7 @@ struct MeasuredRun {
   double exchange = 0.0;       ///< part of communication: gradients
 };
 
-/// StepCost is a predicted step, in seconds by part.
+/// StepCost holds the predicted seconds of a step, by part.
 struct StepCost {
   double rollout = 0.0;
   double rewards = 0.0;
@@ -120,17 +122,19 @@ struct StepCost {
 
   double total() const { return rollout + rewards + training + everywhere + waiting + network; }
   double tokens_per_second() const { return tokens / total(); }
-  /// Share of the step that is waiting or network, in [0, 1].
+  /// Gives the share of the step that is waiting or communication, in [0, 1].
   double communication() const { return (waiting + network) / total(); }
 };
 
-/// CostModel predicts the seconds of a step. A rank's own work is a constant and so much for each token of its share; a
-/// thread count that was not measured follows from two that were, by Amdahl's law. What every rank does for the whole
-/// step grows with the batch. Ranks end a phase together, and so wait for the slowest: shares of p prompts differ by a
-/// deviation of `spread` / sqrt(p) of their mean, and the slowest of n is expected_maximum(n) deviations above it.
+/// CostModel predicts the seconds of a step. A rank's own work costs a constant plus an amount for each token of its
+/// share. For a thread count that was not measured, both follow from two measured ones by Amdahl's law. Work that every
+/// rank does for the whole step grows with the batch. Ranks end a phase together and so wait for the slowest. The times
+/// of shares of p prompts have a standard deviation of spread / sqrt(p) of their mean; the slowest of n ranks is
+/// expected_maximum(n) standard deviations above the mean.
 ///
-/// Fitted by least squares, deterministic. What ranks on one machine cost each other counts as a constant of a step, so
-/// that more runs on one machine make a prediction for many rather too slow than too fast.
+/// The fit is by least squares and deterministic. The slowdown that ranks on one machine cause each other counts as a
+/// constant of the step. Runs of several ranks on one machine therefore make a prediction for many machines too slow
+/// rather than too fast.
 class CostModel {
  public:
   /// @throws BadArgument if no run is one of a single rank, or a run has no tokens, no prompts or no seconds.
@@ -144,18 +148,19 @@ class CostModel {
     fit_spread(runs);
   }
 
-  /// Seconds that a rank's own work takes beside its tokens, and for each of them.
+  /// OwnWork holds the seconds of a rank's own work: a constant, and an amount for each token.
   struct OwnWork {
     std::size_t threads = 1;
     double constant = 0.0;
     double a_token = 0.0;
   };
 
-  /// Whether steps of this number of threads can be predicted: it was measured, or two others were.
+  /// Tells whether steps with this number of threads can be predicted: this number was measured, or two others were.
   bool knows_threads(std::size_t threads) const {
     return work_.size() > 1 || (work_.size() == 1 && work_.front().threads == threads);
   }
-  /// @throws BadArgument for a number of threads that is not known.
+  /// Gives the seconds of a rank's own work with a number of threads.
+  /// @throws BadArgument for a number of threads that cannot be predicted.
   OwnWork own_work(std::size_t threads) const {
     require(threads > 0 && knows_threads(threads),
             "plan: no run says what other numbers of threads do; measure one rank with two of them (--threads)");
@@ -177,16 +182,17 @@ class CostModel {
     return found;
   }
   double everywhere_a_token() const { return everywhere_a_token_; }
-  /// Shares of rollout, rewards and training in a rank's work on its tokens; they sum to 1.
+  /// Gives rollout's share of a rank's work on its tokens. The shares of rollout, rewards and training sum to 1.
   double rollout_share() const { return rollout_share_; }
   double rewards_share() const { return rewards_share_; }
   double training_share() const { return 1.0 - rollout_share_ - rewards_share_; }
-  /// The deviation of the time for one prompt's work, as a share of its mean. 0 if no run had several ranks.
+  /// Gives the standard deviation of the time for one prompt's work, as a share of its mean. It is 0 if no run had
+  /// several ranks.
   double spread() const { return spread_; }
   double tokens_of_a_prompt() const { return tokens_of_a_prompt_; }
 
-  /// Predicts a step of `prompts` prompts in all, shared evenly by the ranks.
-  /// @throws BadArgument for no ranks, or a number of threads that is not known.
+  /// Predicts a step of `prompts` prompts over all ranks, distributed evenly.
+  /// @throws BadArgument for no ranks, or a number of threads that cannot be predicted.
   StepCost predict(std::size_t ranks, std::size_t threads, double prompts, const Network& network,
                    const StepTraffic& traffic) const {
     require(ranks > 0, "plan: a step needs at least one rank");
@@ -210,7 +216,8 @@ class CostModel {
     double slope = 0.0;
   };
 
-  /// Least squares of y = constant + slope x, neither of them below 0; one place of x gives no constant.
+  /// Fits y = constant + slope x by least squares, neither of them below 0. If all x are about equal, the constant is
+  /// 0.
   static Line fit_line(std::span<const double> x, std::span<const double> y) {
     const auto n = static_cast<double>(x.size());
     double sx = 0.0, sy = 0.0, sxx = 0.0, sxy = 0.0;
@@ -232,7 +239,7 @@ class CostModel {
     return constant < 0.0 ? line : Line{.constant = constant, .slope = slope};
   }
 
-  /// What one rank's runs tell: which phase has which share, and what is done for all tokens on every rank.
+  /// Fits from the runs of one rank: the share of each phase, and the work that every rank does for all tokens.
   void fit_shares(std::span<const MeasuredRun> runs) {
     double rollout = 0.0, rewards = 0.0, training = 0.0, rest = 0.0, tokens = 0.0, all_tokens = 0.0, prompts = 0.0;
     for (const MeasuredRun& run : runs) {

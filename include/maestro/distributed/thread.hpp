@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Ranks that are threads of one process: for tests, and for one program on several sockets.
+/// Ranks that are threads of one process, for tests and for one program on several CPU sockets.
 
 #include <algorithm>
 #include <condition_variable>
@@ -24,18 +24,18 @@ namespace maestro {
 
 namespace detail {
 
-/// Where the ranks of one group meet.
+/// RankMeeting synchronizes the ranks of one group and shows each of them what the others have posted.
 class RankMeeting {
  public:
   explicit RankMeeting(std::size_t size) : posted_(size) {}
 
   std::size_t size() const { return posted_.size(); }
-  /// What rank r has posted; valid between two meetings.
+  /// Gives what rank r has posted; valid between two meetings.
   std::span<std::byte> posted(std::size_t r) const { return posted_[r]; }
   void post(std::size_t rank, std::span<std::byte> bytes) { posted_[rank] = bytes; }
 
   /// Returns once all ranks have called it.
-  /// @throws RankFailed if one has failed; BadArgument if one has returned and so will never come.
+  /// @throws RankFailed if a rank has failed; BadArgument if a rank has returned and so will never call it.
   void meet() {
     std::unique_lock lock(mutex_);
     if (failure_.empty() && !left_ && ++arrived_ == size()) {
@@ -50,13 +50,13 @@ class RankMeeting {
     if (!failure_.empty()) throw RankFailed(failure_);
     throw BadArgument("a rank has returned while others wait for it; all ranks must make the same collective calls");
   }
-  /// Says that a rank has returned.
+  /// Records that a rank has returned.
   void leave() {
     const std::lock_guard lock(mutex_);
     left_ = true;
     changed_.notify_all();
   }
-  /// Lets go of everyone who waits.
+  /// Records the failure of a rank; all waiting ranks then throw.
   void fail(std::size_t rank, const std::string& message) {
     const std::lock_guard lock(mutex_);
     if (failure_.empty()) {
@@ -77,7 +77,7 @@ class RankMeeting {
 
 }  // namespace detail
 
-/// ThreadCommunicator is one rank of run_on_threads(). Sums are made in the order of the ranks.
+/// ThreadCommunicator is one rank of run_on_threads(). Values are summed in the order of the ranks.
 class ThreadCommunicator {
  public:
   ThreadCommunicator(std::shared_ptr<detail::RankMeeting> meeting, std::size_t rank)
@@ -85,7 +85,7 @@ class ThreadCommunicator {
 
   std::size_t rank() const { return rank_; }
   std::size_t size() const { return meeting_->size(); }
-  /// @throws BadArgument if the ranks have different numbers of values; RankFailed.
+  /// @throws BadArgument if the ranks have different numbers of values; RankFailed if another rank has failed.
   void all_reduce_sum(std::span<double> values) { sum(values); }
   void all_reduce_sum(std::span<float> values) { sum(values); }
   RankBytes all_gather(std::span<const std::byte> own) {
@@ -100,7 +100,7 @@ class ThreadCommunicator {
     meeting_->meet();
     return all;
   }
-  /// See reduce_scatter_sum() in collectives.hpp: the sums of all_reduce_sum, for this rank alone.
+  /// See reduce_scatter_sum() in collectives.hpp. The sums have the bits of all_reduce_sum.
   void reduce_scatter_sum(std::span<double> values) { sum_share(values); }
   void reduce_scatter_sum(std::span<float> values) { sum_share(values); }
   /// See all_gather_shares() in collectives.hpp.
@@ -135,7 +135,7 @@ class ThreadCommunicator {
       }
     });
   }
-  /// Does `work` while everybody's values can be seen.
+  /// Runs `work` while the values of all ranks are visible.
   template <class T, class Work>
   void meet_with(std::span<T> values, const char* name, const Work& work) {
     meeting_->post(rank_, std::as_writable_bytes(values));
@@ -161,9 +161,10 @@ class ThreadCommunicator {
   std::size_t rank_;
 };
 
-/// Calls work(communicator) once for each of `ranks` ranks, each on a thread of its own, and returns when all are done.
-/// Loops inside a rank share the processors: each rank gets max_threads() / ranks of them.
-/// @throws what the first rank threw that failed by itself. The others are let go at their next collective.
+/// Calls work(communicator) once for each of `ranks` ranks, each on a thread of its own, and returns when all have
+/// returned. A loop inside a rank uses max_threads() / ranks threads, at least one.
+/// @throws the exception of the lowest rank that failed by itself. The other ranks throw RankFailed at their next
+///   collective.
 template <class Work>
 void run_on_threads(std::size_t ranks, const Work& work) {
   require(ranks > 0, "run_on_threads: there must be at least one rank");

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The correction for responses that another policy drew than the one that learns: a server with other kernels, or with
-/// older weights. Neutral.
+/// The importance-sampling correction for responses that were drawn by another policy than the trained one: by a server
+/// with other kernels or older weights. Neutral.
 
 #include <algorithm>
 #include <array>
@@ -19,28 +19,28 @@
 
 namespace maestro {
 
-/// ImportanceCorrection says what the surrogate of each token is multiplied by. rho is the ratio of the policy that
-/// learns, before the step's first update, to the one that drew: exp(log pi_old - log mu), of the token, or of the
-/// whole response (the product over its tokens).
+/// ImportanceCorrection says what the surrogate of each token is multiplied by. The ratio is rho_t = exp(log pi_old -
+/// log mu) of a token, or rho, the product over the tokens of a response. pi_old is the trained policy before the
+/// step's first update; mu is the policy that drew the response.
 enum class ImportanceCorrection {
   none,               ///< nothing
   token_truncate,     ///< min(rho_t, cap)
   token_mask,         ///< rho_t if floor <= rho_t <= cap, else 0
   sequence_truncate,  ///< min(rho, cap), the same for all tokens of a response
-  sequence_mask,      ///< rho if floor <= rho <= cap, else 0: the response teaches nothing
+  sequence_mask,      ///< rho if floor <= rho <= cap, else 0: no gradient from the response
 };
-/// The names of the corrections stand in the enum's order.
+/// The names of the corrections, in the enum's order.
 inline constexpr std::array<std::string_view, 5> importance_correction_names{"none", "token_truncate", "token_mask",
                                                                              "sequence_truncate", "sequence_mask"};
 
-/// ImportanceOptions choose a correction. The cap is TRL's default; IcePop is token_mask with floor 0.5 and cap 5.
+/// ImportanceOptions chooses a correction. The cap's default is TRL's. IcePop is token_mask with floor 0.5 and cap 5.
 struct ImportanceOptions {
   ImportanceCorrection correction = ImportanceCorrection::none;
   double cap = 3.0;    ///< above 0
   double floor = 0.0;  ///< of the masks; at least 0 and below the cap
 };
 
-/// The list of these options: see OptionList.
+/// Lists the options of the correction; see OptionList.
 template <OptionsOf<ImportanceOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "importance_correction",
@@ -66,7 +66,8 @@ inline void check(const ImportanceOptions& options) {
           "importance correction: the floor must be at least 0 and below the cap");
 }
 
-/// ImportanceFigures tell of ratios before they are cut: of tokens, or of responses at sequence level.
+/// ImportanceFigures holds statistics of the ratios before the correction cuts them. There is one ratio per token, or
+/// at sequence level one per response.
 struct ImportanceFigures {
   double sum = 0.0;
   double min = std::numeric_limits<double>::infinity();
@@ -85,7 +86,7 @@ struct ImportanceFigures {
   }
 };
 
-/// Gives the figures of two parts of a batch together.
+/// Gives the figures of two parts of a batch taken together.
 inline ImportanceFigures merge_importance(const ImportanceFigures& a, const ImportanceFigures& b) {
   return {.sum = a.sum + b.sum,
           .min = std::min(a.min, b.min),
@@ -94,7 +95,7 @@ inline ImportanceFigures merge_importance(const ImportanceFigures& a, const Impo
           .cut = a.cut + b.cut};
 }
 
-/// Gives the weight of a ratio, as ImportanceCorrection says; at least 0 and at most the cap. 1 for `none`.
+/// Gives the weight of a ratio under the chosen ImportanceCorrection, in [0, cap]; 1 for `none`.
 inline double importance_weight(const ImportanceOptions& options, double ratio) {
   switch (options.correction) {
     case ImportanceCorrection::none:
@@ -110,13 +111,13 @@ inline double importance_weight(const ImportanceOptions& options, double ratio) 
 }
 
 /// Computes the weights of a micro-batch's tokens. They are constants of the loss: no gradient goes through them.
-/// @param learner  (t) log pi_old of the tokens, by the policy that learns, before the step's first update.
-/// @param sampler  (t) log mu of the same tokens, by the policy that drew.
+/// @param learner  (t) log pi_old of the tokens: the trained policy before the step's first update.
+/// @param sampler  (t) log mu of the same tokens: the policy that drew them.
 /// @param offsets  (b + 1) token offsets; may start anywhere.
 /// @param weights  (t) overwritten.
 /// @param figures  added to.
 /// Deterministic. O(t).
-/// @throws BadArgument for sizes that do not fit; BadData for a log-prob that is no number.
+/// @throws BadArgument for sizes that do not fit; BadData if a ratio is NaN.
 /// Source: truncated importance sampling, Yao et al. 2025 ("Your efficient RL framework secretly brings you off-policy
 /// RL training"); token masks, IcePop (Ling team 2025); sequence masks, Liu et al. 2025 ("When speed kills stability");
 /// TRL's vllm_importance_sampling_mode, whose four modes these are. pi_old as the proximal policy of stale responses:

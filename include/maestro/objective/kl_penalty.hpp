@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// KL in the reward. Neutral.
+/// The KL penalty of the reward. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -13,13 +13,12 @@
 
 namespace maestro {
 
-/// What each response pays for leaving the reference: penalty_i = beta sum_t k(d_t), for ScalarizationInput::penalty.
+/// Computes the KL penalty of each response, penalty_i = beta sum_t k(d_t), for ScalarizationInput::penalty.
 /// @param log_probs            (t) of the policy that generated, packed.
 /// @param reference_log_probs  (t)
 /// @param offsets              (b + 1) token offsets; may start anywhere.
 /// @param penalty              (b) overwritten; 0 for an empty response.
-/// @return how many tokens had |d| above 20 and were clamped.
-/// Deterministic, sums in double in token order.
+/// @return the number of tokens whose |d| was above 20 and was clamped. Deterministic, sums in double in token order.
 /// @throws BadArgument if sizes do not fit or beta is negative or not finite; BadData naming row and token for a
 ///         log-prob that is not finite.
 inline std::size_t kl_penalty(double beta, KlEstimator estimator, std::span<const float> log_probs,

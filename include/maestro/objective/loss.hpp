@@ -30,40 +30,42 @@ struct LossInput {
   std::span<const float> advantages;         ///< (b)
   BatchCounts batch;                         ///< of the whole batch over all ranks, by count_batch
   std::span<const float> weights{};          ///< (t) factors of the surrogate: see importance_weights; empty: 1
-  std::span<const unsigned char> masked{};   ///< (b) not 0: the response teaches nothing; may be empty
+  std::span<const unsigned char> masked{};   ///< (b) not 0: no gradient from the response; may be empty
   std::size_t first_row = 0;                 ///< place of the first response in the batch, for messages
 };
 
-/// All overwritten.
+/// LossGradient holds the arrays that the gradient is written to. They are overwritten.
 template <class T>
 struct LossGradient {
   std::span<T> d_log_probs;    ///< (t) d loss / d log_probs
   std::span<T> d_entropies{};  ///< (t) d loss / d entropies; may be empty if entropy_bonus is 0
 };
 
-/// Policy-gradient loss with KL term and entropy bonus, per ObjectiveOptions:
+/// Objective computes the policy-gradient loss with KL term and entropy bonus that ObjectiveOptions describes:
 ///
 ///     loss = sum over responses i, tokens t of c_i (s(rho, A_i) + beta k(d_it)) - entropy_bonus * mean entropy
 ///
 /// with s the surrogate and c_i the reduction's weight; k is multiplied by rho under KlCorrection::ratio. With
-/// LossInput::weights each token's s is multiplied by its weight, which is held constant; k is not.
-/// Whole-batch divisors make the losses (and gradients) of the micro-batches, and of the ranks, sum to the batch's.
-/// With equal micro-batches that is TRL's loss over an accumulation window, bnpo included: its token mean is the
-/// micro-batch's own, so it depends on the split, as in TRL. The entropy bonus is a mean over the batch's tokens
-/// whatever the reduction. Empty responses add nothing, but count among the responses that grpo and dr_grpo divide by.
-/// So do masked ones; their tokens count among those that dapo divides by, not among those of bnpo, as in TRL.
+/// LossInput::weights each token's s is multiplied by its weight, which is held constant; k is not multiplied. The
+/// divisors are those of the whole batch, so the losses and gradients of micro-batches and ranks sum to the batch's.
+/// With equal micro-batches the sum is TRL's loss over an accumulation window. bnpo takes the token mean of each
+/// micro-batch, so it depends on the split, as in TRL. The entropy bonus is a mean over the batch's tokens under every
+/// reduction. Empty and masked responses add nothing, but they count among the responses that grpo and dr_grpo divide
+/// by. The tokens of masked responses count among those that dapo divides by, but not among those of bnpo, as in TRL.
 /// Deterministic for any number of threads: sums run over fixed chunks of rows, in order. O(t); no allocation.
 /// Source: TRL 1.16 GRPOTrainer._compute_loss; DAPO (arXiv 2503.14476), Dr.GRPO (2503.20783), GSPO (2507.18071), CISPO
 /// (2506.13585), SAPO (2511.20347).
 class Objective {
  public:
-  /// @throws BadArgument naming a setting out of domain.
+  /// @throws BadArgument naming the option outside its domain.
   explicit Objective(const ObjectiveOptions& options = {}) : options_(options), rule_(loss_rule(options)) {
     check(options);
   }
 
-  /// @throws BadArgument if sizes do not fit or something needed is empty; BadData naming row and token for a
-  ///         log-prob or entropy that is not finite, or a ratio that overflows.
+  /// Computes the loss of a micro-batch and its gradient.
+  /// @throws BadArgument if sizes do not fit or a needed array is empty; BadData naming row and token for a log-prob or
+  ///         entropy that is not finite or a ratio that overflows, and naming the row of an advantage that is not
+  ///         finite.
   template <class T>
   LossReport operator()(const LossInput<T>& in, const LossGradient<T>& out) const {
     const std::size_t rows = in.advantages.size();

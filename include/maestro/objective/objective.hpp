@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The settings of the policy objective, and what they may be. Neutral.
+/// The options of the policy objective and their domains. Neutral.
 
 #include <array>
 #include <cmath>
@@ -37,7 +37,7 @@ enum class RatioLevel {
   sequence,  ///< one rho per response: exp(mean over its tokens) (GSPO)
 };
 
-/// Estimators of KL(pi || ref) from one sample, d = log pi_ref - log pi.
+/// KlEstimator names an estimator k(d) of KL(pi || ref) from one sample, with d = log pi_ref - log pi.
 enum class KlEstimator {
   k1,  ///< -d
   k2,  ///< d^2 / 2
@@ -57,17 +57,17 @@ enum class KlCorrection {
           ///< at token level the gradient is then that of KL(pi||ref) for k1 and k3 alike
 };
 
-/// The names of the reductions stand in the enum's order.
+/// The names of the reductions, in the enum's order.
 inline constexpr std::array<std::string_view, 4> reduction_names{"grpo", "bnpo", "dapo", "dr_grpo"};
-/// The names of the surrogates stand in the enum's order.
+/// The names of the surrogates, in the enum's order.
 inline constexpr std::array<std::string_view, 3> surrogate_names{"clip", "cispo", "sapo"};
-/// The names of the levels stand in the enum's order.
+/// The names of the ratio levels, in the enum's order.
 inline constexpr std::array<std::string_view, 2> ratio_level_names{"token", "sequence"};
-/// The names of the KL estimators stand in the enum's order.
+/// The names of the KL estimators, in the enum's order.
 inline constexpr std::array<std::string_view, 3> kl_estimator_names{"k1", "k2", "k3"};
-/// The names of the places stand in the enum's order.
+/// The names of the KL placements, in the enum's order.
 inline constexpr std::array<std::string_view, 2> kl_placement_names{"loss", "reward"};
-/// The names of the factors stand in the enum's order.
+/// The names of the KL corrections, in the enum's order.
 inline constexpr std::array<std::string_view, 2> kl_correction_names{"none", "ratio"};
 
 /// Finds the reduction called `name`.
@@ -79,7 +79,7 @@ inline Reduction reduction_from_name(std::string_view name) {
 inline Surrogate surrogate_from_name(std::string_view name) {
   return static_cast<Surrogate>(index_of_name("surrogate", name, surrogate_names));
 }
-/// Finds the level called `name`. @throws BadArgument listing the known names.
+/// Finds the ratio level called `name`. @throws BadArgument listing the known names.
 inline RatioLevel ratio_level_from_name(std::string_view name) {
   return static_cast<RatioLevel>(index_of_name("ratio level", name, ratio_level_names));
 }
@@ -87,17 +87,17 @@ inline RatioLevel ratio_level_from_name(std::string_view name) {
 inline KlEstimator kl_estimator_from_name(std::string_view name) {
   return static_cast<KlEstimator>(index_of_name("KL estimator", name, kl_estimator_names));
 }
-/// Finds the place called `name`. @throws BadArgument listing the known names.
+/// Finds the KL placement called `name`. @throws BadArgument listing the known names.
 inline KlPlacement kl_placement_from_name(std::string_view name) {
   return static_cast<KlPlacement>(index_of_name("KL placement", name, kl_placement_names));
 }
-/// Finds the factor called `name`. @throws BadArgument listing the known names.
+/// Finds the KL correction called `name`. @throws BadArgument listing the known names.
 inline KlCorrection kl_correction_from_name(std::string_view name) {
   return static_cast<KlCorrection>(index_of_name("KL correction", name, kl_correction_names));
 }
 
-/// Settings of the policy loss; the defaults are TRL's, but for kl_correction. objective/presets.hpp has others by
-/// name.
+/// ObjectiveOptions holds the options of the policy loss. The defaults are TRL's, except that of kl_correction.
+/// objective/presets.hpp has other choices by name.
 struct ObjectiveOptions {
   Reduction reduction = Reduction::dapo;
   Surrogate surrogate = Surrogate::clip;
@@ -115,7 +115,7 @@ struct ObjectiveOptions {
   std::size_t max_completion_length = 0;  ///< tokens; needed by dr_grpo
 };
 
-/// The list of the objective's settings: see OptionList.
+/// Lists the objective's options; see OptionList.
 template <OptionsOf<ObjectiveOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "loss_type", .help = "Reduction of the tokens' losses: {}", .values = reduction_names}, s.reduction);
@@ -158,8 +158,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "dr_grpo_length", .recorded = Recorded::never}, s.max_completion_length);
 }
 
-/// Refuses settings outside their domains.
-/// @throws BadArgument naming the setting that is out of domain, or why settings do not go together.
+/// Refuses options outside their domains.
+/// @throws BadArgument naming the option, or the reason why two options contradict each other.
 inline void check(const ObjectiveOptions& options) {
   const auto at_least_0 = [](double value) { return std::isfinite(value) && value >= 0.0; };
   require(at_least_0(options.epsilon_low) && options.epsilon_low <= 1.0,

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Named settings of the objective, as TRL 1.16 has or advises them.
+/// Named choices of the objective's options, as TRL 1.16 has or recommends them.
 
 #include <array>
 #include <string_view>
@@ -11,11 +11,12 @@
 
 namespace maestro {
 
-/// TRL's defaults: the clipped surrogate, dapo, no KL; a KL that is asked for is multiplied by the ratio
-/// (use_bias_correction_kl).
+/// Gives TRL's defaults: the clipped surrogate, the dapo reduction and no KL. If beta is set, the KL is multiplied by
+/// the ratio (use_bias_correction_kl).
 inline ObjectiveOptions trl_objective() { return {.kl_correction = KlCorrection::ratio}; }
 
-/// Dr.GRPO: TRL's, each loss divided by B * max_completion_length, which the caller sets.
+/// Gives Dr. GRPO: TRL's defaults with the sum of losses divided by B * max_completion_length. The caller sets
+/// max_completion_length.
 /// Source: arXiv 2503.20783.
 inline ObjectiveOptions dr_grpo_objective() {
   ObjectiveOptions o = trl_objective();
@@ -23,8 +24,8 @@ inline ObjectiveOptions dr_grpo_objective() {
   return o;
 }
 
-/// CISPO: TRL's, with the capped ratio as a constant weight, cap 5.
-/// Source: MiniMax-M1 (arXiv 2506.13585); the cap is TRL's advice.
+/// Gives CISPO: TRL's defaults with the ratio, capped at 5, as a constant weight.
+/// Source: MiniMax-M1 (arXiv 2506.13585); TRL recommends this cap.
 inline ObjectiveOptions cispo_objective() {
   ObjectiveOptions o = trl_objective();
   o.surrogate = Surrogate::cispo;
@@ -32,7 +33,8 @@ inline ObjectiveOptions cispo_objective() {
   return o;
 }
 
-/// SAPO: TRL's, with soft gates of temperature 1 and 1.05, mean over responses of the token mean.
+/// Gives SAPO: TRL's defaults with soft gates of temperatures 1 and 1.05, and the mean over responses of the token
+/// mean.
 /// Source: arXiv 2511.20347.
 inline ObjectiveOptions sapo_objective() {
   ObjectiveOptions o = trl_objective();
@@ -41,7 +43,8 @@ inline ObjectiveOptions sapo_objective() {
   return o;
 }
 
-/// GSPO: TRL's, with one ratio per response, clipped at 1 - 3e-4 and 1 + 4e-4, mean over responses.
+/// Gives GSPO: TRL's defaults with one ratio per response, clipped at 1 - 3e-4 and 1 + 4e-4, and the mean over
+/// responses of the token mean.
 /// Source: arXiv 2507.18071.
 inline ObjectiveOptions gspo_objective() {
   ObjectiveOptions o = trl_objective();
@@ -55,7 +58,7 @@ inline ObjectiveOptions gspo_objective() {
 /// The names that objective_preset knows.
 inline constexpr std::array<std::string_view, 5> objective_preset_names{"trl", "dr_grpo", "cispo", "sapo", "gspo"};
 
-/// Finds the settings called `name`.
+/// Finds the preset called `name`.
 /// @throws BadArgument listing the known names.
 inline ObjectiveOptions objective_preset(std::string_view name) {
   constexpr std::array presets{trl_objective, dr_grpo_objective, cispo_objective, sapo_objective, gspo_objective};

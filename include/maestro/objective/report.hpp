@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a loss reports, and the counts that normalize it. Neutral.
+/// The report of a loss, and the counts that normalize it. Neutral.
 
 #include <cstddef>
 #include <span>
@@ -12,13 +12,14 @@
 
 namespace maestro {
 
-/// Sizes of the whole batch, over all ranks: the divisors that make micro-batch losses sum to the batch loss.
+/// BatchCounts holds the sizes of the whole batch over all ranks. With these divisors the micro-batch losses sum to the
+/// batch loss.
 struct BatchCounts {
   double tokens = 0.0;
   double responses = 0.0;  ///< empty ones count
 };
 
-/// Counts this rank's whole batch and sums over ranks.
+/// Counts the tokens and responses of this rank's whole batch and sums them over the ranks.
 /// @param offsets  (B + 1) token offsets of the responses.
 template <Communicator Comm>
 BatchCounts count_batch(std::span<const std::size_t> offsets, Comm& comm) {
@@ -28,7 +29,8 @@ BatchCounts count_batch(std::span<const std::size_t> offsets, Comm& comm) {
   return {.tokens = counts[0], .responses = counts[1]};
 }
 
-/// Loss and metrics of some responses. Sums in double: adding the reports of micro-batches gives the batch's.
+/// LossReport holds the loss and the metrics of some responses as sums in double. Adding the reports of the
+/// micro-batches gives the batch's.
 struct LossReport {
   double loss = 0.0;         ///< what is minimized, entropy bonus included
   double policy_loss = 0.0;  ///< without the entropy bonus, KL term included (TRL's policy_loss)
@@ -58,7 +60,7 @@ struct LossReport {
     return a;
   }
 
-  /// Sums over ranks; ratio_max becomes the maximum.
+  /// Sums the report over the ranks; ratio_max becomes the maximum.
   template <Communicator Comm>
   void all_reduce(Comm& comm);
 
@@ -68,7 +70,8 @@ struct LossReport {
 
 namespace detail {
 
-/// Fields that are treated alike. A list of types, for device code has no arrays that outlive a call.
+/// FieldList names fields that are treated alike. It is a list of types, since device code has no arrays that outlive a
+/// call.
 template <auto... fields>
 struct FieldList {
   static constexpr std::size_t size = sizeof...(fields);
@@ -86,7 +89,7 @@ struct FieldList {
   }
 };
 
-/// Every field of a report that adds up.
+/// LossSums lists every field of a report that is a sum.
 using LossSums = FieldList<&LossReport::loss, &LossReport::policy_loss, &LossReport::tokens, &LossReport::responses,
                            &LossReport::ratios, &LossReport::ratio_sum, &LossReport::clipped_low,
                            &LossReport::clipped_high, &LossReport::kl_sum, &LossReport::kl_tokens,
@@ -111,11 +114,11 @@ void LossReport::all_reduce(Comm& comm) {
   for (std::size_t i = sums; i < values.size(); ++i) ratio_max = values[i] > ratio_max ? values[i] : ratio_max;
 }
 
-/// Reports of rows are added in this many chunks, and then those, on every backend: the order of the sums, and so their
-/// bits, depend on neither threads nor blocks.
+/// report_chunks is the number of chunks of rows whose reports are summed before the chunks are. Every backend uses it,
+/// so the order of the sums, and with it their bits, does not depend on threads or blocks.
 inline constexpr std::size_t report_chunks = 64;
 
-/// The first row of a chunk; that of chunk report_chunks is `rows`.
+/// Gives the first row of a chunk; for chunk report_chunks that is `rows`.
 MAESTRO_HD constexpr std::size_t chunk_begin(std::size_t rows, std::size_t chunk) {
   return rows * chunk / report_chunks;
 }

@@ -11,23 +11,23 @@
 
 namespace maestro {
 
-/// SurrogateTerm is a token's surrogate and what the metrics count.
+/// SurrogateTerm holds a token's surrogate and what the metrics count.
 struct SurrogateTerm {
   double ratio = 1.0;         ///< rho, before any cap
   double value = 0.0;         ///< of the surrogate
-  double derivative = 0.0;    ///< d value / d log rho = d value / d log pi, what is held constant left out
+  double derivative = 0.0;    ///< d value / d log rho = d value / d log pi, constants of the loss left out
   bool clipped_low = false;   ///< clip: min(rho, cap) < 1 - low and A < 0, as TRL counts it
   bool clipped_high = false;  ///< clip: min(rho, cap) > 1 + high and A > 0; cispo: rho > cap and A > 0
 };
 
-/// The bounds of the ratio; `cap` is infinite if there is none.
+/// ClipBounds holds the bounds of the ratio; `cap` is infinite if there is none.
 struct ClipBounds {
   double low = 0.8;   ///< 1 - epsilon_low
   double high = 1.2;  ///< 1 + epsilon_high
   double cap = HUGE_VAL;
 };
 
-/// Gives the bounds that the settings ask for.
+/// Gives the bounds that the options ask for.
 inline ClipBounds clip_bounds(const ObjectiveOptions& options) {
   return {.low = 1.0 - options.epsilon_low,
           .high = 1.0 + options.epsilon_high,
@@ -63,7 +63,7 @@ MAESTRO_HD inline SurrogateTerm clipped_surrogate(double log_ratio, double advan
   return term;
 }
 
-/// CISPO: -sg[min(rho, cap)] A log pi, sg = held constant.
+/// Gives the CISPO surrogate -sg[min(rho, cap)] A log pi, where sg marks a factor without gradient.
 /// Source: MiniMax-M1 (arXiv 2506.13585), equation 4; the cap alone, as in TRL.
 MAESTRO_HD inline SurrogateTerm cispo_surrogate(double log_ratio, double log_prob, double advantage, double cap) {
   SurrogateTerm term;
@@ -74,7 +74,7 @@ MAESTRO_HD inline SurrogateTerm cispo_surrogate(double log_ratio, double log_pro
   return term;
 }
 
-/// SAPO: -(4/tau) sigmoid(tau (rho - 1)) A, whose slope at rho = 1 is that of -rho A.
+/// Gives the SAPO surrogate -(4/tau) sigmoid(tau (rho - 1)) A, whose slope at rho = 1 is that of -rho A.
 /// @param temperature  tau, above 0.
 /// Source: SAPO (arXiv 2511.20347); TRL 1.16.
 MAESTRO_HD inline SurrogateTerm sapo_surrogate(double log_ratio, double advantage, double temperature) {
@@ -86,17 +86,17 @@ MAESTRO_HD inline SurrogateTerm sapo_surrogate(double log_ratio, double advantag
   return term;
 }
 
-/// KlTerm is a KL estimate and its derivative with respect to log pi.
+/// KlTerm holds a KL estimate and its derivative with respect to log pi.
 struct KlTerm {
   double value = 0.0;
   double derivative = 0.0;
   bool clamped = false;  ///< |d| was above 20; the value is that at the bound, the derivative 0
 };
 
-/// d = log pi_ref - log pi beyond this is clamped: exp(20) is 5e8.
+/// kl_clamp bounds |d|, d = log pi_ref - log pi, since exp(20) is 5e8 already.
 inline constexpr double kl_clamp = 20.0;
 
-/// k(d), d = log_reference - log_prob. k3 by expm1, so small d lose no digits.
+/// Gives k(d) with d = log_reference - log_prob. k3 uses expm1, so that small d lose no digits.
 /// Source: Schulman 2020, "Approximating KL divergence".
 MAESTRO_HD inline KlTerm kl_term(KlEstimator estimator, double log_prob, double log_reference) {
   const double raw = log_reference - log_prob;

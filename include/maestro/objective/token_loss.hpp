@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What one token and one response add to the policy loss, its gradient and its report. Neutral: the loop on the host
-/// and the kernel call it.
+/// The contribution of one token and of one response to the policy loss, its gradient and its report. Neutral: the loop
+/// on the host and the kernel call it.
 
 #include <cstddef>
 
@@ -15,7 +15,7 @@
 
 namespace maestro {
 
-/// ObjectiveOptions as the formulas read them: plain values, which a kernel can be given.
+/// LossRule holds ObjectiveOptions in the form that the formulas read: plain values that can be passed to a kernel.
 struct LossRule {
   Reduction reduction = Reduction::dapo;
   Surrogate surrogate = Surrogate::clip;
@@ -30,7 +30,7 @@ struct LossRule {
   double max_completion_length = 0.0;
 };
 
-/// Gives the rule that the settings ask for.
+/// Gives the rule that the options ask for.
 inline LossRule loss_rule(const ObjectiveOptions& options) {
   const bool in_loss = options.kl_placement == KlPlacement::loss;
   return {.reduction = options.reduction,
@@ -46,7 +46,7 @@ inline LossRule loss_rule(const ObjectiveOptions& options) {
           .max_completion_length = static_cast<double>(options.max_completion_length)};
 }
 
-/// The sizes that a loss is divided by.
+/// LossSizes holds the sizes that a loss is divided by.
 struct LossSizes {
   double responses = 0.0;  ///< of the micro-batch, empty ones included
   double tokens = 0.0;     ///< of the micro-batch
@@ -54,7 +54,8 @@ struct LossSizes {
 };
 
 /// Refuses a micro-batch that the rule cannot be applied to.
-/// @throws BadArgument if the batch counts do not cover the micro-batch, or the settings need what is not there.
+/// @throws BadArgument if the batch counts are below those of the micro-batch, or the options need an array that is
+///   missing.
 inline void check_needs(const LossRule& rule, const LossSizes& sizes, bool has_reference, bool has_entropies) {
   require(sizes.batch.responses >= sizes.responses && sizes.batch.tokens >= sizes.tokens,
           "objective: batch counts must cover the whole batch (count_batch), not less than this micro-batch");
@@ -64,7 +65,7 @@ inline void check_needs(const LossRule& rule, const LossSizes& sizes, bool has_r
           "objective: entropy_bonus is above 0, so entropies and d_entropies are needed");
 }
 
-/// The weight c_i of each token's loss in a response of `length` tokens, which is above 0.
+/// Gives the weight c_i of each token's loss in a response of `length` > 0 tokens.
 MAESTRO_HD inline double token_weight(const LossRule& rule, const LossSizes& sizes, double length) {
   switch (rule.reduction) {
     case Reduction::grpo:
@@ -79,13 +80,13 @@ MAESTRO_HD inline double token_weight(const LossRule& rule, const LossSizes& siz
   return 0.0;
 }
 
-/// d loss / d entropy of every token.
+/// Gives d loss / d entropy, which is the same for every token.
 MAESTRO_HD inline double entropy_slope(const LossRule& rule, const LossSizes& sizes) {
   return -rule.entropy_bonus / sizes.batch.tokens;
 }
 
 /// Gives the rule's surrogate at a log ratio.
-/// @param log_prob  log pi of the token; cispo alone reads it.
+/// @param log_prob  log pi of the token; only cispo reads it.
 MAESTRO_HD inline SurrogateTerm surrogate_term(const LossRule& rule, double log_ratio, double log_prob,
                                                double advantage) {
   switch (rule.surrogate) {
@@ -100,9 +101,9 @@ MAESTRO_HD inline SurrogateTerm surrogate_term(const LossRule& rule, double log_
   return clipped_surrogate(log_ratio, advantage, rule.bounds);
 }
 
-/// What a token adds to the loss before its weight, and the derivative with respect to its log-prob. At sequence level
-/// a response has T tokens of the same value s(rho), and d (T s) / d log pi_t = s', for rho holds the mean of T log
-/// ratios: the surrogate's own derivative at both levels.
+/// TokenLoss holds what a token adds to the loss before its weight, and the derivative with respect to its log-prob. At
+/// sequence level the T tokens of a response have the same value s(rho), and log rho is the mean of T log ratios.
+/// Therefore d (T s) / d log pi_t = s': the derivative is the surrogate's own at both levels.
 struct TokenLoss {
   double value = 0.0;
   double derivative = 0.0;
@@ -117,8 +118,8 @@ MAESTRO_HD inline void count_ratio(const SurrogateTerm& term, LossReport& report
   report.clipped_high += term.clipped_high ? 1.0 : 0.0;
 }
 
-/// Adds beta k, or beta rho k, to a token's loss, and counts it. The derivative of rho k is rho (k + k'); at sequence
-/// level rho (mean k + k').
+/// Adds beta k or beta rho k to a token's loss, and counts it. The derivative of rho k is rho (k + k') at token level
+/// and rho (mean k + k') at sequence level.
 /// @param mean_kl  the mean of k over the response; read at sequence level if the KL is multiplied by rho.
 MAESTRO_HD inline void add_kl(const LossRule& rule, KlTerm term, double ratio, double mean_kl, TokenLoss& loss,
                               LossReport& report) {

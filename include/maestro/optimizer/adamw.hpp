@@ -16,12 +16,12 @@
 
 namespace maestro {
 
-/// AdamWOptions describe an AdamW. The defaults are those of Hugging Face's trainers.
+/// AdamWOptions holds the options of AdamW. The defaults are those of the transformers Trainer.
 struct AdamWOptions {
   double beta1 = 0.9;         ///< in [0, 1)
   double beta2 = 0.999;       ///< in [0, 1)
   double epsilon = 1e-8;      ///< above 0
-  double weight_decay = 0.0;  ///< decoupled, at least 0; parameters marked WeightDecay::skip are spared
+  double weight_decay = 0.0;  ///< decoupled, at least 0; not applied to parameters marked WeightDecay::skip
 };
 
 /// Lists AdamW's options; see OptionList.
@@ -34,7 +34,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "weight_decay", .help = "AdamW's decoupled weight decay"}, s.weight_decay);
 }
 
-/// Gives the scalars of step `step`, counted from 1, of a parameter that decays.
+/// Gives the scalars of step `step`, counted from 1, for a parameter with weight decay.
 template <class T>
 AdamWStep<T> adamw_step(const AdamWOptions& options, double learning_rate, std::uint64_t step) {
   const auto steps = static_cast<double>(step);
@@ -47,10 +47,10 @@ AdamWStep<T> adamw_step(const AdamWOptions& options, double learning_rate, std::
           .epsilon = static_cast<T>(options.epsilon)};
 }
 
-/// AdamW has bias correction and decoupled decay: torch.optim.AdamW's formulas, with moments of type T. Parameters
-/// without gradients (frozen) are skipped. Gradients are read, not cleared, and must be finite (clip_global_norm
-/// checks). The step is parallel over elements, so the bits are the same for any number of threads; the first step
-/// allocates two values per parameter.
+/// AdamW is Adam with bias correction and decoupled weight decay. It uses torch.optim.AdamW's formulas, with moments of
+/// type T. Parameters without gradients (frozen) are skipped. Gradients are read, not cleared, and must be finite
+/// (clip_global_norm checks). Elements are updated in parallel and independently, so the bits are the same for any
+/// number of threads. The first step allocates two values per parameter.
 template <class T = float>
 class AdamW {
  public:

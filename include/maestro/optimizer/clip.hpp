@@ -71,9 +71,9 @@ double global_norm(P& part) {
   return std::sqrt(squared_norm(part));
 }
 
-/// Scales all gradients, whose norm is known, by max_norm / (norm + 1e-6) if that is below 1
-/// (torch.nn.utils.clip_grad_norm_).
-/// @param max_norm  above 0; infinity leaves them as they are.
+/// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1 (torch.nn.utils.clip_grad_norm_).
+/// @param norm the norm of the gradients, which the caller has computed.
+/// @param max_norm  above 0; infinity leaves the gradients unchanged.
 /// @throws BadArgument for another max_norm.
 template <Visitable P>
 void clip_known_norm(P& part, double norm, double max_norm) {
@@ -89,7 +89,7 @@ void clip_known_norm(P& part, double norm, double max_norm) {
 }
 
 /// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1 (torch.nn.utils.clip_grad_norm_).
-/// @param max_norm  above 0; infinity only measures and checks.
+/// @param max_norm  above 0; with infinity the norm is only computed and checked.
 /// @return the norm before clipping.
 /// @throws BadArgument for another max_norm; BadData naming the parameter whose gradients are not all finite.
 template <Visitable P>

@@ -31,7 +31,7 @@ void visit_trainable(P& part, F&& f) {
   });
 }
 
-/// ParameterLayout is size and fingerprint of the trainable parameters: names, lengths and order.
+/// ParameterLayout holds the number of trainable values and a fingerprint of the parameters' names, lengths and order.
 struct ParameterLayout {
   std::size_t values = 0;
   std::uint64_t fingerprint = fnv1a_start;  ///< of each name and its length in eight bytes, the lowest first

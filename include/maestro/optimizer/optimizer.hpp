@@ -14,7 +14,7 @@
 
 namespace maestro {
 
-/// OptimizerKind says which optimizer is taken.
+/// OptimizerKind says which optimizer is used.
 enum class OptimizerKind { adamw, sgd };
 
 /// The names of the optimizers, in the enum's order.
@@ -26,7 +26,7 @@ inline OptimizerKind optimizer_from_name(std::string_view name) {
   return static_cast<OptimizerKind>(index_of_name("optimizer", name, optimizer_names));
 }
 
-/// OptimizerOptions describe an Optimizer. Each kind reads its own options.
+/// OptimizerOptions holds the options of an Optimizer. Each kind reads its own options.
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adamw;
   AdamWOptions adamw{};
@@ -42,7 +42,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "sgd", .list = "sgd", .recorded = sgd}, s.sgd);
 }
 
-/// Optimizer is the optimizer that the options name. State and step are those of the chosen one.
+/// Optimizer is the optimizer that the options name. Its step and its state are those of AdamW or Sgd.
 template <class T = float>
 class Optimizer {
  public:

@@ -30,10 +30,10 @@ inline ScheduleKind schedule_from_name(std::string_view name) {
   return static_cast<ScheduleKind>(index_of_name("learning-rate schedule", name, schedule_names));
 }
 
-/// ScheduleOptions describe a learning-rate schedule.
+/// ScheduleOptions holds the options of a learning-rate schedule.
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::linear;  ///< TRL's default
-  std::size_t warmup_steps = 0;              ///< the factor climbs from 0 in equal steps
+  std::size_t warmup_steps = 0;              ///< the factor grows from 0 to 1 in equal steps
   std::size_t total_steps = 0;               ///< warmup included; not needed by constant
 };
 
@@ -50,8 +50,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "steps", .recorded = end}, s.total_steps);
 }
 
-/// Refuses options that do not go together.
-/// @throws BadArgument if a decaying schedule has no end, or if the warmup passes its end.
+/// Refuses options that contradict each other.
+/// @throws BadArgument if a decaying schedule has no total_steps, or more warmup_steps than these.
 inline void check(const ScheduleOptions& options) {
   if (options.kind == ScheduleKind::constant) return;
   require(options.total_steps > 0, "schedule: total_steps must be above 0 for linear and cosine");

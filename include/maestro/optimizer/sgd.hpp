@@ -16,10 +16,10 @@
 
 namespace maestro {
 
-/// SgdOptions describe an Sgd.
+/// SgdOptions holds the options of Sgd.
 struct SgdOptions {
   double momentum = 0.0;      ///< in [0, 1)
-  double weight_decay = 0.0;  ///< added to the gradient, at least 0; parameters marked WeightDecay::skip are spared
+  double weight_decay = 0.0;  ///< added to the gradient, at least 0; not applied to parameters marked WeightDecay::skip
 };
 
 /// Lists SGD's options; see OptionList.

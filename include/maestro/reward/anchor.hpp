@@ -33,11 +33,11 @@
 
 namespace maestro {
 
-/// An Anchor scores the responses of chosen groups, on any scale on which more is better. It is asked for few groups,
-/// so it may be dear: a strong model, a person, a verifier. RewardAnchor makes one of any reward.
+/// An Anchor scores the responses of chosen groups, on any scale on which more is better. It is asked about few groups,
+/// so it may be expensive: a strong model, a person, a verifier. RewardAnchor makes one of any reward.
 ///
-/// - `score(rollouts, groups, scores)`: overwrites the scores of the rows of `groups` (places in the batch, ascending)
-///   in scores (B), NaN if it has none; other rows are NaN already.
+/// - `score(rollouts, groups, scores)`: overwrites scores (B) in the rows of `groups` (indices in the batch,
+///   ascending), with NaN for a response without a score; all other rows hold NaN before the call.
 /// - optional hooks as a reward's: attach, before_step, check_prompts, visit_state; `visit_figures(f)` gives figures of
 ///   the last call to the metrics by f(name, value), `failures()` what failed in it (a pointer, which may be null).
 template <class A>
@@ -46,7 +46,7 @@ concept Anchor = std::move_constructible<A> &&
   anchor.score(rollouts, groups, scores);
 };
 
-/// A RewardAnchor is a reward as a judge: it scores the chosen groups and no others.
+/// RewardAnchor uses a reward as a judge: it scores only the chosen groups.
 /// @tparam R  a Reward, or a set of one (RewardSet, AnyRewardSet)
 template <class R>
 class RewardAnchor {
@@ -96,7 +96,7 @@ class RewardAnchor {
       set_.visit_figures([&](std::size_t, std::string_view figure, double value) { f(figure, value); });
     }
   }
-  /// What failed in the last call; null if the reward does not say.
+  /// Gives the failures of the last call; null if the reward does not report them.
   const RewardFailures* failures() const {
     if constexpr (requires { set_.failures()[0]; }) return set_.failures()[0];
     return nullptr;
@@ -126,7 +126,7 @@ enum class AnchorTraining : std::uint8_t {
 };
 inline constexpr std::array<std::string_view, 3> anchor_training_names{"mixture", "judge", "control"};
 
-/// AnchorOptions say how often an anchor is asked, about which groups, and what its scores are used for.
+/// AnchorOptions holds how often an anchor is asked, about which groups, and what its scores are used for.
 struct AnchorOptions {
   double share = 0.1;  ///< of the groups of a step that are judged, in (0, 1]; fractions add up over steps
   AnchorChoice choice = AnchorChoice::random;
@@ -138,7 +138,7 @@ struct AnchorOptions {
   double control = 1.0;  ///< c of AnchorTraining::control, in (0, 1]
 };
 
-/// The list of these options: see OptionList.
+/// Lists these options; see OptionList.
 template <OptionsOf<AnchorOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "anchor_share", .help = "Groups of a step that --anchor judge is asked about, in (0, 1]"}, s.share);
@@ -158,7 +158,8 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "anchor_control", .help = "c of --anchor-train control, in (0, 1]; 1 has no bias"}, s.control);
 }
 
-/// @throws BadArgument naming an option outside its domain, or two that do not fit.
+/// Refuses options outside their domains.
+/// @throws BadArgument naming an option outside its domain, or two that contradict each other.
 inline void check(const AnchorOptions& o) {
   require(o.share > 0.0 && o.share <= 1.0, "anchor: share must lie in (0, 1]");
   require(o.kept >= 0.0 && o.kept <= 1.0, "anchor: kept must lie in [0, 1]");
@@ -170,8 +171,8 @@ inline void check(const AnchorOptions& o) {
 
 namespace detail {
 
-/// How far the rewards of a group disagree: the mean over its responses of the variance, over the rewards that vary,
-/// of their z-scores. In [0, 1]; 0 if all say the same, or fewer than two vary.
+/// Gives the disagreement of a group's rewards: the mean over its responses of the variance of the z-scores of the
+/// rewards that vary. It is in [0, 1], and 0 if all z-scores agree or fewer than two rewards vary.
 inline double disagreement(MatrixView<const float> rewards) {
   std::vector<double> sums(rewards.rows());
   std::vector<double> squares(rewards.rows());
@@ -196,14 +197,14 @@ inline double disagreement(MatrixView<const float> rewards) {
   return total / static_cast<double>(sums.size());
 }
 
-/// Of how many groups is asked in this step: the whole part of share N (step + 1) that is new.
+/// Gives the number of groups to be judged in this step: floor(share N (step + 1)) - floor(share N step), for N groups.
 inline std::size_t anchor_quota(const AnchorOptions& o, std::size_t groups, std::uint32_t step) {
   const auto until = [&](double steps) { return std::floor(o.share * static_cast<double>(groups) * steps + 1e-9); };
   const auto now = static_cast<double>(step);
   return static_cast<std::size_t>(until(now + 1.0) - until(now));
 }
 
-/// Responses that may have been judged by the end of this step.
+/// Gives the largest number of responses that may have been judged by the end of this step.
 inline std::uint64_t anchor_allowance(const AnchorOptions& o, std::uint32_t step) {
   if (o.max_calls == 0) return std::numeric_limits<std::uint64_t>::max();
   if (o.spread_steps == 0) return o.max_calls;
@@ -216,7 +217,7 @@ inline std::uint64_t anchor_allowance(const AnchorOptions& o, std::uint32_t step
 /// Chooses the groups of a step that are judged, ascending. Groups of fewer than two responses are left out, since
 /// nothing could be compared. Random draws are keyed by seed, step and data row.
 /// @param spent  responses judged before this step.
-/// @throws BadArgument where the choice needs the Conductor's uncertainty, which is not there.
+/// @throws BadArgument if the choice needs the Conductor's uncertainty and there is none.
 inline std::vector<std::size_t> choose_groups(const AnchorOptions& options, const AnchorView& view,
                                               std::uint64_t spent) {
   const Groups& groups = view.rollouts.groups;

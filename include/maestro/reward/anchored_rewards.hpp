@@ -28,17 +28,17 @@ namespace maestro {
 ///     AnchoredRewards rewards{RewardSet{Format{}, Length{{.max_length = 200}}}, RewardAnchor{MyJudge{}}, {.share =
 ///     0.1}}; Trainer trainer{policy, std::move(rewards), AnchoredConductor{}, options};
 ///
-/// The anchor is no reward: its scores teach the Conductor (Feedback::judged), go into the metrics beside the mixture's
-/// advantages, and, if AnchorOptions::training says so, train the judged groups. It goes with any Conductor; one that
-/// does not read Feedback::judged is only watched. A DemonstrationAnchor gives responses from outside instead, which
-/// the set scores (Feedback::demonstrated). Calls are counted when they are made, so those of a step that failed later
-/// stay counted.
+/// The anchor is no reward. The Conductor learns from its scores (Feedback::judged), and the metrics compare them with
+/// the mixture's advantages. The judged groups train on them if AnchorOptions::training says so. Any Conductor may be
+/// used; for one that does not read Feedback::judged the scores only serve the metrics. A DemonstrationAnchor gives
+/// demonstrations instead, which the set scores (Feedback::demonstrated). Calls are counted when they are made, so
+/// those of a step that fails later stay counted.
 /// @tparam R  RewardSet, AnyRewardSet, or a set of your own
 /// @tparam A  an Anchor, or a type with demonstrate(policy, rollouts, groups) as DemonstrationAnchor's; may be both
 template <class R, class A>
 class AnchoredRewards : public R {
  public:
-  /// Takes over both; without an anchor it is the set alone.
+  /// Takes over both; without an anchor it behaves as the set alone.
   /// @throws BadArgument for options outside their domains.
   AnchoredRewards(R rewards, std::optional<A> anchor, AnchorOptions options = {})
       : R(std::move(rewards)), anchor_(std::move(anchor)), options_(options) {
@@ -49,13 +49,13 @@ class AnchoredRewards : public R {
 
   const AnchorOptions& anchor_options() const { return options_; }
   const std::optional<A>& anchor() const { return anchor_; }
-  /// Responses judged in the run.
+  /// Gives the number of responses judged in the run.
   std::uint64_t calls() const { return calls_; }
-  /// Whether the groups are chosen by the Conductor's uncertainty.
+  /// Tells whether the groups are chosen by the Conductor's uncertainty.
   bool wants_uncertainty() const { return anchor_.has_value() && options_.choice != AnchorChoice::random; }
 
-  /// Asks the anchor about this step. The trainer calls it once a step, after the rewards.
-  /// @throws what the anchor throws; BadArgument where the uncertainty is missing; BadData for an infinite score.
+  /// Asks the anchor about this step. The trainer calls this once per step, after the rewards.
+  /// @throws what the anchor throws; BadArgument if the uncertainty is missing; BadData for an infinite score.
   template <class P>
   AnchorSignal consult(P& policy, const AnchorView& view) {
     AnchorSignal signal;
@@ -99,7 +99,7 @@ class AnchoredRewards : public R {
       if (anchor_) anchor_->visit_figures(f);
     }
   }
-  /// What failed in the anchor's last call; null if it does not say.
+  /// Gives the failures of the anchor's last call; null if it does not report them.
   const RewardFailures* anchor_failures() const {
     if constexpr (requires(const A& anchor) { anchor.failures()->reason; }) {
       if (anchor_) return anchor_->failures();
@@ -120,7 +120,7 @@ class AnchoredRewards : public R {
     if constexpr (requires(const A& anchor) { anchor.judges(); }) return anchor_->judges();
     return true;
   }
-  /// Scores the responses from outside by the run's own rewards.
+  /// Scores the demonstrations by the run's own rewards.
   template <class P>
   void demonstrate(P& policy, const AnchorView& view, AnchorSignal& signal) {
     std::vector<std::size_t> groups;

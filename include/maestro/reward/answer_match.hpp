@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Whether the number or the letter of the response is the reference's.
+/// Rewards for a response whose number or letter is the reference's.
 
 #include <optional>
 #include <string_view>
@@ -12,8 +12,8 @@
 
 namespace maestro {
 
-/// 1 when the number_answer of the response equals that of the reference, else 0; a response without a number gets 0. A
-/// reference without one: the reward does not apply.
+/// NumberMatch is 1 if the number_answer of the response equals that of the reference, else 0. A response without a
+/// number gets 0. If the reference has no number, the reward does not apply.
 struct NumberMatch {
   static constexpr std::string_view name = "number";
 
@@ -25,8 +25,8 @@ struct NumberMatch {
   }
 };
 
-/// 1 when the letter_answer of the response is that of the reference, else 0; a response without a letter gets 0. A
-/// reference without one: the reward does not apply.
+/// LetterMatch is 1 if the letter_answer of the response is that of the reference, else 0. A response without a letter
+/// gets 0. If the reference has no letter, the reward does not apply.
 struct LetterMatch {
   static constexpr std::string_view name = "letter";
 

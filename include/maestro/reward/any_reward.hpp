@@ -26,8 +26,7 @@
 
 namespace maestro {
 
-/// AnyReward holds a reward of any type that goes with policies of type P, hooks included. Copying it copies the
-/// reward.
+/// AnyReward holds a reward of any type for policies of type P, hooks included. A copy of it has its own reward.
 template <class P>
 class AnyReward {
  public:
@@ -53,7 +52,7 @@ class AnyReward {
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     reward_->check_prompts(prompts, sampling);
   }
-  /// What failed in the last batch; null if the reward does not say.
+  /// Gives the failures of the last batch; null if the reward does not report them.
   const RewardFailures* failures() const { return reward_->failures(); }
   /// Calls f(name, value) for the figures that RewardSet::visit_figures gives.
   void visit_figures(const std::function<void(std::string_view, double)>& f) const { reward_->visit_figures(f); }
@@ -139,7 +138,7 @@ class AnyRewardSet {
     }
   }
 
-  /// As RewardSet's of the same names.
+  /// See the members of the same names in RewardSet.
   std::vector<const RewardFailures*> failures() const {
     std::vector<const RewardFailures*> result;
     for (const AnyReward<P>& reward : rewards_) result.push_back(reward.failures());

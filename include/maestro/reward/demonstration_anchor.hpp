@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// An anchor without a judge: a good response from outside the policy, to be told apart from the policy's own.
+/// An anchor without a judge: demonstrations, which the Conductor learns to tell from the policy's own responses.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,23 +23,23 @@
 
 namespace maestro {
 
-/// DemonstrationOptions say where the outside responses come from, and what form they must have.
+/// DemonstrationOptions says where the demonstrations come from, and what form they must have.
 struct DemonstrationOptions {
-  /// Gives the outside response to a prompt, whole, as the policy would write it; empty if there is none. Unless set,
-  /// it is the prompt's reference.
+  /// Gives the whole demonstration for a prompt, as the policy would write it; empty if there is none. If the function
+  /// is not set, the prompt's reference is taken.
   std::function<std::string(const Prompt&)> of{};
   /// The tags that responses have; nullopt if the policy's responses have none. A bare answer beside tagged responses
-  /// is told apart by its form alone, and teaches weights that make a run collapse.
+  /// differs by its form alone, and leads to weights that make a run collapse.
   std::optional<TagNames> form = TagNames{};
   std::size_t micro_batch_tokens = 2048;  ///< tokens of one pass of the policy over the outside responses, at least 1
 };
 
-/// A DemonstrationAnchor gives every group whose prompt has one a good response from outside the policy. The run's own
-/// rewards score it, and the AnchoredConductor learns the weights by which it stands out from the group: it also sees
-/// what no response of the group has any more. It costs one forward pass of the policy over these responses, which
-/// gives the entropies that rewards may read, and no call. Rewards that rank the responses of a group see it alone, so
-/// they say nothing of it. A research option: whether it adds to supervised training on the same data is not shown.
-/// It goes with policies that have a tokenizer.
+/// DemonstrationAnchor adds a demonstration to every group whose prompt has one. The run's own rewards score it, and
+/// the AnchoredConductor learns the weights that separate it from the group. So the Conductor also learns about
+/// qualities that no response of the group has. The cost is one forward pass of the policy over the demonstrations,
+/// which gives the entropies that rewards may read, and no call. Rewards that rank the responses of a group score it
+/// alone, so their ranks tell nothing about it. This is a research option: no gain over supervised training on the same
+/// data has been shown. The policy must have a tokenizer.
 class DemonstrationAnchor {
  public:
   /// @throws BadArgument if micro_batch_tokens is 0.
@@ -48,18 +48,19 @@ class DemonstrationAnchor {
     if (options_.form) structure_.emplace(*options_.form);
   }
 
-  /// @throws BadArgument naming the first prompt whose outside response lacks the form.
+  /// Refuses demonstrations of another form.
+  /// @throws BadArgument naming the first prompt whose demonstration lacks the form.
   void check_prompts(std::span<const Prompt> prompts, const Sampling&) const {
     for (const Prompt& prompt : prompts) static_cast<void>(checked(prompt));
   }
-  /// Whether any of the prompts has an outside response; without one there is nothing to learn from.
+  /// Tells whether any of the prompts has a demonstration; without one there is nothing to learn from.
   /// @throws BadArgument as check_prompts.
   bool any_among(std::span<const Prompt> prompts) const {
     return std::any_of(prompts.begin(), prompts.end(), [this](const Prompt& p) { return !checked(p).empty(); });
   }
 
-  /// Gives the outside responses as rollouts of one response for each group of `groups`, which it sets to the places of
-  /// the groups that have one. Log-probs and entropies are the policy's; there are no hidden states.
+  /// Gives the demonstrations as rollouts with one response for each group of `groups`, which it sets to the indices of
+  /// the groups that have a demonstration. Log-probs and entropies are the policy's; there are no hidden states.
   template <class P>
   Rollouts demonstrate(P& policy, const Rollouts& rollouts, std::vector<std::size_t>& groups) const {
     Rollouts result;

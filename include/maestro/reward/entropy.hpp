@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The policy's own certainty as a reward.
+/// A reward for the certainty (low entropy) of the policy.
 
 #include <algorithm>
 #include <cmath>
@@ -29,7 +29,7 @@ enum class EntropySign : unsigned char {
 /// RewardScale says whether a reward is the rank in the group or the raw value.
 enum class RewardScale : unsigned char { group_rank, raw };
 
-/// EntropyOptions describe the Entropy reward.
+/// EntropyOptions holds the options of the Entropy reward.
 struct EntropyOptions {
   EntropySign sign = EntropySign::certain;
   RewardScale scale = RewardScale::group_rank;

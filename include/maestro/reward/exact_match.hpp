@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward for the right answer.
+/// A reward for an answer that equals the reference.
 
 #include <optional>
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace maestro {
 
-/// ExactMatchOptions describe the ExactMatch reward.
+/// ExactMatchOptions holds the options of the ExactMatch reward.
 struct ExactMatchOptions {
   AnswerPlace answer = AnswerPlace::tags;
   TagNames tags{};  ///< for AnswerPlace::tags

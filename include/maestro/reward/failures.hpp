@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What it means that a reward failed: a call that gave no score because something broke, not because the reward does
-/// not apply. A failed call is missing, never 0.
+/// Failures of rewards. A reward fails if a call gives no score because of an error, not because the reward does not
+/// apply. The score of a failed call is missing, never 0.
 
 #include <array>
 #include <concepts>
@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// What happens to a response whose reward failed.
+/// OnError says what happens if the reward of a response fails.
 enum class OnError : std::uint8_t {
   stop,        ///< the run ends with an error; run_loop saves a checkpoint before
   skip_group,  ///< all rewards of all responses to its prompt are missing, so that the step learns nothing from them
@@ -27,13 +27,13 @@ enum class OnError : std::uint8_t {
 };
 inline constexpr std::array<std::string_view, 3> on_error_names{"stop", "skip_group", "missing"};
 
-/// A reward failed and OnError::stop holds. The message names reward, data row, prompt and response.
+/// RewardFailed reports a failed reward under OnError::stop. The message names reward, data row, prompt and response.
 class RewardFailed : public BadData {
  public:
   using BadData::BadData;
 };
 
-/// RewardFailures says what failed in the last batch that a reward scored.
+/// RewardFailures holds the failures of the last batch that a reward scored.
 struct RewardFailures {
   std::vector<std::size_t> rows;  ///< ascending: the responses without a score because of a failure
   std::string reason;             ///< of the first of them, its place included; empty if none failed
@@ -41,7 +41,7 @@ struct RewardFailures {
   OnError treatment = OnError::missing;
 };
 
-/// A reward that can say what failed in the last batch.
+/// ReportsFailures holds for a reward that reports the failures of its last batch.
 template <class R>
 concept ReportsFailures = requires(const R& reward) {
   { reward.failures() } -> std::convertible_to<const RewardFailures&>;
@@ -49,7 +49,7 @@ concept ReportsFailures = requires(const R& reward) {
 
 namespace detail {
 
-/// Lets every reward of the groups of failed responses be missing, if the treatment is OnError::skip_group.
+/// Marks all rewards of the groups of failed responses as missing (NaN) if the treatment is OnError::skip_group.
 inline void skip_failed_groups(const RewardFailures& failures, const Rollouts& rollouts, MatrixView<float> rewards) {
   if (failures.treatment != OnError::skip_group) return;
   for (const std::size_t row : failures.rows) {

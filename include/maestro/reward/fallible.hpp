@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward whose failures do not have to end a run.
+/// A wrapper for a reward whose failures need not end a run.
 
 #include <algorithm>
 #include <chrono>
@@ -28,7 +28,7 @@
 
 namespace maestro {
 
-/// These settings say how often a failing reward is called again, and what happens then.
+/// FallibleOptions says how often a failing reward is called again, and what happens if all calls fail.
 struct FallibleOptions {
   OnError on_error = OnError::missing;
   std::uint32_t retries = 2;        ///< further calls after the first one failed
@@ -36,7 +36,7 @@ struct FallibleOptions {
   double max_delay_seconds = 30.0;  ///< the longest such pause
 };
 
-/// The reward R, whose failures are counted and treated as `on_error` says:
+/// Fallible is the reward R with failures that are counted and treated as `on_error` says:
 ///
 ///     RewardSet rewards{Format{}, Fallible{MyJudge{}, {.on_error = OnError::skip_group}}};
 ///
@@ -72,9 +72,9 @@ class Fallible {
     if (!failures_.rows.empty() && options_.on_error == OnError::stop) throw RewardFailed(failures_.reason);
   }
 
-  /// What failed in the last batch.
+  /// Gives the failures of the last batch.
   const RewardFailures& failures() const { return failures_; }
-  /// The reward itself.
+  /// Gives the wrapped reward.
   const R& reward() const { return reward_; }
 
   template <class P>
@@ -103,8 +103,8 @@ class Fallible {
   }
 
  private:
-  /// Calls `action` until it does not throw, at most 1 + retries times; the last failure's text, empty if there is
-  /// none.
+  /// Calls `action` until it does not throw, at most 1 + retries times. Returns the text of the last failure, empty if
+  /// a call succeeded.
   template <class Action>
   std::string attempt(std::uint64_t& retries, Action&& action) const {
     double delay = options_.delay_seconds;
@@ -124,7 +124,7 @@ class Fallible {
     }
   }
 
-  /// Whether the exception that was nested in `error` says that the caller is wrong.
+  /// Tells whether the exception nested in `error` is a BadArgument.
   static bool is_argument_error(const BadData& error) {
     try {
       std::rethrow_if_nested(error);

@@ -37,7 +37,7 @@ enum class LengthShape : unsigned char {
   target,         ///< max(-1, -|L - target| / target)
 };
 
-/// LengthOptions describe the Length reward. Each shape reads its own options.
+/// LengthOptions holds the options of the Length reward. Each shape reads its own options.
 struct LengthOptions {
   LengthShape shape = LengthShape::soft_overlong;
   LengthUnit unit = LengthUnit::tokens;

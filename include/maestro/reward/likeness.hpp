@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How alike the response is to the reference.
+/// Rewards for the similarity of the response to the reference.
 
 #include <array>
 #include <cstddef>
@@ -17,17 +17,16 @@
 
 namespace maestro {
 
-/// What likeness is measured by.
+/// LikenessMetric says how the similarity is measured.
 enum class LikenessMetric : std::uint8_t { chrf, chrf_plus_plus, bleu };
 inline constexpr std::array<std::string_view, 3> likeness_metric_names{"chrf", "chrf++", "bleu"};
 
-/// The Likeness reward is made from these options.
+/// LikenessOptions holds the options of the Likeness reward.
 struct LikenessOptions {
   LikenessMetric metric = LikenessMetric::chrf;
 };
 
-/// The metric of one segment, in [0, 1]: of the answer_part of the response against that of the reference. A prompt
-/// without a reference: the reward does not apply.
+/// Gives the metric of one segment, in [0, 1]: the answer_part of the response against that of the reference.
 inline double likeness(LikenessMetric metric, std::string_view response, std::string_view reference) {
   response = answer_part(response);
   reference = answer_part(reference);
@@ -42,7 +41,8 @@ inline double likeness(LikenessMetric metric, std::string_view response, std::st
   return 0.01 * sentence_bleu(response, reference);
 }
 
-/// The likeness of each response to its prompt's reference.
+/// Likeness rewards the similarity of each response to its prompt's reference. If the prompt has no reference, the
+/// reward does not apply.
 class Likeness {
  public:
   std::string_view name;

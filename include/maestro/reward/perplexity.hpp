@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward that asks how likely a model finds the reference answer after the response's own reasoning.
+/// A reward for the likelihood that a model gives to the reference answer after the response's own reasoning.
 
 #include <algorithm>
 #include <cmath>
@@ -28,8 +28,8 @@
 namespace maestro {
 
 /// Gives the log of the NOVER perplexity: mean NLL / max(1, 1 + log10(tokens of the reasoning)). Reasoning of no tokens
-/// counts as one token. The divisor makes longer reasoning cost only a little, so that reasoning is not cut for its own
-/// sake. Source: NOVER [2505.16022].
+/// counts as one token. The divisor grows with the reasoning, so that short reasoning has no advantage by its length
+/// alone. Source: NOVER [2505.16022].
 inline double log_nover_perplexity(double mean_nll, std::size_t reasoning_tokens) {
   const double tokens = static_cast<double>(std::max<std::size_t>(reasoning_tokens, 1));
   return mean_nll / std::max(1.0, 1.0 + std::log10(tokens));
@@ -46,7 +46,7 @@ enum class PerplexityScale : unsigned char {
   negative_log,  ///< -log perplexity <= 0; invalid format gives PerplexityOptions::invalid_value
 };
 
-/// PerplexityOptions describe the Perplexity reward.
+/// PerplexityOptions holds the options of the Perplexity reward.
 struct PerplexityOptions {
   AnswerPlace answer = AnswerPlace::tags;
   TagNames tags{};  ///< for AnswerPlace::tags
@@ -124,7 +124,7 @@ class Perplexity : public detail::ScorerHooks<S> {
   }
 
  private:
-  /// Where the reference is put in a response.
+  /// Place says where the reference is inserted in a response.
   struct Place {
     bool valid = false;
     std::string prefix{};          ///< what stands before it

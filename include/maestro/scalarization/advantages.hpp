@@ -1,11 +1,12 @@
 #pragma once
 
 /// @file
-/// Rewards and weights of a batch to advantages, by any advantage estimator: the driver on the host. Neutral.
+/// The driver on the host that computes advantages from the rewards and weights of a batch, by any advantage estimator.
+/// Neutral.
 ///
-/// What holds for all estimators: missing rewards (NaN) add 0 and the weights are not renormalized; a row whose rewards
-/// are all missing is left out of every figure and gets 0; the penalty is subtracted from the scalar reward. Groups are
-/// worked on in parallel, each by one thread in index order, so that the bits do not depend on the threads.
+/// For all estimators, missing rewards (NaN) add 0 and the weights are not renormalized. A row whose rewards are all
+/// missing is left out of every statistic and gets 0. The penalty is subtracted from the scalar reward. Groups run in
+/// parallel, each on one thread in index order, so the bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <atomic>
@@ -73,7 +74,7 @@ class GroupEstimate {
     }
   }
 
-  /// Gives those of all K actions, the drawn one's included.
+  /// Writes the counterfactuals of all K actions, the drawn action included.
   template <class S>
   void counterfactuals_of(const SerialGroup<Rows>& group, const S& statistics, const Reader& reader,
                           const Row<Rows>& own, std::span<float> result) const {
@@ -104,10 +105,10 @@ class GroupEstimate {
   const ScalarizationOutput& out_;
 };
 
-/// Columns up to which rows have a width that the compiler knows.
+/// usual_width is the number of columns up to which rows have a compile-time width.
 inline constexpr std::size_t usual_width = 8;
 
-/// One scalarization of one batch.
+/// BatchEstimate is one scalarization of one batch.
 template <AdvantageEstimator E, std::size_t W>
 class BatchEstimate {
  public:
@@ -173,7 +174,8 @@ class BatchEstimate {
 
 }  // namespace detail
 
-/// Advantages is a scalarization by an advantage estimator: normalizer -> scalarizer -> minus the penalty -> estimator.
+/// Advantages is a scalarization by an advantage estimator: it normalizes the rewards, scalarizes them, subtracts the
+/// penalty and calls the estimator.
 ///
 ///     Advantages scalarization{Dvao{.epsilon = 1e-6}, {.normalizer = {.kind = NormalizerKind::z_score}}};
 ///

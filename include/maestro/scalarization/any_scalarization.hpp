@@ -35,7 +35,7 @@ struct ScalarizationsOf {
 
 }  // namespace detail
 
-/// What other frameworks compute, by their own settings.
+/// ScalarizationPreset describes what another framework computes with its default options.
 struct ScalarizationPreset {
   std::string_view name;
   std::string_view what;
@@ -71,8 +71,8 @@ constexpr auto all_scalarization_names() {
 /// The names that AnyScalarization knows: those of the estimators, then those of the presets.
 inline constexpr auto scalarization_names = detail::all_scalarization_names();
 
-/// One of the built-in scalarizations behind one type, DefaultScalarization if none is named; satisfies
-/// Scalarization. One switch per batch.
+/// AnyScalarization holds one of the built-in scalarizations, DefaultScalarization if none is named. It satisfies
+/// Scalarization and costs one switch per batch.
 class AnyScalarization {
  public:
   using Variant = AdvantageEstimators::apply<detail::ScalarizationsOf>::Variant;
@@ -80,8 +80,8 @@ class AnyScalarization {
   AnyScalarization() : scalarization_(static_cast<const Advantages<OwnWeightBaseline>&>(DefaultScalarization())) {}
   template <AdvantageEstimator E>
   AnyScalarization(Advantages<E> scalarization) : scalarization_(std::move(scalarization)) {}
-  /// Gives the scalarization called `name`, an estimator with its default settings or a preset, and what happens to
-  /// rewards before it.
+  /// Makes the scalarization called `name`: an estimator with its default options, or a preset.
+  /// @param options what happens to the rewards before the estimator.
   /// @throws BadArgument listing scalarization_names for any other name, or if an option is out of domain.
   explicit AnyScalarization(std::string_view name, const AdvantagesOptions& options = {})
       : scalarization_(make(name, options)) {}

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a scalarization refuses: shapes that do not fit, and values that no formula admits. Neutral.
+/// The checks of a scalarization's input: shapes, and values for which the formulas are not defined. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -79,8 +79,8 @@ inline void check_lengths(std::string_view estimator, const ScalarizationInput& 
 
 }  // namespace detail
 
-/// Throws for the first value that is not admissible: weights and penalties first, then the emphasis, then rewards,
-/// each with the lowest row. The walks over the batch only notice that there is one; this finds it again.
+/// Throws for the first inadmissible value: weights and penalties first, then the emphasis, then rewards, each with the
+/// lowest row. The loops over the batch only detect that there is one; this function finds it.
 /// @throws BadData naming row and reward.
 inline void throw_bad_value(const ScalarizationInput& in, bool with_base) {
   for (std::size_t i = 0; i < in.rewards.rows(); ++i) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The scalarization that the library takes if none is named. Neutral.
+/// The scalarization that the library uses if none is named. Neutral.
 
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/estimators/own_weight_baseline.hpp"
@@ -10,10 +10,10 @@
 
 namespace maestro {
 
-/// The own-weight baseline on rewards that are standardized in their group (z_score): every response is compared with
-/// its whole group under its own weights, so that weights that differ between the responses of a group teach the policy
-/// nothing by themselves. Groups in which no reward varies get advantages of exactly 0, whatever the weights.
-/// It costs what OwnWeightBaseline costs, and throws what Advantages throws.
+/// DefaultScalarization is the own-weight baseline on rewards that are standardized in their group (z_score). Every
+/// response is compared with its whole group under its own weights, so differences of weights alone give the policy no
+/// gradient. Groups in which no reward varies get advantages of exactly 0 under any weights. Its cost is that of
+/// OwnWeightBaseline, its exceptions are those of Advantages.
 /// Source: ours; see OwnWeight.
 class DefaultScalarization : public Advantages<OwnWeightBaseline> {
  public:

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How much of a batch's advantages comes from the draw of the weights rather than from the rewards. Neutral.
+/// The share of a batch's advantages that comes from the draw of the weights rather than from the rewards. Neutral.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,9 +15,9 @@
 
 namespace maestro {
 
-/// Fills `expected` with the decision that has the mean weights of `drawn` and draws nothing:
-/// E w_i = base_i + emphasis q_i (B x K), or Decision::mean_weights if the Conductor gives them.
-/// False, and `expected` is left as it was, if the weights of `drawn` depend on no draw that it describes.
+/// Fills `expected` with the decision that has the mean weights of `drawn` and draws nothing: E w_i = base_i + emphasis
+/// q_i (B x K), or Decision::mean_weights if the Conductor gives them. Returns false and leaves `expected` unchanged if
+/// `drawn` describes no draw of its weights.
 inline bool expect_weights(const Decision& drawn, Decision& expected) {
   const std::size_t rows = drawn.rows();
   const std::size_t count = drawn.rewards();
@@ -39,8 +39,8 @@ inline bool expect_weights(const Decision& drawn, Decision& expected) {
   return true;
 }
 
-/// 1 - (sum A E)^2 / (sum A^2 sum E^2): the share of the advantages A (B) that no multiple of E (B) explains. In [0,
-/// 1]; 1 if every E is 0 and some A is not, 0 if every A is 0. Sums in double, in index order.
+/// Gives 1 - (sum A E)^2 / (sum A^2 sum E^2), in [0, 1]: the share of the advantages A (B) that no multiple of E (B)
+/// explains. It is 1 if every E is 0 and some A is not, and 0 if every A is 0. Sums are in double, in index order.
 inline double unexplained_share(std::span<const float> a, std::span<const float> e) {
   double aa = 0.0;
   double ae = 0.0;
@@ -60,12 +60,12 @@ inline double unexplained_share(std::span<const float> a, std::span<const float>
 /// Estimates sum_i Var(A_i) / sum_i E[A_i^2], variance and mean over the draw of the weights, rewards held fixed (the
 /// law of total variance: what is left is the variance of the advantages' means, which the rewards make).
 ///
-/// E[A_i] is taken to be proportional to the advantage E_i at the expected weights (see expect_weights), the factor
-/// fitted over the batch, since a draw also widens the deviation that A is divided by: the share is
-/// unexplained_share(A, E). Counted are the draws of all members of a group: a response's own, and those of the others,
-/// which move its baseline. (The counterfactual advantages of single responses leave the latter out: they show 7/8
-/// if all is noise in groups of 8.) Not counted are differences between the members' expected weights: they are no
-/// draw.
+/// E[A_i] is taken to be proportional to the advantage E_i at the expected weights (see expect_weights). The factor is
+/// fitted over the batch, since a draw also increases the standard deviation that A is divided by. The share is
+/// therefore unexplained_share(A, E). The draws of all members of a group count: a response's own, and those of the
+/// others, which change its baseline. (Counterfactual advantages of single responses leave the latter out: they show
+/// 7/8 if all is noise in groups of 8.) Differences between the members' expected weights do not count, since they are
+/// not drawn.
 ///
 /// Constant rewards: 1 for scalarizations that compare sums of differently weighted rewards (GroupRelative), if the
 /// members' propensities agree; 0 for DefaultScalarization. An estimate of one step scatters by about 0.04 at 256

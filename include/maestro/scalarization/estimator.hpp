@@ -63,13 +63,13 @@ struct BatchOf<E> {
   using type = typename E::Batch;
 };
 
-/// Whether A is given as line(moments).
+/// ByLine holds if E gives A as line(moments).
 template <class E>
 concept ByLine = requires(const E& e, const Moments& moments) {
   { e.line(moments) } -> std::same_as<AdvantageLine>;
 };
 
-/// The statistics of an estimator that gives a line.
+/// LineStatistics holds the statistics of an estimator that gives a line.
 struct LineStatistics {
   Moments moments;
   AdvantageLine line;
@@ -77,11 +77,11 @@ struct LineStatistics {
 
 }  // namespace detail
 
-/// The figures of the batch that E reads.
+/// BatchFigures is the type of the batch statistics that E reads.
 template <class E>
 using BatchFigures = typename detail::BatchOf<E>::type;
 
-/// Whether E reads figures of the batch.
+/// reads_batch tells whether E reads statistics of the batch.
 template <class E>
 inline constexpr bool reads_batch = !std::same_as<BatchFigures<E>, detail::NoBatch>;
 
@@ -118,17 +118,17 @@ consteval bool reads_total_of() {
 
 }  // namespace detail
 
-/// How often the groups are seen before the figures of the batch are whole.
+/// batch_rounds is the number of passes over the groups that complete the statistics of the batch.
 template <class E>
 inline constexpr int batch_rounds = detail::rounds_of<E>();
-/// Whether the statistics of E depend on the rewards alone.
+/// ignores_weights tells whether the statistics of E depend on the rewards alone.
 template <class E>
 inline constexpr bool ignores_weights = detail::ignores_weights_of<E>();
-/// Whether E reads the scalar reward.
+/// reads_total tells whether E reads the scalar reward.
 template <class E>
 inline constexpr bool reads_total = detail::reads_total_of<E>();
 
-/// The figures of two parts of the batch together, of which `a` comes first.
+/// Merges the statistics of two parts of the batch, of which `a` comes first.
 template <class E>
 MAESTRO_HD BatchFigures<E> merge_batches(const BatchFigures<E>& a, const BatchFigures<E>& b) {
   if constexpr (requires { E::merge(a, b); }) {
@@ -138,7 +138,7 @@ MAESTRO_HD BatchFigures<E> merge_batches(const BatchFigures<E>& a, const BatchFi
   }
 }
 
-/// The statistics of a group, however E gives them.
+/// Gives the statistics of a group in either form of E.
 template <class E, class G>
 MAESTRO_HD auto statistics_of(const E& estimator, const G& group, [[maybe_unused]] const BatchFigures<E>& batch) {
   if constexpr (detail::ByLine<E>) {
@@ -151,7 +151,7 @@ MAESTRO_HD auto statistics_of(const E& estimator, const G& group, [[maybe_unused
   }
 }
 
-/// The statistics of E for groups like G.
+/// StatisticsOf is the type of E's statistics for groups of type G.
 template <class E, class G>
 using StatisticsOf =
     decltype(statistics_of(std::declval<const E&>(), std::declval<const G&>(), std::declval<const BatchFigures<E>&>()));
@@ -184,8 +184,8 @@ MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& st
   }
 }
 
-/// AdvantageEstimator is an advantage estimator: see the file's head. What it misses is named by the first error of
-/// Advantages<E>.
+/// AdvantageEstimator is the concept that the head of this file describes. The first error of Advantages<E> names a
+/// missing member.
 template <class E>
 concept AdvantageEstimator = std::is_trivially_copyable_v<E> &&
     requires(const E& e, const SerialGroup<PaddedRows<>>& group, const Row<PaddedRows<>>& row,

@@ -21,23 +21,23 @@
 
 namespace maestro {
 
-/// NormalizerKind says what a reward becomes in its group before it is weighed.
+/// NormalizerKind says how a reward is normalized in its group before it is weighted.
 enum class NormalizerKind : std::uint8_t {
   none,     ///< rewards as they are
   z_score,  ///< (r - mean) / (deviation + epsilon) over the group
   rank,     ///< mid-rank / (n - 1) in [0, 1] over the group, 1 the best
 };
 
-/// The names of the normalizations stand in the enum's order.
+/// The names of the normalizers, in the enum's order.
 inline constexpr std::array<std::string_view, 3> normalizer_names{"none", "z_score", "rank"};
 
-/// Finds the normalization called `name`.
+/// Finds the normalizer called `name`.
 /// @throws BadArgument listing the known names.
 inline NormalizerKind normalizer_from_name(std::string_view name) {
   return static_cast<NormalizerKind>(index_of_name("normalizer", name, normalizer_names));
 }
 
-/// How rewards are normalized before they are weighed.
+/// Normalizer says how rewards are normalized before they are weighted.
 struct Normalizer {
   NormalizerKind kind = NormalizerKind::none;
   int ddof = 1;           ///< z_score: 0 or 1

@@ -10,7 +10,7 @@
 
 namespace maestro {
 
-/// MissingRows says what a response counts whose rewards are all missing.
+/// MissingRows says how a response counts if all of its rewards are missing.
 enum class MissingRows : std::uint8_t {
   leave_out,  ///< it is left out of every figure, and its advantage is 0
   zero,       ///< it has R = 0 (ms-swift)

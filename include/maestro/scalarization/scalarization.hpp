@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// (rewards, weights, groups) -> advantages: the interface every scalarization fits.
+/// The interface of a scalarization, which computes advantages from rewards, weights and groups.
 
 #include <concepts>
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace maestro {
 
-/// What a scalarization reads. NaN in `rewards` marks a reward that does not apply.
+/// ScalarizationInput holds what a scalarization reads. NaN in `rewards` marks a reward that does not apply.
 struct ScalarizationInput {
   MatrixView<const float> rewards;          ///< (B x K)
   const Decision& decision;                 ///< weights (B x K); base and emphasis for the counterfactuals
@@ -23,7 +23,7 @@ struct ScalarizationInput {
   std::span<const std::int32_t> lengths{};  ///< (B) tokens of the responses; may be empty for those that need none
 };
 
-/// What a scalarization writes; it overwrites everything.
+/// ScalarizationOutput holds what a scalarization writes; it overwrites everything.
 struct ScalarizationOutput {
   std::span<float> advantages;          ///< (B)
   std::span<float> scalar_rewards;      ///< (B) normalized, weighed, minus the penalty; NaN if every reward is missing
@@ -31,9 +31,9 @@ struct ScalarizationOutput {
                                         ///< keep theirs; not computed if empty
 };
 
-/// A scalarization is const, deterministic, writes every advantage and scalar reward, and sends every batch-wide figure
-/// through the communicator. It may be called more than once in a step, with other weights and without counterfactuals
-/// (see draw_noise.hpp).
+/// A Scalarization has a const call operator. It is deterministic, writes every advantage and scalar reward, and
+/// computes every batch-wide statistic through the communicator. It may be called more than once in a step, with other
+/// weights and without counterfactuals (see draw_noise.hpp).
 template <class S, class Comm = SingleProcess>
 concept Scalarization = std::move_constructible<S> &&
     requires(const S& scalarization, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {

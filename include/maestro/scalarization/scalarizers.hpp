@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Scalarizers: K rewards and K weights of one response to one number, before responses are compared. Neutral.
+/// Scalarizers turn the K rewards and K weights of one response into one number, before responses are compared.
+/// Neutral.
 
 #include <algorithm>
 #include <array>
@@ -20,8 +21,8 @@
 
 namespace maestro {
 
-/// ScalarizerKind says how weighed rewards become one. r_k is reward k after the normalizer, z_k its ideal; sums and
-/// maxima run over the rewards that are not missing.
+/// ScalarizerKind says how weighted rewards become one number. r_k is reward k after the normalizer, z_k its ideal;
+/// sums and maxima run over the rewards that are not missing.
 enum class ScalarizerKind : std::uint8_t {
   sum,                    ///< sum_k w_k r_k
   tchebycheff,            ///< -max_k w_k (z_k - r_k)
@@ -32,7 +33,7 @@ enum class ScalarizerKind : std::uint8_t {
   gated,                  ///< w_a r_a, and the other terms of the sum only if r_a >= threshold, a the gate
 };
 
-/// The names of the scalarizers stand in the enum's order.
+/// The names of the scalarizers, in the enum's order.
 inline constexpr std::array<std::string_view, 7> scalarizer_names{
     "sum", "tchebycheff", "augmented_tchebycheff", "smooth_tchebycheff", "softmin", "geometric", "gated"};
 
@@ -62,7 +63,7 @@ class Ideals {
   double of_[max_rewards] = {};
 };
 
-/// A scalarizer and its settings; each kind reads its own.
+/// Scalarizer is a scalarizer with its options; each kind reads its own.
 struct Scalarizer {
   ScalarizerKind kind = ScalarizerKind::sum;
   Ideals ideal{};          ///< tchebycheff and its kin: z
@@ -73,8 +74,8 @@ struct Scalarizer {
   double threshold = 0.5;  ///< gated
 };
 
-/// Refuses settings outside their domains.
-/// @throws BadArgument naming the setting.
+/// Refuses options outside their domains.
+/// @throws BadArgument naming the option.
 inline void check(const Scalarizer& scalarizer) {
   const auto positive = [](double value) { return std::isfinite(value) && value > 0.0; };
   require(std::isfinite(scalarizer.rho) && scalarizer.rho >= 0.0, "scalarizer: rho must be finite and not negative");
@@ -87,7 +88,7 @@ inline void check(const Scalarizer& scalarizer) {
   }
 }
 
-/// A reward as it enters a weighted sum: 0 if it is missing (TRL; the weights are not renormalized).
+/// Gives a reward as it enters a weighted sum: 0 if it is missing (as in TRL; the weights are not renormalized).
 template <class Reward>
 MAESTRO_HD Reward present_or_zero(Reward reward) {
   return reward == reward ? reward : Reward{0};
@@ -173,7 +174,7 @@ MAESTRO_HD double gated_sum(const Scalarizer& scalarizer, const R& row) {
 
 }  // namespace detail
 
-/// Whether a row has a reward.
+/// Tells whether a row has a reward.
 template <class R>
 MAESTRO_HD bool has_reward(const R& row) {
   for (std::size_t k = 0; k < row.num_rewards(); ++k) {

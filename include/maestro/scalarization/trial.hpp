@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a scalarization makes of a small batch, tried before a run that could learn nothing by it.
+/// Trials of a scalarization on a small batch, which find runs that could learn nothing before they start.
 
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Advantages of eight responses in groups of `group`, whose rewards all differ and have these weights of equal size.
+/// Gives the advantages of eight responses in groups of `group`, whose rewards all differ and have equal weights.
 template <class S>
 std::vector<float> trial_advantages(const S& scalarization, std::size_t rewards, std::size_t group, float weight) {
   constexpr std::size_t responses = 8;
@@ -47,7 +47,7 @@ std::vector<float> trial_advantages(const S& scalarization, std::size_t rewards,
 
 }  // namespace detail
 
-/// Gives whether groups of one response get advantages other than 0, tried on eight responses.
+/// Tells whether groups of one response get advantages other than 0, tried on eight responses.
 template <class S>
 bool learns_from_lone_responses(const S& scalarization, std::size_t rewards) {
   const std::vector<float> advantages =
@@ -55,8 +55,8 @@ bool learns_from_lone_responses(const S& scalarization, std::size_t rewards) {
   return std::any_of(advantages.begin(), advantages.end(), [](float a) { return a != 0.0f; });
 }
 
-/// Gives whether half of all weights give other advantages, tried on groups of four responses: false for what divides
-/// by the size of the weighted sum, such as DefaultScalarization.
+/// Tells whether halved weights give other advantages, tried on groups of four responses. It is false for a
+/// scalarization that divides by the scale of the weighted sum, such as DefaultScalarization.
 template <class S>
 bool keeps_scale_of_weights(const S& scalarization, std::size_t rewards) {
   const float weight = 1.0f / static_cast<float>(rewards);

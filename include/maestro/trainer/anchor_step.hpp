@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a step does with the signal of an anchor: compares it with the mixture of the rewards, and moves advantages.
+/// The use of an anchor's signal in a step: it is compared with the mixture of the rewards, and it changes advantages.
 
 #include <cmath>
 #include <cstddef>

@@ -17,23 +17,23 @@
 
 namespace maestro {
 
-/// An Interval is a mean (or another statistic) with the bounds of its bootstrap interval.
+/// Interval is a mean (or another statistic) with the bounds of its bootstrap interval.
 struct Interval {
   double mean = 0.0;
   double low = 0.0;
   double high = 0.0;
 };
 
-/// BootstrapOptions say how many samples an interval comes from, and its level.
+/// BootstrapOptions holds the number of resamples and the level of an interval.
 struct BootstrapOptions {
   std::size_t resamples = 2000;
   double level = 0.95;  ///< in (0, 1)
   std::uint64_t seed = 0;
 };
 
-/// Computes a statistic of `count` prompts with its percentile bootstrap interval: of the prompts as they are, and of
-/// `resamples` samples of as many prompts drawn with replacement. It serves what is not a mean, such as BLEU of a
-/// corpus. O(resamples * n), deterministic. Source: Efron 1979.
+/// Computes a statistic of `count` prompts with its percentile bootstrap interval. The interval comes from `resamples`
+/// samples of `count` prompts each, drawn with replacement. It serves statistics that are no means, such as corpus
+/// BLEU. O(resamples * n), deterministic. Source: Efron 1979.
 /// @param statistic  takes the places of the prompts drawn (std::span<const std::size_t>) and returns a number.
 /// @throws BadArgument for no prompts, no resamples or a level outside (0, 1).
 template <class Statistic>
@@ -79,8 +79,8 @@ inline Interval bootstrap_mean(std::span<const double> values, const BootstrapOp
   return interval;
 }
 
-/// Gives the chance that at least one of k responses is right, estimated without bias from n drawn responses of which c
-/// were right: 1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, equation 1.
+/// Gives pass-at-k, the unbiased estimate of the probability that at least one of k responses is right, from n drawn
+/// responses of which c are right: 1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, equation 1.
 /// @throws BadArgument unless 1 <= k <= n and c <= n.
 inline double pass_at_k(std::size_t n, std::size_t c, std::size_t k) {
   require(k >= 1 && k <= n && c <= n, "pass_at_k: k must lie in [1, n], and c be at most n");

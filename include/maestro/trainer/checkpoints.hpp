@@ -26,12 +26,12 @@
 
 namespace maestro {
 
-/// CheckpointOptions say where the checkpoints of a run lie, and which belong to it.
+/// CheckpointOptions holds the folder of a run's checkpoints, and what identifies the run.
 struct CheckpointOptions {
   std::string folder;    ///< holds step-00000012/ and so on; made if it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
-  /// A text of whatever decides the run's results (options, data); a checkpoint with another text is refused. If it is
-  /// a JSON object, the refusal names the keys that differ.
+  /// A text of everything that decides the run's results (options, data); a checkpoint with another text is refused. If
+  /// it is a JSON object, the refusal names the keys that differ.
   std::string fingerprint{};
   /// Keys of the fingerprint whose values may differ from those of a checkpoint, such as "learning_rate".
   std::vector<std::string> may_change{};
@@ -99,7 +99,7 @@ class Checkpoints {
 
   /// Gives the newest checkpoint's folder, if there is one.
   std::optional<std::string> newest() const { return newest_in(options_.folder); }
-  /// Finds the newest checkpoint of a folder that a run may be writing. It only looks; it makes and clears nothing.
+  /// Finds the newest checkpoint of a folder in which a run may be writing. It changes nothing in the folder.
   static std::optional<std::string> newest_in(const std::string& folder) {
     const auto steps = saved_steps(folder);
     if (steps.empty()) return std::nullopt;

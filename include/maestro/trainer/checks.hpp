@@ -35,7 +35,7 @@ void check_action_count(const C& conductor, std::size_t rewards) {
                     std::to_string(rewards));
 }
 
-/// The value that outputs are filled with before a scalarization, which must overwrite them.
+/// `unwritten` is the value that outputs are filled with before a scalarization, which must overwrite them.
 inline constexpr float unwritten = std::numeric_limits<float>::quiet_NaN();
 
 /// Gives the words by which an error names a part: "the Conductor Halves".

@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// EvaluationOptions say how the responses of an evaluation are drawn, and how its intervals are computed.
+/// EvaluationOptions says how the responses of an evaluation are drawn, and how its intervals are computed.
 struct EvaluationOptions {
   Sampling sampling{.num_generations = 4};
   std::uint64_t seed = 1234;

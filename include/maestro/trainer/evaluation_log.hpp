@@ -24,7 +24,7 @@
 
 namespace maestro {
 
-/// EvaluationLogOptions say how often a run is evaluated, and on how much at once.
+/// EvaluationLogOptions says how often a run is evaluated, and on how many prompts at once.
 struct EvaluationLogOptions {
   std::uint32_t every = 0;        ///< steps between evaluations; 0: only after the last
   std::uint32_t total_steps = 0;  ///< of the run, after the last of which it is evaluated in any case
@@ -33,7 +33,7 @@ struct EvaluationLogOptions {
 
 /// EvaluationLog is an observer that draws responses to prompts of its own with the trainer's sampling options, scores
 /// them with the trainer's rewards, and appends {"step": ..., "eval_rewards/<reward>/mean": ...} to a file, under TRL's
-/// names. Nothing is learned from them, and the run's results stay what they were. The draws are keyed by the trainer's
+/// names. Nothing is learned from them, and they do not change the run's results. The draws are keyed by the trainer's
 /// seed and by step 2^32 - 2, so that all evaluations of a run draw alike. The trainer must outlive it.
 template <class TrainerType>
 class EvaluationLog {

@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// LoopOptions say how long run_loop runs, and when it saves.
+/// LoopOptions says how long run_loop runs, and when it saves.
 struct LoopOptions {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< call `save` after every so many steps; 0: only at the end
@@ -53,9 +53,10 @@ StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, c
 }  // namespace detail
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
-/// in the order given. A stop request is honored between steps, so nothing is lost, or by Interrupted: a step that
-/// throws it will be made by the run that goes on, an observer that does misses the step. A step that throws anything
-/// else ends the run; the steps before it are saved if it left the trainer whole (Trainer::step).
+/// in the order given. A stop request is honored between steps, so nothing is lost. It may also be an Interrupted
+/// exception: a step that throws it is repeated when the run is resumed; an observer that throws it misses the step. A
+/// step that throws anything else ends the run; the steps before it are saved if it left the trainer whole
+/// (Trainer::step).
 ///
 /// Where a step is shared by ranks, all of them call this with the same data and options. Rank 0 alone tells its
 /// observers; `save` is called on every rank, and the run stops if any rank is asked to.

@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// MaskTruncated says whether responses that were cut at the length limit teach nothing.
+/// MaskTruncated says whether responses that were cut at the length limit are masked in the loss.
 enum class MaskTruncated : std::uint8_t { no, yes };
 inline constexpr std::array<std::string_view, 2> mask_truncated_names{"no", "yes"};
 
@@ -30,7 +30,7 @@ inline constexpr std::array<std::string_view, 2> mask_truncated_names{"no", "yes
 enum class ShardOptimizer : std::uint8_t { no, yes };
 inline constexpr std::array<std::string_view, 2> shard_optimizer_names{"no", "yes"};
 
-/// TrainerOptions holds everything of a Trainer that no type need know.
+/// TrainerOptions holds all run-time options of a Trainer.
 struct TrainerOptions {
   std::uint64_t seed = 42;
   std::size_t prompts_per_step = 8;  ///< N; the loop draws that many prompts for each step

@@ -31,7 +31,7 @@
 
 namespace maestro {
 
-/// An UpdateReport holds the figures of one call of PolicyUpdate::run; StepReport says what each means.
+/// UpdateReport holds the figures of one call of PolicyUpdate::run; StepReport says what each means.
 struct UpdateReport {
   LossReport loss;
   double grad_norm = 0.0;

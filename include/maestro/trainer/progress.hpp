@@ -18,17 +18,17 @@
 
 namespace maestro {
 
-/// ProgressStyle says whether one line is overwritten in place, or lines follow each other.
+/// ProgressStyle says whether one line is overwritten in place or a new line is written each time.
 enum class ProgressStyle { terminal, lines };
 
-/// ProgressOptions say how Progress writes.
+/// ProgressOptions holds the options of Progress.
 struct ProgressOptions {
   ProgressStyle style = ProgressStyle::lines;
   std::uint32_t total_steps = 0;
   std::uint32_t line_every = 10;  ///< for ProgressStyle::lines
   std::string label{};            ///< printed before each line
-  /// Columns of a line at most, for ProgressStyle::terminal; 0: as wide as the terminal of standard output is, 80 if it
-  /// is none.
+  /// The largest number of columns of a line, for ProgressStyle::terminal; 0: the width of the terminal of standard
+  /// output, or 80 if that is no terminal.
   std::size_t width = 0;
 };
 

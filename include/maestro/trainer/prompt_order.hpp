@@ -27,7 +27,7 @@ class PromptOrder {
     require(prompts_per_step > 0, "training data: prompts_per_step must be at least 1");
   }
 
-  /// Gives the prompts of 0-based step `step`. A batch may straddle two epochs.
+  /// Gives the prompts of 0-based step `step`. A batch may cross the end of an epoch.
   std::vector<Prompt> batch(std::uint32_t step) {
     std::vector<Prompt> prompts;
     prompts.reserve(prompts_per_step_);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a trainer shares with the other ranks of its step beside rollouts and gradients.
+/// What a trainer exchanges with the other ranks of its step besides rollouts and gradients.
 
 #include <algorithm>
 #include <chrono>

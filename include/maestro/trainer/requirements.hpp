@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a Trainer asks of its parts together, and the one error that says what a part lacks.
+/// The requirements of a Trainer on its parts together, and the one compile error that names what a part lacks.
 
 #include <concepts>
 #include <cstddef>

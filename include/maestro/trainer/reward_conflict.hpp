@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How the rewards of a step pull: with or against each other, and how much each moves the advantages.
+/// The correlations of a step's rewards with each other and with the advantages.
 
 #include <cmath>
 #include <cstddef>

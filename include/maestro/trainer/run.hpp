@@ -37,15 +37,15 @@ enum class Resume : std::uint8_t {
   never,      ///< the folder is refused
 };
 
-/// RunOptions say how long a Run runs, what it keeps, and what it prints.
+/// RunOptions says how long a Run runs, what it keeps, and what it prints.
 struct RunOptions {
   std::uint32_t steps = 100;            ///< of the whole run, resumed steps included
   std::uint32_t save_every = 0;         ///< steps between checkpoints; 0: only at the end and when stopped
   std::size_t keep = 2;                 ///< newest checkpoints kept; at least 1
   std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving. A program that
                                         ///< wants to stop on SIGINT sets a flag in its own handler and asks it here
-  /// A text of all that decides the run's results; a checkpoint of the folder with another text is refused. If it is
-  /// empty, the text is what run_fingerprint gives.
+  /// A text of everything that decides the run's results; a checkpoint of the folder with another text is refused. If
+  /// it is empty, the text is what run_fingerprint gives.
   std::string fingerprint{};
   std::vector<std::string> may_change{};  ///< keys of the fingerprint that may differ from the checkpoint's, such as
                                           ///< "learning_rate"

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// A fully connected layer y = x W' + b with its gradients: what the Conductor's heads are made of.
-/// Own loops in fixed order instead of a GEMM: K is small, and a row's result must not depend on the batch around it.
+/// A fully connected layer y = x W' + b with its gradients, from which the Conductor's heads are built. Own loops in
+/// fixed order instead of a GEMM: K is small, and a row's result must not depend on the batch around it.
 
 #include <algorithm>
 #include <cmath>
@@ -34,11 +34,12 @@ T lane_dot(const X* x, const T* w, std::size_t count) {
   return total;
 }
 
-/// W (outputs x inputs), b (outputs), and gradients of the same shapes.
+/// DenseLayer holds W (outputs x inputs), b (outputs), and gradients of the same shapes.
 template <class T>
 class DenseLayer {
  public:
-  /// Biases 0, weights 0 or normal with this deviation; draws keyed by (seed, layer, weight).
+  /// Sets biases to 0 and weights to normal numbers of this standard deviation (0: all 0). The draws are keyed by
+  /// (seed, layer, weight).
   void initialize(std::size_t inputs, std::size_t outputs, double std_dev, std::uint64_t seed, std::uint32_t layer) {
     weight_.assign(outputs, inputs, T(0));
     bias_.assign(outputs, T(0));
@@ -58,7 +59,7 @@ class DenseLayer {
   std::size_t inputs() const { return weight_.cols(); }
   std::size_t outputs() const { return weight_.rows(); }
 
-  /// out (B x outputs) = in W' + b, overwritten.
+  /// Overwrites out (B x outputs) with in W' + b.
   template <class X>
   void forward(MatrixView<const X> in, MatrixView<T> out) const {
     parallel_for(in.rows(), inputs() * outputs(), [&](std::size_t i) {
@@ -80,7 +81,7 @@ class DenseLayer {
       }
     });
   }
-  /// by_in (B x inputs) = by_out W, overwritten.
+  /// Overwrites by_in (B x inputs) with by_out W.
   void backward_input(MatrixView<const T> by_out, MatrixView<T> by_in) const {
     parallel_for(by_out.rows(), inputs() * outputs(), [&](std::size_t i) {
       const std::span<T> row = by_in.row(i);
@@ -107,7 +108,7 @@ class DenseLayer {
     v("bias", bias_);
     allocate_gradients();
   }
-  /// Whether the shapes are those of a layer with so many outputs; what was loaded is checked with it.
+  /// Tells whether the shapes are those of a layer with these inputs and outputs. It serves to check loaded states.
   bool fits(std::size_t inputs, std::size_t outputs) const {
     return weight_.rows() == outputs && weight_.cols() == inputs && bias_.size() == outputs;
   }

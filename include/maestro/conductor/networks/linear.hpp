@@ -12,7 +12,8 @@
 
 namespace maestro {
 
-/// One linear layer from d to K logits, scalar type T. Source: MAESTRO (arXiv 2601.07208), method.
+/// BasicLinearNetwork is one linear layer from d inputs to K logits, with scalar type T. Source: MAESTRO (arXiv
+/// 2601.07208), method.
 template <class T, std::size_t K>
 class BasicLinearNetwork {
   static_assert(K >= 1, "maestro: a Conductor needs at least one action");
@@ -48,7 +49,7 @@ class BasicLinearNetwork {
   detail::DenseLayer<T> layer_;
 };
 
-/// The linear head in float, which LinearConductor uses.
+/// LinearNetwork is the linear head in float, which LinearConductor uses.
 template <std::size_t K>
 using LinearNetwork = BasicLinearNetwork<float, K>;
 

@@ -16,8 +16,9 @@
 
 namespace maestro {
 
-/// d -> Widths... -> K, scalar type T: x_1 = tanh(W_0 h + b_0), ..., logits = W_n x_n + b_n.
-/// Inputs of a large norm saturate tanh; scale h to unit RMS then (LearnedConductorOptions::hidden_scaling).
+/// BasicMlpNetwork is a multilayer perceptron d -> Widths... -> K with scalar type T: x_1 = tanh(W_0 h + b_0), ...,
+/// logits = W_n x_n + b_n. Inputs of a large norm saturate tanh; LearnedConductorOptions::hidden_scaling scales h to
+/// unit RMS.
 template <class T, std::size_t K, std::size_t... Widths>
 class BasicMlpNetwork {
   static constexpr std::size_t depth = sizeof...(Widths);
@@ -106,7 +107,7 @@ class BasicMlpNetwork {
   std::array<detail::DenseLayer<T>, depth + 1> layers_;
 };
 
-/// The head with hidden layers in float, which MlpConductor uses.
+/// MlpNetwork is the head with hidden layers in float, which MlpConductor uses.
 template <std::size_t K, std::size_t... Widths>
 using MlpNetwork = BasicMlpNetwork<float, K, Widths...>;
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a learned Conductor needs of the head that maps hidden states to logits.
+/// The interface of a learned Conductor's head, which maps hidden states to logits.
 
 #include <concepts>
 #include <cstddef>
@@ -15,21 +15,21 @@
 
 namespace maestro {
 
-/// Initialization says how the last layer starts. Hidden layers, if there are any, always start normal with deviation
-/// 1/sqrt(inputs): zeros would never leave zero.
+/// Initialization says how the last layer is initialized. Hidden layers, if there are any, are always normal with
+/// standard deviation 1/sqrt(inputs), since zeros would stay zero.
 enum class Initialization : std::uint8_t {
   zero,    ///< every action equally likely for every h
   normal,  ///< weights normal with the given deviation, biases 0
 };
 
-/// A head is started as these options say.
+/// NetworkInit holds the options of a head's initialization.
 struct NetworkInit {
   Initialization head = Initialization::zero;
   double std_dev = 0.02;  ///< of the normal start of the head, above 0
   std::uint64_t seed = 0;
 };
 
-/// The list of the start's settings: see OptionList.
+/// Lists the options of the initialization; see OptionList.
 template <OptionsOf<NetworkInit> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "head"}, s.head);

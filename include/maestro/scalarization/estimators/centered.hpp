@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Takes the group's mean from another estimator's advantages. Neutral.
+/// Subtracts the group's mean from another estimator's advantages. Neutral.
 
 #include <cstddef>
 #include <string_view>
@@ -13,7 +13,8 @@
 
 namespace maestro {
 
-/// A = A' - mean of A' over the group, A' the advantages of E, whose statistics must not depend on the weights.
+/// Centered computes A = A' - mean of A' over the group, with A' the advantages of E. The statistics of E must not
+/// depend on the weights.
 template <class E>
 struct Centered {
   static constexpr std::string_view name = "centered";

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// CorrGRPO: divided by the correlations of the weighed rewards. Neutral.
+/// The advantage of CorrGRPO, divided by the correlations of the weighted rewards. Neutral.
 
 #include <cmath>
 #include <cstddef>

@@ -17,8 +17,9 @@
 
 namespace maestro {
 
-/// A = sum_k min(max_factor, sqrt(pi_ref / pi_k)) w_k z_k - penalty, z_k as in MoGrpo, pi_k the share of the batch's
-/// groups in which reward k varies, pi_ref the largest of them. A reward that varies nowhere adds 0.
+/// Dara computes A = sum_k min(max_factor, sqrt(pi_ref / pi_k)) w_k z_k - penalty, with z_k as in MoGrpo, pi_k the
+/// share of the batch's groups in which reward k varies, and pi_ref the largest pi_k. A reward that varies nowhere adds
+/// 0.
 /// Source: DARA (arXiv 2610.00574).
 struct Dara {
   static constexpr std::string_view name = "dara";

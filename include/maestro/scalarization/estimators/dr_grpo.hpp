@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// A = R - mean, over the group; a group of equal R gives exactly 0. TRL's scale `none`.
+/// DrGrpo computes A = R - mean over the group; a group of equal R gives exactly 0. This is TRL's scale_rewards="none".
 /// Source: Liu et al. 2025, "Understanding R1-Zero-like training" (arXiv 2503.20783).
 struct DrGrpo {
   static constexpr std::string_view name = "dr_grpo";

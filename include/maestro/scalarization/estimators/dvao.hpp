@@ -14,8 +14,9 @@
 
 namespace maestro {
 
-/// A = (R - mean) / (sum_k w_k deviation_k + epsilon), over the group, ddof 1, w the row's own weights: rewards that
-/// pull apart are not blown up to unit variance as GRPO does. 0 if the denominator is not above 0.
+/// Dvao computes A = (R - mean) / (sum_k w_k std_dev_k + epsilon) over the group, ddof 1, with the row's own weights w.
+/// Sums of conflicting rewards are not scaled up to unit variance, as GRPO does. A is 0 if the denominator is not above
+/// 0.
 /// Source: DVAO (arXiv 2605.25604).
 struct Dvao {
   static constexpr std::string_view name = "dvao";

@@ -14,8 +14,9 @@
 
 namespace maestro {
 
-/// A = (sum_k w_k z_k - penalty) times the share of the group's rows that are kept, z_k as in MoGrpo; 0 for a row that
-/// is dropped: its w_k z_k disagree in sign and |sum_k w_k z_k| / (sum_k |w_k z_k| + 1e-8) < threshold.
+/// Gd2po computes A = (sum_k w_k z_k - penalty) times the share of the group's rows that are kept, with z_k as in
+/// MoGrpo; A is 0 for a dropped row. A row is dropped if its w_k z_k disagree in sign and |sum_k w_k z_k| / (sum_k |w_k
+/// z_k| + 1e-8) < threshold.
 /// Source: GD2PO (arXiv 2606.16771), all weights 1 there.
 struct Gd2po {
   static constexpr std::string_view name = "gd2po";

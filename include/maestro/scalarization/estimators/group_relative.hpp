@@ -13,13 +13,14 @@
 
 namespace maestro {
 
-/// LoneRow says what becomes of a response that is alone in its group.
+/// LoneRow says which advantage a response gets that is alone in its group.
 enum class LoneRow : std::uint8_t {
   zero,  ///< A = 0
   keep,  ///< A = R (verl)
 };
 
-/// A = (R - mean) / (deviation + epsilon), over the group; a group of equal R gives exactly 0.
+/// GroupRelative computes A = (R - mean) / (standard deviation + epsilon) over the group; a group of equal R gives
+/// exactly 0.
 /// Source: Shao et al. 2024 (GRPO), section 4.1.2; TRL 1.16's sum_then_normalize (epsilon after the root).
 struct GroupRelative {
   static constexpr std::string_view name = "group";

@@ -14,8 +14,9 @@
 
 namespace maestro {
 
-/// A = (R_i - mean_-i) / (deviation_-i + epsilon), mean and deviation (ddof 1) over the other n - 1 rows of the group;
-/// not divided if their deviation is 0 (the others equal, or only one); 0 for a lone row.
+/// LeaveOneOut computes A = (R_i - mean_-i) / (std_dev_-i + epsilon), with mean and standard deviation (ddof 1) over
+/// the other n - 1 rows of the group. It does not divide if their standard deviation is 0 (the others are equal, or
+/// there is one). A lone row gets 0.
 /// Source: NeMo-RL's leave-one-out baseline; written from the formula.
 struct LeaveOneOut {
   static constexpr std::string_view name = "leave_one_out";

@@ -11,7 +11,8 @@
 
 namespace maestro {
 
-/// A = (R - mean) / mean, over a group whose R are not negative and whose mean is above 0; other groups get 0.
+/// MaxRl computes A = (R - mean) / mean over a group whose R are not negative and whose mean is above 0; other groups
+/// get 0.
 /// Source: written from the formula, under the name that it has among users (max_rl); which values count is ours.
 struct MaxRl {
   static constexpr std::string_view name = "max_rl";

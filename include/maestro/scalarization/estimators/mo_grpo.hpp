@@ -14,8 +14,8 @@
 
 namespace maestro {
 
-/// A = sum_k w_k z_k - penalty, z_k = (r_k - mean_k) / (deviation_k + epsilon) over the group, ddof 1; a constant or a
-/// missing reward adds 0.
+/// MoGrpo computes A = sum_k w_k z_k - penalty with z_k = (r_k - mean_k) / (std_dev_k + epsilon) over the group, ddof
+/// 1. A constant or missing reward adds 0.
 /// Source: MO-GRPO (arXiv 2509.22047), all weights 1 there.
 struct MoGrpo {
   static constexpr std::string_view name = "mo_grpo";

@@ -15,10 +15,10 @@
 
 namespace maestro {
 
-/// A_i = w_i'(r_i - mean r) / sqrt(w_i' C w_i + epsilon), mean vector and covariance C over the group.
-/// A missing reward counts as the group's mean of that reward (deviation 0, so C stays positive semidefinite). The
-/// penalty is one more reward of weight -1. Equal rewards give exactly 0 under any weights. C does not depend on the
-/// weights, so that all K counterfactuals of a response cost O(K^2) together. O(n K^2) a group.
+/// OwnWeight computes A_i = w_i'(r_i - mean r) / sqrt(w_i' C w_i + epsilon), with mean vector and covariance C over the
+/// group. A missing reward counts as the group's mean of that reward (deviation 0, so C stays positive semidefinite).
+/// The penalty is one more reward of weight -1. Equal rewards give exactly 0 under any weights. C does not depend on
+/// the weights, so that all K counterfactuals of a response cost O(K^2) together. O(n K^2) a group.
 /// Source: ours; the paper (arXiv 2601.07208) compares scalar rewards that were made with different weights.
 struct OwnWeight {
   static constexpr std::string_view name = "own_weight_not_centered";

@@ -10,8 +10,9 @@
 
 namespace maestro {
 
-/// OwnWeight minus the group's mean A, since each response under its own best criterion would otherwise be praised on
-/// average. In a counterfactual the mean follows the one advantage that changed.
+/// OwnWeightBaseline is OwnWeight minus the group's mean A. Without it the mean advantage would be positive if each
+/// response had its weight on the reward that it is best at. In a counterfactual the mean follows the one advantage
+/// that changed.
 struct OwnWeightBaseline : Centered<OwnWeight> {
   static constexpr std::string_view name = "own_weight";
 };

@@ -11,8 +11,8 @@
 
 namespace maestro {
 
-/// A = R_max - R_second for the best response of the group, 0 for the others; 0 for all if two share the best R, and
-/// for a lone row.
+/// PassAtK computes A = R_max - R_second for the best response of the group and 0 for the others. All are 0 if two
+/// responses share the best R, or if the group has one response.
 /// Source: written from the formula of pass-at-k training (leave-one-out of the maximum).
 struct PassAtK {
   static constexpr std::string_view name = "pass_at_k";
