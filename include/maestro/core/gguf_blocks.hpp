@@ -179,57 +179,78 @@ MAESTRO_INLINE void dequantize_q6_k(const std::uint8_t* __restrict b, std::size_
 }
 
 /// Fills steps [begin, end) of a block of a quantized type.
-MAESTRO_INLINE void dequantize_steps(GgufType type, const std::uint8_t* b, std::size_t begin, std::size_t end,
-                                     float* out) {
-  switch (type) {
-    case GgufType::q4_0:
-      return dequantize_45<false, false>(b, out);
-    case GgufType::q4_1:
-      return dequantize_45<false, true>(b, out);
-    case GgufType::q5_0:
-      return dequantize_45<true, false>(b, out);
-    case GgufType::q5_1:
-      return dequantize_45<true, true>(b, out);
-    case GgufType::q8_0:
-      return dequantize_q8_0(b, out);
-    case GgufType::q2_k:
-      return dequantize_q2_k(b, begin, end, out);
-    case GgufType::q3_k:
-      return dequantize_q3_k(b, begin, end, out);
-    case GgufType::q4_k:
-      return dequantize_q45_k<false>(b, begin, end, out);
-    case GgufType::q5_k:
-      return dequantize_q45_k<true>(b, begin, end, out);
-    default:
-      return dequantize_q6_k(b, begin, end, out);
+template <GgufType type>
+MAESTRO_INLINE void dequantize_steps(const std::uint8_t* b, std::size_t begin, std::size_t end, float* out) {
+  if constexpr (type == GgufType::q4_0) dequantize_45<false, false>(b, out);
+  if constexpr (type == GgufType::q4_1) dequantize_45<false, true>(b, out);
+  if constexpr (type == GgufType::q5_0) dequantize_45<true, false>(b, out);
+  if constexpr (type == GgufType::q5_1) dequantize_45<true, true>(b, out);
+  if constexpr (type == GgufType::q8_0) dequantize_q8_0(b, out);
+  if constexpr (type == GgufType::q2_k) dequantize_q2_k(b, begin, end, out);
+  if constexpr (type == GgufType::q3_k) dequantize_q3_k(b, begin, end, out);
+  if constexpr (type == GgufType::q4_k) dequantize_q45_k<false>(b, begin, end, out);
+  if constexpr (type == GgufType::q5_k) dequantize_q45_k<true>(b, begin, end, out);
+  if constexpr (type == GgufType::q6_k) dequantize_q6_k(b, begin, end, out);
+}
+
+/// Fills values [first, first + count) of a row of a quantized type.
+template <GgufType type>
+MAESTRO_INLINE void dequantize_blocks(const std::uint8_t* row, std::size_t first, std::size_t count, float* out) {
+  constexpr GgufBlock block = gguf_block(type);
+  const std::size_t last = first + count;
+  while (first < last) {
+    const std::size_t at = first / block.values;
+    const std::size_t end = std::min(last, (at + 1) * block.values);
+    dequantize_steps<type>(row + at * block.bytes, first % block.values / gguf_step,
+                           (end - at * block.values) / gguf_step, out);
+    out += end - first;
+    first = end;
+  }
+}
+
+/// Fills values of a row of 2 bytes each.
+template <class Convert>
+MAESTRO_INLINE void widen(const std::uint8_t* __restrict from, std::size_t count, float* __restrict out,
+                          Convert&& convert) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, from + 2 * i, 2);
+    out[i] = convert(bits);
   }
 }
 
 /// Fills values [first, first + count) of a row.
 MAESTRO_INLINE void dequantize_plain(GgufType type, const std::byte* row, std::size_t first, std::size_t count,
-                                     float* __restrict out) {
-  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(row);
-  if (type == GgufType::f32) {
-    std::memcpy(out, bytes + 4 * first, 4 * count);
-    return;
-  }
-  if (type == GgufType::f16 || type == GgufType::bf16) {
-    for (std::size_t i = 0; i < count; ++i) {
-      std::uint16_t bits;
-      std::memcpy(&bits, bytes + 2 * (first + i), 2);
-      out[i] = type == GgufType::f16 ? from_f16(bits) : from_bf16(bits);
-    }
-    return;
-  }
-  const GgufBlock& block = gguf_block(type);
-  const std::size_t last = first + count;
-  while (first < last) {
-    const std::size_t at = first / block.values;
-    const std::size_t end = std::min(last, (at + 1) * block.values);
-    dequantize_steps(type, bytes + at * block.bytes, first % block.values / gguf_step,
-                     (end - at * block.values) / gguf_step, out);
-    out += end - first;
-    first = end;
+                                     float* out) {
+  const auto* const b = reinterpret_cast<const std::uint8_t*>(row);
+  switch (type) {
+    case GgufType::f32:
+      std::memcpy(out, b + 4 * first, 4 * count);
+      return;
+    case GgufType::f16:
+      return widen(b + 2 * first, count, out, [](std::uint16_t bits) { return from_f16(bits); });
+    case GgufType::bf16:
+      return widen(b + 2 * first, count, out, [](std::uint16_t bits) { return from_bf16(bits); });
+    case GgufType::q4_0:
+      return dequantize_blocks<GgufType::q4_0>(b, first, count, out);
+    case GgufType::q4_1:
+      return dequantize_blocks<GgufType::q4_1>(b, first, count, out);
+    case GgufType::q5_0:
+      return dequantize_blocks<GgufType::q5_0>(b, first, count, out);
+    case GgufType::q5_1:
+      return dequantize_blocks<GgufType::q5_1>(b, first, count, out);
+    case GgufType::q8_0:
+      return dequantize_blocks<GgufType::q8_0>(b, first, count, out);
+    case GgufType::q2_k:
+      return dequantize_blocks<GgufType::q2_k>(b, first, count, out);
+    case GgufType::q3_k:
+      return dequantize_blocks<GgufType::q3_k>(b, first, count, out);
+    case GgufType::q4_k:
+      return dequantize_blocks<GgufType::q4_k>(b, first, count, out);
+    case GgufType::q5_k:
+      return dequantize_blocks<GgufType::q5_k>(b, first, count, out);
+    case GgufType::q6_k:
+      return dequantize_blocks<GgufType::q6_k>(b, first, count, out);
   }
 }
 

@@ -82,16 +82,21 @@ template <class T>
 void pack_panels(const QuantizedView<T>& b, std::size_t column, std::size_t panels, std::size_t first,
                  std::size_t count, T* to, Isa isa) {
   constexpr std::size_t width = panel_cols<T>;
-  alignas(64) std::array<float, width * kernel_depth<T>> lines;
-  for (std::size_t p = 0; p < panels; ++p, column += width, to += count * width) {
+  constexpr std::size_t most = 4 * gguf_step;  // lines at a time: what is read stays in the first cache
+  alignas(64) std::array<float, width * most> lines;
+  for (std::size_t p = 0; p < panels; ++p, column += width) {
     const std::size_t cols = std::min(width, b.cols() - column);
-    for (std::size_t j = 0; j < cols; ++j) b.read(column + j, first, count, lines.data() + j * count, isa);
-    if constexpr (std::is_same_v<T, float>) {
-      pack_panel<float>(Transpose::yes, {lines.data(), cols, count}, 0, 0, count, to, isa);
-    } else {
-      std::fill_n(to, count * width, T(0));
-      for (std::size_t j = 0; j < cols; ++j) {
-        for (std::size_t k = 0; k < count; ++k) to[k * width + j] = static_cast<T>(lines[j * count + k]);
+    for (std::size_t k = 0; k < count; k += most) {
+      const std::size_t part = std::min(most, count - k);
+      T* const at = to + (p * count + k) * width;
+      for (std::size_t j = 0; j < cols; ++j) b.read(column + j, first + k, part, lines.data() + j * most, isa);
+      if constexpr (std::is_same_v<T, float>) {
+        pack_panel<float>(Transpose::yes, {lines.data(), cols, part, most}, 0, 0, part, at, isa);
+      } else {
+        std::fill_n(at, part * width, T(0));
+        for (std::size_t j = 0; j < cols; ++j) {
+          for (std::size_t i = 0; i < part; ++i) at[i * width + j] = static_cast<T>(lines[j * most + i]);
+        }
       }
     }
   }
@@ -107,16 +112,22 @@ void pack_panels_back(const QuantizedView<T>& b, std::size_t column, std::size_t
   // Blocks are read in whole steps; what lies before `column` is left out.
   const std::size_t begin = column / gguf_step * gguf_step;
   const std::size_t end = std::min((last + gguf_step - 1) / gguf_step * gguf_step, b.rows());
-  alignas(64) std::array<float, task_panels * width + 2 * gguf_step> line;
-  for (std::size_t k = 0; k < count; ++k) {
-    b.read(first + k, begin, end - begin, line.data(), isa);
+  constexpr std::size_t length = task_panels * width + 2 * gguf_step;
+  constexpr std::size_t most = 8;  // lines at a time: those of a panel are written one after another
+  alignas(64) std::array<float, most * length> lines;
+  for (std::size_t k = 0; k < count; k += most) {
+    const std::size_t part = std::min(most, count - k);
+    for (std::size_t i = 0; i < part; ++i) {
+      b.read(first + k + i, begin, end - begin, lines.data() + i * length, isa);
+    }
     for (std::size_t p = 0; p < panels; ++p) {
       const std::size_t left = column + p * width;
       const std::size_t cols = std::min(width, last - left);
-      const float* const from = line.data() + (left - begin);
       T* const at = to + (p * count + k) * width;
-      if (cols < width) std::fill_n(at, width, T(0));
-      std::transform(from, from + cols, at, [](float x) { return static_cast<T>(x); });
+      for (std::size_t i = 0; i < part; ++i) {
+        const float* const from = lines.data() + i * length + (left - begin);
+        for (std::size_t j = 0; j < width; ++j) at[i * width + j] = j < cols ? static_cast<T>(from[j]) : T(0);
+      }
     }
   }
 }
