@@ -26,7 +26,7 @@
 
 namespace maestro {
 
-/// GaussianPolicyOptions describe a GaussianPolicy.
+/// GaussianPolicyOptions holds the options of a GaussianPolicy.
 struct GaussianPolicyOptions {
   std::size_t features = 1;    ///< F, the length of Prompt::features; at least 1
   std::size_t width = 32;      ///< H, hidden units; at least 1

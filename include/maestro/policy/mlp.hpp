@@ -15,7 +15,7 @@
 
 namespace maestro {
 
-/// MlpPolicyOptions describe an MlpPolicy.
+/// MlpPolicyOptions holds the options of an MlpPolicy.
 struct MlpPolicyOptions {
   std::size_t features = 1;  ///< F, the length of Prompt::features
   std::size_t actions = 2;   ///< A

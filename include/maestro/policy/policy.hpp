@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What the trainer needs of a policy. There is no base class: any type with these members fits.
+/// The interface between the trainer and a policy. There is no base class: any type with these members fits.
 
 #include <concepts>
 #include <cstddef>

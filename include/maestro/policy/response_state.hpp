@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What generation must know of a response while it grows: whether a text ends it, and which tokens it has.
+/// The state of a response during generation: whether a stop text has ended it, and which tokens it has.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,7 +14,8 @@
 
 namespace maestro {
 
-/// StopTexts end a response with the token that completes one of them. Without texts no token is asked for its text.
+/// StopTexts holds texts that end a response with the token that completes one of them. Without texts no token is
+/// decoded.
 struct StopTexts {
   std::span<const std::string> texts{};
   std::function<std::string(std::int32_t)> text_of{};  ///< of a token, its bytes; called from several threads

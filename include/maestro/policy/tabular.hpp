@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// TabularOptions describe a TabularPolicy.
+/// TabularOptions holds the options of a TabularPolicy.
 struct TabularOptions {
   std::size_t contexts = 1;  ///< C, at least 1
   std::size_t actions = 2;   ///< A, at least 1

@@ -22,8 +22,8 @@
 namespace maestro {
 
 /// BatchesAhead draws batches on a thread of its own, in the order in which they were pushed, and holds them until they
-/// are taken. It never has more than `limit` batches, drawn or not, so that a slow trainer is not run away from. Pushed
-/// and taken by one thread.
+/// are taken. It never holds more than `limit` batches, drawn or not, so that it does not run ahead of a slow trainer.
+/// One thread pushes and takes.
 class BatchesAhead {
  public:
   using Draw = std::function<std::vector<GroupOutcome>(std::vector<GroupRequest>)>;

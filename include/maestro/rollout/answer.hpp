@@ -46,7 +46,7 @@ struct DrawnGroup {
   std::string version{};                   ///< of the weights, as the server names them; empty: it does not
 };
 
-/// AnswerFault says in which way an answer is none.
+/// AnswerFault says why an answer is refused.
 enum class AnswerFault : std::uint8_t {
   malformed,      ///< no JSON, a field that is missing or of another type, tokens or log-probs that cannot be
   truncated,      ///< a response that ends neither by a stop token nor at the length limit

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How far the log-probs of who draws are from those of who learns.
+/// The difference between the log-probs of the policy that draws and those of the policy that is trained.
 
 #include <algorithm>
 #include <cmath>

@@ -9,7 +9,7 @@
 
 namespace maestro {
 
-/// RolloutDialect says which server is spoken to.
+/// RolloutDialect says which kind of server draws the responses.
 enum class RolloutDialect : std::uint8_t { sglang, vllm };
 inline constexpr std::array<std::string_view, 2> rollout_dialect_names{"sglang", "vllm"};
 
@@ -20,7 +20,7 @@ enum class ServedHidden : std::uint8_t {
 };
 inline constexpr std::array<std::string_view, 2> served_hidden_names{"local", "server"};
 
-/// MissingGroup says what happens where no call brought the responses to a prompt.
+/// MissingGroup says what happens if no call gave the responses to a prompt.
 enum class MissingGroup : std::uint8_t {
   stop,   ///< the step ends with an error, before anything is learned
   leave,  ///< the step goes on without the prompt, and says so in its figures; without any prompt it stops

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A policy whose responses come from a rollout server, behind the same seam as any other.
+/// A policy whose responses come from a rollout server. It satisfies Policy as any other.
 
 #include <algorithm>
 #include <array>

@@ -55,7 +55,7 @@ struct RolloutCounts {
   std::uint64_t published = 0;                                    ///< times that the server took new weights
 };
 
-/// GroupOutcome is what became of a GroupRequest.
+/// GroupOutcome is the result of a GroupRequest.
 struct GroupOutcome {
   std::optional<DrawnGroup> group{};
   std::uint32_t version = 0;  ///< of the weights that drew the group: the number of times that weights were published
