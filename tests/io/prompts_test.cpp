@@ -2,10 +2,13 @@
 
 #include <array>
 #include <boost/test/unit_test.hpp>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "maestro/io/json.hpp"
+#include "maestro/io/safetensors.hpp"
 #include "scratch.hpp"
 
 BOOST_AUTO_TEST_SUITE(prompts)
@@ -47,6 +50,18 @@ BOOST_AUTO_TEST_CASE(other_formats_are_refused_by_name_with_the_way_from_there) 
 {"prompt": "x"})",
                            "p.csv")
                  .prompts.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(pointers_of_git_lfs_are_told_from_files) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+  const auto says = [&](auto&& read) {
+    const std::string message = refusal<BadFile>(read);
+    BOOST_TEST(message.starts_with("f"));
+    BOOST_TEST(message.find("git lfs pull") != std::string::npos, message);
+  };
+  says([&] { parse_json(pointer, "f"); });
+  says([&] { parse_prompts(pointer, "f"); });
+  says([&] { SafetensorsFile(std::as_bytes(std::span(pointer)), "f"); });
 }
 
 BOOST_AUTO_TEST_CASE(an_entry_without_a_prompt_names_its_keys_and_the_option) {
