@@ -37,6 +37,16 @@ BOOST_AUTO_TEST_CASE(options_are_read) {
   BOOST_TEST((parse_adapter_config(adapter_config_text(options, "base"), "file") == options));
 }
 
+BOOST_AUTO_TEST_CASE(ends_of_a_path_name_the_same_projections_as_names_do) {
+  const std::string ends = R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8,
+    "target_modules": ["self_attn.v_proj", "self_attn.q_proj", "mlp.down_proj"]})";
+  const std::string names = R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8,
+    "target_modules": ["v_proj", "q_proj", "down_proj"]})";
+  BOOST_TEST((parse_adapter_config(ends, "file") == parse_adapter_config(names, "file")));
+  const std::string other = R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["mlp.gate"]})";
+  BOOST_CHECK_THROW(parse_adapter_config(other, "file"), Unsupported);
+}
+
 BOOST_AUTO_TEST_CASE(what_would_change_the_result_is_refused_by_name) {
   for (const std::string field :
        {R"("use_dora": true)", R"("rank_pattern": {"q_proj": 8})", R"("alpha_pattern": {"q_proj": 8})",

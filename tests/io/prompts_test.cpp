@@ -1,10 +1,14 @@
 #include "maestro/io/prompts.hpp"
 
+#include <array>
 #include <boost/test/unit_test.hpp>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "maestro/io/json.hpp"
+#include "maestro/io/safetensors.hpp"
 #include "scratch.hpp"
 
 BOOST_AUTO_TEST_SUITE(prompts)
@@ -30,6 +34,41 @@ BOOST_AUTO_TEST_CASE(conversations_are_read_under_either_key) {
     BOOST_TEST(prompt.metadata == R"({"level":1})");
   }
   BOOST_TEST(parse_prompts(R"({"prompt": "x"})", "p").prompts.at(0).messages.empty());
+}
+
+BOOST_AUTO_TEST_CASE(other_formats_are_refused_by_name_with_the_way_from_there) {
+  const std::vector<std::array<std::string, 3>> files{{"p.jsonl.gz", "\x1f\x8b\x08", "gunzip"},
+                                                      {"p.parquet", "PAR1....", "JSONL"},
+                                                      {"p.jsonl", std::string("\xff\xfe{\0", 4), "UTF-8"},
+                                                      {"p.csv", "prompt,reference\nx,y\n", "JSONL"}};
+  for (const auto& [name, text, remedy] : files) {
+    const std::string message = refusal<Unsupported>([&] { parse_prompts(text, name); });
+    BOOST_TEST(message.starts_with(name + ": "));
+    BOOST_TEST(message.find(remedy) != std::string::npos, message);
+  }
+  BOOST_TEST(parse_prompts(R"(
+{"prompt": "x"})",
+                           "p.csv")
+                 .prompts.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(pointers_of_git_lfs_are_told_from_files) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+  const auto says = [&](auto&& read) {
+    const std::string message = refusal<BadFile>(read);
+    BOOST_TEST(message.starts_with("f"));
+    BOOST_TEST(message.find("git lfs pull") != std::string::npos, message);
+  };
+  says([&] { parse_json(pointer, "f"); });
+  says([&] { parse_prompts(pointer, "f"); });
+  says([&] { SafetensorsFile(std::as_bytes(std::span(pointer)), "f"); });
+}
+
+BOOST_AUTO_TEST_CASE(an_entry_without_a_prompt_names_its_keys_and_the_option) {
+  const std::string message =
+      refusal<BadFile>([&] { parse_prompts(R"({"question": "1 + 1?", "answer": "#### 2"})", "p"); });
+  BOOST_TEST(message.find(R"("answer", "question")") != std::string::npos, message);
+  BOOST_TEST(message.find("--prompt-column") != std::string::npos, message);
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_at_the_end_is_the_reference_only_when_told) {

@@ -48,11 +48,20 @@ inline std::string shown(const Json& value) {
   return text.size() > 96 ? text.substr(0, 96) + "..." : text;
 }
 
+/// Refuses what a clone without Git LFS leaves in place of a large file.
+inline void refuse_lfs_pointer(std::string_view text, std::string_view file) {
+  if (!text.starts_with("version https://git-lfs.")) return;
+  throw BadFile(std::string(file) + ": is a pointer of Git LFS, not the file itself; fetch it with: git lfs pull");
+}
+
 }  // namespace detail
 
 /// Parses one JSON value, in time linear in the text. `file` is only named in messages.
-/// @throws BadFile for a syntax error, broken UTF-8, a key given twice, or nesting deeper than `max_depth`.
+/// @throws BadFile for a syntax error, broken UTF-8, a key given twice, nesting deeper than `max_depth`, or a pointer
+/// of
+///   Git LFS in place of the file.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
+  detail::refuse_lfs_pointer(text, file);
   // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
   if (text.find('\0') != std::string_view::npos) {
     throw BadFile(std::string(file) + ": not valid JSON: it holds a zero byte");

@@ -187,7 +187,7 @@ class EntryReader {
     const Json* list = find(json, messages, messages_);
     if (text == nullptr && list == nullptr) {
       throw BadFile(place + ": field '" + columns.prompt + "' is missing" +
-                    (columns.messages.empty() ? "" : " (or '" + columns.messages + "')"));
+                    (columns.messages.empty() ? "" : " (or '" + columns.messages + "')") + missing_remedy(json));
     }
     if (list != nullptr) {
       read_conversation(fields, *list, messages, prompt);
@@ -239,6 +239,17 @@ class EntryReader {
         throw BadArgument("prompt columns: two columns have the name '" + *all[i] + "'");
       }
     }
+  }
+  /// Says which keys an entry without a prompt has, and the option that names one of them.
+  static std::string missing_remedy(const Json& json) {
+    if (json.empty()) return {};
+    std::string keys;
+    std::size_t listed = 0;
+    for (const auto& item : json.items()) {
+      if (listed++ < 12) keys.append(keys.empty() ? "" : ", ").append(quote_text(item.key(), 40));
+    }
+    return "; the line has " + keys + (listed > 12 ? ", ..." : "") +
+           "; --prompt-column (PromptColumns::prompt) names the one that holds it";
   }
   [[noreturn]] static void refuse(const std::string& place, const std::string& column, const Json& value,
                                   const std::string& wanted) {

@@ -3,6 +3,7 @@
 /// @file
 /// Prompts from JSONL or JSON files.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -38,6 +39,33 @@ void for_each_line(std::string_view text, F&& f) {
   }
 }
 
+/// Refuses what people have beside JSONL and JSON, with the way from there.
+/// @throws Unsupported naming the file, what it is, and the remedy.
+inline void refuse_other_formats(std::string_view text, const std::string& name) {
+  using namespace std::string_view_literals;
+  static constexpr std::array<std::array<std::string_view, 3>, 9> starts{
+      {{"\x1f\x8b"sv, "compressed by gzip", "decompress it first (gunzip)"},
+       {"\x28\xb5\x2f\xfd"sv, "compressed by zstd", "decompress it first (unzstd)"},
+       {"\xfd\x37zXZ"sv, "compressed by xz", "decompress it first (unxz)"},
+       {"BZh"sv, "compressed by bzip2", "decompress it first (bunzip2)"},
+       {"PK\x03\x04"sv, "a zip archive", "unpack it first"},
+       {"PAR1"sv, "a Parquet file", "write it as JSONL first (pandas: to_json(..., orient=\"records\", lines=True))"},
+       {"ARROW1"sv, "an Arrow file", "write it as JSONL first (datasets: to_json)"},
+       {"\xff\xfe"sv, "UTF-16", "save it as UTF-8"},
+       {"\xfe\xff"sv, "UTF-16", "save it as UTF-8"}}};
+  for (const auto& [magic, what, remedy] : starts) {
+    if (!text.starts_with(magic)) continue;
+    throw Unsupported(name + ": is " + std::string(what) + ", which is not implemented; " + std::string(remedy));
+  }
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  const bool json = first == std::string_view::npos || text[first] == '{' || text[first] == '[';
+  for (const char* ending : {".csv", ".tsv"}) {
+    if (json || !name.ends_with(ending)) continue;
+    throw Unsupported(name + ": CSV and TSV are not implemented; write the file as JSONL first (pandas: " +
+                      "to_json(..., orient=\"records\", lines=True))");
+  }
+}
+
 }  // namespace detail
 
 /// Reads prompts from the text of a file; `name` is named in messages. The text is JSONL, one entry a line, or one JSON
@@ -49,8 +77,8 @@ void for_each_line(std::string_view text, F&& f) {
 /// as one JSON object. A byte order mark at the start, CRLF line ends and blank lines are accepted. Rows count the
 /// prompts kept, from 0.
 /// @throws BadFile naming file and line, or if no prompt is left; Unsupported naming file, line and what is not
-///   implemented (tools, other roles, contents of several parts); BadArgument for columns of one name, and for a column
-///   of another name than usual that no entry has.
+///   implemented (compressed files, Parquet, CSV, UTF-16, tools, other roles, contents of several parts); BadArgument
+///   for columns of one name, and for a column of another name than usual that no entry has.
 inline PromptFile parse_prompts(std::string_view text, const std::string& name, const PromptFileOptions& options) {
   detail::EntryReader reader(options);
   PromptFile file;
@@ -69,6 +97,7 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name, 
       skip(error);
     }
   };
+  detail::refuse_other_formats(text, name);
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && text[first] == '[') {

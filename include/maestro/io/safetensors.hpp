@@ -230,6 +230,7 @@ class SafetensorsFile {
     if (bytes.size() < 8) {
       throw BadFile(path_ + ": " + std::to_string(bytes.size()) + " bytes are too few for a header length");
     }
+    detail::refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path_);
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), 8);
     if (length > max_header || length > bytes.size() - 8) {
