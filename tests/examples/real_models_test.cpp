@@ -78,6 +78,15 @@ BOOST_AUTO_TEST_CASE(a_gguf_file_is_trained_as_any_checkpoint) {
   BOOST_TEST(path_exists(scratch.path("run") + "/model/chat_template.jinja"));
   BOOST_TEST(load_model_config(scratch.path("run") + "/model").end_tokens == std::vector<std::int32_t>{2},
              boost::test_tools::per_element());
+  // The frozen weights stay quantized unless told otherwise, which changes no bit.
+  const std::string full = train(scratch.path("full")) + model + " --lora-rank 2 --frozen-dtype float32";
+  BOOST_REQUIRE_MESSAGE(run(full, output) == 0, output);
+  const auto adapter = [&](const char* name) {
+    return read_file(scratch.path(name) + "/adapter/adapter_model.safetensors");
+  };
+  BOOST_TEST((adapter("run") == adapter("full")));
+  BOOST_TEST(run(train(scratch.path("y")) + base + " --lora-rank 2 --frozen-dtype quantized", output) == 2);
+  BOOST_TEST(contains(output, "only the weights of a GGUF file can stay quantized"), output);
   // Every parameter is trained, and the run goes on from its checkpoint.
   const std::string all = train(scratch.path("all")) + model + " --save-steps 1";
   BOOST_REQUIRE_MESSAGE(run(all, output) == 0, output);

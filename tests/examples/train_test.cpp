@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,6 +12,7 @@
 #include "maestro/io/file.hpp"
 #include "maestro/io/folder_lock.hpp"
 #include "maestro/io/json.hpp"
+#include "maestro/io/safetensors.hpp"
 
 using train_program::check_refused;
 using train_program::Stage;
@@ -56,6 +59,51 @@ BOOST_AUTO_TEST_CASE(the_toy_reward_model_judges_no_other_kind_of_model) {
   maestro::write_file(folder + "/tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
   check_refused(stage.train("--dry-run --rewards preference --model '" + folder + "'"),
                 {"byte-level toy", "leave preference out"});
+}
+
+// The second of three labels is the only one of a model without the others.
+BOOST_AUTO_TEST_CASE(the_label_that_is_chosen_scores) {
+  const Stage stage;
+  const std::string weights = (stage.root / "reward/model.safetensors").string();
+  const auto preferences = [&](const std::string& arguments) {
+    std::filesystem::remove_all(stage.root / "out");
+    const auto run = stage.train("--rewards preference,format --steps 1 " + arguments);
+    BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
+    std::ifstream metrics(stage.root / "out/metrics.jsonl");
+    std::string line;
+    std::getline(metrics, line);
+    std::fprintf(stderr, "%s\n", line.substr(0, 3000).c_str());
+    return maestro::Json::parse(line).at("rewards/preference/mean").get<double>();
+  };
+  const double alone = preferences("");
+  maestro::SafetensorsWriter writer;
+  {
+    const maestro::SafetensorsFile file(weights);
+    for (const maestro::TensorInfo& tensor : file.tensors()) {
+      std::vector<float> values(tensor.count);
+      file.read<float>(tensor.name, values);
+      std::vector<std::size_t> shape = tensor.shape;
+      if (tensor.name == "score.weight") {
+        std::vector<float> rows(3 * tensor.count, 0.0f);
+        std::copy(values.begin(), values.end(), rows.begin() + static_cast<std::ptrdiff_t>(tensor.count));
+        values = rows;
+        shape.front() = 3;
+      }
+      writer.add<float>(tensor.name, shape, values);
+    }
+  }
+  writer.write(weights);
+  const std::string config = (stage.root / "reward/config.json").string();
+  auto json = maestro::OrderedJson::parse(maestro::read_file(config));
+  json["id2label"] = {{"0", "short"}, {"1", "liked"}, {"2", "safe"}};
+  json["label2id"] = {{"short", 0}, {"liked", 1}, {"safe", 2}};
+  json["num_labels"] = 3;
+  maestro::write_file(config, json.dump());
+  BOOST_TEST(preferences("--reward-label liked") == alone);
+  BOOST_TEST(preferences("--reward-label 1") == alone);
+  BOOST_TEST(preferences("--reward-label safe") == 0.0);
+  check_refused(stage.train("--rewards preference,format"), {"--reward-label", "no label is chosen", "liked"});
+  check_refused(stage.train("--rewards preference,format --reward-label kind"), {"there is no label", "kind"});
 }
 
 BOOST_AUTO_TEST_CASE(the_papers_reading_brings_its_own_advantages) {

@@ -51,7 +51,7 @@ void check_adapter(const std::string& base, const std::string& name) {
   BOOST_TEST(gap < 1e-4, name << ": logits off by " << gap);
 
   LmHead<float, NativeBackend> head;
-  const HeadBatch<float, PackedView<float>> head_batch{
+  const HeadBatch<float, FrozenMatrix<float>> head_batch{
       .hidden = hidden, .weight = model.head(), .predictors = batch.predictors(), .targets = batch.targets()};
   std::vector<float> log_probs(batch.targets().size());
   head.forward(head_batch, std::span(log_probs), {});
