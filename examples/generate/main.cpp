@@ -21,7 +21,6 @@ std::string printable(const std::string& text) {
   return clean;
 }
 
-/// S: the type in which the weights are held.
 int run(const cxxopts::ParseResult& given) {
   const auto model = given["model"].as<std::string>();
   maestro::examples::say_ignored_fields("generate", model);

@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "common/stop_signal.hpp"
-#include "maestro/core/bfloat16.hpp"
 #include "sft/options.hpp"
 #include "sft/sft.hpp"
 #include "train/command_line.hpp"

@@ -136,7 +136,8 @@ int run(int argc, char** argv, maestro::examples::Ranks& ranks) {
     std::cerr.clear();
     std::cerr << "train: " << ranks.name()
               << "the system grants no more memory (ulimit -v, or all of it is in use); less is taken with "
-                 "--lora-rank, --frozen-dtype bfloat16, --activations recompute, --beta 0, fewer or shorter responses"
+                 "--lora-rank, --frozen-dtype bfloat16 or quantized, --activations recompute, --beta 0, fewer or "
+                 "shorter responses"
               << std::endl;
   } catch (const std::exception& error) {
     if (!tells(ranks, error)) return 2;

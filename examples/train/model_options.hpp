@@ -94,8 +94,8 @@ constexpr void visit_options(S& o, const F& f) {
   f({.name = "adapter", .help = "Folder of LoRA adapters to go on from, in PEFT's layout", .recorded = never},
     o.adapter);
   f({.name = "frozen_dtype",
-     .help = "How LoRA holds the frozen weights: float32, bfloat16, quantized (as a GGUF file does), auto (as the "
-             "checkpoint does, F16 as float32)",
+     .help = "How LoRA holds the frozen weights: float32, bfloat16, quantized (as a GGUF file does, F16 too), auto "
+             "(as the checkpoint does, but F16 in float32)",
      .values = frozen_store_names,
      .recorded = adapters},
     o.frozen);

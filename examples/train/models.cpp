@@ -165,10 +165,10 @@ void check_memory(const TrainOptions& o, const MemoryEstimate& estimate, std::si
     std::cout << text << '\n';
     return;
   }
-  throw BadArgument(
-      "the run may not fit into memory\n" + text +
-      "\nless is taken with --lora-rank, --frozen-dtype bfloat16, --activations recompute, --beta 0, fewer "
-      "or shorter responses, --merge-adapters no; --memory-check warn tries nonetheless");
+  throw BadArgument("the run may not fit into memory\n" + text +
+                    "\nless is taken with --lora-rank, --frozen-dtype bfloat16 or quantized, --activations recompute, "
+                    "--beta 0, fewer "
+                    "or shorter responses, --merge-adapters no; --memory-check warn tries nonetheless");
 }
 
 }  // namespace maestro::examples

@@ -1,3 +1,4 @@
+#include "maestro/hub/frozen_files.hpp"
 #include "maestro/hub/gguf.hpp"
 
 #include <cmath>
@@ -20,6 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     maestro::check(maestro::load_gguf_config(file));
     const auto weights = maestro::load_gguf<float>(file);
     for (const float value : weights.flat()) must(std::isfinite(value), "weights are finite");
+    const auto same = maestro::load_frozen<float>(file, maestro::FrozenStore::quantized)->unpacked();
+    must(std::ranges::equal(same.flat(), weights.flat()), "quantized weights are those that are dequantized");
   });
   return 0;
 }

@@ -45,6 +45,7 @@ BOOST_AUTO_TEST_CASE(a_folder_is_read_into_the_form_of_use) {
   BOOST_TEST(same(load_frozen<float>(scratch.path("bf16"))->unpacked(), rounded));
   const auto halves = load_frozen<float>(scratch.path("bf16"), FrozenStore::automatic);
   BOOST_TEST(same(halves->unpacked(), rounded));
+  BOOST_CHECK_NO_THROW(load_frozen<double>(scratch.path("bf16"), FrozenStore::automatic));
   BOOST_TEST(refusal<BadArgument>([&] {
                load_frozen<float>(scratch.path("bf16"), FrozenStore::quantized);
              }).find("only the weights of a GGUF file can stay quantized") != std::string::npos);

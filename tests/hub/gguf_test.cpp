@@ -60,6 +60,9 @@ BOOST_AUTO_TEST_CASE(models_are_those_of_the_checkpoint) {
 }
 
 BOOST_AUTO_TEST_CASE(files_that_are_not_sound_are_refused) {
+  BOOST_TEST(refusal<BadFile>([] {
+               opened("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+             }).find("git lfs pull") != std::string::npos);
   const std::string good = bytes_of("smollm2");
   static_cast<void>(opened(good));
   // Cut anywhere, it is refused and never read beyond its end.

@@ -32,13 +32,15 @@ struct TaskGrid {
 
   /// Chooses a grid. If B is packed task by task (`packed` false), rows are split only as far as packing stays a small
   /// part of the work.
+  /// @param extra_rows  what it costs to make the panels, in rows of the product.
   static TaskGrid choose(std::size_t rows, std::size_t panels, std::size_t depth, std::size_t tile, std::size_t panel,
-                         bool packed) {
+                         bool packed, std::size_t extra_rows = 0) {
     TaskGrid grid;
     grid.col_parts = (panels + task_panels - 1) / task_panels;
-    const std::size_t work = (rows * panels * panel * (depth > 0 ? depth : 1)) >> 18;  // below a quarter of a million
-    const std::size_t threads = threads_here();                                        // products a thread is not
-    if (threads == 1 || work < 2) return grid;                                         // worth waking
+    const std::size_t work =
+        ((rows + extra_rows) * panels * panel * (depth > 0 ? depth : 1)) >> 18;  // below a quarter of a million
+    const std::size_t threads = threads_here();                                  // products a thread is not
+    if (threads == 1 || work < 2) return grid;                                   // worth waking
     const std::size_t wanted = std::min(work, 3 * threads);
     if (grid.tasks() >= wanted) return grid;
     const std::size_t least_rows = packed ? tile : 8 * tile;
@@ -117,19 +119,24 @@ struct Gemm<NativeBackend> {
   template <class T>
   static void run(T alpha, MatrixView<const T> a, const QuantizedView<T>& b, T beta, MatrixView<T> c,
                   Isa isa = best_isa()) {
-    run_repacked<T>(Transpose::no, alpha, a, beta, c, isa,
-                    [&](auto... place) { detail::pack_panels(b, place..., isa); });
+    run_repacked<T>(
+        Transpose::no, alpha, a, beta, c, isa, [&](auto... place) { detail::pack_panels(b, place..., isa); },
+        dequantizing_rows);
   }
 
   /// Computes C = alpha A B' + beta C, with B in quantized blocks.
   template <class T>
   static void run_back(T alpha, MatrixView<const T> a, const QuantizedView<T>& b, T beta, MatrixView<T> c,
                        Isa isa = best_isa()) {
-    run_repacked<T>(Transpose::no, alpha, a, beta, c, isa,
-                    [&](auto... place) { detail::pack_panels_back(b, place..., isa); });
+    run_repacked<T>(
+        Transpose::no, alpha, a, beta, c, isa, [&](auto... place) { detail::pack_panels_back(b, place..., isa); },
+        dequantizing_rows);
   }
 
  private:
+  /// A weight takes about as long to dequantize as this many products with it.
+  static constexpr std::size_t dequantizing_rows = 8;
+
   /// Makes what run_repacked asks for of pack(column, first, count, to), which writes one panel.
   template <class T, class Pack>
   static auto each_panel(const Pack& pack) {
@@ -143,13 +150,13 @@ struct Gemm<NativeBackend> {
   /// lines, one after another.
   template <class T, class Pack>
   static void run_repacked(Transpose ta, T alpha, MatrixView<const T> a, T beta, MatrixView<T> c, Isa isa,
-                           const Pack& pack) {
+                           const Pack& pack, std::size_t extra_rows = 0) {
     using namespace detail;
     const Product<T> product{kernels_of<T>(isa), ta, alpha, a, beta, c};
     const std::size_t depth = product.depth();
     const std::size_t panels = (c.cols() + panel_cols<T> - 1) / panel_cols<T>;
     const std::size_t tile = product.kernels.rows;
-    const auto grid = TaskGrid::choose(c.rows(), panels, depth, tile, panel_cols<T>, false);
+    const auto grid = TaskGrid::choose(c.rows(), panels, depth, tile, panel_cols<T>, false, extra_rows);
     for_each_task(
         grid, c.rows(), tile, panels, [&](std::size_t begin, std::size_t end, std::size_t panel, std::size_t count) {
           GemmScratch<T>& scratch = gemm_scratch<T>();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "maestro/core/error.hpp"
 #include "maestro/core/parallel.hpp"
@@ -71,33 +72,51 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
   return finite;
 }
 
+/// Gives the form asked for; automatic is what find() finds, but T other than float has no bfloat16.
+template <class T, class Find>
+FrozenStore form_for(FrozenStore asked, Find&& find) {
+  if (asked != FrozenStore::automatic && asked != FrozenStore::quantized) return asked;
+  const FrozenStore found = find();
+  if (asked == FrozenStore::quantized) return asked;
+  return found == FrozenStore::bfloat16 && !std::is_same_v<T, float> ? FrozenStore::full : found;
+}
+
 }  // namespace detail
 
-/// Tells whether a model folder stores its embedding in BF16, or a GGUF file every matrix. If so, FrozenStore::bfloat16
-/// loses nothing.
+/// Tells whether a model folder or a GGUF file stores every matrix in BF16. If so, FrozenStore::bfloat16 loses nothing.
 /// @throws IoError, BadFile
 inline bool stores_bf16(const std::string& folder) {
   if (is_gguf(folder)) return stores_bf16(GgufFile(folder));
-  return detail::open_weights(folder).at(tensor_name(TensorKind::embedding)).dtype == Dtype::bf16;
+  const CheckpointFiles files = detail::open_weights(folder);
+  return std::ranges::all_of(files.tensors(), [](const TensorInfo* tensor) {
+    return tensor->shape.size() < 2 || tensor->dtype == Dtype::bf16;
+  });
+}
+
+/// Gives the form in which a GGUF file stores its matrices: quantized if one of them is, bfloat16 if all are, or full.
+inline FrozenStore stored_form(const GgufFile& file) {
+  if (detail::holds_quantized(file)) return FrozenStore::quantized;
+  return stores_bf16(file) ? FrozenStore::bfloat16 : FrozenStore::full;
 }
 
 /// Says in which form load_frozen holds the matrices of a model folder or a GGUF file.
-/// @param asked  automatic: quantized if a GGUF file holds quantized matrices, bfloat16 if stores_bf16 says so, full
-///   otherwise. The other forms are taken as they are.
+/// @param asked  automatic: as stored_form says of a GGUF file; bfloat16 if stores_bf16 says so of a folder, else full.
+///   The other forms are taken as they are.
 /// @throws IoError, BadFile; BadArgument if quantized is asked for and `path` is no GGUF file.
 inline FrozenStore frozen_store(const std::string& path, FrozenStore asked) {
   const bool gguf = is_gguf(path);
   if (asked == FrozenStore::quantized && !gguf) {
-    throw BadArgument(path + ": only the weights of a GGUF file can stay quantized; hold them in full or in bfloat16");
+    throw BadArgument(path + ": only the weights of a GGUF file can stay quantized; hold them in float32 or bfloat16");
   }
   if (asked != FrozenStore::automatic) return asked;
-  if (gguf && detail::holds_quantized(GgufFile(path))) return FrozenStore::quantized;
+  if (gguf) return stored_form(GgufFile(path));
   return stores_bf16(path) ? FrozenStore::bfloat16 : FrozenStore::full;
 }
 
-/// Gives the bytes that the matrices of a model take in a form that frozen_store gave.
-/// @throws IoError, BadFile
+/// Gives the bytes that the matrices of a model of floats take in a form that frozen_store gave.
+/// @throws IoError, BadFile; BadArgument for the form automatic.
 inline std::uint64_t frozen_matrix_bytes(const std::string& path, const ModelConfig& config, FrozenStore store) {
+  require(store != FrozenStore::automatic, "frozen weights: frozen_store resolves the form automatic");
   const ModelLayout layout(config);
   if (store != FrozenStore::quantized) {
     return std::uint64_t{layout.matrix_parameters()} * (store == FrozenStore::bfloat16 ? 2 : 4);
@@ -113,9 +132,11 @@ inline std::uint64_t frozen_matrix_bytes(const std::string& path, const ModelCon
 
 /// Reads the weights of a GGUF file, part by part. They are dequantized where they are packed, unless they stay
 /// quantized.
-/// @throws as load_gguf.
+/// @param asked  automatic: as stored_form says, but full instead of bfloat16 if T is not float.
+/// @throws as load_gguf, and BadArgument for bfloat16 if T is not float.
 template <class T>
-std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, FrozenStore store = FrozenStore::full) {
+std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, FrozenStore asked = FrozenStore::full) {
+  const FrozenStore store = detail::form_for<T>(asked, [&] { return stored_form(file); });
   const ModelConfig config = load_gguf_config(file);
   const ModelLayout layout(config);
   detail::check_gguf_tensors(file, layout);
@@ -136,11 +157,12 @@ std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, Frozen
 }
 
 /// Reads the weights of a model folder or a GGUF file, part by part: no second copy of them exists meanwhile.
-/// @throws as load_model and frozen_store.
+/// @param asked  automatic: as frozen_store says, but full instead of bfloat16 if T is not float.
+/// @throws as load_model and frozen_store, and BadArgument for bfloat16 if T is not float.
 template <class T>
 std::shared_ptr<const FrozenWeights<T>> load_frozen(const std::string& folder, FrozenStore asked = FrozenStore::full) {
-  const FrozenStore store = frozen_store(folder, asked);
-  if (is_gguf(folder)) return load_frozen<T>(GgufFile(folder), store);
+  if (is_gguf(folder)) return load_frozen<T>(GgufFile(folder), asked);
+  const FrozenStore store = detail::form_for<T>(asked, [&] { return frozen_store(folder, asked); });
   const ModelConfig config = load_model_config(folder);
   const CheckpointFiles files = detail::open_weights(folder);
   const ModelLayout layout(config);

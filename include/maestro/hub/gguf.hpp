@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Models from GGUF files of llama.cpp, in any element type that io/gguf_blocks.hpp knows. Quantized values are
-/// dequantized when they are read.
+/// Models from GGUF files of llama.cpp, in any element type that core/gguf_blocks.hpp knows. Quantized values are
+/// dequantized when they are read, unless they stay so in FrozenWeights.
 
 #include <algorithm>
 #include <atomic>
@@ -94,7 +94,9 @@ inline std::vector<GgufType> gguf_types(const GgufFile& file, const ModelLayout&
 
 /// Tells whether a matrix of the file is quantized.
 inline bool holds_quantized(const GgufFile& file) {
-  return std::ranges::any_of(file.tensors(), [](const GgufTensor& t) { return gguf_block(t.type).values > 1; });
+  return std::ranges::any_of(file.tensors(), [](const GgufTensor& tensor) {
+    return tensor.shape.size() >= 2 && gguf_block(tensor.type).values > 1;
+  });
 }
 
 /// Checks that every tensor of the layout is there in its shape, and no other.

@@ -40,13 +40,14 @@ inline bool is_adapter_file(std::string_view name) {
   return name == adapter_config_name || name == adapter_weights_name || name == adapter_gguf_name;
 }
 
-/// Reads a module name: "q_proj", or the end of a projection's path, such as "self_attn.q_proj", which PEFT matches as
-/// well, or the path of a layer's projection; load_adapters then asks for every layer's.
+/// Reads a module name: "q_proj", "self_attn.q_proj" or "mlp.up_proj", which PEFT matches as well, or the path of a
+/// layer's projection; load_adapters then asks for every layer's.
 inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
   if (module.is_string()) {
     std::string name = module.get<std::string>();
-    for (const char* end : {"model.layers.", "self_attn.", "mlp."}) {
-      if (name.starts_with(end)) name.erase(0, name.rfind('.') + 1);
+    if (name.starts_with("model.layers.")) name.erase(0, name.rfind('.') + 1);
+    for (const std::string_view parent : {"self_attn.", "mlp."}) {
+      if (name.starts_with(parent)) name.erase(0, parent.size());
     }
     const auto known = std::find(lora_target_names.begin(), lora_target_names.end(), name);
     if (known != lora_target_names.end()) return static_cast<LoraTarget>(known - lora_target_names.begin());

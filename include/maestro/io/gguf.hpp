@@ -213,6 +213,7 @@ class GgufFile {
  private:
   void parse(std::span<const std::byte> bytes) {
     detail::GgufCursor head(bytes, path_);
+    detail::refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path_);
     if (bytes.size() < 24 || std::memcmp(bytes.data(), "GGUF", 4) != 0) head.refuse("no GGUF file");
     static_cast<void>(head.number<std::uint32_t>());
     const auto format_version = head.number<std::uint32_t>();

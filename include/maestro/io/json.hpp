@@ -57,9 +57,8 @@ inline void refuse_lfs_pointer(std::string_view text, std::string_view file) {
 }  // namespace detail
 
 /// Parses one JSON value, in time linear in the text. `file` is only named in messages.
-/// @throws BadFile for a syntax error, broken UTF-8, a key given twice, nesting deeper than `max_depth`, or a pointer
-/// of
-///   Git LFS in place of the file.
+/// @throws BadFile for a syntax error, broken UTF-8, a key given twice, nesting deeper than `max_depth`, or a
+///   pointer of Git LFS in place of the file.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
   detail::refuse_lfs_pointer(text, file);
   // The parser takes a zero byte for the end of its input: whatever follows one would go unread.

@@ -43,7 +43,7 @@ void for_each_line(std::string_view text, F&& f) {
 /// @throws Unsupported naming the file, what it is, and the remedy.
 inline void refuse_other_formats(std::string_view text, const std::string& name) {
   using namespace std::string_view_literals;
-  static constexpr std::array<std::array<std::string_view, 3>, 9> starts{
+  static constexpr std::array<std::array<std::string_view, 3>, 10> starts{
       {{"\x1f\x8b"sv, "compressed by gzip", "decompress it first (gunzip)"},
        {"\x28\xb5\x2f\xfd"sv, "compressed by zstd", "decompress it first (unzstd)"},
        {"\xfd\x37zXZ"sv, "compressed by xz", "decompress it first (unxz)"},
@@ -51,6 +51,7 @@ inline void refuse_other_formats(std::string_view text, const std::string& name)
        {"PK\x03\x04"sv, "a zip archive", "unpack it first"},
        {"PAR1"sv, "a Parquet file", "write it as JSONL first (pandas: to_json(..., orient=\"records\", lines=True))"},
        {"ARROW1"sv, "an Arrow file", "write it as JSONL first (datasets: to_json)"},
+       {"\xff\xff\xff\xff"sv, "an Arrow stream", "write it as JSONL first (datasets: to_json)"},
        {"\xff\xfe"sv, "UTF-16", "save it as UTF-8"},
        {"\xfe\xff"sv, "UTF-16", "save it as UTF-8"}}};
   for (const auto& [magic, what, remedy] : starts) {
@@ -97,8 +98,8 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name, 
       skip(error);
     }
   };
-  detail::refuse_other_formats(text, name);
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  detail::refuse_other_formats(text, name);
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && text[first] == '[') {
     const Json list = parse_json(text, name);

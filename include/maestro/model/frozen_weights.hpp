@@ -29,7 +29,7 @@ namespace maestro {
 
 /// FrozenStore says in which form the matrices of a model that is not trained are held.
 enum class FrozenStore : std::uint8_t {
-  automatic,  ///< the smallest form that loses nothing of what the checkpoint stores
+  automatic,  ///< as the checkpoint stores them: quantized, bfloat16, or else full (frozen_store)
   full,       ///< the type that passes compute in
   bfloat16,   ///< 2 bytes for each weight
   quantized,  ///< the blocks of a GGUF file, dequantized whenever a product needs them

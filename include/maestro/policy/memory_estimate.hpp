@@ -34,8 +34,8 @@ enum class ScoresItself : unsigned char { no, yes };
 
 /// MemoryRequest says what a run holds. Sizes of a value are in bytes.
 struct MemoryRequest {
-  std::size_t value = 4;              ///< of a parameter that is trained, and of all that is computed
-  std::uint64_t frozen = 0;           ///< bytes of all frozen matrices (frozen_matrix_bytes); only with LoRA
+  std::size_t value = 4;     ///< of a parameter that is trained, and of all that is computed
+  std::uint64_t frozen = 0;  ///< bytes of all frozen matrices (frozen_matrix_bytes), 0: in full; only with LoRA
   const LoraOptions* lora = nullptr;  ///< nullptr: every parameter is trained
   std::size_t copies = 0;             ///< KL reference and proxies: copies of the policy that do not train
   std::size_t kept_gradients = 0;     ///< copies of the gradients: K for a Conductor that compares each reward's
@@ -104,7 +104,7 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
     if (bytes > 0) estimate.parts.push_back({std::move(name), bytes});
   };
   if (request.lora) {
-    add("frozen weights", request.frozen + vectors * value);
+    add("frozen weights", (request.frozen > 0 ? request.frozen : matrices * value) + vectors * value);
     add("adapters", copy);
   } else {
     add("weights", copy);

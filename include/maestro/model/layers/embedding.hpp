@@ -42,6 +42,7 @@ void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, Matr
 /// Does the same from a table that is packed as a head is, pack(Transpose::yes, table), or frozen.
 /// @tparam Table  PackedView or FrozenMatrix.
 template <class T, class Table>
+requires requires(const Table& table, std::span<T> out) { table.copy_col(std::size_t{0}, out); }
 void embed(const Table& table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
   detail::check_tokens(tokens, table.cols());
   parallel_for(tokens.size(), 4 * table.rows(),

@@ -39,11 +39,6 @@ template <class T>
 std::size_t outputs_of(MatrixView<const T> weight) {
   return weight.rows();
 }
-/// Gives the number of outputs of a packed weight.
-template <class T>
-std::size_t outputs_of(const PackedView<T, T>& weight) {
-  return weight.cols();
-}
 /// Gives the number of outputs of a frozen weight.
 template <class T>
 std::size_t outputs_of(const FrozenMatrix<T>& weight) {
@@ -54,11 +49,6 @@ std::size_t outputs_of(const FrozenMatrix<T>& weight) {
 template <class T>
 MatrixView<const T> middle_outputs(MatrixView<const T> weight, std::size_t first, std::size_t count) {
   return weight.middle_rows(first, count);
-}
-/// Gives that part of a packed weight.
-template <class T>
-PackedView<T> middle_outputs(const PackedView<T, T>& weight, std::size_t first, std::size_t count) {
-  return weight.middle_cols(first, count);
 }
 /// Gives that part of a frozen weight.
 template <class T>
@@ -102,11 +92,6 @@ void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, 
   gemm<Backend>(Transpose::no, Transpose::no, T(1), d_y, weight, T(0), d_x);
 }
 
-/// Does the same with a packed weight.
-template <class Backend, class T>
-void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, T>& weight, MatrixView<T> d_x) {
-  if (d_y.rows() > 0) Gemm<Backend>::run_back(T(1), d_y, weight, T(0), d_x);
-}
 /// Does the same with a frozen weight.
 template <class Backend, class T>
 void linear_backward_input(MatrixView<const T> d_y, const FrozenMatrix<T>& weight, MatrixView<T> d_x) {
