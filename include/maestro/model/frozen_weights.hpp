@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The weights of a model that is not trained, stored once: packed for the native kernels, in full or in bfloat16, or
-/// as the quantized blocks of a GGUF file. Forward and backward passes and decoding use the one form alike.
+/// The weights of a model that is not trained, stored once: packed for the native kernels in full precision or
+/// bfloat16, or as the quantized blocks of a GGUF file. Forward passes, backward passes and decoding use the same form.
 
 #include <algorithm>
 #include <cstddef>
@@ -27,17 +27,17 @@
 
 namespace maestro {
 
-/// FrozenStore says in which form the matrices of a model that is not trained are held.
+/// FrozenStore is the form in which the matrices of a model that is not trained are stored.
 enum class FrozenStore : std::uint8_t {
-  automatic,  ///< the smallest form that loses nothing of what the checkpoint stores
-  full,       ///< the type that passes compute in
+  automatic,  ///< the smallest form without loss of precision against the checkpoint
+  full,       ///< the type of the computation
   bfloat16,   ///< 2 bytes for each weight
   quantized,  ///< the blocks of a GGUF file, dequantized whenever a product needs them
 };
 
-/// FrozenWeights holds the weights of a model that is not trained. T is the type that passes compute in. Matrices are
-/// stored in one of the forms of FrozenStore; norms and biases are T. A tied head is stored once. The object is
-/// immutable once made, and const use from several threads is safe.
+/// FrozenWeights holds the weights of a model that is not trained. T is the type of the computation. Matrices are
+/// stored in one of the forms of FrozenStore; norms and biases are T. A tied head is stored once. The object does not
+/// change after its construction, so several threads may use it at once.
 template <class T>
 class FrozenWeights {
  public:
@@ -46,8 +46,9 @@ class FrozenWeights {
   /// Reads all tensors.
   /// @param store  full, or bfloat16 if T is float.
   /// @param read  read(tensor, first, values) fills elements [first, first + values.size()) of
-  ///   ModelLayout(config)[tensor], row after row. It is called for all of every tensor, in the order of `first`.
-  /// @throws BadArgument if the configuration is not valid or the store is another one, and what `read` throws.
+  ///              ModelLayout(config)[tensor], in row-major order. The calls cover every tensor whole, in the order of
+  ///              `first`.
+  /// @throws BadArgument if the configuration is not valid or the store is another one; what `read` throws.
   template <class Read>
   FrozenWeights(const ModelConfig& config, FrozenStore store, Read&& read) : config_(config), layout_(config) {
     if (store == FrozenStore::full) {
@@ -59,18 +60,19 @@ class FrozenWeights {
     }
   }
   /// Copies all tensors.
-  /// @throws as the constructor that reads them.
+  /// @throws BadArgument if the store is neither full nor, for float, bfloat16.
   explicit FrozenWeights(const ModelWeights<T>& weights, FrozenStore store = FrozenStore::full)
       : FrozenWeights(weights.config(), store, [&](std::size_t tensor, std::size_t first, std::span<T> values) {
           const std::span<const T> part = weights.values(tensor).subspan(first, values.size());
           std::copy(part.begin(), part.end(), values.begin());
         }) {}
   /// Reads all tensors as they are stored, quantized or not.
-  /// @param types  (tensors) of the matrices of ModelLayout(config); those of vectors are not used.
-  /// @param read_row  read_row(tensor, row, bytes) fills the blocks of one row of a matrix. It is called from several
-  ///   threads at once.
+  /// @param types  (tensors) element types of the tensors of ModelLayout(config); only those of matrices are used.
+  /// @param read_row  read_row(tensor, row, bytes) fills the blocks of one row of a matrix. Several threads call it at
+  ///                  once.
   /// @param read_vector  read_vector(tensor, values) fills a norm or a bias.
-  /// @throws BadArgument if the configuration is not valid or a row has no whole blocks, and what the functions throw.
+  /// @throws BadArgument if the configuration is not valid, if `types` has another size, or if a row is not a whole
+  ///         number of blocks; what the functions throw.
   template <class ReadRow, class ReadVector>
   FrozenWeights(const ModelConfig& config, std::span<const GgufType> types, ReadRow&& read_row,
                 ReadVector&& read_vector)
@@ -98,12 +100,12 @@ class FrozenWeights {
   MatrixType head() const { return head_; }
   std::span<const T> final_norm() const { return final_norm_; }
   const LayerWeights<const T, MatrixType>& layer(std::size_t index) const { return layers_[index]; }
-  /// Gives the number of bytes that all values take.
+  /// Gives the size of all values in bytes.
   std::size_t bytes() const {
     return (values_.size() + vector_values_.size()) * sizeof(T) + halves_.size() * sizeof(Bfloat16) + blocks_.size();
   }
 
-  /// Gives the same weights in the form in which they are trained or saved.
+  /// Gives a copy of the weights in T, in the form of ModelWeights, which can be trained and saved.
   ModelWeights<T> unpacked() const {
     ModelWeights<T> weights(config_);
     for (std::size_t i = 0; i < layout_.size(); ++i) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// y = x W' + b over packed rows, W (out x in) as in Hugging Face checkpoints.
+/// The linear layer y = x W' + b over packed rows, with W (out x in) as in Hugging Face checkpoints.
 
 #include <cstddef>
 #include <span>
@@ -50,17 +50,17 @@ std::size_t outputs_of(const FrozenMatrix<T>& weight) {
   return weight.cols();
 }
 
-/// Gives the part of a weight that makes outputs [first, first + count). `first` must be a multiple of 64.
+/// Gives the rows of a weight that compute outputs [first, first + count). `first` must be a multiple of 64.
 template <class T>
 MatrixView<const T> middle_outputs(MatrixView<const T> weight, std::size_t first, std::size_t count) {
   return weight.middle_rows(first, count);
 }
-/// Gives that part of a packed weight.
+/// Does the same for a packed weight.
 template <class T>
 PackedView<T> middle_outputs(const PackedView<T, T>& weight, std::size_t first, std::size_t count) {
   return weight.middle_cols(first, count);
 }
-/// Gives that part of a frozen weight.
+/// Does the same for a frozen weight.
 template <class T>
 FrozenMatrix<T> middle_outputs(const FrozenMatrix<T>& weight, std::size_t first, std::size_t count) {
   return weight.middle_cols(first, count);
@@ -68,7 +68,7 @@ FrozenMatrix<T> middle_outputs(const FrozenMatrix<T>& weight, std::size_t first,
 
 namespace detail {
 
-/// Computes y += b in every row; an empty b is none.
+/// Computes y += b in every row. An empty b adds nothing.
 template <class T>
 void add_bias(std::span<const T> bias, MatrixView<T> y) {
   if (bias.empty()) return;
@@ -80,7 +80,7 @@ void add_bias(std::span<const T> bias, MatrixView<T> y) {
 
 }  // namespace detail
 
-/// Computes y = x W' + b. x (rows x in), W (out x in), b (out) or empty, y (rows x out) overwritten.
+/// Computes y = x W' + b for x (rows x in), W (out x in), b (out, or empty) and y (rows x out, overwritten).
 template <class Backend, class T, class Weight = MatrixView<const T>>
 void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
             MatrixView<T> y) {
@@ -88,7 +88,7 @@ void linear(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, s
   detail::add_bias(bias, y);
 }
 
-/// Computes y += x W' + b: a projection added to the residual stream.
+/// Computes y += x W' + b, which adds a projection to the residual stream.
 template <class Backend, class T, class Weight = MatrixView<const T>>
 void linear_add(MatrixView<const T> x, const std::type_identity_t<Weight>& weight, std::span<const T> bias,
                 MatrixView<T> y) {
@@ -96,25 +96,25 @@ void linear_add(MatrixView<const T> x, const std::type_identity_t<Weight>& weigh
   detail::add_bias(bias, y);
 }
 
-/// Computes dx = dy W, overwritten.
+/// Computes dx = dy W for dy (rows x out) and overwrites dx (rows x in).
 template <class Backend, class T>
 void linear_backward_input(MatrixView<const T> d_y, MatrixView<const T> weight, MatrixView<T> d_x) {
   gemm<Backend>(Transpose::no, Transpose::no, T(1), d_y, weight, T(0), d_x);
 }
 
-/// Does the same with a packed weight.
+/// Does the same for a packed weight.
 template <class Backend, class T>
 void linear_backward_input(MatrixView<const T> d_y, const PackedView<T, T>& weight, MatrixView<T> d_x) {
   if (d_y.rows() > 0) Gemm<Backend>::run_back(T(1), d_y, weight, T(0), d_x);
 }
-/// Does the same with a frozen weight.
+/// Does the same for a frozen weight.
 template <class Backend, class T>
 void linear_backward_input(MatrixView<const T> d_y, const FrozenMatrix<T>& weight, MatrixView<T> d_x) {
   if (d_y.rows() > 0) weight.visit([&](const auto& view) { Gemm<Backend>::run_back(T(1), d_y, view, T(0), d_x); });
 }
 
-/// Computes dW += dy' x, and db += column sums of dy. An empty view is frozen. The result is deterministic for a given
-/// thread count.
+/// Computes dW += dy' x, and db += the column sums of dy. An empty gradient belongs to a frozen parameter and is
+/// skipped. The result is deterministic for a given thread count.
 template <class Backend, class T>
 void linear_backward_weight(MatrixView<const T> x, MatrixView<const T> d_y, MatrixView<T> d_weight, std::span<T> d_bias,
                             ColumnSums<T>& sums) {
