@@ -44,7 +44,7 @@ struct AdapterScratch {
   Matrix<T> d_inner;  ///< (rows x r)
 };
 
-/// Computes y += s (x A') B'. x (rows x in), y (rows x out).
+/// Computes y += s (x A') B' for x (rows x in) and y (rows x out). An empty adapter adds nothing.
 template <class Backend, class T>
 void add_adapter(MatrixView<const T> x, const Adapter<const T>& adapter, MatrixView<T> y, AdapterScratch<T>& scratch) {
   if (adapter.empty()) return;
@@ -54,7 +54,7 @@ void add_adapter(MatrixView<const T> x, const Adapter<const T>& adapter, MatrixV
 }
 
 /// Computes dB += s dy' (x A'), dA += s (dy B)' x, dx += s (dy B) A.
-/// @param d  the adapter's gradients; empty if it is frozen.
+/// @param d  the gradients of the adapter; if it is empty, the adapter is frozen and only dx is computed.
 template <class Backend, class T>
 void adapter_backward(MatrixView<const T> x, MatrixView<const T> d_y, const Adapter<const T>& adapter, Adapter<T>& d,
                       MatrixView<T> d_x, AdapterScratch<T>& scratch) {

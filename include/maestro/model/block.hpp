@@ -119,7 +119,8 @@ void add_gate_up_adapters(const LayerAdapters<const T>& w, LayerActivations<T>& 
 
 }  // namespace detail
 
-/// Fills a.normed and a.qkv from a.input, and what the backward pass needs. `positions` (rows) must lie in `rope`.
+/// Computes a.normed and a.qkv from a.input, and the values that the backward pass needs.
+/// @param positions  (rows) of the tokens in their sequences; `rope` must hold them.
 template <class Backend, class T, class M>
 void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                      std::span<const std::int32_t> positions, LayerActivations<T>& a) {
@@ -130,7 +131,7 @@ void attention_input(const ModelConfig& c, const LayerWeights<const T, M>& w, co
                [&](std::size_t r) { detail::finish_heads(c, w, rope, static_cast<std::size_t>(positions[r]), r, a); });
 }
 
-/// Computes the part of attention_output before its last product: everything that the backward pass reads.
+/// Computes attention_output up to, but not including, its last product. The backward pass reads these values.
 template <class Backend, class T, class M>
 void attention_middle(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a) {
   std::copy(a.input.flat().begin(), a.input.flat().end(), a.middle.flat().begin());
@@ -142,7 +143,8 @@ void attention_middle(const ModelConfig& c, const LayerWeights<const T, M>& w, L
   swiglu<T>(a.gate_up, a.activated);
 }
 
-/// Writes the layer's result to `out` (rows x d), from a.input and a.attended. `out` may be a.input.
+/// Computes the layer's output from a.input and a.attended and overwrites `out` (rows x d) with it. `out` may be
+/// a.input.
 template <class Backend, class T, class M>
 void attention_output(const ModelConfig& c, const LayerWeights<const T, M>& w, LayerActivations<T>& a,
                       MatrixView<T> out) {
@@ -178,8 +180,9 @@ void gate_up_adapters_backward(const LayerAdapters<const T>& w, const LayerActiv
 
 }  // namespace detail
 
-/// Runs attention_output backward. On entry d_stream (rows x d) holds the gradient of the layer's result, on return
-/// that of a.middle. g.attended receives the gradient of a.attended, and the parameters' gradients are added to `d`.
+/// Computes the backward pass of attention_output. On entry d_stream (rows x d) holds the gradient of the layer's
+/// output, and on return that of a.middle. g.attended receives the gradient of a.attended. The gradients of the
+/// parameters are added to `d`.
 template <class Backend, class T, class M>
 void attention_output_backward(const LayerWeights<const T, M>& w, const LayerActivations<T>& a, Matrix<T>& d_stream,
                                LayerGradients<T>& g, LayerWeights<T>& d) {
@@ -232,8 +235,9 @@ void finish_heads_backward(const ModelConfig& c, const LayerWeights<const T, M>&
 
 }  // namespace detail
 
-/// Runs attention_input backward. On entry d_stream holds the gradient of a.middle, on return that of a.input. g.qkv
-/// holds the gradient of a.qkv and is overwritten. The parameters' gradients are added to `d`.
+/// Computes the backward pass of attention_input. On entry d_stream (rows x d) holds the gradient of a.middle, and on
+/// return that of a.input. On entry g.qkv holds the gradient of a.qkv; it is overwritten. The gradients of the
+/// parameters are added to `d`.
 template <class Backend, class T, class M>
 void attention_input_backward(const ModelConfig& c, const LayerWeights<const T, M>& w, const RopeTable<T>& rope,
                               std::span<const std::int32_t> positions, const LayerActivations<T>& a,

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A transformer that gives one score to a response: backbone and a linear head on its last hidden state.
+/// A reward model: a transformer with a linear head that maps the last hidden state of a response to one score.
 
 #include <algorithm>
 #include <cmath>
@@ -40,13 +40,13 @@ struct RewardModelBatch {
   std::vector<Message> messages;   ///< with a chat format, the conversation of the last prompt
 };
 
-/// RewardModelOptions say how a RewardModel reads conversations, and how much it scores at once.
+/// RewardModelOptions holds how a RewardModel reads conversations, and how much it scores in one pass.
 struct RewardModelOptions {
-  std::size_t micro_batch_tokens = 16384;  ///< of one forward pass of `score`; at least one group; at least 1
-  /// How conversations are written for this model; the format need not be the policy's. None: plain texts.
+  std::size_t micro_batch_tokens = 16384;  ///< tokens per pass of `score`, at least 1; a pass has one group or more
+  /// The format of conversations for this model, which may differ from the policy's. Without one, texts are plain.
   ChatFormat chat{};
-  /// The padding token (pad_token_id). With a chat format, the score is read at the last token that is not this one;
-  /// -1: at the last token.
+  /// The padding token (pad_token_id). With a chat format, the score is read at the last token that is not this one. If
+  /// it is -1, the score is read at the last token.
   std::int32_t pad_token = -1;
 };
 
@@ -66,16 +66,18 @@ class RewardModel {
  public:
   using scalar_type = T;
 
-  /// Makes a model whose weights are all zero; `initialize` must follow before use. An untied head in `config` is
-  /// dropped, since there is no LM head.
-  /// @throws BadArgument if the configuration is not valid, or smaller than the tokenizer's vocabulary.
+  /// Makes a model whose weights are all zero. Call `initialize` before use. A separate LM head in `config` is dropped,
+  /// since a reward model has none.
+  /// @throws BadArgument if the configuration is not valid or has a smaller vocabulary than the tokenizer, if
+  ///         micro_batch_tokens is 0, or if the tokenizer lacks a special token of the chat format.
   RewardModel(ModelConfig config, Tok tokenizer, RewardModelOptions options = {})
       : RewardModel(ModelWeights<T>(without_head(config)), AlignedVector<T>(config.hidden), std::move(tokenizer),
                     std::move(options)) {}
   /// Makes a model of a backbone and a head.
   /// @param score  (d) the head.
-  /// @throws BadArgument if the head does not fit, if the backbone has an LM head of its own, if text can become
-  ///   a token that it does not know, or if the tokenizer lacks a special token of the chat format.
+  /// @throws BadArgument if the head does not fit, if the backbone has a separate LM head, if the tokenizer makes
+  ///         tokens outside the backbone's vocabulary, if micro_batch_tokens is 0, or if the tokenizer lacks a special
+  ///         token of the chat format.
   RewardModel(ModelWeights<T> backbone, AlignedVector<T> score, Tok tokenizer, RewardModelOptions options = {})
       : tokenizer_(std::move(tokenizer)),
         options_(std::move(options)),
@@ -108,8 +110,8 @@ class RewardModel {
   /// Gives the head, (d).
   std::span<const T> head() const { return score_; }
 
-  /// Computes one score per response of the batch. `out` is overwritten.
-  /// @throws BadArgument if `out` does not fit, or a sequence is longer than the model's max_positions.
+  /// Overwrites `out` (B) with one score per response.
+  /// @throws BadArgument if `out` does not fit, or if a sequence is longer than the model's max_positions.
   void score(const Rollouts& rollouts, std::span<float> out) const {
     if (out.size() != rollouts.size()) throw BadArgument("RewardModel: out needs one value per response");
     RewardModelBatch batch;
@@ -128,9 +130,9 @@ class RewardModel {
                          });
   }
 
-  /// Refuses, before a run begins, prompts that with the longest response would exceed the model's positions. It
-  /// assumes that a response's text has no more of this model's tokens than were drawn.
-  /// @throws BadArgument naming data row and sizes.
+  /// Refuses, before a run begins, prompts that would exceed the model's positions together with the longest response.
+  /// The check assumes that the text of a response has no more tokens in this model than in the policy.
+  /// @throws BadArgument naming the data row and the sizes.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     const std::size_t limit = config().max_positions;
     for (const Prompt& prompt : prompts) {
@@ -149,8 +151,9 @@ class RewardModel {
     }
   }
 
-  /// Adds a prompt without responses to a batch. With a chat format its tokens are those of the conversation up to the
-  /// last special token before the answer, so that they and a response's are those of the whole conversation.
+  /// Adds a prompt without responses to a batch. With a chat format, its tokens are those of the conversation up to the
+  /// last special token before the answer. Followed by the tokens of a response, they are the tokens of the whole
+  /// conversation.
   /// @throws Unsupported naming a role that the chat format does not have.
   void push_prompt(RewardModelBatch& batch, const Prompt& prompt) const {
     if (!chats()) {
@@ -179,6 +182,7 @@ class RewardModel {
     batch.sizes.push_back(0);
   }
   /// Adds a response to the last prompt of a batch.
+  /// @throws BadArgument if the batch has no prompt.
   void push_response(RewardModelBatch& batch, std::string_view text, Finish finish = Finish::stop) const {
     require(!batch.sizes.empty(), "RewardModel: a response needs a prompt before it");
     if (chats()) {
@@ -191,16 +195,19 @@ class RewardModel {
     ++batch.sizes.back();
   }
 
-  /// Computes the scores of all responses of `batch` (B, overwritten), and keeps what `backward` needs.
+  /// Overwrites `scores` (B) with the scores of all responses of `batch`, and keeps what `backward` needs.
+  /// @throws BadArgument if `scores` does not fit, or if a sequence is longer than the model's max_positions.
   void forward(const RewardModelBatch& batch, std::span<T> scores) {
     const Groups groups = Groups::from_sizes(batch.sizes);
     if (scores.size() != groups.rows()) throw BadArgument("RewardModel: scores needs one value per response");
     run(batch, groups, 0, groups.count(), Keep::activations, scores);
   }
 
-  /// Adds the gradient of sum(d_scores * scores) of the last forward pass to the parameters' gradients. It may be
+  /// Adds the gradient of sum(d_scores * scores) of the last forward pass to the gradients of the parameters. It may be
   /// called once per forward pass.
-  /// @throws BadArgument before zero_gradients(), or without a forward pass of as many responses.
+  /// @param d_scores  (B) the gradient of the loss by each score.
+  /// @throws BadArgument if zero_gradients() was not called, or if the last forward pass had another number of
+  ///         responses.
   void backward(std::span<const T> d_scores) {
     require(!d_score_.empty(), "RewardModel: call zero_gradients() before backward");
     const std::span<const std::size_t> terminal = buffers_.packed.terminal_rows();

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The shape of a decoder-only transformer of the Llama / Mistral / Qwen2 / Qwen3 family. Plain and neutral;
-/// hub/config_json.hpp reads it from a config.json.
+/// The configuration of a decoder-only transformer of the Llama, Mistral, Qwen2 or Qwen3 family. hub/config_json.hpp
+/// reads it from a config.json.
 
 #include <cmath>
 #include <cstddef>
@@ -14,8 +14,8 @@
 
 namespace maestro {
 
-/// Architecture is the family that a checkpoint belongs to. It says how its config.json is written, not what is
-/// computed.
+/// Architecture is the family that a checkpoint belongs to. It decides the form of config.json and does not affect what
+/// is computed.
 enum class Architecture : std::uint8_t { llama, qwen2, qwen3, mistral };
 /// QkvBias says whether the query, key and value projections add a bias.
 enum class QkvBias : std::uint8_t { absent, present };
@@ -51,7 +51,7 @@ struct RopeScaling {
   friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
 
-/// RopeOptions holds all that the angles of RoPE depend on.
+/// RopeOptions holds everything that the angles of RoPE depend on.
 struct RopeOptions {
   std::size_t head_dim = 0;
   double theta = 10000.0;
@@ -60,7 +60,7 @@ struct RopeOptions {
   friend bool operator==(const RopeOptions&, const RopeOptions&) = default;
 };
 
-/// ModelConfig holds the sizes and switches of a model. Hugging Face names stand in brackets if they differ.
+/// ModelConfig holds the sizes and switches of a model. Parentheses give the names of Hugging Face where they differ.
 struct ModelConfig {
   Architecture architecture = Architecture::qwen3;
   std::size_t vocabulary = 0;    ///< V (vocab_size)
@@ -82,7 +82,7 @@ struct ModelConfig {
   HeadWeights head = HeadWeights::separate;  ///< (tie_word_embeddings)
   std::int32_t begin_token = -1;             ///< -1 if there is none (bos_token_id)
   std::vector<std::int32_t> end_tokens;      ///< (eos_token_id, one or several)
-  std::int32_t pad_token = -1;               ///< for other programs, nothing here pads; -1 if there is none
+  std::int32_t pad_token = -1;               ///< only for other programs, which may pad; -1 if there is none
 
   RopeOptions rope() const { return {.head_dim = head_dim, .theta = rope_theta, .scaling = rope_scaling}; }
   /// Gives the number of columns of the query projection's result.
@@ -91,7 +91,8 @@ struct ModelConfig {
   std::size_t key_size() const { return kv_heads * head_dim; }
   /// Gives the number of columns of queries, keys and values together.
   std::size_t qkv_size() const { return query_size() + 2 * key_size(); }
-  /// Gives how many positions a layer sees, its own included: position i sees j <= i with i - j below it; 0: all.
+  /// Gives the number of positions that a layer sees, its own included: position i sees all j <= i with i - j < window.
+  /// 0 means that it sees all j <= i.
   std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
   /// Gives the number of query heads that share one key head.
   std::size_t heads_per_kv() const { return heads / kv_heads; }
@@ -99,7 +100,7 @@ struct ModelConfig {
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
-/// Makes a Qwen3 configuration: query/key norm, no biases.
+/// Makes a Qwen3 configuration: query and key norm, no biases, tied head.
 inline ModelConfig qwen3_config(std::size_t vocabulary, std::size_t hidden, std::size_t layers, std::size_t heads,
                                 std::size_t kv_heads, std::size_t head_dim, std::size_t intermediate) {
   ModelConfig config;

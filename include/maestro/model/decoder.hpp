@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Decoding with cached keys and values. A prompt runs once; its responses share its cache, and each has a tail of its
-/// own.
+/// Decoding with cached keys and values. Each prompt runs once and its responses share its cache. Each response has a
+/// cache of its own for its tokens.
 
 #include <algorithm>
 #include <cmath>
@@ -29,8 +29,7 @@
 
 namespace maestro {
 
-/// PromptRunner runs prompts, each token once, and keeps their keys and values for the lanes that decode their
-/// responses.
+/// PromptRunner runs each prompt once and keeps its keys and values. Decoders of its responses read them.
 template <class T, class Backend>
 class PromptRunner {
  public:
@@ -58,7 +57,7 @@ class PromptRunner {
   }
 
   const PromptCache<T>& cache() const { return cache_; }
-  /// Gives the number of rows of all runs so far.
+  /// Gives the number of prompt tokens of all calls so far.
   std::size_t rows() const { return rows_; }
 
  private:
@@ -69,16 +68,19 @@ class PromptRunner {
   std::size_t rows_ = 0;
 };
 
-/// Decoder decodes responses token by token as one batch of rows; a row attends to its prompt's cache and its own
-/// tail. Lanes with disjoint responses may run on different threads over the same prompts.
+/// Decoder decodes responses token by token, as one batch of rows. Each row attends to the cache of its prompt and to
+/// the cache of its own response. Several decoders may run on different threads over the same prompts if their
+/// responses are disjoint.
 ///
-/// Reusing one object reuses its storage: tails grow in blocks of 64 tokens between steps, and a step allocates nothing
-/// else once its largest batch has been seen. Results do not depend on which other rows are in a step, except for the
-/// GEMM backend's rounding; with NativeBackend they have the same bits as those of Transformer::forward.
+/// Reusing an object reuses its storage. The caches of responses grow in blocks of 64 tokens between steps; otherwise a
+/// step allocates nothing once its largest batch has been seen. Results do not depend on which other rows are in a
+/// step, except for the rounding of the GEMM backend. With NativeBackend they have the same bits as those of
+/// Transformer::forward.
 template <class T, class Backend, class Weights = ModelWeights<T>>
 class Decoder {
  public:
-  /// Forgets all responses; response i now continues prompt groups[i] of `prompts`, which must outlive the steps.
+  /// Removes all responses. Afterwards response i continues prompt groups[i] of `prompts`, which must outlive the
+  /// steps.
   void begin(const ModelConfig& config, const PromptCache<T>& prompts, std::span<const std::size_t> groups) {
     prompts_ = &prompts;
     tails_.reset(config, groups.size());
@@ -86,8 +88,10 @@ class Decoder {
   }
 
   /// Appends tokens[r] to response responses[r] and runs these rows.
-  /// @param responses  (R) ascending.
+  /// @param responses  (R) ascending indices of the responses.
   /// @return (R x d) hidden states after the final norm; valid until the next call.
+  /// @throws BadArgument if responses and tokens differ in number, if the responses are not ascending or do not exist,
+  ///         for a token outside the vocabulary, or for a response beyond max_positions.
   /// @throws BadArgument for a token outside the vocabulary, or a response beyond max_positions.
   MatrixView<const T> step(const PreparedWeights<T, Backend, Weights>& weights, std::span<const std::size_t> responses,
                            std::span<const std::int32_t> tokens) {
@@ -107,7 +111,7 @@ class Decoder {
     return hidden_.view();
   }
 
-  /// Makes the cache of a finished response available to others.
+  /// Makes the cache blocks of a finished response available to other responses.
   void release(std::size_t response) { tails_.release(response); }
 
  private:

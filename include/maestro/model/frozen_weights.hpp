@@ -27,10 +27,10 @@
 
 namespace maestro {
 
-/// FrozenStore says in which form the matrices of a model that is not trained are held.
+/// FrozenStore is the form in which the matrices of a model that is not trained are stored.
 enum class FrozenStore : std::uint8_t {
   automatic,  ///< as the checkpoint stores them: quantized, bfloat16, or else full (frozen_store)
-  full,       ///< the type that passes compute in
+  full,       ///< the type of the computation
   bfloat16,   ///< 2 bytes for each weight
   quantized,  ///< the blocks of a GGUF file, dequantized whenever a product needs them
 };

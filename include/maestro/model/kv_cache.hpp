@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Keys and values of prompts (written once, read by all their responses) and of responses (growing token by token).
-/// Keys lie transposed (D x tokens), so that one tile product gives the scores of many keys.
+/// Caches of keys and values. That of a prompt is written once and read by all its responses; that of a response grows
+/// token by token. Keys are stored transposed (D x tokens), so that one tile product gives the scores of many keys.
 
 #include <algorithm>
 #include <cstddef>
@@ -50,7 +50,7 @@ class PromptCache {
     return keys(layer, prompt, head) + dim_ * padded(prompt);
   }
 
-  /// Takes keys and values from the prompt's rows of qkv (length x (H + 2 Hkv) D). Different prompts may be stored in
+  /// Copies keys and values from the prompt's rows of qkv (length x (H + 2 Hkv) D). Different prompts may be stored in
   /// parallel.
   void store(std::size_t layer, std::size_t prompt, MatrixView<const T> qkv) {
     const std::size_t stride = padded(prompt);
@@ -78,14 +78,14 @@ class PromptCache {
   AlignedVector<T> values_;
 };
 
-/// TailCache holds the keys and values of B responses in blocks of attention_stretch tokens. Its memory follows the
-/// tokens that exist, not the length limit; blocks of released responses are used again.
+/// TailCache holds the keys and values of B responses in blocks of attention_stretch tokens. Its memory grows with the
+/// tokens that exist and does not depend on the length limit. Blocks of released responses are used again.
 template <class T>
 class TailCache {
  public:
   static constexpr std::size_t block_tokens = attention_stretch;
 
-  /// Forgets all responses, and keeps the blocks that fit the configuration.
+  /// Removes all responses, and keeps the allocated blocks if their size fits the configuration.
   void reset(const ModelConfig& config, std::size_t responses) {
     const std::size_t dim_padded = padded_cols<T>(config.head_dim);
     const std::size_t head_size = block_tokens * (config.head_dim + dim_padded);
@@ -104,12 +104,12 @@ class TailCache {
   }
 
   std::size_t length(std::size_t response) const { return lengths_[response]; }
-  /// Gives the number of score columns that the response's blocks take.
+  /// Gives the number of score columns that the response's blocks occupy.
   std::size_t padded(std::size_t response) const { return owned_[response].size() * block_tokens; }
   std::size_t blocks() const { return blocks_.size(); }
 
-  /// Makes room for one more token, which `store` then writes for every layer and head. It must not be called in
-  /// parallel.
+  /// Adds one token to the response. `store` must then write its key and value for every layer and head. It must not be
+  /// called in parallel.
   void extend(std::size_t response) {
     if (lengths_[response] % block_tokens == 0) {
       if (free_.empty()) {

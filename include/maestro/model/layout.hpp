@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The one list of a transformer's tensors. The trained and the frozen weights, the LoRA adapters, the files and the
-/// memory estimate derive from it.
+/// The table of a transformer's tensors. The trained and the frozen weights, the LoRA adapters, the files and the
+/// memory estimate are derived from it.
 
 #include <array>
 #include <cstddef>
@@ -18,7 +18,7 @@
 
 namespace maestro {
 
-/// TensorKind says what a tensor is to the model, in the order of visits.
+/// TensorKind is the role of a tensor in the model. The kinds stand in the order of visits.
 enum class TensorKind : std::uint8_t {
   embedding,
   input_norm,
@@ -45,17 +45,17 @@ enum class TensorKind : std::uint8_t {
 /// The number of kinds.
 inline constexpr std::size_t tensor_kinds = 21;
 
-/// TensorInit says how a tensor begins if a model is made from nothing.
+/// TensorInit says how a tensor is initialized in a new model.
 enum class TensorInit : std::uint8_t {
   normal,    ///< standard deviation 0.02
-  residual,  ///< standard deviation 0.02 / sqrt(2 layers): what writes into the residual stream
+  residual,  ///< standard deviation 0.02 / sqrt(2 layers), for projections that add to the residual stream
   ones,
   zeros,
 };
 
 namespace detail {
 
-/// TensorSide lists the sizes that a side of a tensor can have.
+/// TensorSide lists the sizes that the rows or columns of a tensor can have.
 enum class TensorSide : std::uint8_t { one, vocabulary, hidden, query, key, head, intermediate };
 /// TensorPresence says which configurations have a tensor.
 enum class TensorPresence : std::uint8_t {
@@ -66,12 +66,12 @@ enum class TensorPresence : std::uint8_t {
   with_query_key_norm,
   with_separate_head
 };
-/// TensorPlace says where a tensor is stored. A tensor that continues lies behind the one before it without a gap, so
-/// that one product serves both.
+/// TensorPlace says where a tensor is stored. A tensor that continues follows the one before it without a gap, so that
+/// one product computes both.
 enum class TensorPlace : std::uint8_t { begins, continues };
 
-/// TensorRow is a line of the table. `name` is that of Hugging Face's checkpoints, without the layer's prefix if the
-/// tensor belongs to a layer.
+/// TensorRow is a row of the table. `name` is the name in Hugging Face checkpoints, without the prefix of the layer if
+/// the tensor belongs to a layer.
 struct TensorRow {
   TensorKind kind;
   std::string_view name;
@@ -83,7 +83,7 @@ struct TensorRow {
   TensorPresence presence = TensorPresence::always;
 };
 
-/// The table is indexed by TensorKind. Matrices are (out x in), vectors have one row.
+/// The table is indexed by TensorKind. Matrices are (out x in); vectors have one row.
 inline constexpr std::array<TensorRow, tensor_kinds> tensor_table = [] {
   using enum TensorKind;
   using enum TensorInit;
@@ -159,14 +159,14 @@ inline bool is_present(const ModelConfig& c, TensorPresence presence) {
 
 }  // namespace detail
 
-/// Gives the name of a tensor in checkpoints. For a tensor of a layer, this is what follows "model.layers.N.".
+/// Gives the name of a tensor in checkpoints. For a tensor of a layer, this is the part after "model.layers.N.".
 constexpr std::string_view tensor_name(TensorKind kind) { return detail::table_row(kind).name; }
-/// Tells whether each layer, rather than the model, has a tensor of this kind.
+/// Tells whether tensors of this kind belong to a layer.
 constexpr bool is_in_layer(TensorKind kind) { return kind > TensorKind::embedding && kind < TensorKind::final_norm; }
-/// Tells whether a tensor is a matrix. Norms and biases are vectors, everything else is a matrix.
+/// Tells whether a tensor is a matrix. Norms and biases are vectors; all other tensors are matrices.
 constexpr bool is_matrix(TensorKind kind) { return detail::table_row(kind).rows != detail::TensorSide::one; }
 
-/// TensorSpec is one tensor of a model: an entry of its layout.
+/// TensorSpec describes one tensor of a model. It is an entry of ModelLayout.
 struct TensorSpec {
   std::string name{};  ///< in checkpoints
   TensorKind kind = TensorKind::embedding;
@@ -186,7 +186,7 @@ struct TensorSpec {
 };
 
 /// ModelLayout lists the tensors of a model in the order in which they are visited, initialized and written. It depends
-/// on the configuration alone.
+/// only on the configuration.
 class ModelLayout {
  public:
   ModelLayout() = default;
@@ -205,7 +205,7 @@ class ModelLayout {
     add(config, TensorKind::head, {}, 0);
   }
 
-  /// Gives all entries. A tied head is the embedding and has no entry of its own.
+  /// Gives all entries. A tied head has no entry, since it is the embedding.
   std::span<const TensorSpec> tensors() const& { return tensors_; }
   std::span<const TensorSpec> tensors() const&& = delete;  // the entries would be gone
   const TensorSpec& operator[](std::size_t index) const { return tensors_[index]; }
@@ -228,7 +228,7 @@ class ModelLayout {
       first = last;
     }
   }
-  /// Gives the number of outputs of the matrix that a block is stored as, or the length of its vector.
+  /// Gives the number of outputs of the matrix of a block, or the length of its vector.
   std::size_t block_outputs(std::size_t first, std::size_t last) const {
     std::size_t outputs = 0;
     for (std::size_t i = first; i < last; ++i)

@@ -22,13 +22,13 @@
 
 namespace maestro {
 
-/// LmHeadOptions bound the memory of the language-model head.
+/// LmHeadOptions limits the memory of the language-model head.
 struct LmHeadOptions {
-  std::size_t workspace_bytes = std::size_t{4} << 20;  ///< for logits and gathered rows together; at least 64 KiB
+  std::size_t workspace_bytes = std::size_t{4} << 20;  ///< of logits and gathered rows together, at least 65536
 };
 
-/// HeadBatch says what the head is asked: log p(targets[t] | hidden[predictors[t]]) for every token t. M is the type
-/// of the weight's view, packed or not.
+/// HeadBatch asks the head for log p(targets[t] | hidden[predictors[t]]) for every token t. M is the type of the view
+/// of the weight, packed or not.
 template <class T, class M = MatrixView<const T>>
 struct HeadBatch {
   MatrixView<const T> hidden;               ///< (R x d) final hidden states
@@ -38,13 +38,14 @@ struct HeadBatch {
   double temperature = 1.0;                 ///< above 0: softmax(hidden weight^T / temperature)
 };
 
-/// LmHead computes in chunks. Its buffers stay within LmHeadOptions::workspace_bytes (or 16 rows of d, if those need
-/// more), whatever the number of tokens and V; besides them it keeps a few words per token. Logits are computed once
-/// per distinct predictor row, and again in the backward pass. Results are deterministic for the same shapes, threads
-/// and backend.
+/// LmHead computes log-probs and entropies in chunks. Its buffers stay within LmHeadOptions::workspace_bytes, or within
+/// 16 rows if these need more, for any number of tokens and any V. It also keeps a few words per token. Logits are
+/// computed once per distinct predictor row, and again in the backward pass. Results are deterministic for the same
+/// shapes, thread count and backend.
 template <class T, class Backend>
 class LmHead {
  public:
+  /// @throws BadArgument if workspace_bytes is below 65536.
   explicit LmHead(const LmHeadOptions& options = {}) : options_(options) {
     require(options.workspace_bytes >= 65536, "lm head: workspace_bytes must be at least 65536");
   }
@@ -84,11 +85,12 @@ class LmHead {
     }
   }
 
-  /// Computes the gradient of sum(d_log_probs * log_probs) + sum(d_entropies * entropies), for the batch of the last
+  /// Computes the gradient of sum(d_log_probs * log_probs) + sum(d_entropies * entropies) for the batch of the last
   /// forward pass.
   /// @param d_entropies  (tokens) or empty.
   /// @param d_hidden  (R x d) accumulated.
-  /// @param d_weight  (V x d) accumulated; or empty (frozen head).
+  /// @param d_weight  (V x d) accumulated; empty if the head is frozen.
+  /// @throws BadArgument if the batch is not that of the last forward pass, or if the gradients do not fit it.
   template <class M, class U>
   void backward(const HeadBatch<T, M>& batch, std::span<const U> d_log_probs,
                 std::type_identity_t<std::span<const U>> d_entropies, MatrixView<T> d_hidden, MatrixView<T> d_weight) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// LoRA: low-rank adapters beside frozen projections. Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685.
+/// LoRA: low-rank adapters of frozen projections. Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685.
 
 #include <algorithm>
 #include <array>
@@ -33,12 +33,12 @@ enum class LoraTarget : std::uint8_t { query, key, value, output, gate, up, down
 /// The number of projections of a layer that can have an adapter.
 inline constexpr std::size_t lora_target_count = 7;
 
-/// The tensor beside which a target's adapter stands, in the enum's order.
+/// The kinds of the tensors that the targets adapt, in the enum's order.
 inline constexpr std::array<TensorKind, lora_target_count> lora_target_kinds{
     TensorKind::query, TensorKind::key, TensorKind::value, TensorKind::output,
     TensorKind::gate,  TensorKind::up,  TensorKind::down};
 
-/// Gives the target that a tensor is. The result is empty if the tensor can have no adapter.
+/// Gives the target of a tensor; nullopt if the tensor can have no adapter.
 constexpr std::optional<LoraTarget> lora_target_of(TensorKind kind) {
   for (std::size_t t = 0; t < lora_target_count; ++t) {
     if (lora_target_kinds[t] == kind) return static_cast<LoraTarget>(t);
@@ -64,7 +64,7 @@ enum class LoraScaling : std::uint8_t {
 };
 inline constexpr std::array<std::string_view, 2> lora_scaling_names{"standard", "rank_stabilized"};
 
-/// LoraOptions describe the adapters of a model.
+/// LoraOptions describes the adapters of a model.
 struct LoraOptions {
   std::size_t rank = 16;  ///< r
   double alpha = 32.0;
@@ -116,8 +116,8 @@ inline std::uint64_t adapter_parameters(const ModelLayout& layout, const LoraOpt
   return count;
 }
 
-/// LoraFactors holds the factors A and B of every adapter of a model (or their gradients) in one allocation, with
-/// PEFT's names. Copying it copies the values.
+/// LoraFactors holds the factors A and B of every adapter of a model, or their gradients, in one allocation. The
+/// factors have PEFT's names. Copying it copies the values.
 template <class T>
 class LoraFactors {
  public:
@@ -149,13 +149,13 @@ class LoraFactors {
 
   LayerAdapters<T> layer(std::size_t index) { return views<T>(*this, index); }
   LayerAdapters<const T> layer(std::size_t index) const { return views<const T>(*this, index); }
-  /// Gives the adapter of one projection. It is empty if the projection has none.
+  /// Gives the adapter of one projection; it is empty if the projection has none.
   Adapter<const T> adapter(std::size_t layer, LoraTarget target) const {
     return adapter_view<const T>(*this, layer, target);
   }
 
-  /// Draws A uniformly from (-1, 1) / sqrt(in), as PEFT does, and sets B to zero, so that the model is at first the
-  /// base. The result depends on the seed and the shapes alone.
+  /// Draws A uniformly from (-1, 1) / sqrt(in), as PEFT does, and sets B to zero, so that the adapters change nothing
+  /// at first. The result depends only on the seed and the shapes.
   void initialize(std::uint64_t seed) {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Entry& e = entries_[i];
@@ -172,14 +172,15 @@ class LoraFactors {
       }
     }
   }
-  /// Sets B to zero, which switches the adapters off.
+  /// Sets B to zero, so that the adapters change nothing.
   void switch_off() {
     for (const Entry& e : entries_) {
       if (e.factor == Factor::b) std::fill_n(values_.data() + e.offset, e.rows * e.cols, T(0));
     }
   }
 
-  /// Calls f(ParameterView<T>) for every factor with its gradient; an empty object gives no gradients.
+  /// Calls f(ParameterView<T>) for every factor with its gradient. If `gradients` is empty, the views have no
+  /// gradients.
   template <class F>
   void visit(LoraFactors& gradients, F&& f) {
     for (const Entry& e : entries_) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Frozen weights with LoRA adapters, in the place of ModelWeights.
+/// Frozen weights with LoRA adapters, which can take the place of ModelWeights.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,8 +23,8 @@
 
 namespace maestro {
 
-/// LoraGradients holds the gradients of the adapters alone. Whatever else a backward pass asks for is empty, or, if a
-/// sum is written in passing, a place that nobody reads.
+/// LoraGradients holds the gradients of the adapters only. For all other parameters it gives the backward pass empty
+/// views, or, where sums are always written, a buffer that is never read.
 template <class T>
 class LoraGradients {
  public:
@@ -55,23 +55,26 @@ class LoraGradients {
   AlignedVector<T> unread_;
 };
 
-/// LoraModel is a base that is not trained, with adapters that are. Copies share the base and have adapters of their
-/// own, so that a KL reference or a proxy costs no second model. It needs NativeBackend. The base is stored in one of
-/// the forms of FrozenStore; the adapters, and all that is computed, are T.
+/// LoraModel is a base that is not trained, with adapters that are. Copies share the base and have their own adapters,
+/// so a KL reference or a proxy needs no second model in memory. It needs NativeBackend. The base is stored in one of
+/// the forms of FrozenStore; the adapters and the computation are T.
 template <class T>
 class LoraModel {
  public:
   using MatrixType = FrozenMatrix<T>;
   using Gradients = LoraGradients<T>;
 
+  /// Makes a model of a base and adapters.
+  /// @throws BadArgument if the adapters were made for another configuration.
   LoraModel(std::shared_ptr<const FrozenWeights<T>> base, LoraFactors<T> factors)
       : base_(std::move(base)), factors_(std::move(factors)) {
     require(factors_.config() == base_->config(), "LoRA: the adapters have the shapes of another model");
   }
-  /// Makes a model of the base alone, with nothing to train.
+  /// Makes a model of the base only, with nothing to train.
   explicit LoraModel(std::shared_ptr<const FrozenWeights<T>> base)
       : base_(std::move(base)), factors_(base_->config()) {}
-  /// Makes a model with fresh adapters.
+  /// Makes a model with new adapters.
+  /// @throws BadArgument for options outside their domains.
   LoraModel(std::shared_ptr<const FrozenWeights<T>> base, const LoraOptions& options, std::uint64_t seed)
       : base_(std::move(base)), factors_(base_->config(), options) {
     factors_.initialize(seed);
@@ -90,13 +93,13 @@ class LoraModel {
     w.adapters = factors_.layer(index);
     return w;
   }
-  /// Gives the number of bytes that all values take, base and adapters.
+  /// Gives the size of all values of base and adapters in bytes.
   std::size_t bytes() const { return base_->bytes() + factors_.bytes(); }
   /// Gives the number of trained parameters.
   std::size_t parameters() const { return factors_.parameters(); }
 
   Gradients make_gradients() const { return Gradients(config(), factors_.options()); }
-  /// Calls f(ParameterView<T>) for every factor. The base has nothing to visit.
+  /// Calls f(ParameterView<T>) for every factor. The base is not visited.
   template <class F>
   void visit(F&& f) {
     factors_.visit(std::forward<F>(f));
@@ -106,14 +109,14 @@ class LoraModel {
     factors_.visit(gradients.factors(), std::forward<F>(f));
   }
 
-  /// Gives the model with its adapters switched off. This is the base, as the KL reference.
+  /// Gives the model with its adapters switched off, which computes as the base does. It serves as the KL reference.
   LoraModel without_adapters() const {
     LoraModel model = *this;
     model.factors_.switch_off();
     return model;
   }
 
-  /// Gives the weights W + s B A for every projection with an adapter, summed in double.
+  /// Gives the base with W + s B A in the place of every W that has an adapter, summed in double.
   ModelWeights<T> merged() const {
     ModelWeights<T> weights = base_->unpacked();
     for (std::size_t i = 0; i < weights.layout().size(); ++i) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The ragged layout in which a transformer runs a batch: prompt_1 | r_11 | ... | r_1G | prompt_2 | ... There is no
-/// padding, and the prompt of a group is stored once.
+/// The layout in which a transformer runs a batch: prompt_1 | r_11 | ... | r_1G | prompt_2 | ... It has no padding, and
+/// it stores the prompt of a group once.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,18 +19,18 @@ namespace maestro {
 
 /// PromptRows says whether the responses of a group share the rows of their prompt, or each has its own copy.
 enum class PromptRows : std::uint8_t { shared, separate };
-/// LastToken says whether the last token of a response becomes a row. The terminal hidden state needs it, teacher
-/// forcing does not.
+/// LastToken says whether the last token of a response becomes a row. The terminal hidden state needs this row;
+/// teacher forcing does not.
 enum class LastToken : std::uint8_t { omit, feed };
 
-/// PackOptions say which rows a packed batch has.
+/// PackOptions says which rows a packed batch has.
 struct PackOptions {
   PromptRows prompts = PromptRows::shared;
   LastToken last_token = LastToken::omit;
 };
 
-/// Segment is a run of consecutive rows that attend to `prefix_rows` rows from `prefix_begin` on, and causally to each
-/// other.
+/// Segment is a run of consecutive rows. They attend causally to each other, and to all `prefix_rows` rows from
+/// `prefix_begin` on.
 struct Segment {
   std::size_t begin = 0;
   std::size_t rows = 0;
@@ -38,13 +38,14 @@ struct Segment {
   std::size_t prefix_rows = 0;
 };
 
-/// PackedBatch holds rows of tokens with their positions, says which rows attend to which, and names for each response
-/// token the row that predicts it. Reusing one object reuses its storage.
+/// PackedBatch holds rows of tokens and their positions, says which rows attend to which, and gives for each response
+/// token the row that predicts it. Reusing an object reuses its storage.
 class PackedBatch {
  public:
-  /// Packs groups [first, last). `targets` and `predictors` follow the packed order of the responses' tokens, from the
-  /// first response of group `first` on. A response of no tokens has no targets, and its terminal row is the prompt's.
-  /// @throws BadArgument naming the prompt that has no tokens, or for groups out of range.
+  /// Packs groups [first, last). `targets` and `predictors` are in the order of the responses' tokens, starting at the
+  /// first response of group `first`. A response without tokens has no targets, and its terminal row is that of the
+  /// prompt.
+  /// @throws BadArgument naming a prompt without tokens, or for groups out of range.
   void pack(const Ragged<std::int32_t>& prompts, const Ragged<std::int32_t>& responses, const Groups& groups,
             std::size_t first, std::size_t last, const PackOptions& options = {}) {
     if (first > last || last > groups.count() || prompts.rows() < last || responses.rows() < groups.offsets()[last]) {
@@ -73,15 +74,15 @@ class PackedBatch {
     }
   }
   /// Packs groups [first, last) of rollouts.
-  /// @throws BadArgument as the other overload does, and also if the actions of the rollouts are floats.
+  /// @throws BadArgument as the other overload does, and if the actions of the rollouts are floats.
   void pack(const Rollouts& rollouts, std::size_t first, std::size_t last, const PackOptions& options = {}) {
     require(rollouts.actions.empty(),
             "packed batch: the responses' actions are floats (Rollouts::actions); a transformer reads tokens");
     pack(rollouts.prompt_tokens, rollouts.tokens, rollouts.groups, first, last, options);
   }
-  /// Packs prompts alone, as decoding begins: each prompt is one segment, its last row stands in `terminal_rows`, and
-  /// there are no targets.
-  /// @throws BadArgument naming the prompt that has no tokens.
+  /// Packs prompts only, for the start of decoding. Each prompt is one segment, and its last row is in `terminal_rows`.
+  /// There are no targets.
+  /// @throws BadArgument naming a prompt without tokens.
   void pack_prompts(const Ragged<std::int32_t>& prompts) {
     clear();
     for (std::size_t i = 0; i < prompts.rows(); ++i) {
@@ -121,12 +122,12 @@ class PackedBatch {
 
   /// Gives the number of rows of the forward pass.
   std::size_t rows() const { return tokens_.size(); }
-  /// Gives the number of rows that hold prompt tokens. Sharing prompts makes it smaller.
+  /// Gives the number of rows that hold prompt tokens. It is smaller if prompts are shared.
   std::size_t prompt_rows() const { return prompt_rows_; }
   std::span<const std::int32_t> tokens() const { return tokens_; }        ///< (rows)
   std::span<const std::int32_t> positions() const { return positions_; }  ///< (rows) from 0 in each sequence
   std::span<const Segment> segments() const { return segments_; }         ///< a prefix comes before those that use it
-  /// Gives offsets into segments: the segments of one cluster touch only rows of that cluster.
+  /// Gives offsets into segments. The segments of one cluster use only rows of that cluster.
   std::span<const std::size_t> clusters() const { return clusters_; }
   std::size_t cluster_count() const { return clusters_.size() - 1; }
   /// Gives the largest number of keys that one row attends to.

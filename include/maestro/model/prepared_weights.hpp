@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The weights of a model in the form in which a GEMM backend multiplies fastest. They serve passes that use the
-/// weights many times, such as the steps of a rollout.
+/// The weights of a model in the form that a GEMM backend multiplies fastest, for passes that use the same weights many
+/// times, such as the steps of a rollout.
 
 #include <cstddef>
 #include <span>
@@ -18,8 +18,8 @@
 
 namespace maestro {
 
-/// PreparedWeights refers to the weights as they are; this serves a backend without a form of its own, and weights that
-/// already have that form. `weights` must outlive the object and must not change.
+/// PreparedWeights refers to the weights as they are. This general form serves backends without a form of their own,
+/// and weights that already have that form. `weights` must outlive the object and must not change.
 template <class T, class Backend, class Weights = ModelWeights<T>>
 class PreparedWeights {
  public:
@@ -32,16 +32,16 @@ class PreparedWeights {
   std::span<const T> final_norm() const { return weights_->final_norm(); }
   LayerWeights<const T, MatrixType> layer(std::size_t index) const { return weights_->layer(index); }
   MatrixType head() const { return weights_->head(); }
-  /// Gives the number of bytes that one step reads: all parameters except the embedding's rows.
+  /// Gives the size of all weights in bytes: the most that one step can read.
   std::size_t bytes() const { return weights_->bytes(); }
 
  private:
   const Weights* weights_ = nullptr;
 };
 
-/// This specialization packs every matrix for the native kernels and keeps a reference to the weights, from which it
-/// reads the norms and the embedding. `weights` must outlive the object and must not change. Packing costs one pass
-/// over the weights and as much memory again. Reusing one object reuses its storage.
+/// PreparedWeights for NativeBackend packs every matrix for the native kernels. It refers to the weights for norms,
+/// biases and embedding, so `weights` must outlive the object and must not change. Packing takes one pass over the
+/// weights and as much memory again. Reusing an object reuses its storage.
 template <class T>
 class PreparedWeights<T, NativeBackend, ModelWeights<T>> {
  public:
@@ -87,7 +87,8 @@ class PreparedWeights<T, NativeBackend, ModelWeights<T>> {
   std::span<const T> final_norm() const { return weights_->final_norm(); }
   const LayerWeights<const T, PackedView<T>>& layer(std::size_t index) const { return layers_[index]; }
   MatrixType head() const { return head_; }
-  /// Gives the number of bytes that one step reads.
+  /// Gives the size of the packed matrices in bytes: what one step reads, except norms, biases and single rows of the
+  /// embedding.
   std::size_t bytes() const { return values_.size() * sizeof(T); }
 
  private:

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The decoder-only transformer over a packed batch: from tokens to hidden states after the final norm, and back.
+/// The decoder-only transformer over a packed batch: from tokens to hidden states after the final norm, and the
+/// backward pass.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,15 +22,15 @@
 
 namespace maestro {
 
-/// Keep says what a forward pass keeps for a backward pass.
+/// Keep says what a forward pass stores for a backward pass.
 enum class Keep : std::uint8_t {
-  nothing,      ///< one layer's activations at a time
-  inputs,       ///< the input of every layer; backward runs each layer once more. The bits are those of `activations`
-  activations,  ///< of every layer
+  nothing,      ///< nothing; there is no backward pass
+  inputs,       ///< the input of every layer; backward recomputes each layer, with the bits of `activations`
+  activations,  ///< the activations of every layer
 };
 
-/// TransformerWorkspace holds the buffers of the forward and the backward pass. They are reused over calls: once the
-/// largest batch has been seen, nothing is allocated.
+/// TransformerWorkspace holds the buffers of the forward and the backward pass. Calls reuse them, so that nothing is
+/// allocated once the largest batch has been seen.
 template <class T>
 struct TransformerWorkspace {
   RopeTable<T> rope;
@@ -44,15 +45,16 @@ struct TransformerWorkspace {
   Keep kept = Keep::nothing;
 };
 
-/// Transformer is the transformer as pure functions: parameters and buffers are arguments.
+/// Transformer computes the transformer without state of its own: parameters and buffers are arguments.
 template <class T, class Backend>
 class Transformer {
  public:
-  /// Computes hidden states (rows x d) after the final norm. The returned view lies in `workspace`. `after_layer(l,
-  /// LayerActivations<T>&)` is called as soon as layer l is done; a decoder takes keys and values from activations.qkv
-  /// there. The result is deterministic for a given thread count and backend.
+  /// Computes the hidden states (rows x d) after the final norm. The returned view lies in `workspace`. The result is
+  /// deterministic for a given thread count and backend.
   /// @tparam Weights  ModelWeights, or FrozenWeights or LoraModel with NativeBackend.
-  /// @throws BadArgument for a token outside the vocabulary, or a position at or past max_positions.
+  /// @param after_layer  after_layer(l, LayerActivations<T>&) is called when layer l is done. A decoder copies keys and
+  ///                     values from activations.qkv there.
+  /// @throws BadArgument for a token outside the vocabulary, or for a sequence longer than max_positions.
   template <class Weights, class AfterLayer>
   static MatrixView<const T> forward(const Weights& weights, const PackedBatch& batch,
                                      TransformerWorkspace<T>& workspace, Keep keep, AfterLayer&& after_layer) {
@@ -83,11 +85,11 @@ class Transformer {
     return forward(weights, batch, workspace, keep, [](std::size_t, const LayerActivations<T>&) {});
   }
 
-  /// Adds the gradient of sum(d_hidden * hidden) to `gradients`. It belongs to the last forward pass, which must have
-  /// kept inputs or activations, with the same weights and batch. A parameter whose gradient view is empty is frozen.
-  /// d_hidden (rows x d) is only read. The gradient of the LM head is for the head to add; if the head is tied,
-  /// gradients.head() is the embedding's. The result is deterministic for a given thread count and backend.
-  /// @throws BadArgument if the last forward pass kept nothing, or shapes do not fit.
+  /// Adds the gradient of sum(d_hidden * hidden) to `gradients`, for d_hidden (rows x d). Weights and batch must be
+  /// those of the last forward pass, which must have kept inputs or activations. A parameter with an empty gradient
+  /// view is frozen. The gradient of the LM head is not included. If the head is tied, the head adds its gradient to
+  /// gradients.head(), which is the embedding's. The result is deterministic for a given thread count and backend.
+  /// @throws BadArgument if the last forward pass kept nothing, or if shapes do not fit.
   template <class Weights>
   static void backward(const Weights& weights, const PackedBatch& batch, TransformerWorkspace<T>& workspace,
                        MatrixView<const T> d_hidden, typename Weights::Gradients& gradients) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The parameters of a transformer in one contiguous allocation, with the names of Hugging Face checkpoints.
+/// The parameters of a transformer in one contiguous allocation, with the names in Hugging Face checkpoints.
 
 #include <algorithm>
 #include <array>
@@ -25,9 +25,9 @@
 namespace maestro {
 
 /// LayerWeights holds views of one layer's parameters. Matrices are (out x in); an absent parameter is an empty view.
-/// `qkv` spans the query, key and value projections, one after another; `gate_up` spans the gate and up projections. M
-/// is the type of a matrix's view: a PackedView once a backend has packed it (model/prepared_weights.hpp). If the views
-/// are of gradients, a matrix without values is frozen.
+/// `qkv` holds the query, key and value projections, in this order; `gate_up` holds the gate and up projections. M is
+/// the type of the view of a matrix: a PackedView if a backend has packed it (model/prepared_weights.hpp). For views of
+/// gradients, an empty matrix means that the parameter is frozen.
 template <class T, class M = MatrixView<T>>
 struct LayerWeights {
   std::span<T> input_norm;    ///< (d)
@@ -45,14 +45,14 @@ struct LayerWeights {
   LayerAdapters<T> adapters{};
 };
 
-/// Gives the view of a layer's block of matrices, by the kind of its first tensor.
+/// Gives the view of a layer's block of matrices whose first tensor is of this kind.
 template <class T, class M>
 M& matrix_of(LayerWeights<T, M>& layer, TensorKind kind) {
   if (kind == TensorKind::query) return layer.qkv;
   if (kind == TensorKind::output) return layer.output;
   return kind == TensorKind::gate ? layer.gate_up : layer.down;
 }
-/// Gives the view of a layer's block of vectors, by the kind of its first tensor.
+/// Gives the view of a layer's block of vectors whose first tensor is of this kind.
 template <class T, class M>
 std::span<T>& vector_of(LayerWeights<T, M>& layer, TensorKind kind) {
   if (kind == TensorKind::input_norm) return layer.input_norm;
@@ -64,8 +64,8 @@ std::span<T>& vector_of(LayerWeights<T, M>& layer, TensorKind kind) {
   return kind == TensorKind::key_norm ? layer.key_norm : layer.post_norm;
 }
 
-/// ModelWeights holds all parameters of one model (or their gradients, or a moment of them) in one 64-byte aligned
-/// allocation. Copying it copies the values. Views are valid until the object is assigned to or destroyed.
+/// ModelWeights holds all parameters of one model, or their gradients or moments, in one 64-byte aligned allocation.
+/// Copying it copies the values. Views are valid until the object is assigned to or destroyed.
 template <class T>
 class ModelWeights {
  public:
@@ -73,7 +73,7 @@ class ModelWeights {
   using Gradients = ModelWeights;
 
   ModelWeights() = default;
-  /// Makes weights that are all zero, in the shapes of `config`.
+  /// Makes weights in the shapes of `config`, all zero.
   /// @throws BadArgument if the configuration is not valid.
   explicit ModelWeights(const ModelConfig& config) : config_(config), layout_(config) {
     lay_out();
@@ -83,20 +83,20 @@ class ModelWeights {
   const ModelConfig& config() const { return config_; }
   /// Gives the tensors in visiting order.
   const ModelLayout& layout() const { return layout_; }
-  /// Gives every value, tensors in visiting order, with zeros in the gaps that keep tensors aligned.
+  /// Gives all values, tensors in visiting order. The gaps that align tensors hold zeros.
   std::span<T> flat() { return values_; }
   std::span<const T> flat() const { return values_; }
-  /// Gives the values of layout()[tensor], row after row.
+  /// Gives the values of layout()[tensor] in row-major order.
   std::span<T> values(std::size_t tensor) { return {values_.data() + offsets_[tensor], layout_[tensor].size()}; }
   std::span<const T> values(std::size_t tensor) const {
     return {values_.data() + offsets_[tensor], layout_[tensor].size()};
   }
   /// Gives the number of parameters, without gaps. A tied head counts once.
   std::size_t parameters() const { return layout_.parameters(); }
-  /// Gives the number of bytes that all values take.
+  /// Gives the size of all values in bytes.
   std::size_t bytes() const { return flat().size_bytes(); }
   bool empty() const { return values_.empty(); }
-  /// Makes zeros in the same shapes.
+  /// Gives gradients in the same shapes, all zero.
   Gradients make_gradients() const { return Gradients(config_); }
   void set_zero() { std::fill(values_.begin(), values_.end(), T(0)); }
 
@@ -115,7 +115,8 @@ class ModelWeights {
   void visit(F&& f) {
     for (std::size_t i = 0; i < layout_.size(); ++i) f(view<T>(i, values(i), {}));
   }
-  /// Calls f(ParameterView<T>) for every parameter with its gradient; an empty `gradients` object gives no gradients.
+  /// Calls f(ParameterView<T>) for every parameter with its gradient. If `gradients` is empty, the views have no
+  /// gradients.
   /// @throws BadArgument if the gradients belong to another configuration.
   template <class F>
   void visit(ModelWeights& gradients, F&& f) {
@@ -131,8 +132,8 @@ class ModelWeights {
     for (std::size_t i = 0; i < layout_.size(); ++i) f(view<const T>(i, values(i), {}));
   }
 
-  /// Draws random weights: normal with standard deviation 0.02, output and down projections divided by sqrt(2 layers),
-  /// norms 1, biases 0. The result depends on the seed and the configuration alone.
+  /// Draws random weights: normal with standard deviation 0.02, divided by sqrt(2 layers) for output and down
+  /// projections; norms 1; biases 0. The result depends only on the seed and the configuration.
   void initialize(std::uint64_t seed) {
     for (std::size_t i = 0; i < layout_.size(); ++i) {
       const RandomStream stream(

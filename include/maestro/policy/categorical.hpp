@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The shared part of the policies without a language model: every token of a response is drawn from one categorical
-/// distribution over A actions, which the prompt alone decides.
+/// The common part of the policies without a language model. Every token of a response is drawn from one categorical
+/// distribution over A actions, which depends only on the prompt.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,13 +21,16 @@
 
 namespace maestro::detail {
 
-/// Categorical holds generation and the softmax of such a policy. The policy itself provides logits and takes their
-/// gradient.
+/// Categorical draws responses and computes the softmax of such a policy. The policy computes the logits and takes
+/// their gradient.
 template <class T>
 class Categorical {
  public:
-  /// Draws G responses of `length` tokens per prompt from logits.row(n). A response is cut at max_completion_length,
-  /// and ends early with a stop token. Everything but `prompt_tokens` and `hidden` is filled.
+  /// Draws G responses of `length` tokens per prompt n from logits.row(n), (N x A) before temperature. A response is
+  /// cut at max_completion_length, and ends early with a stop token. All members of the rollouts but `prompt_tokens`
+  /// and `hidden` are filled.
+  /// @throws BadArgument for a sampling option that concerns texts, or outside its domain; BadData if logits are not
+  ///         finite.
   static Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key,
                            std::size_t length, MatrixView<const T> logits) {
     refuse_text_options(sampling, "categorical policy");
@@ -64,7 +67,8 @@ class Categorical {
     return result;
   }
 
-  /// Computes the hidden states: features.row(group of the response) ++ how often each action was taken, divided by T.
+  /// Computes the hidden states (B x (F + A)): features.row(group of the response) ++ the share of each action among
+  /// the response's tokens.
   static void hidden_states(Rollouts& rollouts, MatrixView<const T> features, std::size_t actions) {
     rollouts.hidden.assign(rollouts.size(), features.cols() + actions, 0.0f);
     for (std::size_t g = 0; g < rollouts.groups.count(); ++g) {
@@ -79,10 +83,11 @@ class Categorical {
     }
   }
 
-  /// Computes log-probs and entropies of the groups in range, overwritten.
+  /// Computes log-probs and entropies (nats) of the response tokens of the groups in range, and overwrites both spans.
+  /// `entropies` may be empty.
   /// @param logits  (groups in range x A) before temperature.
-  /// @throws BadArgument for a range outside the batch or output sizes that do not fit; BadData naming the response
-  ///   whose token is not an action.
+  /// @throws BadArgument for spans of another size; BadData naming the data row whose logits are not finite, or the
+  ///         response whose token is not an action.
   template <class U>
   static void log_probs(const Rollouts& rollouts, GroupRange range, MatrixView<const T> logits, std::span<U> log_probs,
                         std::span<U> entropies, const char* policy) {
@@ -135,8 +140,9 @@ class Categorical {
     }
   };
 
-  /// Overwrites logits (groups x A, before temperature) with the gradient of sum(d_log_probs * log_probs) +
+  /// Overwrites logits (groups in range x A, before temperature) with the gradient of sum(d_log_probs * log_probs) +
   /// sum(d_entropies * entropies).
+  /// @throws BadArgument if there was no forward pass, or if it had another number of tokens.
   template <class U>
   static void backward(const Kept& kept, std::span<const U> d_log_probs, std::span<const U> d_entropies,
                        MatrixView<T> logits, const char* policy) {
@@ -171,6 +177,7 @@ class Categorical {
 };
 
 /// Refuses a range of groups that the batch does not have.
+/// @throws BadArgument naming the policy and the range.
 inline void check_range(const Rollouts& rollouts, GroupRange range, const char* policy) {
   if (range.first > range.last || range.last > rollouts.groups.count()) {
     throw BadArgument(std::string(policy) + ": groups " + std::to_string(range.first) + " .. " +

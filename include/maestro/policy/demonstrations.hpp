@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Given responses as rollouts. Supervised training is then the same forward and backward pass as reinforcement
-/// learning: d loss / d log-prob = -1/n for each of n response tokens.
+/// Given responses as rollouts. Supervised training then uses the forward and backward pass of reinforcement learning,
+/// with d loss / d log-prob = -1/n for each of n response tokens.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,9 +22,9 @@ struct Demonstration {
   std::string response;
 };
 
-/// Makes rollouts of N groups of one response. A response is the demonstration's tokens and the end token
-/// (Finish::stop), cut at `max_completion_length` tokens (Finish::length). Log-probs and entropies are 0, there are no
-/// hidden states, and Prompt::row counts from 0.
+/// Makes rollouts of N groups with one response each. A response is the tokens of the demonstration and the end token
+/// (Finish::stop), or the first `max_completion_length` of them (Finish::length). Log-probs and entropies are 0, there
+/// are no hidden states, and Prompt::row counts from 0.
 template <Tokenizer Tok>
 Rollouts demonstrations(std::span<const Demonstration> pairs, const Tok& tokenizer,
                         std::size_t max_completion_length = std::numeric_limits<std::size_t>::max()) {

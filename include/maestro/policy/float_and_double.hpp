@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The passes of a policy for spans of float and of double, written once.
+/// The passes of a policy for spans of float and of double.
 
 #include <span>
 
@@ -11,9 +11,9 @@
 namespace maestro::detail {
 
 /// FloatAndDouble gives the policy P its members `forward`, `backward` and `log_probs` for spans of float, which the
-/// concept Policy asks for, and of double, which finite differences need. P derives from it, befriends it, and has the
-/// templates run_forward, run_backward and run_log_probs, whose parameter is the type of the spans. See Policy for what
-/// the members must do.
+/// concept Policy requires, and of double, which finite differences need. P derives from it, makes it a friend, and has
+/// the templates run_forward, run_backward and run_log_probs, whose parameter is the type of the spans. Policy
+/// describes what the members do.
 template <class P>
 class FloatAndDouble {
  public:

@@ -32,23 +32,24 @@ struct GaussianPolicyOptions {
   std::size_t width = 32;      ///< H, hidden units; at least 1
   std::size_t dimensions = 1;  ///< D, floats of one action; at least 1
   std::size_t steps = 1;       ///< T, actions of a response; at least 1
-  double std_dev = 1.0;        ///< at the start, of every dimension; positive and finite
+  double std_dev = 1.0;        ///< of every dimension, before training; positive and finite
   std::uint64_t seed = 0;      ///< of the initial weights
 };
 
-/// GaussianPolicy has diagonal normal distributions over actions of D floats. A response is a plan of T actions, all
-/// drawn given the prompt alone: a_td ~ N(mu_td, sigma_d^2), mu = W2 tanh(W1 x + b1) + b2 (T x D) over x =
-/// Prompt::features (F). log sigma (D) is learned and does not depend on the prompt. The weights start as those of
+/// GaussianPolicy draws actions of D floats from normal distributions with diagonal covariance. A response is a plan of
+/// T actions, all drawn given only the prompt: a_td ~ N(mu_td, sigma_d^2), mu = W2 tanh(W1 x + b1) + b2 (T x D), with x
+/// = Prompt::features (F). log sigma (D) is learned and does not depend on the prompt. The weights are initialized as
+/// those of MlpPolicy.
 /// MlpPolicy.
 ///
-/// log p of a step is sum_d log N(a_d; mu_d, sigma_d^2); its entropy is sum_d (1/2 + 1/2 log 2 pi + log sigma_d) in
-/// nats. A temperature tau replaces p by p^(1/tau), normalized: sigma is multiplied by sqrt(tau). Greedy decoding gives
-/// the means. max_completion_length cuts a plan; there are neither prompt tokens nor texts. A draw is keyed by seed,
-/// step, data row, response and its place t D + d.
+/// log p of a step is sum_d log N(a_d; mu_d, sigma_d^2). Its entropy is sum_d (1/2 + 1/2 log 2 pi + log sigma_d) in
+/// nats. A temperature tau replaces p by p^(1/tau), normalized, so sigma is multiplied by sqrt(tau). Greedy decoding
+/// gives the means. max_completion_length cuts a plan. There are no prompt tokens and no texts. A draw is keyed by
+/// seed, step, data row, response and its index t D + d.
 ///
-/// The hidden state (H + D) is tanh(W1 x + b1) ++ mean over the response's steps of (a - mu) / sigma. So it depends on
-/// the response, in a form that depends neither on the scale of the actions nor on how far training has come. log_probs
-/// is thread-safe as long as nothing changes the policy.
+/// The hidden state (H + D) is tanh(W1 x + b1) ++ the mean of (a - mu) / sigma over the steps of the response. It
+/// depends on the response, but not on the scale of the actions. log_probs is thread-safe while nothing changes the
+/// policy.
 template <class T = float>
 class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
  public:
@@ -67,8 +68,8 @@ class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
   const GaussianPolicyOptions& options() const { return options_; }
   /// Gives log sigma (D) at temperature 1.
   std::span<const T> log_std_dev() const { return log_std_dev_; }
-  /// Gives the means of the prompts' plans, (N x T D), as greedy decoding does.
-  /// @throws BadArgument as generate.
+  /// Gives the means of the prompts' plans, (N x T D), which greedy decoding gives too.
+  /// @throws BadArgument naming the data row whose features do not fit.
   Matrix<T> means(std::span<const Prompt> prompts) const {
     Pass pass;
     network_.forward(prompts, name, pass);
@@ -83,8 +84,8 @@ class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
   }
 
   /// Draws G plans per prompt.
-  /// @throws BadArgument naming the data row whose features do not fit, or a sampling option that concerns tokens;
-  ///   BadData if the policy has diverged.
+  /// @throws BadArgument naming the data row whose features do not fit, or for a sampling option that concerns tokens
+  ///         or texts; BadData if the policy has diverged.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     check_sampling(sampling);
     Pass pass;

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The rollout loop of a transformer. It prefills the prompts, then draws and feeds one token per response and step.
+/// The rollout loop of a transformer. It runs the prompts once (prefill). Then each step draws one token per response
+/// and feeds it to the model.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,15 +24,15 @@
 
 namespace maestro {
 
-/// GenerationOptions trade memory for speed in generation.
+/// GenerationOptions trades memory for speed in generation.
 struct GenerationOptions {
-  std::size_t logits_bytes = std::size_t{8} << 20;  ///< logits of rows sampled together; at least one row in any case
-  /// Up to this many bytes of weights, every thread decodes responses of its own (a lane), without waiting for others.
-  /// Above it, all responses advance as one batch that the threads share, so that weights are read once a step.
+  std::size_t logits_bytes = std::size_t{8} << 20;  ///< of logits of rows sampled together, at least one row
+  /// If the weights have at most this many bytes, every thread decodes its own responses (a lane) and waits for no
+  /// other. Otherwise all responses are one batch that the threads share, so that a step reads the weights once.
   std::size_t lane_weight_bytes = std::size_t{32} << 20;
 };
 
-/// GenerationCounters say what a generator has run so far.
+/// GenerationCounters counts what a generator has run so far.
 struct GenerationCounters {
   std::size_t prompt_rows = 0;    ///< rows of prefill: each prompt token once, whatever the group's size
   std::size_t response_rows = 0;  ///< rows of all steps
@@ -189,18 +190,20 @@ class GenerationLane {
 
 }  // namespace detail
 
-/// Generator draws the responses of a batch. It owns the storage, which is reused over calls. The prompt and the logits
-/// of its first token are computed once, not once per response (once per lane, if a group spans two). The bits are the
-/// same for the same seed, threads and backend.
+/// Generator draws the responses of a batch. It owns its buffers and reuses them over calls. A prompt runs once for all
+/// its responses. The logits of the first token are computed once per prompt and lane. Results have the same bits for
+/// the same seed, threads and backend.
 template <class T, class Backend, class Weights = ModelWeights<T>>
 class Generator {
  public:
   explicit Generator(const GenerationOptions& options = {}) : options_(options) {}
 
-  /// Fills tokens, log_probs, entropies, hidden states and finish of `rollouts` from its prompts, prompt_tokens and
-  /// groups.
-  /// @param stop_tokens  a response ends with the first of these that it draws.
-  /// @param stop_texts   or with the first of these that its tokens complete.
+  /// Fills tokens, log_probs, entropies, finish, hidden states and prompt_hidden of `rollouts`, whose prompts,
+  /// prompt_tokens and groups must be set.
+  /// @param stop_tokens  the first of these that is drawn ends a response.
+  /// @param stop_texts   the first of these that the tokens complete ends a response.
+  /// @throws BadArgument for a prompt without tokens or beyond max_positions, or for sampling options outside their
+  ///         domains; BadData naming the data row and the response if logits are NaN or +infinity, or none is finite.
   void run(const Weights& weights, const Sampling& sampling, const DrawKey& key,
            std::span<const std::int32_t> stop_tokens, Rollouts& rollouts, const StopTexts& stop_texts = {}) {
     const std::size_t rows = rollouts.groups.rows();

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// An estimate, before a run begins, of the most memory that a training run of a transformer policy takes, part by
-/// part.
+/// An estimate of the largest memory that a training run of a transformer policy needs, part by part, before the run
+/// begins.
 
 #include <algorithm>
 #include <array>
@@ -25,20 +25,20 @@ namespace maestro {
 /// ResponseSource says where the responses of a training step come from.
 enum class ResponseSource : unsigned char {
   rollouts,    ///< the policy draws them
-  references,  ///< the data have them, and nothing is generated
+  references,  ///< the data contain them, and nothing is generated
 };
 
-/// ScoresItself says whether the policy also scores responses without training on them: for old log-probs of several
-/// updates per batch, or on held-out references.
+/// ScoresItself says whether the policy also computes log-probs without training: the old log-probs of several updates
+/// per batch, or those of held-out references.
 enum class ScoresItself : unsigned char { no, yes };
 
-/// MemoryRequest says what a run holds. Sizes of a value are in bytes.
+/// MemoryRequest describes a run.
 struct MemoryRequest {
   std::size_t value = 4;     ///< of a parameter that is trained, and of all that is computed
   std::uint64_t frozen = 0;  ///< bytes of all frozen matrices (frozen_matrix_bytes), 0: in full; only with LoRA
   const LoraOptions* lora = nullptr;  ///< nullptr: every parameter is trained
-  std::size_t copies = 0;             ///< KL reference and proxies: copies of the policy that do not train
-  std::size_t kept_gradients = 0;     ///< copies of the gradients: K for a Conductor that compares each reward's
+  std::size_t copies = 0;             ///< copies of the policy that do not train: KL reference and proxies
+  std::size_t kept_gradients = 0;     ///< copies of the gradients; K if the Conductor compares them by reward
   Activations activations = Activations::keep;
   ResponseSource responses = ResponseSource::rollouts;
   ScoresItself scores_itself = ScoresItself::no;
@@ -51,13 +51,13 @@ struct MemoryRequest {
   std::size_t step_tokens = 0;         ///< of a step's prompts and responses together; 0: what the sizes above allow
 };
 
-/// MemoryPart is one line of an estimate: what takes memory, and how much.
+/// MemoryPart is one line of an estimate: a name and a number of bytes.
 struct MemoryPart {
   std::string name;
   std::uint64_t bytes = 0;
 };
 
-/// MemoryEstimate is a bound: it assumes prompts and responses of the greatest length allowed.
+/// MemoryEstimate is an upper bound: it assumes that every prompt and response has the largest length allowed.
 struct MemoryEstimate {
   std::vector<MemoryPart> parts;
   std::uint64_t total() const {
@@ -79,17 +79,18 @@ inline std::uint64_t scoring_cols(const ModelConfig& c) { return activation_cols
 
 }  // namespace detail
 
-/// Gives the bytes of all parameters of a model.
+/// Gives the size of all parameters of a model in bytes.
 inline std::uint64_t model_bytes(const ModelConfig& c, std::size_t value = 4) {
   return std::uint64_t{ModelLayout(c).parameters()} * value;
 }
 
-/// Gives the bytes that a pass over `rows` tokens takes beside the weights if nothing is kept for a backward pass.
+/// Gives the memory in bytes of a pass over `rows` tokens, without the weights, if nothing is kept for a backward pass.
 inline std::uint64_t scoring_bytes(const ModelConfig& c, std::uint64_t rows, std::size_t value = 4) {
   return detail::scoring_cols(c) * rows * value;
 }
 
 /// Estimates the memory of a run. The parts are the buffers of TransformerPolicy, its Generator and AdamW.
+/// @throws BadArgument if the configuration is not valid.
 inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest& request) {
   using namespace detail;
   const ModelLayout layout(c);
@@ -144,8 +145,8 @@ inline MemoryEstimate estimate_memory(const ModelConfig& c, const MemoryRequest&
   return estimate;
 }
 
-/// Gives the bytes that this process may still take without swapping: the kernel's MemAvailable, or what is left of the
-/// limit of its control group if that is less. The result is empty if neither can be read.
+/// Gives the memory in bytes that this process can still allocate without swapping: the kernel's MemAvailable, or the
+/// rest of the limit of its control group if that is less. The result is nullopt if neither can be read.
 inline std::optional<std::uint64_t> available_memory() {
   std::optional<std::uint64_t> available;
   std::ifstream info("/proc/meminfo");
@@ -162,7 +163,7 @@ inline std::optional<std::uint64_t> available_memory() {
   return available;
 }
 
-/// Writes a number of bytes for people: "1.5 GiB".
+/// Gives a number of bytes as a text for people, such as "1.5 GiB".
 inline std::string memory_text(std::uint64_t bytes) {
   static constexpr std::array<const char*, 4> units{"KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes) / 1024.0;

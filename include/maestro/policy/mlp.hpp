@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A small network over a prompt's numbers as a policy.
+/// A policy that is a small network over the numbers of a prompt.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,10 +22,10 @@ struct MlpPolicyOptions {
   std::uint64_t seed = 0;    ///< of the initial weights
 };
 
-/// MlpPolicy is a softmax over logits = W2 tanh(W1 x + b1) + b2, x = Prompt::features (F). A response is one action,
-/// and its text is the action's decimal number. Weights start normal with standard deviation 1/sqrt(inputs), biases at
-/// 0; they depend on the seed alone. The hidden state (Width + A) is tanh(W1 x + b1) ++ one-hot action. log_probs is
-/// thread-safe as long as nothing changes the policy.
+/// MlpPolicy is a softmax over the logits W2 tanh(W1 x + b1) + b2 (A), with x = Prompt::features (F). A response is one
+/// action, and its text is the action's decimal number. Weights are initially normal with standard deviation
+/// 1/sqrt(inputs), and biases 0. They depend only on the seed. The hidden state (Width + A) is tanh(W1 x + b1) ++ the
+/// one-hot action. log_probs is thread-safe while nothing changes the policy.
 template <std::size_t Width, class T = float>
 class MlpPolicy : public detail::FloatAndDouble<MlpPolicy<Width, T>> {
   static_assert(Width > 0, "maestro: an MlpPolicy needs at least one hidden unit");

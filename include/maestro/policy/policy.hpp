@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The interface between the trainer and a policy. There is no base class: any type with these members fits.
+/// The interface between the trainer and a policy. There is no base class: any type with these members is a policy.
 
 #include <concepts>
 #include <cstddef>
@@ -68,28 +68,28 @@ inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckProm
 
 }  // namespace detail
 
-/// A Policy is a trainable distribution over responses.
+/// Policy is a trainable distribution over responses.
 ///
-/// - `scalar_type`: float or double, the type of the parameters and of the optimizer's moments. What crosses this
-///   interface (log-probs, entropies, their gradients, hidden states) is float either way.
+/// - `scalar_type`: float or double, the type of the parameters and of the optimizer's moments. All values that cross
+///   this interface (log-probs, entropies, their gradients, hidden states) are float in both cases.
 /// - `hidden_size()`: d, the length of a terminal hidden state.
-/// - `generate(prompts, sampling, key)`: draws G responses per prompt with log-probs, entropies and terminal hidden
-///   states. A data row may come twice; its responses then have draws of their own (token_stream).
-/// - `forward(rollouts, range, log_probs, entropies)`: computes log-probs (and entropies, if that span is not empty) of
+/// - `generate(prompts, sampling, key)`: draws G responses per prompt, with log-probs, entropies (nats) and terminal
+///   hidden states (B x d). If a data row occurs twice, the responses of each occurrence have their own draws
+///   (token_stream).
+/// - `forward(rollouts, range, log_probs, entropies)`: computes log-probs, and entropies if that span is not empty, of
 ///   every response token of the groups in range, in packed order, at rollouts.temperature. It keeps what backward
 ///   needs.
 /// - `backward(d_log_probs, d_entropies)`: adds the gradient of sum(d_log_probs * log_probs) + sum(d_entropies *
-///   entropies) of the last forward pass to the parameters' gradients; d_entropies may be empty. It is called once per
-///   forward pass.
-/// - `log_probs(rollouts, range, out)`: computes the values of forward without keeping anything; const.
-/// - `zero_gradients()`, and `visit(f)`, which calls f(ParameterView<scalar_type>) for each parameter, always in the
-///   same order.
+///   entropies) of the last forward pass to the gradients of the parameters. d_entropies may be empty. It is called
+///   once per forward pass.
+/// - `log_probs(rollouts, range, out)`: computes the log-probs of forward without keeping anything; const.
+/// - `zero_gradients()`: sets the gradients of the parameters to zero.
+/// - `visit(f)`: calls f(ParameterView<scalar_type>) for each parameter, always in the same order.
 /// - optional `check_prompts(prompts, sampling)`: const; throws for a prompt that generate would refuse, so that a run
 ///   is refused before its first step.
 /// - optional `without_adapters()`: const; gives the policy before any training, for the KL reference.
-///
-/// Copying a policy copies its parameters; workspaces and gradients need not be copied. If a type is no policy, Trainer
-/// gives one error that says what it lacks (trainer/requirements.hpp).
+/// Copying a policy copies its parameters; workspaces and gradients need not be copied. If a type is not a policy,
+/// Trainer gives one error that names what is missing (trainer/requirements.hpp).
 template <class P>
 concept Policy = std::copy_constructible<P> && Trainable<P> && detail::HasHiddenSize<P> && detail::Generates<P> &&
     detail::RunsForward<P> && detail::RunsBackward<P> && detail::GivesLogProbs<P> && detail::ZeroesGradients<P> &&

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The tokens of prompts that were encoded before.
+/// A cache of the tokens of prompts.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,17 +15,17 @@
 
 namespace maestro {
 
-/// PromptTokens remembers the tokens of prompts, so that the checks before a run, the estimate of its memory, the steps
-/// and the copies of a policy encode each prompt once. It serves one tokenizer with one set of options. A prompt is
-/// known by its data row, and its text and messages are compared, so another prompt of the same row is encoded anew.
-/// Use from several threads is safe.
+/// PromptTokens caches the tokens of prompts, so that each prompt is encoded once for the checks before a run, the
+/// memory estimate, the steps and the copies of a policy. It serves one tokenizer with one set of options. Entries are
+/// found by data row, and text and messages are compared, so a different prompt of the same row is encoded again.
+/// Several threads may use it at once.
 class PromptTokens {
  public:
-  /// Bytes of texts and tokens that are remembered; what exceeds them is encoded each time.
+  /// The largest size of all cached texts and tokens in bytes. Prompts beyond it are encoded each time.
   static constexpr std::size_t max_bytes = std::size_t{1} << 25;
 
-  /// Gives the tokens of `prompt`: those remembered, or else encode(prompt), which are then remembered. What `encode`
-  /// throws is passed on.
+  /// Gives the tokens of `prompt` from the cache. If they are not there, it calls encode(prompt) and caches the result.
+  /// @throws what `encode` throws.
   template <class Encode>
   std::vector<std::int32_t> get(const Prompt& prompt, const Encode& encode) {
     {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The state of a response during generation: whether a stop text has ended it, and which tokens it has.
+/// The state of a response during generation: the end of its text, for stop texts, and the tokens that it has.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,19 +14,19 @@
 
 namespace maestro {
 
-/// StopTexts holds texts that end a response with the token that completes one of them. Without texts no token is
+/// StopTexts holds texts that end a response with the token that completes one of them. If there are none, no token is
 /// decoded.
 struct StopTexts {
   std::span<const std::string> texts{};
-  std::function<std::string(std::int32_t)> text_of{};  ///< of a token, its bytes; called from several threads
+  std::function<std::string(std::int32_t)> text_of{};  ///< the bytes of a token; several threads call it
 };
 
 namespace detail {
 
-/// Watches the end of a response for stop texts.
+/// StopWatch searches the end of a response for stop texts.
 class StopWatch {
  public:
-  /// Takes a token's text; whether it completes a stop text.
+  /// Adds a token's text, and tells whether it completes a stop text.
   bool add(std::string_view text, std::span<const std::string> stops) {
     end_ += text;
     std::size_t longest = 0;
@@ -42,7 +42,7 @@ class StopWatch {
   std::string end_;  ///< what may be the beginning of a stop text
 };
 
-/// TokensSeen holds the tokens that a text has, each once.
+/// TokensSeen holds the distinct tokens of a text.
 class TokensSeen {
  public:
   void add(std::int32_t token) {

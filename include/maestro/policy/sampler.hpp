@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Draws of a token from a row of logits.
+/// Draws of one token from a row of logits.
 
 #include <algorithm>
 #include <cmath>
@@ -21,21 +21,21 @@
 
 namespace maestro {
 
-/// SampledToken is a token with what its draw says about it.
+/// SampledToken is a drawn token with its log-prob.
 struct SampledToken {
   std::int32_t token = 0;
   double log_prob = 0.0;  ///< after temperature, before top-k / top-p / min-p
   double entropy = 0.0;   ///< nats, of the same distribution
 };
 
-/// Sampler draws tokens under one set of options. It holds the workspace, so each thread needs its own. Among equally
-/// probable tokens the filters keep the lowest indices, and greedy decoding takes the lowest. Top-p is relative to what
-/// top-k kept. Nothing is allocated once a row of the same length has been seen.
+/// Sampler draws tokens with one set of options. It holds buffers, so each thread needs its own. Among equally probable
+/// tokens, the filters keep the lowest indices, and greedy decoding takes the lowest. Top-p is a share of the
+/// probability that top-k left. Nothing is allocated once a row of the same length has been seen.
 template <class T>
 class Sampler {
  public:
   /// Makes a sampler for these options.
-  /// @throws BadArgument as check(sampling).
+  /// @throws BadArgument naming an option outside its domain.
   explicit Sampler(const Sampling& sampling)
       : temperature_(sampling.temperature),
         top_k_(sampling.top_k),
@@ -46,7 +46,7 @@ class Sampler {
     check(sampling);
   }
 
-  /// Makes room for rows of `vocabulary` logits.
+  /// Allocates the buffers for rows of `vocabulary` logits.
   void reserve(std::size_t vocabulary) {
     scaled_.resize(vocabulary);
     weights_.resize(vocabulary);
@@ -54,10 +54,11 @@ class Sampler {
     if (filters()) candidates_.reserve(vocabulary);
   }
 
-  /// Draws the token at `position` of the response that `stream` names.
-  /// @param logits  (V) before temperature; -infinity bars a token.
-  /// @param seen    tokens that repetition_penalty holds down, each once; may be empty.
-  /// @throws BadData naming the stream's data row and response if a logit is NaN or +infinity, or none is finite.
+  /// Draws the token at `position` of the response of `stream`. The draw depends only on the stream, the position and
+  /// the logits.
+  /// @param logits  (V) before temperature; -infinity excludes a token.
+  /// @param seen    distinct tokens to which repetition_penalty applies; may be empty.
+  /// @throws BadData naming the stream's data row and response if a logit is NaN or +infinity, or if none is finite.
   SampledToken draw(std::span<const T> logits, const RandomStream& stream, std::uint32_t position,
                     std::span<const std::int32_t> seen = {}) {
     reserve(logits.size());
@@ -180,7 +181,7 @@ class Sampler {
   std::vector<T> kept_;
 };
 
-/// Gives the stream that draws the tokens of one response; `response` is its response_number.
+/// Gives the random stream of one response's tokens; `response` is its response_number.
 inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std::size_t response) {
   return RandomStream({.seed = key.seed,
                        .purpose = Purpose::token_sampling,
@@ -189,9 +190,9 @@ inline RandomStream token_stream(const DrawKey& key, std::int64_t data_row, std:
                        .response = static_cast<std::uint32_t>(response)});
 }
 
-/// Gives the stream of response i of a batch whose prompts and groups are set. Earlier prompts of the key that have the
-/// same data row count as if their groups, of the same size, stood before: ranks that share a step draw what one rank
-/// would.
+/// Gives the random stream of response i of a batch whose prompts and groups are set. Earlier prompts of the key with
+/// the same data row count as if their groups came before this one, with the same size. So ranks that share a step draw
+/// what one rank would draw.
 inline RandomStream token_stream(const DrawKey& key, const Rollouts& rollouts, std::size_t i) {
   const std::size_t group = rollouts.groups.group_of(i);
   const auto row_of = [&](std::size_t g) { return rollouts.prompts[g].row; };

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A frozen copy of a policy, as the KL reference or as the proxy that rewards consult.
+/// A frozen copy of a policy, for the KL reference or as the proxy that rewards use.
 
 #include <algorithm>
 #include <cstddef>
@@ -16,15 +16,15 @@
 
 namespace maestro {
 
-/// Snapshot holds the parameters of a policy as they were at the last `synchronize`. It owns its copy; the source may
-/// change or go away.
+/// Snapshot holds the parameters that a policy had at the last `synchronize`. It owns its copy, so the source may
+/// change or be destroyed.
 template <Policy P>
 class Snapshot {
  public:
   explicit Snapshot(P policy) : policy_(std::move(policy)) {}
 
-  /// Overwrites the values with those of `policy`. It allocates a list of views, and no parameters.
-  /// @throws BadArgument naming the parameter that differs in name or shape; then nothing is copied.
+  /// Overwrites the values with those of `policy`. It allocates a list of views, but no parameters.
+  /// @throws BadArgument naming the parameter that differs in name or size. Nothing is copied in this case.
   void synchronize(P& policy) {
     std::vector<std::pair<const void*, std::size_t>> sources;
     std::vector<std::string> names;
@@ -52,7 +52,7 @@ class Snapshot {
     });
   }
 
-  /// Gives the log-probs as Policy::log_probs does, under the frozen parameters.
+  /// Gives the log-probs of the frozen parameters; see Policy::log_probs.
   void log_probs(const Rollouts& rollouts, GroupRange range, std::span<float> out) const {
     policy_.log_probs(rollouts, range, out);
   }

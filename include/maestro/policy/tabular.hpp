@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A table of logits as a policy: C contexts x A actions.
+/// A policy that is a table of logits, C contexts x A actions.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,19 +22,19 @@ namespace maestro {
 struct TabularOptions {
   std::size_t contexts = 1;  ///< C, at least 1
   std::size_t actions = 2;   ///< A, at least 1
-  std::size_t length = 1;    ///< tokens of a response, at least 1; each is an action drawn from the context's row
+  std::size_t length = 1;    ///< tokens of a response, each an action drawn from the context's row; at least 1
 };
 
-/// TabularPolicy is a softmax over a row of logits, which start at 0 (uniform). A prompt's context is Prompt::row
-/// modulo C; its text is not read. A response is `length` actions, and its text is their decimal numbers separated by
-/// blanks. The hidden state (C + A) is one-hot context ++ share of each action among the tokens (one-hot if length is
-/// 1). log_probs is thread-safe as long as nothing changes the policy.
+/// TabularPolicy is a softmax over one row of a table of logits. The logits are 0 at first, so actions are uniform. A
+/// prompt's context is Prompt::row modulo C; its text is not read. A response is `length` actions, and its text is
+/// their decimal numbers separated by blanks. The hidden state (C + A) is the one-hot context ++ the share of each
+/// action among the tokens. log_probs is thread-safe while nothing changes the policy.
 template <class T = float>
 class TabularPolicy : public detail::FloatAndDouble<TabularPolicy<T>> {
  public:
   using scalar_type = T;
 
-  /// Makes a policy that is uniform everywhere.
+  /// Makes a policy with uniform distributions.
   /// @throws BadArgument if a size is 0.
   explicit TabularPolicy(const TabularOptions& options) : options_(options) {
     require(options.contexts > 0, "tabular policy: contexts must be at least 1");
@@ -46,7 +46,7 @@ class TabularPolicy : public detail::FloatAndDouble<TabularPolicy<T>> {
 
   std::size_t hidden_size() const { return options_.contexts + options_.actions; }
   const TabularOptions& options() const { return options_; }
-  /// Gives the logits, (C x A). The caller may set them.
+  /// Gives the logits (C x A), which the caller may change.
   MatrixView<T> logits() { return logits_.view(); }
 
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {

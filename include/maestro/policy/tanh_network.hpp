@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The network of the policies that read a prompt's numbers. It has one hidden layer of tanh units.
+/// The network of the policies that read the numbers of a prompt. It has one hidden layer of tanh units.
 
 #include <cmath>
 #include <cstddef>
@@ -17,24 +17,24 @@
 
 namespace maestro::detail {
 
-/// TanhNetworkShape: F numbers in, H hidden units, O numbers out; each is at least 1.
+/// TanhNetworkShape holds the sizes: F inputs, H hidden units, O outputs; each is at least 1.
 struct TanhNetworkShape {
   std::size_t features = 1;
   std::size_t width = 1;
   std::size_t outputs = 1;
 };
 
-/// TanhNetwork computes y = W2 tanh(W1 x + b1) + b2 over x = Prompt::features (F). Weights start normal with standard
-/// deviation 1/sqrt(inputs), biases at 0; they depend on the seed alone. `forward` is thread-safe as long as nothing
-/// changes the network.
+/// TanhNetwork computes y = W2 tanh(W1 x + b1) + b2 for x = Prompt::features (F). Weights are initially normal with
+/// standard deviation 1/sqrt(inputs), and biases 0. They depend only on the seed. `forward` is thread-safe while
+/// nothing changes the network.
 template <class T>
 class TanhNetwork {
  public:
-  /// Pass holds the layers of N prompts. `forward` writes it, and `backward` reads it.
+  /// Pass holds the activations of N prompts. `forward` writes it, and `backward` reads it.
   struct Pass {
     Matrix<T> inputs;   ///< (N x F)
     Matrix<T> hidden;   ///< (N x H) after tanh
-    Matrix<T> outputs;  ///< (N x O); their gradient when backward begins
+    Matrix<T> outputs;  ///< (N x O); before `backward`, the caller overwrites them with their gradient
   };
 
   TanhNetwork(const TanhNetworkShape& shape, std::uint64_t seed) : shape_(shape) {
@@ -62,7 +62,7 @@ class TanhNetwork {
                       std::to_string(shape_.features));
   }
 
-  /// Computes the layers of `prompts`; `pass` is overwritten.
+  /// Computes the activations of `prompts` and overwrites `pass`.
   /// @throws BadArgument as check_prompt.
   void forward(std::span<const Prompt> prompts, const char* policy, Pass& pass) const {
     pass.inputs.resize(prompts.size(), shape_.features);
@@ -86,7 +86,7 @@ class TanhNetwork {
     }
   }
 
-  /// Adds the gradient whose part at the outputs is pass.outputs to the parameters' gradients.
+  /// Adds the gradient of sum(pass.outputs * y) to the gradients of the parameters.
   void backward(const Pass& pass) {
     AlignedVector<T> d_hidden(shape_.width);
     for (std::size_t n = 0; n < pass.outputs.rows(); ++n) {

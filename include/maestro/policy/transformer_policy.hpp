@@ -32,26 +32,25 @@
 
 namespace maestro {
 
-/// PromptStart says what stands before the text of a prompt.
+/// PromptStart says what precedes the text of a prompt.
 enum class PromptStart : std::uint8_t {
   text,         ///< nothing (Qwen)
   begin_token,  ///< the tokenizer's begin token, or the configuration's if that has none (Llama)
 };
 
-/// Activations says what the training pass keeps of its forward half. The results have the same bits either way.
+/// Activations says what the training pass keeps of its forward pass. Both choices give the same bits.
 enum class Activations : std::uint8_t {
-  keep,       ///< of every layer
-  recompute,  ///< only each layer's input (gradient checkpointing): less memory for one more forward pass
+  keep,       ///< the activations of every layer
+  recompute,  ///< only the input of each layer (gradient checkpointing): less memory, one more forward pass
 };
 
-/// TransformerPolicyOptions say how a TransformerPolicy reads prompts and uses memory. Its weights are given
-/// separately.
+/// TransformerPolicyOptions holds how a TransformerPolicy reads prompts and uses memory.
 struct TransformerPolicyOptions {
   PromptStart prompt_start = PromptStart::text;
   Activations activations = Activations::keep;
   LmHeadOptions head{};
   GenerationOptions generation{};
-  ChatFormat chat{};  ///< how conversations are written; none: prompts are texts
+  ChatFormat chat{};  ///< format of conversations; without one, prompts are texts
 };
 
 namespace detail {
@@ -67,7 +66,7 @@ std::int32_t begin_token_of(const Tok& tokenizer, const ModelConfig& config) {
 
 }  // namespace detail
 
-/// Encodes a text without a chat format. The begin token comes first if the options say so.
+/// Encodes a text without a chat format. The begin token precedes it if the options say so.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, std::string_view text) {
@@ -78,10 +77,11 @@ std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig&
   return tokens;
 }
 
-/// Encodes a prompt. With a chat format the tokens are its messages (or its text as the only message of a user) and the
-/// beginning of the answer, otherwise its text. The chat format alone decides about a begin token.
+/// Encodes a prompt. With a chat format, the tokens are its messages (or its text as the only message of a user) and
+/// the beginning of the answer; the chat format alone decides about a begin token. Without a chat format, the tokens
+/// are those of its text.
 /// @throws BadArgument for a conversation that needs a chat format; Unsupported naming a role that the format lacks;
-///   BadData naming the data row if a chat template refuses the conversation.
+///         BadData naming the data row if a chat template refuses the conversation.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_prompt(const Tok& tokenizer, const ModelConfig& config,
                                         const TransformerPolicyOptions& options, const Prompt& prompt) {
@@ -129,15 +129,17 @@ class OwnWorkspace {
 
 }  // namespace detail
 
-/// TransformerPolicy is a policy over text: weights, tokenizer, and the passes over packed batches with a shared prompt
-/// prefix.
+/// TransformerPolicy is a policy over text. It holds weights and a tokenizer, and runs packed batches in which the
+/// responses of a group share their prompt.
 ///
 /// A response ends with tokenizer.end_token(), with one of the configuration's end_tokens or of Sampling::stop_tokens,
 /// with the token that ends a turn of the chat format, with the token that completes one of Sampling::stop_texts, or at
-/// the length limit. Its text lacks a token that ended it, but has a stop text. The hidden state (d) is that of the
-/// response's last token, after the final norm. Copies share nothing but the tokens of prompts; a copy has the weights,
-/// but neither gradients nor workspaces. Gradients exist from the first zero_gradients or backward on; before that,
-/// `visit` shows parameters without gradients. Results are deterministic for the same threads and backend.
+/// the length limit. Its text does not include a token that ended it, but it includes a stop text. The hidden state (d)
+/// is that of the last token of the response, after the final norm.
+///
+/// Copies share only the cached tokens of prompts. A copy has the weights, but no gradients and its own workspaces.
+/// Gradients are allocated by the first zero_gradients or backward; before that, `visit` shows parameters without
+/// gradients. Results are deterministic for the same threads and backend.
 /// @tparam Weights  ModelWeights, or LoraModel to train adapters beside frozen weights.
 template <class T, class Backend, Tokenizer Tok, class Weights = ModelWeights<T>>
 class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Backend, Tok, Weights>> {
@@ -145,10 +147,11 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   using scalar_type = T;
   using weights_type = Weights;
 
-  /// Makes a policy of weights and tokenizer.
-  /// @param prompt_tokens  what the same tokenizer with the same options encoded before; nullptr: nothing.
-  /// @throws BadArgument if text can become a token that the model does not know, if it does not know the end token,
-  ///   or if the tokenizer lacks a special token of the chat format.
+  /// Makes a policy of weights and a tokenizer.
+  /// @param prompt_tokens  a cache of the same tokenizer with the same options; nullptr makes a new one.
+  /// @throws BadArgument if the tokenizer makes tokens outside the model's vocabulary, if its end token is outside it,
+  ///         if PromptStart::begin_token finds no begin token, or if the tokenizer lacks a special token of the chat
+  ///         format.
   TransformerPolicy(Weights weights, Tok tokenizer, const TransformerPolicyOptions& options = {},
                     std::shared_ptr<PromptTokens> prompt_tokens = nullptr)
       : weights_(std::move(weights)),
@@ -181,7 +184,7 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   Weights& weights() { return weights_; }
   const Tok& tokenizer() const { return tokenizer_; }
   std::size_t hidden_size() const { return config().hidden; }
-  /// Tells what generation has run so far.
+  /// Gives the counts of all calls of generate so far.
   const GenerationCounters& counters() const { return training_->generator.counters(); }
 
   /// Encodes a text as the model reads it, without a chat format.
@@ -189,14 +192,15 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     return maestro::encode_prompt(tokenizer_, config(), options_, text);
   }
 
-  /// Encodes a prompt as the model reads it; see the function of the same name. The tokens are remembered.
+  /// Encodes a prompt as the model reads it, and caches the tokens.
+  /// @throws BadArgument, Unsupported or BadData as the function encode_prompt.
   std::vector<std::int32_t> encode_prompt(const Prompt& prompt) const {
     return prompt_tokens_->get(
         prompt, [&](const Prompt& p) { return maestro::encode_prompt(tokenizer_, config(), options_, p); });
   }
 
   /// Refuses, before a run begins, prompts that generate would refuse.
-  /// @throws BadArgument as generate.
+  /// @throws BadArgument, Unsupported or BadData as generate.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     check(sampling);
     for (const Prompt& prompt : prompts) {
@@ -204,8 +208,8 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     }
   }
 
-  /// Gives the tokens that end a response whatever Sampling says: the configuration's end_tokens, the tokenizer's end
-  /// token, and the token that ends a turn of the chat format.
+  /// Gives the tokens that always end a response: the configuration's end_tokens, the tokenizer's end token, and the
+  /// token that ends a turn of the chat format.
   std::vector<std::int32_t> stop_tokens() const {
     std::vector<std::int32_t> stops = config().end_tokens;
     const auto add = [&](std::int32_t token) {
@@ -217,8 +221,8 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
   }
 
   /// Draws G responses per prompt.
-  /// @throws BadArgument naming the data row of a prompt that is empty or leaves no room for a response, with the
-  ///   sizes.
+  /// @throws BadArgument naming the data row and the sizes of a prompt that is empty or leaves no room for a response;
+  ///         what encode_prompt throws; BadData if the policy has diverged.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     check(sampling);
     Rollouts rollouts;
@@ -238,8 +242,8 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     return rollouts;
   }
 
-  /// Fills `rollouts.texts` from its tokens.
-  /// @param stops  what ends a response; as its last token it is not in the text.
+  /// Overwrites `rollouts.texts` with the texts of its tokens.
+  /// @param stops  tokens that end a response; such a last token is not in the text.
   void write_texts(std::span<const std::int32_t> stops, Rollouts& rollouts) const {
     rollouts.texts.clear();
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
@@ -249,11 +253,14 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     }
   }
 
-  /// Reads responses that something else may have drawn: computes the log-probs and entropies of the response tokens of
-  /// the groups in range, in packed order, at rollouts.temperature, and the terminal hidden states, as generate gives
-  /// them. As log_probs, it leaves alone what backward needs, and calls from several threads wait for each other.
-  /// @param hidden         (responses of the range x d) overwritten; empty: they are not asked for.
-  /// @param prompt_hidden  (groups of the range x d) overwritten, as Rollouts::prompt_hidden; empty: not asked for.
+  /// Computes log-probs and entropies of responses that another program may have drawn: those of the response tokens of
+  /// the groups in range, in packed order, at rollouts.temperature. It also gives the hidden states that generate
+  /// gives. It does not touch what backward needs, and concurrent calls wait for each other.
+  /// @param hidden         (responses of the range x d) terminal hidden states, overwritten; empty if they are not
+  ///                       wanted.
+  /// @param prompt_hidden  (groups of the range x d) as Rollouts::prompt_hidden, overwritten; empty if they are not
+  ///                       wanted.
+  /// @throws BadArgument for spans and views of another size, or as forward.
   void read(const Rollouts& rollouts, GroupRange range, std::span<float> log_probs, std::span<float> entropies,
             MatrixView<float> hidden, MatrixView<float> prompt_hidden = {}) const {
     const std::lock_guard lock(scoring_->mutex);
@@ -284,11 +291,11 @@ class TransformerPolicy : public detail::FloatAndDouble<TransformerPolicy<T, Bac
     make_gradients();
     training_->gradients.set_zero();
   }
-  /// Gives a policy whose adapters are switched off. This is the KL reference of a LoRA policy.
+  /// Gives the policy with its adapters switched off, which is the KL reference of a LoRA policy.
   TransformerPolicy without_adapters() const requires requires(const Weights& w) { w.without_adapters(); }
   { return TransformerPolicy(weights_.without_adapters(), tokenizer_, options_); }
 
-  /// Calls f(ParameterView<T>) for the parameters by their Hugging Face names, adapters by PEFT's.
+  /// Calls f(ParameterView<T>) for the parameters by their Hugging Face names, or for the adapters by PEFT's names.
   template <class F>
   void visit(F&& f) {
     weights_.visit(training_->gradients, std::forward<F>(f));

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What was called and paid: a cache of answers that survives its process.
+/// The record of calls and their cost: a cache of answers that survives its process.
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -27,20 +27,21 @@
 
 namespace maestro {
 
-/// Tokens of one answer, as its server counts them.
+/// TokenUsage holds the numbers of tokens of one answer, as the server counts them.
 struct TokenUsage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
 };
 
-/// Sums over calls.
+/// CallTotals holds sums over calls.
 struct CallTotals {
   std::uint64_t calls = 0;
   TokenUsage usage{};
   double cost = 0.0;  ///< in the currency of the prices
 };
 
-/// The name of a request: of its content, nothing else. Two requests of one name are the same request, up to 2^-128.
+/// Gives the key of a request, which is a hash of its content. Different requests have the same key with probability
+/// 2^-128.
 inline std::string request_key(std::string_view url, std::string_view body) {
   constexpr std::uint64_t other_start = 0x6C62272E07BB0142u;  // the upper half of the start of FNV's 128-bit form
   std::string key;
@@ -51,14 +52,15 @@ inline std::string request_key(std::string_view url, std::string_view body) {
   return key + "-" + std::to_string(body.size());
 }
 
-/// Answers by the names of their requests, and the sums of what was called and paid. With a file it is append-only JSON
-/// lines, `{"sent": key}` before a call and `{"answer": key, "body": ..., ...}` as soon as its answer is there, synced
-/// to the disk: a process that is killed loses no answer that it got, and pays none again. A last line that was cut is
-/// taken back. One process at a time has the file. Not thread-safe.
+/// CallLedger holds answers by the keys of their requests, and the sums of calls and costs. With a file, it appends
+/// JSON lines: `{"sent": key}` before a call, and `{"answer": key, "body": ..., ...}` when its answer arrives. Answers
+/// are synced to the disk. So a process that is killed loses no answer that it received and pays for none again. An
+/// incomplete last line is removed. Only one process at a time can use the file. It is not thread-safe.
 class CallLedger {
  public:
-  /// @param path  empty: in memory alone
-  /// @throws IoError; BadArgument if another process has the file; BadFile naming a line that is none of a ledger.
+  /// Loads the ledger, or makes an empty one.
+  /// @param path  file of the ledger; empty for a ledger in memory.
+  /// @throws IoError; BadArgument if another process has the file; BadFile naming a line that is not of a ledger.
   explicit CallLedger(const std::string& path = {}) {
     if (path.empty()) return;
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -73,13 +75,13 @@ class CallLedger {
     writer_.emplace(path);
   }
 
-  /// The answer to a request, if there is one; valid until the next answer is added.
+  /// Gives the answer to a request, or nullptr. It is valid until the next answer is added.
   const std::string* find(const std::string& key) const {
     const auto it = answers_.find(key);
     return it == answers_.end() ? nullptr : &it->second;
   }
   const CallTotals& totals() const { return totals_; }
-  /// Lets no sum be below that of `totals`: those of a checkpoint.
+  /// Raises each sum to that of `totals`, which come from a checkpoint, if it is lower.
   void raise(const CallTotals& totals) {
     totals_.calls = std::max(totals_.calls, totals.calls);
     totals_.usage.prompt_tokens = std::max(totals_.usage.prompt_tokens, totals.usage.prompt_tokens);
@@ -87,12 +89,14 @@ class CallLedger {
     totals_.cost = std::max(totals_.cost, totals.cost);
   }
 
-  /// Notes a call that is about to be made. @throws IoError; the call must then not be made.
+  /// Records a call that is about to be made.
+  /// @throws IoError if the file cannot be written. The call must then not be made.
   void add_call(const std::string& key) {
     if (writer_) writer_->write(OrderedJson{{"sent", key}});
     ++totals_.calls;
   }
-  /// Notes an answer. @throws IoError; the answer is held in memory all the same.
+  /// Records an answer.
+  /// @throws IoError if the file cannot be written. The answer is in memory nevertheless.
   void add_answer(const std::string& key, const std::string& body, const TokenUsage& usage, double cost) {
     add_usage(usage, cost);
     answers_.insert_or_assign(key, body);
@@ -104,7 +108,7 @@ class CallLedger {
                                {"body", body}});
     writer_->sync();
   }
-  /// Counts what an answer took, without the answer; a ledger's file knows nothing of it.
+  /// Counts the tokens and the cost of an answer without storing the answer. It does not write to the file.
   void add_usage(const TokenUsage& usage, double cost) {
     totals_.usage.prompt_tokens += usage.prompt_tokens;
     totals_.usage.completion_tokens += usage.completion_tokens;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What rewards over HTTP share: their calls, failures, figures and state.
+/// The common part of rewards over HTTP: their calls, failures, figures and state.
 
 #include <cstddef>
 #include <functional>
@@ -21,14 +21,14 @@
 
 namespace maestro::detail {
 
-/// Base of a reward that makes calls. Copies share them.
+/// CalledReward is the base of a reward that makes calls. Copies share the calls.
 class CalledReward {
  public:
-  /// Gives what failed in the last batch.
+  /// Gives the failures of the last batch.
   const RewardFailures& failures() const { return shared_->failures; }
 
-  /// Figures of the last batch for the metrics: calls made, responses answered without one, tokens and their cost; and
-  /// what was called and paid since the beginning.
+  /// Calls f(name, value) for the metrics: calls of the last batch, responses answered without a call, tokens and their
+  /// cost; and all calls and costs since the beginning.
   template <class F>
   void visit_figures(F&& f) const {
     const CallFigures& figures = shared_->calls.figures();
@@ -42,7 +42,7 @@ class CalledReward {
     f("cost_total", totals.cost);
   }
 
-  /// What counts against the budget goes into checkpoints.
+  /// Visits the sums that count against the budget, for checkpoints.
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("calls", shared_->calls);
@@ -54,7 +54,7 @@ class CalledReward {
 
   const std::string& place() const { return shared_->calls.place(); }
 
-  /// Makes the calls for a batch.
+  /// Makes the calls of a batch.
   std::vector<CallOutcome> make(std::span<const CallRequest> requests, const PaidCalls::Accept& accept) const {
     std::vector<CallOutcome> outcomes = shared_->calls(requests, accept);
     shared_->failures = RewardFailures{};
@@ -62,7 +62,7 @@ class CalledReward {
     return outcomes;
   }
 
-  /// Writes the score of one response, and its failure; rows come in ascending order.
+  /// Writes the score of one response, and its failure. Rows must come in ascending order.
   void keep(std::string_view reward, const Rollouts& rollouts, std::size_t row, const RemoteScore& score,
             std::span<float> scores) const {
     scores[row] = score.value.value_or(std::numeric_limits<float>::quiet_NaN());

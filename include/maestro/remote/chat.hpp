@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What is sent to an OpenAI-compatible server of chat completions, and what is read from its answer.
+/// Answers of OpenAI-compatible servers of chat completions, and the scores in them.
 
 #include <algorithm>
 #include <cctype>
@@ -23,15 +23,15 @@
 
 namespace maestro {
 
-/// ChatAnswer is what a judge's server said.
+/// ChatAnswer is the answer of a judge's server.
 struct ChatAnswer {
   std::string content;
   TokenUsage usage{};
-  bool cut = false;  ///< at the limit of tokens
+  bool cut = false;  ///< whether the answer was cut at the limit of tokens
 };
 
-/// The first choice of an answer of chat completions; a usage that is not there counts no tokens.
-/// @throws BadFile naming the field for what is no such answer.
+/// Reads the first choice of an answer of chat completions. A missing usage counts no tokens.
+/// @throws BadFile naming the field if it is not such an answer.
 inline ChatAnswer parse_chat_answer(std::string_view body, const std::string& place) {
   const Json json = parse_json(body, place);
   const JsonFields fields(json, place);
@@ -49,7 +49,7 @@ inline ChatAnswer parse_chat_answer(std::string_view body, const std::string& pl
   return answer;
 }
 
-/// The score that a judge's text gives, or why it gives none.
+/// ScoreReading holds the score in a judge's text, or the reason why there is none.
 struct ScoreReading {
   std::optional<double> score{};
   std::string why{};
@@ -57,7 +57,8 @@ struct ScoreReading {
 
 namespace detail {
 
-/// Takes a number off the start of `text`; nothing if there is none, or if it runs on into something else.
+/// Removes a number from the start of `text` and gives it; nullopt if there is none, or if other characters continue
+/// it.
 inline std::optional<double> take_number(std::string_view& text) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
@@ -72,7 +73,8 @@ inline std::optional<double> take_number(std::string_view& text) {
   return value;
 }
 
-/// Takes a score off the start of `text`: a number, perhaps "of `best`" as in "7/10" and "7 out of 10".
+/// Removes a score from the start of `text` and gives it: a number, which may be followed by "of `best`" as in "7/10"
+/// and "7 out of 10".
 inline std::optional<double> take_score(std::string_view& text, double best) {
   const std::optional<double> value = take_number(text);
   if (!value) return std::nullopt;
@@ -90,7 +92,7 @@ inline std::optional<double> take_score(std::string_view& text, double best) {
   return out_of && *out_of == best ? value : std::nullopt;
 }
 
-/// The score that a text is, if it is nothing else.
+/// Gives the score if the text consists only of one.
 inline std::optional<double> bare_score(std::string_view text, double best) {
   const std::size_t first = text.find_first_not_of(" \t\r\n*");
   if (first == std::string_view::npos) return std::nullopt;
@@ -99,7 +101,7 @@ inline std::optional<double> bare_score(std::string_view text, double best) {
   return text.empty() || text == "." ? value : std::nullopt;
 }
 
-/// The JSON object that starts at text[start]; empty if its braces do not close.
+/// Gives the JSON object that starts at text[start]; empty if its braces do not close.
 inline std::string_view object_at(std::string_view text, std::size_t start) {
   int depth = 0;
   bool quoted = false;
@@ -120,14 +122,14 @@ inline std::string_view object_at(std::string_view text, std::size_t start) {
   return {};
 }
 
-/// Notes one more score; false if it differs from those before.
+/// Records another score, and tells whether it equals those before.
 inline bool agree(std::optional<double>& score, double another) {
   if (score && *score != another) return false;
   score = another;
   return true;
 }
 
-/// Gives the numbers under "score" in the JSON objects of a text. @returns whether all are the same
+/// Records the numbers under "score" in the JSON objects of a text, and tells whether all are equal.
 inline bool json_scores(std::string_view text, double best, std::optional<double>& score) {
   int objects = 0;
   for (std::size_t at = text.find('{'); at != std::string_view::npos && objects < 32; ++objects) {
@@ -151,7 +153,7 @@ inline bool json_scores(std::string_view text, double best, std::optional<double
   return true;
 }
 
-/// Gives the numbers that follow the word "score". @returns whether all are the same
+/// Records the numbers that follow the word "score", and tells whether all are equal.
 inline bool worded_scores(std::string_view text, double best, std::optional<double>& score) {
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -173,10 +175,10 @@ inline bool worded_scores(std::string_view text, double best, std::optional<doub
 
 }  // namespace detail
 
-/// Reads a judge's score: the number under "score" of a JSON object in the text; without one, the number after
-/// "score:", "score =" or "score is"; without that, a text that is nothing but a number. "7/10" is 7 if `best` is 10.
-/// What a model thought before "</think>" is not read. Two different scores, one outside [worst, best], and a text
-/// without any are no score: nothing is guessed.
+/// Reads a judge's score. It takes the number under "score" of a JSON object in the text. If there is none, it takes
+/// the number after "score:", "score =" or "score is". If there is none either, the text must consist only of a number.
+/// "7/10" is 7 if `best` is 10. Text before "</think>" is ignored. Two different scores, a score outside [worst, best],
+/// and a text without a score give no score.
 inline ScoreReading read_score(std::string_view text, double worst, double best) {
   if (const std::size_t thought = text.rfind("</think>"); thought != std::string_view::npos) {
     text.remove_prefix(thought + 8);

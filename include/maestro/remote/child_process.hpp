@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A command kept alive, which answers lines with lines.
+/// A command that stays alive and answers lines with lines.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -33,7 +33,8 @@ namespace maestro {
 
 namespace detail {
 
-/// Keeps a write to a pipe that nobody reads from ending the process: such a write then gives EPIPE.
+/// SigpipeBlocked blocks SIGPIPE in this thread, so that a write to a pipe without a reader gives EPIPE and does not
+/// end the process.
 class SigpipeBlocked {
  public:
   SigpipeBlocked() {
@@ -60,7 +61,7 @@ class SigpipeBlocked {
   bool was_pending_ = false;
 };
 
-/// Both ends of a pipe that no other child inherits.
+/// Pipe holds both ends of a pipe that other children do not inherit.
 struct Pipe {
   Descriptor read;
   Descriptor write;
@@ -75,11 +76,12 @@ struct Pipe {
 
 }  // namespace detail
 
-/// A shell command that runs as long as this lives. What it writes to its standard error goes to ours. It is in a
-/// process group of its own: Ctrl-C does not reach it, and ending it ends what it started.
+/// ChildProcess is a shell command that runs during the lifetime of the object. Its standard error goes to ours. It has
+/// its own process group, so Ctrl-C does not reach it, and ending it ends the processes that it started.
 class ChildProcess {
  public:
-  /// Starts `/bin/sh -c command`. @throws IoError if no process can be made.
+  /// Starts `/bin/sh -c command`.
+  /// @throws IoError if no process can be made.
   explicit ChildProcess(const std::string& command) : what_("command " + detail::quote_text(command)) {
     detail::Pipe input(what_);
     detail::Pipe output(what_);
@@ -90,7 +92,7 @@ class ChildProcess {
   }
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
-  /// Closes the command's input, gives it two seconds to end, then ends it.
+  /// Closes the command's input, waits at most two seconds for its end, then kills it.
   ~ChildProcess() {
     input_.reset();
     for (int waited = 0; pid_ >= 0 && waited < 200 && !ended(); ++waited) {
@@ -101,9 +103,9 @@ class ChildProcess {
 
   ::pid_t pid() const { return pid_; }
 
-  /// Writes `line` and its end, and waits for one line, which it returns without its end.
-  /// @throws IoError if the command ends, closes its output, answers nothing for `seconds`, answers more than one line,
-  /// or one longer than `max_bytes`. The command is then of no more use.
+  /// Writes `line` and a line end, and waits for one line, which it returns without its end.
+  /// @throws IoError if the command ends, closes its output, does not answer within `seconds`, or answers with more
+  ///         than one line or with a line longer than `max_bytes`. The command must not be used afterwards.
   std::string exchange(const std::string& line, double seconds, std::size_t max_bytes = std::size_t{1} << 26) {
     const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                              std::chrono::duration<double>(std::min(seconds, 1e7)));
@@ -124,7 +126,7 @@ class ChildProcess {
     return answer;
   }
 
-  /// Ends the command and what it started, without waiting for it.
+  /// Kills the command and the processes that it started.
   void end_now() {
     if (pid_ < 0) return;
     ::kill(-pid_, SIGKILL);
@@ -163,7 +165,8 @@ class ChildProcess {
     }
   }
 
-  /// Until it can be written to (if `writing`) or read from. @throws IoError at the deadline.
+  /// Waits until the command can be written to (if `writing`) or read from.
+  /// @throws IoError at the deadline.
   void wait(bool writing, Clock::time_point deadline, double seconds) {
     while (true) {
       std::array<::pollfd, 2> fds{{{output_.get(), POLLIN, 0}, {writing ? input_.get() : -1, POLLOUT, 0}}};
@@ -196,7 +199,7 @@ class ChildProcess {
     return ::waitid(P_PID, static_cast<::id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid_;
   }
 
-  /// How the command ended, where it does within a moment; else `otherwise`.
+  /// Tells how the command ended if it ends within 100 ms; else gives `otherwise`.
   std::string how_it_ended(const char* otherwise) const {
     ::siginfo_t info{};
     for (int waited = 0; waited < 50; ++waited) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward computed by a command that is kept alive.
+/// A reward computed by a command that stays alive.
 
 #include <algorithm>
 #include <chrono>
@@ -32,7 +32,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Adds a failed response to `failures`; rows come in ascending order.
+/// Adds a failed response to `failures`. Rows must come in ascending order.
 inline void add_failure(RewardFailures& failures, std::string_view reward, const Rollouts& rollouts, std::size_t row,
                         const std::string& reason) {
   if (failures.rows.empty()) failures.reason = reward_place(reward, rollouts, row) + ": " + reason;
@@ -41,16 +41,17 @@ inline void add_failure(RewardFailures& failures, std::string_view reward, const
 
 }  // namespace detail
 
-/// CommandRewardOptions holds the settings of a CommandReward.
+/// CommandRewardOptions holds the options of a CommandReward.
 struct CommandRewardOptions {
   std::string command{};           ///< for /bin/sh -c
   std::size_t batch_size = 64;     ///< responses in one line
-  double timeout_seconds = 120.0;  ///< for one line, the command's own start included
-  RetryOptions retry{};            ///< each retry starts the command anew
+  double timeout_seconds = 120.0;  ///< for the reply to one line, the start of the command included
+  RetryOptions retry{};            ///< each retry restarts the command
 };
 
-/// A reward that a command computes. It is started with the first batch and kept alive; it reads one JSON object per
-/// line and writes one per line, as exchange.hpp says, and flushes each. What it writes to standard error is seen.
+/// CommandReward is a reward that a command computes. The command is started with the first batch and stays alive. It
+/// reads one JSON object per line, writes one per line as described in exchange.hpp, and flushes each. Its standard
+/// error is that of the process.
 ///
 ///     import json, sys
 ///     for line in sys.stdin:
@@ -58,14 +59,17 @@ struct CommandRewardOptions {
 ///         scores = [float("please" in item["completion"]) for item in request["items"]]
 ///         print(json.dumps({"id": request["id"], "scores": scores}), flush=True)
 ///
-/// A command that ends, stalls, or answers what is no reply is ended and started again, after a pause, and asked the
-/// same batch again; after the last retry the batch's responses have failed (see failures()), which is a missing reward
-/// unless a Fallible around this says otherwise. Copies share the command. Deterministic if the command is.
+/// If a command ends, stalls, or answers with an invalid reply, it is killed and restarted after a pause, and gets the
+/// same batch again. After the last retry, the responses of the batch have failed (see failures()). A failed response
+/// has no reward, unless a Fallible around this one says otherwise. Copies share the command. The reward is
+/// deterministic if the command is.
 class CommandReward {
  public:
   std::string name;
 
-  /// @throws BadArgument for an empty command, no batch size, or times that are not positive.
+  /// Makes the reward without starting the command.
+  /// @throws BadArgument for an empty command, a batch size of 0, a timeout that is not positive, or pauses that are
+  ///         negative.
   CommandReward(std::string reward_name, CommandRewardOptions options)
       : name(std::move(reward_name)), options_(std::move(options)), shared_(std::make_shared<Shared>()) {
     require(!options_.command.empty(), "CommandReward: the command is empty");
@@ -74,6 +78,7 @@ class CommandReward {
     check(options_.retry);
   }
 
+  /// Scores the whole batch by the command.
   /// @throws BadArgument if the responses are float actions.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);
@@ -94,9 +99,9 @@ class CommandReward {
     }
   }
 
-  /// Gives what failed in the last batch.
+  /// Gives the failures of the last batch.
   const RewardFailures& failures() const { return shared_->failures; }
-  /// Figures of the last batch for the metrics: `calls` and `restarts`.
+  /// Calls f(name, value) for the figures of the last batch: `calls` and `restarts`.
   template <class F>
   void visit_figures(F&& f) const {
     f("calls", static_cast<double>(shared_->calls));
@@ -113,7 +118,7 @@ class CommandReward {
     std::uint64_t restarts = 0;
   };
 
-  /// The scores of some responses; failures if no try gave any.
+  /// Gives the scores of some responses, or failures if no try gave scores.
   std::vector<RemoteScore> ask(const Rollouts& rollouts, std::span<const std::size_t> rows) const {
     Shared& s = *shared_;
     const std::uint64_t id = ++s.id;
@@ -138,7 +143,8 @@ class CommandReward {
     return std::vector<RemoteScore>(rows.size(), RemoteScore{.failure = reason});
   }
 
-  /// Gives the command's reply to a request. @throws IoError
+  /// Gives the command's reply to a request.
+  /// @throws IoError as ChildProcess::exchange.
   std::string call(const std::string& request) const {
     Shared& s = *shared_;
     if (!s.process) {

@@ -1,18 +1,17 @@
 #pragma once
 
 /// @file
-/// What passes between a run and a reward that lives elsewhere: responses out, scores back, as JSON.
+/// The messages between a run and a reward in another process: responses out, scores back, as JSON.
 ///
 ///     {"id": 7, "reward": "politeness", "items": [
-///       {"prompt": "...", "completion": "...", "reference": "...", "task": "...", "metadata": {...}, "messages":
-///       [...],
-///        "row": 12, "finish": "stop"}, ...]}
+///       {"prompt": "...", "completion": "...", "reference": "...", "task": "...", "metadata": {...},
+///        "messages": [...], "row": 12, "finish": "stop"}, ...]}
 ///
 ///     {"id": 7, "scores": [0.5, null, {"error": "no such tool"}, ...]}
 ///
-/// One score for each item, in order: a finite number; null if the reward does not apply; an object with `error` if it
-/// failed. `reference`, `task`, `metadata` and `messages` are left out if they are empty; `finish` is "stop" or
-/// "length". `id` is there for commands alone, whose reply must repeat it.
+/// The reply has one score for each item, in order: a finite number; null if the reward does not apply; or an object
+/// with `error` if it failed. `reference`, `task`, `metadata` and `messages` are omitted if they are empty. `finish` is
+/// "stop" or "length". Only requests to commands have an `id`, which the reply must repeat.
 
 #include <cmath>
 #include <cstddef>
@@ -31,15 +30,16 @@
 
 namespace maestro {
 
-/// RemoteScore is what came back for one response.
+/// RemoteScore is the result for one response.
 struct RemoteScore {
-  std::optional<float> value{};  ///< finite; absent: does not apply, or failed
+  std::optional<float> value{};  ///< finite; absent if the reward does not apply or failed
   std::string failure{};         ///< why there is no score; empty if nothing failed
 };
 
 namespace detail {
 
-/// One response as JSON. @throws BadFile if the prompt's metadata is no JSON.
+/// Gives one response as JSON.
+/// @throws BadFile if the prompt's metadata is not JSON.
 inline OrderedJson exchange_item(const Completion& completion) {
   const Prompt& prompt = completion.prompt;
   OrderedJson item;
@@ -58,14 +58,14 @@ inline OrderedJson exchange_item(const Completion& completion) {
   return item;
 }
 
-/// Gives the first bytes of what someone else wrote, as one line.
+/// Gives the first bytes of a foreign text, as one line.
 inline std::string seen(std::string_view text) { return quote_text(text, 160); }
 
 }  // namespace detail
 
-/// Gives the request for some responses of a batch, one line without its end.
-/// @param rows  places of the responses in `rollouts`
-/// @param id    repeated by the reply; absent: none is asked for
+/// Gives the request for some responses of a batch, as one line without its end.
+/// @param rows  indices of the responses in `rollouts`.
+/// @param id    a number that the reply must repeat; absent if it need not.
 inline std::string exchange_request(std::string_view reward, const Rollouts& rollouts,
                                     std::span<const std::size_t> rows, std::optional<std::uint64_t> id = {}) {
   OrderedJson request;
@@ -76,11 +76,11 @@ inline std::string exchange_request(std::string_view reward, const Rollouts& rol
   return dump_json(request);
 }
 
-/// The scores of a reply.
-/// @param place  who answered, for messages
-/// @param count  of the items that were sent
-/// @throws BadFile for what is not the reply described above: cut, of another id, with another number of scores, or
-/// with a value that is no finite float.
+/// Reads the scores of a reply.
+/// @param place  the sender of the reply, for messages.
+/// @param count  the number of items that were sent.
+/// @throws BadFile if the text is not the reply described above: incomplete, with another id or number of scores, or
+///         with a value that is not a finite float.
 inline std::vector<RemoteScore> parse_scores(std::string_view text, const std::string& place, std::size_t count,
                                              std::optional<std::uint64_t> id = {}) {
   const Json reply = parse_json(text, place);

@@ -27,10 +27,12 @@
 
 namespace maestro {
 
-/// HttpClient is an HttpTransport: a connection for each request, certificates checked, no redirects followed (the key
-/// goes where it was meant to go, or nowhere). A request ends at its time limit whatever the server does.
+/// HttpClient is an HttpTransport. It opens a connection for each request and checks certificates. It follows no
+/// redirects, so that the key goes only to the given address. A request ends at its time limit whatever the server
+/// does.
 class HttpClient {
  public:
+  /// Posts a request and waits for its answer.
   /// @throws BadArgument for a URL that parse_url refuses.
   HttpReply operator()(const HttpRequest& request) const {
     const detail::SigpipeBlocked blocked;
@@ -44,7 +46,7 @@ class HttpClient {
   }
 
  private:
-  /// Stops a client at a moment or when it is told to, unless it is done before.
+  /// Watch stops a client at a given time or on request, unless it is done before.
   template <class Client>
   class Watch {
    public:
@@ -64,7 +66,7 @@ class HttpClient {
     Watch& operator=(const Watch&) = delete;
     ~Watch() { end(); }
 
-    /// Whether the client was stopped.
+    /// Ends the watch and tells whether the client was stopped.
     bool end() {
       {
         const std::lock_guard lock(mutex_);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward that a language model gives by a rubric, over an OpenAI-compatible server.
+/// A reward that a language model gives by a rubric, through an OpenAI-compatible server.
 
 #include <algorithm>
 #include <array>
@@ -26,34 +26,38 @@
 
 namespace maestro {
 
-/// Whether the server is asked to answer by a JSON schema, which not every server knows.
+/// AnswerSchema says whether the request contains a JSON schema for the answer, which not every server supports.
 enum class AnswerSchema : std::uint8_t { json_schema, none };
 inline constexpr std::array<std::string_view, 2> answer_schema_names{"json_schema", "none"};
 
-/// JudgeOptions holds the settings of a Judge.
+/// JudgeOptions holds the options of a Judge.
 struct JudgeOptions {
-  CallOptions calls{};             ///< url: the whole address, such as https://host/v1/chat/completions
-  std::string model{};             ///< as the server names it
-  std::string rubric{};            ///< what the judge is told; see Judge
-  double worst = 0.0;              ///< the lowest score there is, a reward of 0
-  double best = 10.0;              ///< the highest, a reward of 1
-  std::uint32_t max_tokens = 512;  ///< of one answer
+  CallOptions calls{};             ///< url is the whole address, such as https://host/v1/chat/completions
+  std::string model{};             ///< the server's name of the model
+  std::string rubric{};            ///< instructions for the judge; see Judge
+  double worst = 0.0;              ///< the lowest score, which is a reward of 0
+  double best = 10.0;              ///< the highest score, which is a reward of 1
+  std::uint32_t max_tokens = 512;  ///< tokens of one answer, at most
   AnswerSchema schema = AnswerSchema::json_schema;
 };
 
-/// Judge is a judge's score of each response, as (score - worst) / (best - worst) in [0, 1].
+/// Judge is the score of a language model for each response, as (score - worst) / (best - worst) in [0, 1].
 ///
-/// A rubric with "{completion}" in it is the whole message to the judge, with "{prompt}", "{completion}" and
-/// "{reference}" in place of these words; another is the system's message, and the user's holds prompt, reference if
-/// there is one, and response under headings. What form the answer must have is said after the rubric. The temperature
-/// is 0. read_score says what counts as a score; an answer without one, or one cut at max_tokens, is a failure and is
-/// not asked for again, since the same question has the same answer. Every answer is kept in the cache as it came.
-/// Deterministic as far as the server is.
+/// If the rubric contains "{completion}", it is the whole message to the judge, and "{prompt}", "{completion}" and
+/// "{reference}" are replaced by their texts. Otherwise the rubric is the system message, and the user message holds
+/// prompt, reference (if there is one) and response under headings. The form of the answer is described after the
+/// rubric. The temperature is 0.
+///
+/// read_score defines what counts as a score. An answer without a score, or one cut at max_tokens, is a failure. It is
+/// not requested again, since the same request has the same answer. Every answer is cached as it came. The reward is
+/// deterministic if the server is.
 class Judge : public detail::CalledReward {
  public:
   std::string name;
 
-  /// @throws what PaidCalls throws; BadArgument for no model or rubric, or a range that is none.
+  /// Makes the reward without any call.
+  /// @throws BadArgument for no model, no rubric, a max_tokens of 0, or an invalid range; what the constructor of
+  ///         PaidCalls throws.
   Judge(std::string reward_name, JudgeOptions options, HttpTransport transport)
       : CalledReward(std::move(transport), options.calls), name(std::move(reward_name)), options_(std::move(options)) {
     require(!options_.model.empty(), "Judge: the model's name is empty");
@@ -63,6 +67,7 @@ class Judge : public detail::CalledReward {
     require(options_.max_tokens > 0, "Judge: max_tokens must be at least 1");
   }
 
+  /// Scores the whole batch by calls to the server.
   /// @throws BadArgument if the responses are float actions.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);
@@ -83,7 +88,8 @@ class Judge : public detail::CalledReward {
     return text.data();
   }
 
-  /// `text` with prompt, completion and reference in the place of their names in braces; what is put in stays as it is.
+  /// Gives `text` with prompt, completion and reference in the place of their names in braces. Inserted texts are not
+  /// searched.
   static std::string filled(std::string_view text, const Completion& completion) {
     const std::array<std::pair<std::string_view, std::string_view>, 3> places{
         {{"{prompt}", completion.prompt.text},
@@ -151,7 +157,7 @@ class Judge : public detail::CalledReward {
     return {.body = std::move(body), .most_prompt_tokens = most, .most_completion_tokens = options_.max_tokens};
   }
 
-  /// The reward that an answer gives. @throws nothing that parse_chat_answer did not throw before.
+  /// Gives the reward of an answer that parse_chat_answer has accepted before.
   RemoteScore read(const std::string& body) const {
     const ChatAnswer answer = parse_chat_answer(body, place());
     if (answer.cut) {

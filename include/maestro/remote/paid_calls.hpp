@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Calls that cost time and money: many at once, within limits, tried again, never paid twice.
+/// Calls that cost time and money. Many run at once, within limits; they are retried, and none is paid twice.
 
 #include <algorithm>
 #include <atomic>
@@ -35,32 +35,33 @@
 
 namespace maestro {
 
-/// KeepAnswers says whether an answer serves every later request that is equal.
+/// KeepAnswers says whether an answer also serves later requests that are equal.
 enum class KeepAnswers : std::uint8_t {
   yes,
-  no,  ///< every request is called, also an equal one: for answers that are drawn anew each time. There is no cache.
+  no,  ///< every request is called, for answers that are drawn anew each time; there is no cache
 };
 
-/// These settings say where calls go, how many, how fast, and how much they may cost.
+/// CallOptions holds where calls go, their limits of number, rate and cost, and how they are retried.
 struct CallOptions {
   std::string url{};
-  std::string key_variable{};      ///< environment variable that holds the API key; empty: no key is sent
-  std::size_t concurrency = 8;     ///< calls in flight
+  std::string key_variable{};      ///< environment variable that holds the API key; empty if no key is sent
+  std::size_t concurrency = 8;     ///< calls in flight, at most
   double timeout_seconds = 120.0;  ///< for one call
   RetryOptions retry{};
-  double max_retry_after = 300.0;    ///< seconds: a server that asks for a longer pause has failed
-  double requests_per_minute = 0.0;  ///< 0: no limit
-  double tokens_per_minute = 0.0;    ///< prompt and completion together; 0: no limit
-  std::uint64_t max_calls = 0;       ///< in all, retries included; 0: no limit
-  double max_cost = 0.0;             ///< in all; 0: no limit
+  double max_retry_after = 300.0;    ///< seconds; a longer Retry-After of the server is a failure
+  double requests_per_minute = 0.0;  ///< no limit if 0
+  double tokens_per_minute = 0.0;    ///< prompt and completion tokens together; no limit if 0
+  std::uint64_t max_calls = 0;       ///< in total, retries included; no limit if 0
+  double max_cost = 0.0;             ///< in total; no limit if 0
   double prompt_price = 0.0;         ///< per million tokens
   double completion_price = 0.0;     ///< per million tokens
-  std::string cache{};               ///< file of a CallLedger; empty: answers are held in memory alone
+  std::string cache{};               ///< file of a CallLedger; empty to keep answers only in memory
   KeepAnswers keep_answers = KeepAnswers::yes;
   std::size_t max_bytes = std::size_t{1} << 24;  ///< of one answer; a longer one is a failure
 };
 
-/// @throws BadArgument naming the setting that is outside its domain.
+/// Refuses options outside their domains.
+/// @throws BadArgument naming the option.
 inline void check(const CallOptions& o) {
   parse_url(o.url);
   check(o.retry);
@@ -76,39 +77,40 @@ inline void check(const CallOptions& o) {
           "calls: a cache keeps answers; leave it out with KeepAnswers::no");
 }
 
-/// One call to make.
+/// CallRequest is one call to make.
 struct CallRequest {
   std::string body;
-  std::uint64_t most_prompt_tokens = 0;      ///< an upper bound, for limits and the budget; 0: none are counted
+  std::uint64_t most_prompt_tokens = 0;      ///< upper bound for rate limits and the budget; 0 if not counted
   std::uint64_t most_completion_tokens = 0;  ///< likewise
 };
 
-/// What became of it.
+/// CallOutcome is the result of a CallRequest.
 struct CallOutcome {
-  std::optional<std::string> body{};  ///< of an answer that was accepted
-  std::string failure{};              ///< why there is none
+  std::optional<std::string> body{};  ///< of an accepted answer
+  std::string failure{};              ///< the reason why there is none
 };
 
-/// What the last calls took.
+/// CallFigures holds what the last calls used.
 struct CallFigures {
   CallTotals made{};         ///< by these calls
   std::uint64_t cached = 0;  ///< requests answered without a call of their own
   std::uint64_t retries = 0;
 };
 
-/// Makes calls by a transport, as CallOptions say. Equal requests are called once; an answer that the cache has is not
-/// called again. A budget holds back what could go beyond it, as if every call in flight took the most that it may;
-/// what earlier runs paid into the same cache file counts. Failures: see worth_a_retry; a server's Retry-After holds
-/// back all calls. With KeepAnswers::no nothing is remembered but what was paid. The API key goes into the request's
-/// header and nowhere else: it is cut out of what a server says.
+/// PaidCalls makes calls by a transport, as CallOptions says. Equal requests are called once, and a cached answer is
+/// not called again. The budget refuses a call that could exceed it, if every call in flight costs the most that it
+/// may; the costs of earlier runs in the same cache file count too. worth_a_retry says which failures are retried, and
+/// a server's Retry-After delays all calls. With KeepAnswers::no only the costs are recorded. The API key appears only
+/// in the header of the request; it is removed from the server's messages.
 class PaidCalls {
  public:
-  /// Says what an answer took. It throws BadFile for a body that is no answer, which is then a failed call.
+  /// Gives the tokens of an answer. It throws BadFile for a body that is not an answer, and the call has then failed.
   using Accept = std::function<TokenUsage(std::size_t request, const std::string& body)>;
 
-  /// @param stop  gives up calls under way, pauses between them, and all that follow: they fail.
-  /// @throws BadArgument for settings outside their domains, a key variable that is not set, or a cache in use; what
-  /// CallLedger throws.
+  /// Prepares the calls without making any.
+  /// @param stop  cancels calls in progress, pauses, and all later calls, which then fail.
+  /// @throws BadArgument for options outside their domains, a key variable that is not set, or a cache in use; what
+  ///         CallLedger throws.
   PaidCalls(HttpTransport transport, CallOptions options, std::stop_token stop = {})
       : transport_(std::move(transport)),
         stop_(std::move(stop)),
@@ -121,7 +123,7 @@ class PaidCalls {
   PaidCalls(const PaidCalls&) = delete;
   PaidCalls& operator=(const PaidCalls&) = delete;
 
-  /// Makes the calls; one outcome each, in order.
+  /// Makes the calls, and gives one outcome for each, in order. A failed call does not throw.
   std::vector<CallOutcome> operator()(std::span<const CallRequest> requests, const Accept& accept) {
     const CallTotals before = ledger_.totals();
     figures_ = CallFigures{};
@@ -155,14 +157,14 @@ class PaidCalls {
     return outcomes;
   }
 
-  /// Of the last calls.
+  /// Gives the figures of the last calls.
   const CallFigures& figures() const { return figures_; }
-  /// Since the beginning: of the cache file, if there is one.
+  /// Gives the sums since the beginning, which is that of the cache file if there is one.
   const CallTotals& totals() const { return ledger_.totals(); }
-  /// Who is called, without what may be secret.
+  /// Gives the address without its query, which may be secret, for messages.
   const std::string& place() const { return place_; }
 
-  /// What counts against the budget: see core/state.hpp. What the cache knows is never lowered.
+  /// Visits the sums that count against the budget; see core/state.hpp. Loading never lowers those of the cache.
   template <class Visitor>
   void visit_state(Visitor& v) {
     const std::lock_guard lock(mutex_);
@@ -209,7 +211,7 @@ class PaidCalls {
     return {request.most_prompt_tokens, request.most_completion_tokens};
   }
 
-  /// The calls that nothing else answers, by as many threads as may be in flight.
+  /// Makes the calls that are neither cached nor repeated, by as many threads as may be in flight.
   void make(std::span<const CallRequest> requests, const std::vector<std::string>& keys,
             const std::vector<std::size_t>& to_make, const Accept& accept, std::vector<CallOutcome>& outcomes) {
     std::atomic<std::size_t> next{0};
@@ -229,7 +231,7 @@ class PaidCalls {
     for (std::thread& thread : threads) thread.join();
   }
 
-  /// One request, tried until it is answered or nothing more may be tried.
+  /// Makes one call until it is answered or may not be retried.
   template <class AcceptBody>
   CallOutcome call(const CallRequest& request, const std::string& key, const AcceptBody& accept) {
     const HttpRequest post = http_request(request, key);
@@ -288,7 +290,7 @@ class PaidCalls {
     }
   }
 
-  /// Waits until limits allow the call, and notes it; why it may not be made, if the budget says so.
+  /// Waits until the limits allow the call, and records it. It gives the reason if the budget refuses the call.
   std::string admit(const CallRequest& request, const std::string& key) {
     const TokenUsage most = most_of(request);
     const auto tokens = static_cast<double>(most.prompt_tokens + most.completion_tokens);
@@ -323,7 +325,7 @@ class PaidCalls {
     return {};
   }
 
-  /// Notes what a reply took; why it is no answer, if it is none.
+  /// Records the cost of a reply. It gives the reason if the reply is not an answer.
   template <class AcceptBody>
   std::string settle(const CallRequest& request, const std::string& key, const HttpReply& reply,
                      const AcceptBody& accept) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// At most so much in any minute.
+/// A limit of an amount per minute.
 
 #include <cstddef>
 #include <deque>
@@ -9,16 +9,18 @@
 
 namespace maestro {
 
-/// RateLimit is a limit on the amounts of any 60 seconds: a sliding window over what was used, in seconds of a clock of
-/// the caller's. Not thread-safe.
+/// RateLimit limits the sum of amounts in any 60 seconds, by a sliding window. Times are seconds of the caller's clock.
+/// It is not thread-safe.
 class RateLimit {
  public:
   static constexpr double window = 60.0;  ///< seconds
 
-  /// @param per_minute  0: no limit
+  /// Makes an unused limit.
+  /// @param per_minute  no limit if 0.
   explicit RateLimit(double per_minute = 0.0) : per_minute_(per_minute) {}
 
-  /// Seconds to wait before `amount` may be used; 0: now. An amount above the limit itself waits for an empty window.
+  /// Gives the seconds to wait before `amount` may be used; 0 if it may be used now. An amount above the limit waits
+  /// until the window is empty.
   double wait(double now, double amount) {
     if (per_minute_ <= 0.0) return 0.0;
     while (!used_.empty() && used_.front().first <= now - window) {
@@ -35,7 +37,7 @@ class RateLimit {
     return used_.empty() ? 0.0 : used_.back().first + window - now;
   }
 
-  /// Notes the use of `amount`; times do not decrease.
+  /// Records the use of `amount`. Times must not decrease.
   void use(double now, double amount) {
     if (per_minute_ <= 0.0) return;
     used_.emplace_back(now, amount);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// One HTTP request and its answer, whoever carries it: http_client.hpp does by cpp-httplib, a test as it likes.
+/// One HTTP request and its answer. http_client.hpp carries it by cpp-httplib, and a test may use any function.
 
 #include <charconv>
 #include <cmath>
@@ -25,22 +25,22 @@ namespace maestro {
 struct HttpRequest {
   std::string url;  ///< http://host[:port]/path or https://...
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers{};  ///< beside the type of the content
-  double timeout_seconds = 120.0;                              ///< for the whole of it, connecting included
+  std::vector<std::pair<std::string, std::string>> headers{};  ///< in addition to the type of the content
+  double timeout_seconds = 120.0;                              ///< of the whole exchange, connecting included
   std::size_t max_bytes = std::size_t{1} << 24;                ///< a longer answer is a failure
-  std::stop_token stop{};                                      ///< gives it up, as if no answer had come
+  std::stop_token stop{};                                      ///< cancels the request, as if no answer had come
 };
 
-/// HttpReply is what a server answered.
+/// HttpReply is the answer of a server.
 struct HttpReply {
-  int status = 0;             ///< 0: no whole answer came
+  int status = 0;             ///< 0 if no complete answer came
   std::string body{};         ///< of any status
-  std::string retry_after{};  ///< the header of that name, empty without one
-  std::string error{};        ///< why no whole answer came; empty where one did
+  std::string retry_after{};  ///< the header Retry-After, empty without one
+  std::string error{};        ///< the reason why no complete answer came, else empty
 };
 
-/// Posts a request and waits for its answer; called by several threads at once. It does not throw for what goes wrong
-/// on the way: that is a reply of status 0.
+/// Posts a request and waits for its answer. Several threads call it at once. It does not throw for network errors,
+/// which are replies of status 0.
 using HttpTransport = std::function<HttpReply(const HttpRequest&)>;
 
 /// UrlParts holds the parts of an http or https URL.
@@ -51,8 +51,9 @@ struct UrlParts {
   std::string path{};  ///< with its query, at least "/"
 };
 
-/// @throws BadArgument for what is no http or https URL, and for one with a user's name or password in it, which would
-/// be written wherever the URL is.
+/// Splits a URL into its parts.
+/// @throws BadArgument if it is not an http or https URL, or if it contains a user name or password, which would be
+///         written wherever the URL is.
 inline UrlParts parse_url(std::string_view url) {
   const auto refuse = [&](const std::string& why) {
     const std::string shown = url.find('@') == std::string_view::npos ? "'" + std::string(url) + "'" : "the URL";
@@ -98,13 +99,14 @@ inline UrlParts parse_url(std::string_view url) {
   return parts;
 }
 
-/// Tells whether the same request may succeed later: no whole answer, too many requests, or the server's own fault.
+/// Tells whether the same request may succeed later: if there was no complete answer, too many requests, or an error of
+/// the server.
 inline bool worth_a_retry(int status) {
   return status == 0 || status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501);
 }
 
-/// Seconds that a Retry-After header asks for: a number, or a date of HTTP; nothing if it is neither.
-/// @param now  seconds since 1970
+/// Gives the seconds that a Retry-After header asks for, as a number or an HTTP date; nullopt if it is neither.
+/// @param now  seconds since 1970.
 inline std::optional<double> retry_after_seconds(const std::string& header, std::int64_t now) {
   const char* end = header.data() + header.size();
   double seconds = 0.0;

@@ -21,23 +21,26 @@
 
 namespace maestro {
 
-/// UrlRewardOptions holds the settings of a UrlReward.
+/// UrlRewardOptions holds the options of a UrlReward.
 struct UrlRewardOptions {
-  CallOptions calls{};          ///< a server of rewards counts no tokens: limits on tokens and cost have no meaning
+  CallOptions calls{};          ///< a server of rewards counts no tokens, so limits on tokens and cost are refused
   std::size_t batch_size = 32;  ///< responses in one request
 };
 
-/// A reward that a server computes. Requests and replies are those of exchange.hpp, by POST as application/json,
-/// without `id`; a reply has status 200. Batches are sent at the same time, CallOptions::concurrency of them. A request
-/// that fails is sent again as CallOptions::retry says; then its responses have failed, which is a missing reward
-/// unless a Fallible around this says otherwise. Deterministic if the server is.
+/// UrlReward is a reward that a server computes. Requests and replies are those of exchange.hpp, without `id`, by POST
+/// as application/json; a reply has status 200. Up to CallOptions::concurrency batches are sent at the same time. A
+/// request that fails is repeated as CallOptions::retry says. After the last retry, its responses have failed. A failed
+/// response has no reward, unless a Fallible around this one says otherwise. The reward is deterministic if the server
+/// is.
 ///
 ///     UrlReward reward("politeness", {.calls = {.url = "http://127.0.0.1:8080/score"}}, HttpClient());
 class UrlReward : public detail::CalledReward {
  public:
   std::string name;
 
-  /// @throws what PaidCalls throws; BadArgument for no batch size, or limits on tokens or cost.
+  /// Makes the reward without any call.
+  /// @throws BadArgument for a batch size of 0, or for limits on tokens or cost; what the constructor of PaidCalls
+  ///         throws.
   UrlReward(std::string reward_name, const UrlRewardOptions& options, HttpTransport transport)
       : CalledReward(std::move(transport), options.calls), name(std::move(reward_name)), batch_(options.batch_size) {
     require(batch_ > 0, "UrlReward: batch_size must be at least 1");
@@ -45,6 +48,7 @@ class UrlReward : public detail::CalledReward {
             "UrlReward: a server of rewards counts no tokens, so it can have no limits on tokens or cost");
   }
 
+  /// Scores the whole batch by calls to the server.
   /// @throws BadArgument if the responses are float actions.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward made of a name and any callable.
+/// A reward made from a name and any callable.
 
 #include <concepts>
 #include <span>
@@ -13,7 +13,7 @@
 
 namespace maestro {
 
-/// FunctionReward is what reward(name, function) returns: a reward whose call operators are those of `function`.
+/// FunctionReward is the result of reward(name, function): a reward whose call operators are those of `function`.
 template <class F>
 struct FunctionReward {
   std::string name;
@@ -28,12 +28,12 @@ struct FunctionReward {
   }
 };
 
-/// Makes a reward of any callable, so that a lambda needs no type of its own:
+/// Makes a reward from any callable, so that a lambda needs no type of its own:
 ///
 ///     RewardSet rewards{Format{}, reward("short", [](const Completion& c) { return c.text.size() < 80 ? 1.0f : 0.0f;
 ///     })};
 ///
-/// @param name      what reports and errors call it; not empty, and different from that of every other reward of a set.
+/// @param name      the name in reports and errors; not empty, and different from that of every other reward of a set.
 /// @param function  Completion -> float or std::optional<float>, const and thread-safe; or the form of a batch,
 ///                  (Rollouts, std::span<float> scores) -> void. See reward.hpp.
 template <class F>

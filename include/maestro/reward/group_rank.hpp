@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Ranks inside each group: the scale-free form of a reward.
+/// Ranks inside each group: the form of a reward that does not depend on its scale.
 
 #include <cmath>
 #include <cstddef>
@@ -16,8 +16,8 @@ namespace maestro {
 /// Best says which end of a scale is best.
 enum class Best : unsigned char { lowest, highest };
 
-/// Computes scores_i = (n - mean rank) / n over the n values of the group that are not NaN; rank 0 is the best. A sole
-/// best gets 1, and no score is below 1/n; ties share their mean rank. NaN stays NaN.
+/// Computes scores_i = (n - mean rank) / n over the n values of the group that are not NaN; rank 0 is the best. The
+/// best value gets 1 if it is unique, and no score is below 1/n. Ties share their mean rank. NaN stays NaN.
 /// @param values  (B) infinity is allowed; NaN is not ranked.
 /// @param scores  (B) overwritten; must not alias values.
 /// O(B G), deterministic. Source: NOVER [2505.16022].

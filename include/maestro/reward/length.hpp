@@ -25,7 +25,7 @@ enum class LengthUnit : unsigned char {
   characters,  ///< UTF-8 code points
 };
 
-/// LengthPart says what is measured.
+/// LengthPart says which part of a response is measured.
 enum class LengthPart : unsigned char {
   response,
   answer,  ///< the text between the answer tags; a response without the tag structure gets -1
@@ -33,7 +33,7 @@ enum class LengthPart : unsigned char {
 
 /// LengthShape says how a length becomes a penalty.
 enum class LengthShape : unsigned char {
-  soft_overlong,  ///< 0 up to max_length - cache, then falling linearly to -1 at max_length and beyond
+  soft_overlong,  ///< 0 up to max_length - cache, then linear to -1 at max_length and beyond
   target,         ///< max(-1, -|L - target| / target)
 };
 
@@ -51,25 +51,27 @@ struct LengthOptions {
   TagNames tags{};  ///< for LengthPart::answer
 };
 
-/// Gives DAPO's soft overlong penalty: 0 for L <= max - cache, (max - cache - L)/cache up to max, -1 beyond.
+/// Gives DAPO's soft overlong penalty of a length L: 0 for L <= max - cache, (max - cache - L)/cache up to max, -1
+/// beyond.
 inline double soft_overlong(double length, double max_length, double cache) {
   if (length <= max_length - cache) return 0.0;
   if (length >= max_length) return -1.0;
   return (max_length - cache - length) / cache;
 }
 
-/// Gives -|L - target|/target, but not less than -1.
+/// Gives max(-1, -|L - target|/target) for a length L.
 inline double target_length(double length, double target) {
   return std::max(-1.0, -std::abs(length - target) / target);
 }
 
-/// Length is a length penalty in [-1, 0]. Source: soft overlong from DAPO [2503.14476]; the target shape is ours.
+/// Length is a length penalty in [-1, 0]. Source: the soft overlong shape is from DAPO [2503.14476]; the target shape
+/// is ours.
 class Length {
  public:
   static constexpr std::string_view name = "length";
 
   /// Makes the reward.
-  /// @throws BadArgument for an option outside its domain, and for tokens of the answer (only the response has tokens).
+  /// @throws BadArgument for an option outside its domain, or for the answer in tokens (only the response has tokens).
   explicit Length(LengthOptions options = {}) : options_(std::move(options)), structure_(options_.tags) {
     if (options_.shape == LengthShape::soft_overlong) {
       require(std::isfinite(options_.max_length) && options_.max_length > 0, "Length: max_length must be positive");

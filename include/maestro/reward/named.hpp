@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Another name for a reward, so that two rewards of one type fit into one set.
+/// A reward with another name, so that two rewards of one type can be in one set.
 
 #include <cstddef>
 #include <string_view>
@@ -28,7 +28,7 @@ struct Named : R {
   static constexpr std::string_view name = Name.view();
 };
 
-/// Makes a Named, with the type deduced: `named<"strict">(Length{{.max_length = 50}})`.
+/// Makes a Named and deduces its type: `named<"strict">(Length{{.max_length = 50}})`.
 template <FixedString Name, Reward R>
 Named<Name, R> named(R reward) {
   return {std::move(reward)};

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward that is the score of a model of human preference.
+/// A reward that is the score of a preference model.
 
 #include <span>
 #include <string_view>
@@ -15,9 +15,8 @@
 
 namespace maestro {
 
-/// Preference is the raw score of a PreferenceScorer for prompt and response. Any finite scale will do; the
-/// scalarization can standardize it.
-/// Source: MAESTRO's preference reward (a sequence-classification reward model).
+/// Preference is the raw score that a PreferenceScorer gives to a prompt and a response. Any finite scale is allowed;
+/// the scalarization can standardize it. Source: MAESTRO's preference reward (a sequence-classification reward model).
 template <PreferenceScorer S>
 class Preference : public detail::ScorerHooks<S> {
   using detail::ScorerHooks<S>::scorer_;
@@ -28,12 +27,13 @@ class Preference : public detail::ScorerHooks<S> {
   explicit Preference(S scorer) : detail::ScorerHooks<S>(std::move(scorer)) {}
 
   /// Scores the whole batch with one call of the scorer.
+  /// @throws BadArgument if the responses are float actions; what the scorer throws.
   void operator()(const Rollouts& rollouts, std::span<float> scores) const {
     require_text(rollouts.actions);
     scorer_.score(rollouts, scores);
   }
 
-  /// Passes the question on to the scorer.
+  /// Calls the scorer's check_prompts.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const requires
       requires(const S& scorer) {
     scorer.check_prompts(prompts, sampling);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Losses for training a reward model, with their gradients with respect to its scores.
+/// Losses of a reward model, with their gradients by its scores.
 
 #include <cmath>
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace maestro {
 
-/// PreferencePair is two scored responses to one prompt, by their places in the batch.
+/// PreferencePair names two scored responses to one prompt by their indices in the batch.
 struct PreferencePair {
   std::size_t chosen = 0;
   std::size_t rejected = 0;
@@ -21,8 +21,8 @@ struct PreferencePair {
 
 /// Computes the mean over pairs of -log sigmoid(s_chosen - s_rejected), in nats (Bradley and Terry).
 /// @param scores    (B)
-/// @param d_scores  (B) overwritten with the loss's gradient; a response may be in several pairs.
-/// @throws BadArgument if there is no pair, if a pair names a response that is not there, or if sizes differ.
+/// @param d_scores  (B) overwritten with the gradient of the loss; a response may be in several pairs.
+/// @throws BadArgument if there is no pair, if a pair names a response outside the batch, or if sizes differ.
 template <class T>
 double bradley_terry_loss(std::span<const T> scores, std::span<const PreferencePair> pairs,
                           std::type_identity_t<std::span<T>> d_scores) {
@@ -48,8 +48,10 @@ double bradley_terry_loss(std::span<const T> scores, std::span<const PreferenceP
 }
 
 /// Computes the mean over responses of (s - target)^2.
-/// @param d_scores  (B) overwritten with the loss's gradient.
-/// @throws BadArgument if there is no score or sizes differ.
+/// @param scores    (B)
+/// @param targets   (B)
+/// @param d_scores  (B) overwritten with the gradient of the loss.
+/// @throws BadArgument if there is no score, or if sizes differ.
 template <class T>
 double squared_error_loss(std::span<const T> scores, std::type_identity_t<std::span<const T>> targets,
                           std::type_identity_t<std::span<T>> d_scores) {

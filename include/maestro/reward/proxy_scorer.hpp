@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A frozen copy of the policy as the model that rewards ask for likelihoods.
+/// A frozen copy of the policy as the model from which rewards get likelihoods.
 
 #include <concepts>
 #include <cstddef>
@@ -26,34 +26,37 @@
 
 namespace maestro {
 
-/// A TextPolicy is a policy that reads and writes text.
+/// TextPolicy is a policy that reads and writes text.
 template <class P>
 concept TextPolicy = Policy<P> && requires(const P& policy) {
   requires Tokenizer<std::remove_cvref_t<decltype(policy.tokenizer())>>;
 };
 
-/// ProxyOptions say how a proxy follows the policy, and how much of a batch it scores at once.
+/// ProxyOptions holds how often a proxy is renewed, and how much of a batch it scores in one pass.
 struct ProxyOptions {
-  std::uint32_t sync_steps = 6;            ///< the copy follows the policy every so many steps; 0: it stays as it is
-  std::size_t micro_batch_tokens = 16384;  ///< of one call; at least one group; at least 1
+  std::uint32_t sync_steps = 6;            ///< steps between renewals of the copy; 0: the copy is never renewed
+  std::size_t micro_batch_tokens = 16384;  ///< tokens of one pass, at least 1; a pass has one group or more
 };
 
-/// ProxyScorer is a LikelihoodScorer that computes likelihoods under a copy of the policy. The copy is made at
-/// construction and renewed every few steps. The tokens of prefix and continuation follow the batch's own prompt
-/// tokens, which the queries of a group share; only the continuation's tokens are scored, at temperature 1.
-/// Source: MAESTRO, section on the perplexity reward (renewed every 6 steps, 12 for long outputs), after NOVER
+/// ProxyScorer is a LikelihoodScorer that computes likelihoods with a copy of the policy. The copy is made by the
+/// constructor and renewed every few steps. The tokens of prefix and continuation follow the batch's own prompt tokens,
+/// which the queries of a group share. Only the tokens of the continuation are scored, at temperature 1. Source:
+/// MAESTRO, section on the perplexity reward (renewed every 6 steps, 12 for long outputs), after NOVER [2505.16022].
 /// [2505.16022].
 template <TextPolicy P>
 class ProxyScorer {
  public:
+  /// Takes over a copy of the policy.
+  /// @throws BadArgument if micro_batch_tokens is 0.
   explicit ProxyScorer(P policy, ProxyOptions options = {}) : proxy_(std::move(policy)), options_(options) {
     require(options.micro_batch_tokens > 0, "ProxyScorer: micro_batch_tokens must be at least 1");
   }
 
-  /// Computes out_q = -mean_t log p(token t of continuation q | prompt, prefix, tokens before t) in nats; overwritten.
+  /// Overwrites out (one value per query) with out_q = -mean_t log p(token t of continuation q | prompt, prefix, tokens
+  /// before t), in nats.
   /// @param queries  sorted by group.
-  /// @throws BadArgument if queries are not sorted, name a group that is not there, or do not fit `out`; BadData if a
-  ///   continuation has no tokens.
+  /// @throws BadArgument if queries are not sorted, name a group outside the batch, or do not fit `out`; BadData if a
+  ///         continuation has no tokens.
   void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
     if (out.size() != queries.size()) throw BadArgument("ProxyScorer: out needs one value per query");
     std::vector<std::size_t> scored(queries.size());
@@ -73,9 +76,9 @@ class ProxyScorer {
     });
   }
 
-  /// Refuses, before a run, a query that the proxy's positions could not hold: `continuation` after the prompt and a
-  /// prefix of up to `prefix_tokens` tokens. If the policy names no limit, nothing is refused.
-  /// @throws BadArgument naming data row and sizes, or a continuation that has no tokens.
+  /// Refuses, before a run, a query beyond the proxy's positions: the prompt, a prefix of at most `prefix_tokens`
+  /// tokens, and `continuation`. If the policy has no limit of positions, only an empty continuation is refused.
+  /// @throws BadArgument naming the data row and the sizes, or a continuation without tokens.
   void check_query(const Prompt& prompt, std::size_t prefix_tokens, std::string_view continuation) const {
     const std::size_t scored = count_tokens(continuation);
     const std::string place = "ProxyScorer: data row " + std::to_string(prompt.row);
@@ -98,7 +101,9 @@ class ProxyScorer {
   /// Gives the number of tokens of `text`.
   std::size_t count_tokens(std::string_view text) const { return proxy_.policy().tokenizer().encode(text).size(); }
 
-  /// Renews the copy if step is a multiple of sync_steps. The copy of step 0 is the one made at construction.
+  /// Renews the copy if step is a positive multiple of sync_steps. Until the first renewal, the copy is that of the
+  /// constructor.
+  /// @throws BadArgument if the policy has other parameters than the copy.
   template <class Q>
   void before_step(Q& policy, std::uint32_t step) {
     static_assert(std::same_as<std::remove_const_t<Q>, P>,
@@ -162,13 +167,13 @@ class ProxyScorer {
   ProxyOptions options_;
 };
 
-/// PolicyProxy is a ProxyScorer of the policy in training, whatever its type: a LikelihoodScorer that needs no policy
-/// beforehand. A Trainer attaches its policy when it is made; elsewhere the caller calls `attach(policy)`. Copies share
-/// nothing.
+/// PolicyProxy is a ProxyScorer of the policy in training, whatever its type. It needs no policy when it is made:
+/// Trainer attaches its policy, and without a Trainer the caller calls `attach(policy)`. A copy of it has its own copy
+/// of the policy.
 class PolicyProxy {
  public:
   /// Makes a proxy without a policy.
-  /// @throws BadArgument as ProxyScorer.
+  /// @throws BadArgument if micro_batch_tokens is 0.
   explicit PolicyProxy(ProxyOptions options = {}) : options_(options) {
     require(options.micro_batch_tokens > 0, "PolicyProxy: micro_batch_tokens must be at least 1");
   }
@@ -179,7 +184,7 @@ class PolicyProxy {
   PolicyProxy& operator=(PolicyProxy&&) noexcept = default;
   ~PolicyProxy() = default;
 
-  /// Takes a copy of `policy`, which replaces an earlier one.
+  /// Takes a copy of `policy`, which replaces any earlier one.
   template <class P>
   void attach(const P& policy) {
     static_assert(TextPolicy<P>, "maestro: a reward that asks a proxy of the policy needs a policy with a tokenizer()");
@@ -187,7 +192,7 @@ class PolicyProxy {
   }
   bool attached() const { return proxy_ != nullptr; }
 
-  /// Scores as ProxyScorer::mean_nll does.
+  /// Computes likelihoods; see ProxyScorer::mean_nll.
   /// @throws BadArgument if no policy is attached, and as ProxyScorer.
   void mean_nll(const Rollouts& rollouts, std::span<const LikelihoodQuery> queries, std::span<float> out) const {
     proxy().mean_nll(rollouts, queries, out);
@@ -196,8 +201,8 @@ class PolicyProxy {
     proxy().check_query(prompt, prefix_tokens, continuation);
   }
   std::size_t count_tokens(std::string_view text) const { return proxy().count_tokens(text); }
-  /// Renews the copy as ProxyScorer::before_step does.
-  /// @throws BadArgument if the policy attached is of another type.
+  /// Renews the copy; see ProxyScorer::before_step.
+  /// @throws BadArgument if no policy is attached, or if the attached policy is of another type.
   template <class P>
   void before_step(P& policy, std::uint32_t step) {
     proxy();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A reward against text that repeats itself.
+/// A reward against repeated phrases.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,14 +15,14 @@
 
 namespace maestro {
 
-/// RepetitionOptions describe the Repetition reward.
+/// RepetitionOptions holds the options of the Repetition reward.
 struct RepetitionOptions {
   std::size_t n = 3;  ///< words of an n-gram, at least 1
 };
 
-/// Repetition is the share of distinct word n-grams, distinct / all, in (0, 1]; it is 1 if none occurs twice. A
-/// response of fewer than n words has no n-gram, and the reward does not apply. O(W log W) comparisons. Source:
-/// distinct-n [1510.03055].
+/// Repetition is the share of distinct word n-grams, distinct / all, in (0, 1]. It is 1 if none occurs twice. If a
+/// response has fewer than n words, it has no n-gram and the reward does not apply. It takes O(W log W) comparisons for
+/// W words. Source: distinct-n [1510.03055].
 class Repetition {
  public:
   static constexpr std::string_view name = "repetition";

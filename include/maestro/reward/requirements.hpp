@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// One error for what a type lacks of a Reward.
+/// One error that names what a type lacks to be a Reward.
 
 #include <concepts>
 #include <optional>
@@ -17,7 +17,7 @@
 
 namespace maestro::detail {
 
-/// RefusedReward stands in for a refused type, so that the error about it stays the only one. It is never called.
+/// RefusedReward takes the place of a refused type, so that no other error follows. It is never called.
 struct RefusedReward {
   static constexpr std::string_view name = "refused";
   template <class T>
@@ -25,7 +25,7 @@ struct RefusedReward {
   float operator()(const Completion&) const { return 0.0f; }
 };
 
-/// RewardName says whether a name must be a member, or comes from elsewhere (reward("name", f)).
+/// RewardName says whether the name must be a member or is given separately (reward("name", f)).
 enum class RewardName { member, given };
 
 template <class R>
@@ -84,7 +84,7 @@ concept HasNameFunction = requires(const R& reward) {
   reward.name();
 };
 
-/// Is R itself if R is a reward. Otherwise it is RefusedReward, with one error that names the first thing that R lacks:
+/// Gives R if R is a reward. Otherwise it gives RefusedReward, with one error that names the first thing that R lacks:
 /// the call operator, then its result, then the name.
 template <class R, RewardName Name = RewardName::member>
 constexpr auto accept_reward() {

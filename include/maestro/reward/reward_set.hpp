@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The K rewards of a run. K is known to the compiler.
+/// The K rewards of a run, with K known at compile time.
 
 #include <algorithm>
 #include <array>
@@ -37,7 +37,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Writes the place that an error names: "reward 'x', data row 12 ("How many..."), response 3". Responses count from 0.
+/// Gives the place that an error names: "reward 'x', data row 12 ("How many..."), response 3". Responses count from 0.
 inline std::string reward_place(std::string_view reward, const Rollouts& rollouts, std::size_t row) {
   const std::size_t group = rollouts.groups.group_of(row);
   const Prompt& prompt = rollouts.prompts[group];
@@ -124,9 +124,9 @@ inline void check_reward_shape(const char* set, const Rollouts& rollouts, Matrix
 }  // namespace detail
 
 /// RewardSet holds K rewards by value, in order: `RewardSet rewards{Format{}, Length{{.max_length = 200}},
-/// Politeness{}};` Two rewards of one type need different names: see Named. A type that fits both reward forms is used
-/// in its batch form; one that fits neither gets one error that says what it lacks. A lambda becomes a reward if it
-/// gets a name: reward("short", f).
+/// Politeness{}};` Two rewards of one type need different names; see Named. A type with both reward forms is used in
+/// its batch form. A type with neither gives one error that names what is missing. A lambda needs a name:
+/// reward("short", f).
 template <class... Rs>
 class RewardSet {
  public:
@@ -140,17 +140,17 @@ class RewardSet {
     detail::check_reward_names("RewardSet", names());
   }
 
-  /// Gives the K names, in order, as views of the rewards' own names.
+  /// Gives the K names, in order. They are views of the rewards' own names.
   std::array<std::string_view, size> names() const {
     return std::apply([](const auto&... reward) { return std::array{std::string_view(reward.name)...}; }, rewards_);
   }
 
-  /// Scores every response with every reward. Per-response rewards run in parallel over responses; batch rewards run
+  /// Scores every response with every reward. Per-response rewards run in parallel over responses. Batch rewards run
   /// one after another outside that loop. The result is deterministic: of several failures, the one of the lowest
   /// response is reported.
   /// @param rewards  (B x K) overwritten; NaN if a reward does not apply.
   /// @throws BadData naming reward, data row, prompt and response, if a value is infinite, if a per-response reward
-  ///   gives NaN, or if a reward throws (its exception is nested); BadArgument if the shape is not (B x K).
+  ///         gives NaN, or if a reward throws (its exception is nested); BadArgument if the shape is not (B x K).
   void evaluate(const Rollouts& rollouts, MatrixView<float> rewards) const {
     detail::check_reward_shape("RewardSet", rollouts, rewards, size);
     evaluate_completions(rollouts, rewards, std::make_index_sequence<size>{});
@@ -169,7 +169,7 @@ class RewardSet {
     }
   }
 
-  /// What failed in the last batch, reward by reward; null for a reward that does not say.
+  /// Gives the failures of the last batch, reward by reward; null for a reward that does not report them.
   std::array<const RewardFailures*, size> failures() const {
     std::array<const RewardFailures*, size> result{};
     for_each_reward(
@@ -180,8 +180,8 @@ class RewardSet {
     return result;
   }
 
-  /// Calls f(k, name, value) for each figure of the last batch that reward k wants in the metrics: `failed` and
-  /// `retries` of one that reports failures, and those of its own hook visit_figures(f), called with f(name, value).
+  /// Calls f(k, name, value) for the figures of the last batch of each reward k: `failed` and `retries` if the reward
+  /// reports failures, and the figures of its own hook visit_figures(f), which is called with f(name, value).
   template <class F>
   void visit_figures(F&& f) const {
     for_each_reward([&](std::size_t k, const auto& reward) { detail::visit_figures_of(reward, k, f); }, *this);
@@ -220,8 +220,8 @@ class RewardSet {
         *this);
   }
 
-  /// Calls check_prompts(prompts, sampling) of the rewards that have it, so that what a step would refuse is refused
-  /// before a run.
+  /// Calls check_prompts(prompts, sampling) of the rewards that have it, so that prompts that a step would refuse are
+  /// refused before a run.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     for_each_reward(
         [&](std::size_t, const auto& reward) {
@@ -238,7 +238,7 @@ class RewardSet {
         *this);
   }
 
-  /// Visits the state of the rewards that have any, each under its own name.
+  /// Visits the state of the rewards that have one, each under its own name.
   template <class Visitor>
   void visit_state(Visitor& v) {
     for_each_reward(
@@ -248,7 +248,7 @@ class RewardSet {
         *this);
   }
 
-  /// Gives reward k itself.
+  /// Gives reward k.
   template <std::size_t k>
   const auto& get() const {
     return std::get<k>(rewards_);

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The models that rewards consult. Each runs one packed batch per call and is called outside parallel loops.
+/// The interfaces of the models that rewards use. Each runs one packed batch per call and is called outside parallel
+/// loops.
 
 #include <concepts>
 #include <cstddef>
@@ -12,15 +13,14 @@
 
 namespace maestro {
 
-/// LikelihoodQuery asks for the probability of a text: of `continuation`, after the prompt of group `group` and
-/// `prefix`.
+/// LikelihoodQuery asks for the likelihood of `continuation` after the prompt of group `group` and `prefix`.
 struct LikelihoodQuery {
   std::size_t group = 0;     ///< index into the batch's prompts; queries are sorted by it
-  std::string prefix;        ///< what stands between the prompt and the continuation
-  std::string continuation;  ///< what is scored
+  std::string prefix;        ///< the text between the prompt and the continuation
+  std::string continuation;  ///< the text that is scored
 };
 
-/// A LikelihoodScorer gives the mean negative log-likelihood in nats per token of each continuation. The perplexity
+/// LikelihoodScorer gives the mean negative log-likelihood, in nats per token, of each continuation. The perplexity
 /// reward uses it.
 template <class S>
 concept LikelihoodScorer = std::move_constructible<S> &&
@@ -29,7 +29,7 @@ concept LikelihoodScorer = std::move_constructible<S> &&
   scorer.mean_nll(rollouts, queries, out);
 };
 
-/// A PreferenceScorer gives one score to each response of the batch. The preference reward uses it.
+/// PreferenceScorer gives one score to each response of the batch. The preference reward uses it.
 template <class S>
 concept PreferenceScorer = std::move_constructible<S> &&
     requires(const S& scorer, const Rollouts& rollouts, std::span<float> out) {

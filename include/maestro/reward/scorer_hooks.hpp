@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The hooks of a reward that asks a model: each goes on to that model.
+/// The hooks of a reward that uses a model, which call those of the model.
 
 #include <cstdint>
 #include <utility>

@@ -22,7 +22,7 @@ struct TagNames {
   std::string answer = "answer";
 };
 
-/// TagParse says what a response has of the required structure. The views point into the parsed text.
+/// TagParse says how far a response has the required structure. The views point into the parsed text.
 struct TagParse {
   std::string_view reasoning{};        ///< between the reasoning tags; empty unless valid
   std::string_view answer{};           ///< between the answer tags; empty unless valid
@@ -32,13 +32,14 @@ struct TagParse {
   bool valid = false;  ///< every rule is kept
 };
 
-/// TagStructure parses responses by one set of tags. The rules are: each tag string occurs exactly once (4 rules, 2
-/// without reasoning), in the order of the structure, with nothing but white space before, between and after the parts
-/// (1 rule each).
+/// TagStructure parses responses with one set of tags. It has the following rules. Each tag string occurs exactly once
+/// (4 rules, or 2 without reasoning). The tags are in the order of the structure (1 rule). Before, between and after
+/// the parts there is only white space (1 rule).
 class TagStructure {
  public:
   /// Takes the names of the tags.
-  /// @throws BadArgument if a name is empty (answer), equals the other, or has white space, '<', '>' or '/'.
+  /// @throws BadArgument if the answer's name is empty, if both names are equal, or if a name has white space, '<', '>'
+  ///         or '/'.
   explicit TagStructure(const TagNames& names = {}) {
     require(!names.answer.empty(), "tags: the answer tag needs a name");
     require(names.answer != names.reasoning, "tags: reasoning and answer need different names");
@@ -86,27 +87,28 @@ class TagStructure {
   std::size_t count_ = 0;
 };
 
-/// FormatGrade says how the format reward counts a response that keeps only some rules.
+/// FormatGrade says what the format reward gives to a response that keeps only some rules.
 enum class FormatGrade : unsigned char {
-  strict,  ///< 1 when every rule is kept, else 0
-  graded,  ///< share of the rules kept
+  strict,  ///< 1 if every rule is kept, else 0
+  graded,  ///< the share of the rules that are kept
 };
 
-/// FormatOptions describe the Format reward.
+/// FormatOptions holds the options of the Format reward.
 struct FormatOptions {
   AnswerPlace answer = AnswerPlace::tags;  ///< tags or boxed
   TagNames tags{};                         ///< for AnswerPlace::tags
   FormatGrade grade = FormatGrade::strict;
 };
 
-/// Format says how well a response keeps the required tag structure, in [0, 1]. With AnswerPlace::boxed the rules are
-/// that it has a `\boxed{`, that it has one only, and that this is closed and not blank. Source: MAESTRO's format
-/// reward; the grade is ours.
+/// Format measures how far a response keeps the required tag structure, in [0, 1]. With AnswerPlace::boxed, the rules
+/// are that the response has a `\boxed{`, that it has only one, and that this one is closed and not blank. Source:
+/// MAESTRO's format reward; the grade is ours.
 class Format {
  public:
   static constexpr std::string_view name = "format";
 
-  /// @throws BadArgument for AnswerPlace::whole, which has no form, and as TagStructure.
+  /// Makes the reward.
+  /// @throws BadArgument for AnswerPlace::whole, which has no form, or for tag names that TagStructure refuses.
   explicit Format(FormatOptions options = {})
       : structure_(options.tags), answer_(options.answer), grade_(options.grade) {
     require(answer_ != AnswerPlace::whole, "Format: an answer without a place of its own has no form to keep");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The text of a response, and its white space, words and characters, as the text rewards count them.
+/// The text of a response, and its white space, words and characters as the text rewards count them.
 
 #include <cstddef>
 #include <string_view>
@@ -13,7 +13,7 @@ namespace maestro {
 
 /// Refuses a response of float actions for a reward that judges texts.
 /// @param actions  (T x D) of the response or batch.
-/// @throws BadArgument
+/// @throws BadArgument if there are actions.
 inline void require_text(MatrixView<const float> actions) {
   require(actions.empty(),
           "this reward judges texts, but the policy's actions are floats (Completion::actions) and its responses have "
@@ -24,27 +24,27 @@ inline void require_text(MatrixView<const float> actions) {
 enum class AnswerPlace : unsigned char {
   tags,   ///< between the answer tags of a TagStructure
   boxed,  ///< in the last `\boxed{...}`
-  whole,  ///< nowhere in particular: the response is the answer
+  whole,  ///< the whole response is the answer
 };
 
 /// Gives the text that a reward judges.
-/// @throws BadArgument if the response is one of float actions.
+/// @throws BadArgument if the response consists of float actions.
 inline std::string_view text_of(const Completion& completion) {
   require_text(completion.actions);
   return completion.text;
 }
 
-/// The characters of ASCII white space, which separate words for the text rewards.
+/// The characters of ASCII white space, which separate words in the text rewards.
 inline constexpr std::string_view white_space = " \t\r\n\f\v";
 
-/// Gives `text` without ASCII white space at either end.
+/// Gives `text` without ASCII white space at its ends.
 inline std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(white_space);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(white_space) - first + 1);
 }
 
-/// Calls f(word) for each maximal run without ASCII white space.
+/// Calls f(word) for each maximal run of characters that are not ASCII white space.
 template <class F>
 void for_each_word(std::string_view text, F&& f) {
   for (std::size_t at = text.find_first_not_of(white_space); at != std::string_view::npos;) {
@@ -54,14 +54,14 @@ void for_each_word(std::string_view text, F&& f) {
   }
 }
 
-/// Counts the maximal runs without ASCII white space.
+/// Gives the number of maximal runs of characters that are not ASCII white space.
 inline std::size_t count_words(std::string_view text) {
   std::size_t count = 0;
   for_each_word(text, [&count](std::string_view) { ++count; });
   return count;
 }
 
-/// Counts UTF-8 code points: bytes that do not continue a character.
+/// Gives the number of UTF-8 code points: bytes that do not continue a character.
 inline std::size_t count_characters(std::string_view text) {
   std::size_t count = 0;
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) == 0x80 ? 0u : 1u;

@@ -21,15 +21,15 @@
 
 namespace maestro {
 
-/// BatchesAhead draws batches on a thread of its own, in the order in which they were pushed, and holds them until they
-/// are taken. It never holds more than `limit` batches, drawn or not, so that it does not run ahead of a slow trainer.
-/// One thread pushes and takes.
+/// BatchesAhead draws batches on its own thread, in the order in which they were pushed, and holds them until they are
+/// taken. It never holds more than `limit` batches, drawn or not. Only one thread may push and take.
 class BatchesAhead {
  public:
   using Draw = std::function<std::vector<GroupOutcome>(std::vector<GroupRequest>)>;
 
-  /// @param draw   called on the other thread.
-  /// @param limit  batches held at most (S).
+  /// Makes an object without batches.
+  /// @param draw   draws a batch; called on the other thread.
+  /// @param limit  the largest number of batches held (S).
   BatchesAhead(Draw draw, std::size_t limit) : draw_(std::move(draw)), limit_(limit) {}
   BatchesAhead(const BatchesAhead&) = delete;
   BatchesAhead& operator=(const BatchesAhead&) = delete;
@@ -47,7 +47,7 @@ class BatchesAhead {
     const std::lock_guard lock(mutex_);
     return std::any_of(batches_.begin(), batches_.end(), [&](const Batch& batch) { return batch.name == name; });
   }
-  /// Asks for a batch. `name` must not be there yet.
+  /// Requests a batch. `name` must be new.
   /// @throws BadArgument if `limit` batches are held.
   void push(std::uint64_t name, std::vector<GroupRequest> requests) {
     const std::lock_guard lock(mutex_);
@@ -56,8 +56,8 @@ class BatchesAhead {
     if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
     changed_.notify_all();
   }
-  /// Waits for a batch and takes it out, with those that were pushed before it and never taken. What `draw` threw is
-  /// thrown here.
+  /// Waits for a batch and removes it, together with batches that were pushed earlier and never taken.
+  /// @throws BadArgument if the batch was never pushed; what `draw` threw for it.
   std::vector<GroupOutcome> take(std::uint64_t name) {
     std::unique_lock lock(mutex_);
     Batch* batch = find(name);
@@ -70,7 +70,7 @@ class BatchesAhead {
     if (failure) std::rethrow_exception(failure);
     return outcomes;
   }
-  /// Forgets every batch that was not begun, and waits for the one that is being drawn.
+  /// Drops every batch whose drawing has not begun, waits for the one that is being drawn, and then drops the rest.
   void clear() {
     std::unique_lock lock(mutex_);
     std::erase_if(batches_, [](const Batch& batch) { return batch.state == State::waiting; });

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What is asked of a rollout server, what it answers, and which answers are refused.
+/// Requests to a rollout server, its answers, and the checks of the answers.
 
 #include <algorithm>
 #include <array>
@@ -26,13 +26,13 @@ struct GroupRequest {
   Sampling sampling{};
   std::vector<std::int32_t> stops{};  ///< every token that ends a response
   std::size_t vocabulary = 0;         ///< V
-  std::size_t hidden_size = 0;        ///< d, if hidden states are asked of the server; 0: they are not
-  std::string model{};                ///< what the server calls the model, or the adapters
-  std::string adapter{};              ///< the name under which adapters were loaded; empty: the whole model
+  std::size_t hidden_size = 0;        ///< d if the server must give hidden states, else 0
+  std::string model{};                ///< the server's name of the model, or of the adapters
+  std::string adapter{};              ///< the name under which adapters were loaded; empty for the whole model
   std::uint64_t seed = 0;             ///< of the group's draws, below 2^31, for a server that takes one
 };
 
-/// DrawnResponse is one response as a server drew it.
+/// DrawnResponse is one response of a server.
 struct DrawnResponse {
   std::vector<std::int32_t> tokens{};  ///< (T) with the stop token, if one was drawn
   std::vector<float> log_probs{};      ///< (T) after temperature
@@ -43,14 +43,14 @@ struct DrawnResponse {
 /// DrawnGroup is the answer to a GroupRequest.
 struct DrawnGroup {
   std::vector<DrawnResponse> responses{};  ///< (G)
-  std::string version{};                   ///< of the weights, as the server names them; empty: it does not
+  std::string version{};                   ///< the server's name of the weights; empty if it gives none
 };
 
-/// AnswerFault says why an answer is refused.
+/// AnswerFault is the reason for which an answer is refused.
 enum class AnswerFault : std::uint8_t {
-  malformed,      ///< no JSON, a field that is missing or of another type, tokens or log-probs that cannot be
+  malformed,      ///< no JSON, a missing or ill-typed field, or an impossible token or log-prob
   truncated,      ///< a response that ends neither by a stop token nor at the length limit
-  wrong_count,    ///< more or fewer responses than were asked for
+  wrong_count,    ///< more or fewer responses than requested
   wrong_version,  ///< drawn by other weights
 };
 inline constexpr std::array<std::string_view, 4> answer_fault_names{"malformed", "truncated", "wrong_count",
@@ -69,14 +69,15 @@ class BadAnswer : public BadFile {
 namespace detail {
 
 /// Gives field `key` as an array.
+/// @throws BadFile if it is missing or is not an array.
 inline const Json& array_at(const JsonFields& fields, const std::string& key) {
   const Json& value = fields.at(key);
   if (!value.is_array()) fields.fail(key, "an array");
   return value;
 }
 
-/// Gives the token that a JSON value is.
-/// @throws BadAnswer for anything but an integer in [0, V).
+/// Gives the token in a JSON value.
+/// @throws BadAnswer if it is not an integer in [0, V).
 inline std::int32_t token_of(const Json& value, std::size_t vocabulary, const std::string& place) {
   const std::size_t token = value.is_number_unsigned() ? value.get<std::size_t>() : vocabulary;
   if (token < vocabulary) return static_cast<std::int32_t>(token);
@@ -84,8 +85,8 @@ inline std::int32_t token_of(const Json& value, std::size_t vocabulary, const st
                                               std::to_string(vocabulary - 1) + ", found " + shown(value));
 }
 
-/// Gives the log-prob that a JSON value is.
-/// @throws BadAnswer for anything but a finite number of at most 0, rounding aside.
+/// Gives the log-prob in a JSON value, in nats.
+/// @throws BadAnswer if it is not a finite number of at most 0, except for rounding.
 inline float log_prob_of(const Json& value, const std::string& place) {
   constexpr double rounding = 1e-3;
   constexpr double lowest = -1e4;  // vLLM writes -9999 for minus infinity, which no drawn token has
@@ -95,17 +96,17 @@ inline float log_prob_of(const Json& value, const std::string& place) {
                   place + ": a drawn token's log-prob must be a finite number of at most 0, found " + shown(value));
 }
 
-/// Refuses a number of responses other than that asked for.
-/// @throws BadAnswer
+/// Refuses another number of responses than requested.
+/// @throws BadAnswer naming both numbers.
 inline void check_count(std::size_t found, std::size_t wanted, const std::string& place) {
   if (found == wanted) return;
   throw BadAnswer(AnswerFault::wrong_count,
                   place + ": " + std::to_string(found) + " responses, " + std::to_string(wanted) + " were asked for");
 }
 
-/// Sets how a response ended, and refuses one that could not have ended so.
-/// @param stopped  whether the server says that a stop token ended it.
-/// @throws BadAnswer
+/// Sets how a response ended, and refuses a response that cannot have ended so.
+/// @param stopped  whether the server reports that a stop token ended it.
+/// @throws BadAnswer if it is empty or too long, goes on after a stop token, or ends before the limit without one.
 inline void finish_response(const GroupRequest& request, bool stopped, const std::string& place,
                             DrawnResponse& response) {
   const auto is_stop = [&](std::int32_t token) {
@@ -130,8 +131,8 @@ inline void finish_response(const GroupRequest& request, bool stopped, const std
 
 }  // namespace detail
 
-/// Refuses sampling options that a server's answer cannot be checked for.
-/// @throws Unsupported naming the option.
+/// Refuses sampling options for which an answer cannot be checked.
+/// @throws Unsupported naming the option; BadArgument for an option outside its domain.
 inline void check_served(const Sampling& sampling) {
   check(sampling);
   if (!sampling.stop_texts.empty()) {

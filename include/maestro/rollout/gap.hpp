@@ -20,8 +20,10 @@ struct LogProbGap {
   std::size_t tokens = 0;
 
   double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0.0; }
-  /// Adds tokens. O(T), deterministic.
-  /// @param served, local  (T) of the same tokens.
+  /// Adds tokens. It takes O(T) and is deterministic.
+  /// @param served  (T) log-probs of the server.
+  /// @param local   (T) log-probs of the local policy for the same tokens.
+  /// @throws BadArgument if sizes differ.
   void add(std::span<const float> served, std::span<const float> local) {
     require(served.size() == local.size(), "log-prob gap: both sides must have a value for each token");
     for (std::size_t t = 0; t < served.size(); ++t) {
@@ -33,11 +35,11 @@ struct LogProbGap {
   }
 };
 
-/// GapBounds say how far apart server and local policy may be, in nats a token, where both have the same weights.
-/// Kernels and bfloat16 alone make a mean of about 0.01; weights that were not taken make more.
+/// GapBounds limits the difference between server and local policy, in nats per token, where both have the same
+/// weights. Different kernels and bfloat16 give a mean of about 0.01; outdated weights give more.
 struct GapBounds {
-  double mean = 0.05;  ///< 0: no bound
-  double max = 0.0;    ///< 0: no bound; single tokens of small probability may be far off
+  double mean = 0.05;  ///< no bound if 0
+  double max = 0.0;    ///< no bound if 0; single tokens of small probability may differ much
 };
 
 /// Refuses a gap above a bound.

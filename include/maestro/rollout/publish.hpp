@@ -13,18 +13,19 @@
 
 namespace maestro {
 
-/// Tells what a policy over text hands to a server: its adapters if it trains some, else all of its weights.
+/// Gives the form of the weights that a policy over text publishes to a server: adapters if it trains adapters, else
+/// all of its weights.
 template <class P>
 constexpr WeightForm weight_form() {
   const bool whole = std::is_same_v<typename P::weights_type, ModelWeights<typename P::scalar_type>>;
   return whole ? WeightForm::whole : WeightForm::adapters;
 }
 
-/// Writes what a policy over text hands to a server: a model folder, or adapters in PEFT's layout. The folder appears
-/// at once.
+/// Writes the weights that a policy over text publishes to a server: a model folder, or adapters in PEFT's layout. The
+/// folder appears in one step, complete.
 /// @param base     folder or name of the model that adapters belong to.
-/// @param options  how whole weights are written; F32 keeps every bit.
-/// @throws IoError; what save_model and save_adapters throw.
+/// @param options  format of whole weights; F32 keeps every bit.
+/// @throws IoError if a file cannot be written; what save_model and save_adapters throw.
 template <class P>
 void write_weights(const P& policy, const std::string& folder, const std::string& base,
                    const SaveOptions& options = {}) {

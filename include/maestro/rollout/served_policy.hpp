@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A policy whose responses come from a rollout server. It satisfies Policy as any other.
+/// A policy whose responses come from a rollout server. It satisfies Policy.
 
 #include <algorithm>
 #include <array>
@@ -34,34 +34,35 @@
 
 namespace maestro {
 
-/// ServedOptions say how a policy uses its server.
+/// ServedOptions holds how a policy uses its server.
 struct ServedOptions {
-  std::string folder{};            ///< shared with the server: weights are written here
-  std::string folder_on_server{};  ///< the same folder as the server sees it; empty: by the same name
+  std::string folder{};            ///< shared with the server; weights are written here
+  std::string folder_on_server{};  ///< the path of this folder on the server; empty if it is the same
   ServedHidden hidden = ServedHidden::local;
   MissingGroup missing = MissingGroup::stop;
   GapBounds gap{};
-  std::size_t ahead = 0;           ///< S: batches drawn while the trainer learns; 0: none
-  std::size_t read_tokens = 2048;  ///< of one pass of the local policy over the responses
-  std::size_t probe_tokens = 32;   ///< with `ahead`: of the response that checks new weights
-  std::size_t folders_kept = 2;    ///< of written weights, the newest; at least 2
-  /// Asked while the server is waited for: true gives all calls up, for good, and ends `generate` by Interrupted.
-  /// Empty: it is waited for.
+  std::size_t ahead = 0;           ///< S, batches drawn while the trainer learns; 0 for none
+  std::size_t read_tokens = 2048;  ///< tokens of one pass of the local policy over the responses
+  std::size_t probe_tokens = 32;   ///< with `ahead`, tokens of the response that checks new weights
+  std::size_t folders_kept = 2;    ///< number of newest weight folders that are kept, at least 2
+  /// Called repeatedly while the policy waits for the server. If it returns true, all calls are cancelled for good and
+  /// `generate` throws Interrupted. If it is not set, the policy waits.
   std::function<bool()> should_stop{};
 };
 
-/// ServedFigures tell of the last call of ServedPolicy::generate. Counts are those since the call before it; with
-/// batches ahead, of whatever was drawn meanwhile.
+/// ServedFigures describes the last call of ServedPolicy::generate. Counts are those since the call before it. With
+/// batches ahead, they include everything drawn in between.
 struct ServedFigures {
   RolloutCounts counts{};
-  LogProbGap gap{};        ///< of responses drawn by the weights that learn, and of the probe
+  LogProbGap gap{};        ///< of responses drawn by the current weights, and of the probe
   LogProbGap stale_gap{};  ///< of responses drawn by older weights
   std::size_t groups_missing = 0;
-  double staleness_mean = 0.0;  ///< over responses: updates of the weights since those that drew it
+  double staleness_mean = 0.0;  ///< over responses: the number of updates since the weights that drew it
   std::uint32_t staleness_max = 0;
 };
 
-/// ReadsResponses is a policy over tokens that can read what another drew, as TransformerPolicy can.
+/// ReadsResponses is a policy over tokens that can compute the log-probs of responses drawn elsewhere, as
+/// TransformerPolicy can.
 template <class P>
 concept ReadsResponses = Policy<P> &&
     requires(const P& policy, const Rollouts& rollouts, Rollouts& written, GroupRange range, std::span<float> values,
@@ -75,7 +76,7 @@ concept ReadsResponses = Policy<P> &&
 
 namespace detail {
 
-/// Adds to each count of `now` what `before` lacks.
+/// Gives now - before for each count.
 inline RolloutCounts difference(const RolloutCounts& now, const RolloutCounts& before) {
   RolloutCounts d{.requested = now.requested - before.requested,
                   .received = now.received - before.received,
@@ -89,35 +90,37 @@ inline RolloutCounts difference(const RolloutCounts& now, const RolloutCounts& b
 
 }  // namespace detail
 
-/// ServedPolicy is the policy P, except that its responses are drawn by a server to which its weights are handed. All
-/// else is P's own: training passes, log-probs, entropies, hidden states, texts. Without a server it is P.
+/// ServedPolicy is the policy P, except that a server draws its responses and receives its weights. Everything else is
+/// P's: training passes, log-probs, entropies, hidden states, texts. Without a server it behaves as P.
 ///
 ///     auto server = std::make_shared<RolloutServer>(HttpClient(), RolloutServerOptions{...});
 ///     ServedPolicy<P> policy(std::move(local), server, {.folder = "shared"}, write);
 ///
-/// `generate` hands over the weights if they changed, draws, and reads the responses by one forward pass, which gives
-/// entropies and hidden states, and the log-probs that those of the server are compared with. Rollouts::log_probs are
-/// the server's, of the policy that drew; Rollouts::versions name its weights. Draws are the server's: the same seed
-/// gives the same responses only if the server does. Copies share the server.
+/// `generate` publishes the weights if they changed, and draws responses. Then it runs one forward pass over the
+/// responses, which gives entropies, hidden states, and the log-probs that are compared with those of the server.
+/// Rollouts::log_probs are the server's, of the policy that drew the responses. Rollouts::versions gives the number of
+/// its weights. The server draws, so the same seed gives the same responses only if the server is deterministic. Copies
+/// share the server.
 ///
-/// With `ahead` = S batches and `upcoming` given, the batches of the next S steps are drawn meanwhile, by weights that
-/// are up to S updates old: use an importance correction (TrainerOptions::correction). Each group is drawn by one
-/// version. Batches are a function of the step, so what is in flight when a run ends is drawn again by the run that
-/// goes on from its checkpoint; no prompt is skipped or trained twice.
+/// With `ahead` = S batches and `upcoming`, the batches of the next S steps are drawn while the trainer learns, by
+/// weights that are up to S updates old. An importance correction is then needed (TrainerOptions::correction). Each
+/// group is drawn by one version of the weights. Batches depend only on the step. So batches that are being drawn when
+/// a run ends are drawn again by the run that continues from its checkpoint, and no prompt is skipped or trained twice.
 template <ReadsResponses P>
 class ServedPolicy : public P {
  public:
-  /// Writes the weights of a policy into a folder that appears at once.
+  /// Writes the weights of a policy into a folder that appears in one step, complete.
   using WriteWeights = std::function<void(const P&, const std::string& folder)>;
-  /// Gives the prompts of a 0-based step; none for a step that will not be.
+  /// Gives the prompts of a 0-based step; none if there is no such step.
   using Upcoming = std::function<std::vector<Prompt>(std::uint32_t step)>;
 
   /// Makes a policy without a server.
   ServedPolicy(P local) : P(std::move(local)) {}
-  /// Makes a policy with a server; makes no call yet.
-  /// @param write     writes what the server is to take: see write_weights.
-  /// @param upcoming  needed for `ahead`.
-  /// @throws BadArgument for options outside their domains; Unsupported for hidden states from another than SGLang.
+  /// Makes a policy with a server. It makes no call yet.
+  /// @param write     writes the weights for the server; see write_weights.
+  /// @param upcoming  required by `ahead`.
+  /// @throws BadArgument for options outside their domains; Unsupported for hidden states of a server that is not
+  ///         SGLang.
   ServedPolicy(P local, std::shared_ptr<RolloutServer> server, const ServedOptions& options, WriteWeights write,
                Upcoming upcoming = {})
       : P(std::move(local)) {
@@ -134,10 +137,10 @@ class ServedPolicy : public P {
   }
 
   bool served() const { return shared_ != nullptr; }
-  /// Tells of the last generation by the server.
+  /// Gives the figures of the last generation. There must be a server.
   const ServedFigures& figures() const { return shared_->figures; }
 
-  /// Calls f(name, value) for the figures of the last step; none without a server.
+  /// Calls f(name, value) for the figures of the last step. Without a server it calls nothing.
   template <class F>
   void visit_figures(F&& f) const {
     if (!served()) return;
@@ -160,16 +163,17 @@ class ServedPolicy : public P {
     count("weights_published", figures.counts.published);
   }
 
-  /// Refuses what generate would refuse.
+  /// Refuses prompts and options that generate would refuse.
+  /// @throws Unsupported or BadArgument as generate.
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     if (served()) shared_->server->check_sampling(sampling);
     P::check_prompts(prompts, sampling);
   }
 
-  /// Draws G responses per prompt by the server, as the class says.
-  /// @throws IoError where weights are not taken, or a group is missing that may not be; BadData for a gap above its
-  ///   bound; Interrupted, which leaves the policy as it was but its server stopped; what P::generate throws for
-  ///   prompts.
+  /// Draws G responses per prompt by the server, as described for the class.
+  /// @throws IoError if the server does not take the weights, or if responses are missing and MissingGroup::leave does
+  ///         not allow it; BadData for a gap above its bound; Interrupted, after which the policy is unchanged but its
+  ///         server is stopped; what P::generate throws for prompts.
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     if (!served()) return P::generate(prompts, sampling, key);
     check_prompts(prompts, sampling);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A server that draws responses: its calls, the weights that it holds, and what is counted.
+/// A server that draws responses: its calls, its weights, and its counts.
 
 #include <algorithm>
 #include <array>
@@ -29,42 +29,44 @@
 
 namespace maestro {
 
-/// WeightForm says what is handed to the server after each update.
+/// WeightForm says in which form the server receives weights after each update.
 enum class WeightForm : std::uint8_t {
-  whole,     ///< a model folder; SGLang alone takes one
-  adapters,  ///< a folder of LoRA adapters in PEFT's layout, beside a base that the server has
+  whole,     ///< a model folder, for SGLang only
+  adapters,  ///< a folder of LoRA adapters in PEFT's layout, for a base that the server has
 };
 
-/// RolloutServerOptions say where the server is and how it is called.
+/// RolloutServerOptions holds where the server is and how it is called.
 struct RolloutServerOptions {
-  /// `url` is the server's root, such as http://127.0.0.1:30000. Answers are never kept, whatever keep_answers says.
+  /// `url` is the server's root, such as http://127.0.0.1:30000. Answers are never stored, and keep_answers is not
+  /// used.
   CallOptions calls{.timeout_seconds = 600.0, .max_bytes = std::size_t{1} << 28};
   RolloutDialect dialect = RolloutDialect::sglang;
   WeightForm weights = WeightForm::whole;
-  std::string model{};  ///< the base as vLLM names it (its --served-model-name); SGLang needs none
+  std::string model{};  ///< vLLM's name of the base (--served-model-name); not used for SGLang
 };
 
-/// RolloutCounts are sums since the server was first called. requested = received + missing once no call is under way.
+/// RolloutCounts holds sums since the server was first called. If no call is in progress, requested = received +
+/// missing.
 struct RolloutCounts {
   std::uint64_t requested = 0;                                    ///< responses
   std::uint64_t received = 0;                                     ///< responses of accepted answers
-  std::uint64_t missing = 0;                                      ///< responses of groups that no call brought
-  std::uint64_t retries = 0;                                      ///< calls made again
-  std::uint64_t failed_calls = 0;                                 ///< calls without a whole answer of status 200
-  std::array<std::uint64_t, answer_fault_names.size()> faults{};  ///< answers refused, by AnswerFault
+  std::uint64_t missing = 0;                                      ///< responses of groups that no call gave
+  std::uint64_t retries = 0;                                      ///< repeated calls
+  std::uint64_t failed_calls = 0;                                 ///< calls without a complete answer of status 200
+  std::array<std::uint64_t, answer_fault_names.size()> faults{};  ///< refused answers, by AnswerFault
   std::uint64_t published = 0;                                    ///< times that the server took new weights
 };
 
 /// GroupOutcome is the result of a GroupRequest.
 struct GroupOutcome {
   std::optional<DrawnGroup> group{};
-  std::uint32_t version = 0;  ///< of the weights that drew the group: the number of times that weights were published
+  std::uint32_t version = 0;  ///< number of the weights that drew the group, in order of publication
   std::string failure{};      ///< why there is no group
 };
 
 namespace detail {
 
-/// A CallGate lets calls through while it is open; closing it waits until none is inside.
+/// CallGate lets calls pass while it is open. Closing it waits until no call is inside.
 class CallGate {
  public:
   class Pass {
@@ -85,7 +87,7 @@ class CallGate {
    private:
     CallGate& gate_;
   };
-  /// Keeps the gate closed as long as it lives.
+  /// Closed keeps the gate closed during its lifetime.
   class Closed {
    public:
     explicit Closed(CallGate& gate) : gate_(gate) {
@@ -114,15 +116,15 @@ class CallGate {
 
 }  // namespace detail
 
-/// A RolloutServer draws groups of responses by a server and hands it weights. Calls are bounded, timed and tried again
-/// as CallOptions say; an answer that is refused (AnswerFault) counts by its fault and is asked for again too. Whole
-/// weights change while no call is under way, so that no response is drawn by two versions. Members may be called from
-/// several threads; batches wait for each other.
+/// RolloutServer draws groups of responses by a server and publishes weights to it. Calls are limited, timed and
+/// retried as CallOptions says. A refused answer counts by its fault (AnswerFault) and is requested again. Whole
+/// weights change only while no call is in progress, so that no response is drawn by two versions. Several threads may
+/// call the members; batches wait for each other.
 class RolloutServer {
  public:
-  /// Prepares the calls; makes none.
-  /// @throws BadArgument for options outside their domains, or a key variable that is not set; Unsupported for whole
-  ///   weights by vLLM.
+  /// Prepares the calls without making any.
+  /// @throws BadArgument for options outside their domains, or for a key variable that is not set; Unsupported for
+  ///         whole weights with vLLM.
   RolloutServer(HttpTransport transport, const RolloutServerOptions& options)
       : transport_(std::move(transport)),
         options_(checked(options)),
@@ -132,7 +134,7 @@ class RolloutServer {
   RolloutServer& operator=(const RolloutServer&) = delete;
 
   const RolloutServerOptions& options() const { return options_; }
-  /// Gives the number of the weights that the server has; 0: those that it was started with.
+  /// Gives the number of the server's weights. 0 means those with which it was started.
   std::uint32_t version() const {
     const std::lock_guard lock(mutex_);
     return version_;
@@ -142,15 +144,15 @@ class RolloutServer {
     return counts_;
   }
 
-  /// Refuses sampling options that the server's answers could not be used for.
-  /// @throws Unsupported, BadArgument
+  /// Refuses sampling options for which the server's answers could not be used.
+  /// @throws Unsupported naming the option; BadArgument for an option outside its domain.
   void check_sampling(const Sampling& sampling) const {
     check_served(sampling);
     if (options_.dialect == RolloutDialect::vllm) vllm::check_sampling(sampling);
   }
 
-  /// Draws groups, by the weights that the server has when each call is made. A group that no call brings has a failure
-  /// in its place: there is one outcome for each request.
+  /// Draws groups, with the weights that the server has when each call is made. It gives one outcome for each request,
+  /// in order. A group that no call gave has a failure instead.
   std::vector<GroupOutcome> generate(std::vector<GroupRequest> requests) {
     const std::lock_guard batch(batch_mutex_);
     const std::uint32_t first = begin(requests);
@@ -168,10 +170,10 @@ class RolloutServer {
     return outcomes;
   }
 
-  /// Lets the server take the weights in a folder, and waits until it has.
-  /// @param folder   as the server sees it.
+  /// Makes the server load the weights in a folder, and waits for it.
+  /// @param folder   the path on the server.
   /// @param version  a name that no other weights of this server have.
-  /// @throws IoError with the server's words if it does not take them.
+  /// @throws IoError with the server's message if it does not load them.
   void load(const std::string& folder, const std::string& version) {
     if (options_.weights == WeightForm::whole) {
       const detail::CallGate::Closed closed(gate_);
@@ -193,8 +195,8 @@ class RolloutServer {
     }
   }
 
-  /// Gives up the calls under way and lets no further one begin, so that whoever waits for a batch soon gets its
-  /// failures: those responses count as missing. There is no way back.
+  /// Cancels the calls in progress and starts no more. Pending batches soon end with failures, and their responses
+  /// count as missing. This cannot be undone.
   void stop() { stop_.request_stop(); }
 
  private:
@@ -222,7 +224,7 @@ class RolloutServer {
     return calls;
   }
 
-  /// Chooses the adapters of a batch; the number of the oldest weights that may draw it.
+  /// Chooses the adapters of a batch, and gives the number of the oldest weights that may draw it.
   std::uint32_t begin(std::vector<GroupRequest>& requests) {
     const std::lock_guard lock(mutex_);
     for (GroupRequest& request : requests) {
@@ -246,7 +248,7 @@ class RolloutServer {
     return options_.dialect == RolloutDialect::sglang ? sglang::generate_body(request) : vllm::generate_body(request);
   }
 
-  /// Reads an answer, and counts what is wrong with one that is refused.
+  /// Reads an answer. If it is refused, its fault is counted.
   GroupOutcome read(const GroupRequest& request, std::uint32_t first, const std::string& body) {
     const auto count = [this](AnswerFault fault) {
       const std::lock_guard lock(mutex_);
@@ -269,7 +271,7 @@ class RolloutServer {
   }
 
   /// Gives the number of the weights that drew a group.
-  /// @throws BadAnswer if they are none that the server may have had since the batch began.
+  /// @throws BadAnswer if the server cannot have had these weights since the batch began.
   std::uint32_t version_of(const GroupRequest& request, const DrawnGroup& group, std::uint32_t first) const {
     const std::lock_guard lock(mutex_);
     // SGLang repeats the version of whole weights, not the name of adapters; an adapter that it lacks is an error.
@@ -290,7 +292,7 @@ class RolloutServer {
     numbers_[version] = ++version_;
     ++counts_.published;
   }
-  /// Takes the adapters that nothing needs any more off the list.
+  /// Removes the adapters that are no longer used from the list, and gives their names.
   std::vector<std::string> unused_adapters() {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> names;
@@ -306,6 +308,7 @@ class RolloutServer {
   }
 
   /// Makes a call that changes the server.
+  /// @throws IoError with the server's message.
   void post(std::string_view path, const std::string& body, const char* failed) {
     PaidCalls calls(transport_, calls_to(path), stop_.get_token());
     const CallRequest request{.body = body};
@@ -317,7 +320,7 @@ class RolloutServer {
     if (!outcome.body) throw IoError(std::string("rollout server: ") + failed + ": " + outcome.failure);
   }
 
-  /// Carries a call to generate.
+  /// Makes a call to generate.
   HttpReply carry(const HttpRequest& request) {
     const detail::CallGate::Pass pass(gate_);
     HttpReply reply = transport_(request);

@@ -21,8 +21,8 @@ inline constexpr std::string_view update_path = "/update_weights_from_disk";
 inline constexpr std::string_view load_adapter_path = "/load_lora_adapter";
 inline constexpr std::string_view unload_adapter_path = "/unload_lora_adapter";
 
-/// Writes the request for a group. No seed is sent: SGLang would give all G responses the same one. Top-k, top-p and
-/// min-p leave its log-probs as they are, as ours.
+/// Gives the request for a group. It has no seed, since SGLang would use the same one for all G responses. Top-k, top-p
+/// and min-p do not change SGLang's log-probs, as here.
 inline std::string generate_body(const GroupRequest& request) {
   const Sampling& s = request.sampling;
   Json sampling{{"max_new_tokens", s.max_completion_length},
@@ -44,7 +44,8 @@ namespace detail {
 using maestro::detail::log_prob_of;
 using maestro::detail::token_of;
 
-/// Gives the last row of numbers of `hidden_states`: an array of numbers, or arrays of such arrays.
+/// Gives the last row of numbers of `hidden_states`, which is an array of numbers or nests such arrays.
+/// @throws BadFile if that row is not `size` finite numbers.
 inline std::vector<float> last_hidden(const JsonFields& meta, std::size_t size) {
   const Json* row = &maestro::detail::array_at(meta, "hidden_states");
   while (row->is_array() && !row->empty() && row->back().is_array()) row = &row->back();
@@ -60,6 +61,7 @@ inline std::vector<float> last_hidden(const JsonFields& meta, std::size_t size) 
 }
 
 /// Reads one of the G answers.
+/// @throws BadAnswer or BadFile as parse_group.
 inline DrawnResponse parse_response(const Json& json, const GroupRequest& request, const std::string& place,
                                     std::string& version) {
   const JsonFields answer(json, place);
@@ -85,8 +87,8 @@ inline DrawnResponse parse_response(const Json& json, const GroupRequest& reques
 }  // namespace detail
 
 /// Reads the answer for a group.
-/// @param place  who answered, for messages.
-/// @throws BadAnswer naming what is wrong; BadFile for what is no JSON or lacks a field.
+/// @param place  the server, for messages.
+/// @throws BadAnswer naming what is wrong; BadFile if it is not JSON or lacks a field.
 inline DrawnGroup parse_group(std::string_view body, const GroupRequest& request, const std::string& place) {
   const Json json = parse_json(body, place);
   const std::size_t wanted = request.sampling.num_generations;
@@ -112,14 +114,14 @@ inline DrawnGroup parse_group(std::string_view body, const GroupRequest& request
   return group;
 }
 
-/// Writes the request to take whole weights from a folder.
+/// Gives the request to load whole weights from a folder.
 inline std::string update_body(const std::string& folder, const std::string& version) {
   return dump_json(
       Json{{"model_path", folder}, {"weight_version", version}, {"flush_cache", true}, {"abort_all_requests", false}});
 }
 
-/// Refuses an answer that does not say `success`.
-/// @throws BadAnswer with the server's message.
+/// Refuses an answer whose `success` is false.
+/// @throws BadAnswer with the server's message; BadFile if it is not JSON or lacks the field.
 inline void check_done(std::string_view body, const std::string& place) {
   const Json json = parse_json(body, place);
   const JsonFields fields(json, place);

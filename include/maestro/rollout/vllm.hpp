@@ -23,7 +23,7 @@ inline constexpr std::string_view generate_path = "/v1/completions";
 inline constexpr std::string_view load_adapter_path = "/v1/load_lora_adapter";
 inline constexpr std::string_view unload_adapter_path = "/v1/unload_lora_adapter";
 
-/// Refuses what vLLM's log-probs would not be comparable for: processed log-probs are those after the filters too.
+/// Refuses the filters of sampling, since vLLM's processed log-probs are those after the filters.
 /// @throws Unsupported naming the remedy.
 inline void check_sampling(const Sampling& s) {
   if (s.top_k == 0 && s.top_p == 1.0 && s.min_p == 0.0) return;
@@ -32,7 +32,7 @@ inline void check_sampling(const Sampling& s) {
       "off, or use SGLang");
 }
 
-/// Writes the request for a group. Response g draws from seed + g.
+/// Gives the request for a group. Response g draws from seed + g.
 inline std::string generate_body(const GroupRequest& request) {
   const Sampling& s = request.sampling;
   return dump_json(Json{{"model", request.adapter.empty() ? request.model : request.adapter},
@@ -57,6 +57,7 @@ inline std::string generate_body(const GroupRequest& request) {
 namespace detail {
 
 /// Reads one choice.
+/// @throws BadAnswer or BadFile as parse_group.
 inline DrawnResponse parse_choice(const JsonFields& choice, const GroupRequest& request, const std::string& place) {
   const std::string& reason = choice.text("finish_reason");
   if (reason != "stop" && reason != "length") {
@@ -82,10 +83,10 @@ inline DrawnResponse parse_choice(const JsonFields& choice, const GroupRequest& 
 
 }  // namespace detail
 
-/// Reads the answer for a group. The version of adapters is their name, which the answer repeats; that of whole weights
-/// is not said.
-/// @param place  who answered, for messages.
-/// @throws BadAnswer naming what is wrong; BadFile for what is no JSON or lacks a field.
+/// Reads the answer for a group. The version of adapters is their name, which the answer repeats. Whole weights have no
+/// version in the answer.
+/// @param place  the server, for messages.
+/// @throws BadAnswer naming what is wrong; BadFile if it is not JSON or lacks a field.
 inline DrawnGroup parse_group(std::string_view body, const GroupRequest& request, const std::string& place) {
   const Json json = parse_json(body, place);
   const JsonFields answer(json, place);

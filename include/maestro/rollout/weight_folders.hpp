@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The folders of weights that a run hands to its rollout server.
+/// The folders of the weights that a run publishes to its rollout server.
 
 #include <algorithm>
 #include <array>
@@ -28,14 +28,14 @@ namespace maestro {
 
 namespace detail {
 
-/// Whether all of `text` are digits of a lower-case hexadecimal number, or of a decimal one.
+/// Tells whether all characters of `text` are digits of a lower-case hexadecimal number, or of a decimal one.
 inline bool is_number(std::string_view text, bool hexadecimal) {
   const auto digit = [&](char c) { return (c >= '0' && c <= '9') || (hexadecimal && c >= 'a' && c <= 'f'); };
   return !text.empty() && std::all_of(text.begin(), text.end(), digit);
 }
 
-/// Gives the run's part of a name that WeightFolders made, as a folder or while it was written; empty for any other
-/// name.
+/// Gives the run's part of a name that WeightFolders made, with or without the suffix of an unfinished folder. It is
+/// empty for any other name.
 inline std::string_view run_of_weights(std::string_view name) {
   name = name.substr(0, name.find(".tmp-"));
   constexpr std::string_view start = "maestro-";
@@ -51,7 +51,7 @@ inline std::string_view run_of_weights(std::string_view name) {
   return ours ? run : std::string_view();
 }
 
-/// Whether a folder holds nothing but what a model or adapters are written as.
+/// Tells whether a folder holds only files of a model or of adapters.
 inline bool holds_weights_alone(const std::string& folder) {
   const std::vector<std::string> names = names_in(folder);
   return std::all_of(names.begin(), names.end(), [](std::string_view name) {
@@ -62,13 +62,13 @@ inline bool holds_weights_alone(const std::string& folder) {
 
 }  // namespace detail
 
-/// WeightFolders names the folders of one run's weights inside of a folder that several runs may share, and keeps the
-/// newest of them. Each run holds the file `maestro-<run>.lock` as long as it lives: what the runs left whose process
-/// is gone is removed by the next one that begins on the same host, but nothing that is not theirs.
+/// WeightFolders names the folders of one run's weights inside a folder that several runs may share, and keeps the
+/// newest. Each run holds the file `maestro-<run>.lock` while it lives. The next run that begins on the same host
+/// removes the folders of runs that have ended, and nothing else.
 class WeightFolders {
  public:
   /// Makes nothing yet.
-  /// @param kept  of this run's folders, the newest.
+  /// @param kept  the number of this run's newest folders to keep.
   WeightFolders(std::string folder, std::size_t kept)
       : folder_(detail::without_trailing_slashes(std::move(folder))), kept_(kept) {
     const auto now = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
@@ -77,8 +77,8 @@ class WeightFolders {
     run_ = text.data();
   }
 
-  /// Makes the folder and removes what earlier runs left in it, once.
-  /// @throws IoError
+  /// Makes the folder and removes what earlier runs left in it. Later calls do nothing.
+  /// @throws IoError if the folder cannot be made.
   void open() {
     if (open_) return;
     std::error_code error;
@@ -92,7 +92,7 @@ class WeightFolders {
     if (lock_) remove_those_of_the_dead();
     open_ = true;
   }
-  /// Gives a name for weights: their number, their checksum, and the run's own part.
+  /// Gives a name for weights, made of their number, their checksum and the run's own part.
   std::string name(std::uint32_t number, std::uint32_t checksum) const {
     std::array<char, 32> text{};
     std::snprintf(text.data(), text.size(), "maestro-%u-%08x-", number, checksum);
@@ -101,11 +101,11 @@ class WeightFolders {
   /// Gives the path of the weights of this name.
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   const std::string& folder() const { return folder_; }
-  /// Notes weights that were written.
+  /// Records weights that were written.
   void add(const std::string& name) {
     if (names_.empty() || names_.back() != name) names_.push_back(name);
   }
-  /// Removes this run's oldest, as many as are too many.
+  /// Removes this run's oldest folders, so that the wanted number remains.
   void trim() {
     while (names_.size() > kept_) {
       detail::remove_tree(path(names_.front()));

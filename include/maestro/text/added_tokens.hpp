@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Tokens that are found in the text itself, before anything is split: special ones such as <|im_end|>, and plain ones.
-/// Needs maestro::tokenizers.
+/// Tokens that are found in the text itself before it is split: special ones such as <|im_end|>, and plain ones. Needs
+/// maestro::tokenizers.
 
 #include <algorithm>
 #include <array>
@@ -25,28 +25,27 @@ namespace maestro {
 struct AddedToken {
   std::int32_t id = 0;
   std::string content{};
-  bool special = false;      ///< whether plain text never becomes it, and decoding leaves it out
-  bool single_word = false;  ///< whether it counts only if no word character stands beside it
-  bool lstrip = false;       ///< whether it takes the white space before it
-  bool rstrip = false;       ///< whether it takes the white space behind it
-  bool normalized = false;   ///< whether it is searched for, in its normalized form, in normalized text
+  bool special = false;      ///< plain text never becomes it, and decoding omits it
+  bool single_word = false;  ///< it counts only if no word character is beside it
+  bool lstrip = false;       ///< it includes the white space before it
+  bool rstrip = false;       ///< it includes the white space after it
+  bool normalized = false;   ///< its normalized form is searched for in normalized text
 
   friend bool operator==(const AddedToken&, const AddedToken&) = default;
 };
 
-/// SpecialTokens says whether text that spells a special token is that token.
+/// SpecialTokens says whether text that spells a special token is read as that token.
 enum class SpecialTokens : std::uint8_t { recognized, as_text };
 
 namespace detail {
 
-/// TextTrie finds the longest of a set of texts at a place. It takes some 40 bytes of memory for each byte of the
-/// texts.
+/// TextTrie finds the longest of a set of texts at a position. It needs about 40 bytes of memory per byte of the texts.
 class TextTrie {
  public:
   static constexpr std::size_t max_bytes = std::size_t{1} << 22;  ///< of all texts together
 
   /// Adds a text.
-  /// @throws BadArgument for an empty text or one added before, Unsupported for too many bytes.
+  /// @throws BadArgument for an empty text or one that was added before; Unsupported for too many bytes.
   void add(std::string_view text, std::size_t value) {
     require(!text.empty(), "added tokens: one is empty");
     if (nodes_.size() + text.size() > max_bytes) throw Unsupported("added tokens: more than 4194304 bytes in all");
@@ -72,7 +71,7 @@ class TextTrie {
 
   bool empty() const { return nodes_.size() == 1; }
 
-  /// Gives the value of the longest text with which `rest` begins, and its length; the length is 0 if there is none.
+  /// Gives the value of the longest text with which `rest` begins, and its length. The length is 0 if there is none.
   std::pair<std::size_t, std::size_t> longest(std::string_view rest) const {
     std::pair<std::size_t, std::size_t> best{none, 0};
     if (!starts_[static_cast<unsigned char>(rest.front())]) return best;
@@ -105,19 +104,20 @@ class TextTrie {
 
 }  // namespace detail
 
-/// AddedTokenSearch finds added tokens, the leftmost first and of those the longest, as the `tokenizers` library does.
-/// A token that is found and does not count (a special one read as text, or a part of a word) hides others that begin
+/// AddedTokenSearch finds added tokens as the `tokenizers` library does: the leftmost first, and the longest of those.
+/// A token that is found but does not count (a special one read as text, or a part of a word) hides others that begin
 /// inside it.
 class AddedTokenSearch {
  public:
   /// Adds a token, which is searched for as `pattern`.
-  /// @throws BadArgument for a pattern that is empty or was added before.
+  /// @throws BadArgument for a pattern that is empty or was added before; Unsupported for too many bytes.
   void add(AddedToken token, std::string_view pattern) {
     trie_.add(pattern, tokens_.size());
     tokens_.push_back(std::move(token));
   }
 
-  /// Finds special tokens in a text that spells them, without the white space that they take. Valid UTF-8.
+  /// Appends the positions of special tokens in `text`, without the white space that they include, shifted by `offset`.
+  /// The text must be valid UTF-8.
   void find_special(std::string_view text, std::size_t offset, std::vector<SpecialPlace>& places) const {
     for (std::size_t at = 0; at < text.size() && !trie_.empty();) {
       const auto [index, length] = trie_.longest(text.substr(at));
@@ -131,7 +131,8 @@ class AddedTokenSearch {
     }
   }
 
-  /// Calls f(piece, id) for each piece of `text`, valid UTF-8, in order; id is empty for a piece that is text.
+  /// Calls f(piece, id) for each piece of `text` in order. id is empty for a piece that is text. `text` must be valid
+  /// UTF-8.
   template <class F>
   void split(std::string_view text, SpecialTokens specials, F&& f) const {
     std::size_t done = 0;

@@ -18,7 +18,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Gives what stands between the last `open` and the `close` after it; nothing if there is no such pair.
+/// Gives the text between the last `open` and the next `close` after it; nullopt if there is no such pair.
 inline std::optional<std::string_view> last_between(std::string_view text, std::string_view open,
                                                     std::string_view close) {
   const std::size_t start = text.rfind(open);
@@ -28,7 +28,7 @@ inline std::optional<std::string_view> last_between(std::string_view text, std::
   return end == std::string_view::npos ? std::nullopt : std::optional(rest.substr(0, end));
 }
 
-/// Gives the content of the last `\boxed{...}`, whose braces must be balanced.
+/// Gives the content of the last `\boxed{...}`; nullopt if there is none or its braces are not balanced.
 inline std::optional<std::string_view> last_boxed(std::string_view text) {
   const std::size_t start = text.rfind("\\boxed{");
   if (start == std::string_view::npos) return std::nullopt;
@@ -47,9 +47,9 @@ inline bool is_word_byte(char c) {
 
 }  // namespace detail
 
-/// Gives the part of a response that is its answer, without white space at its ends: what the last
-/// `<answer>...</answer>` holds, else what the last `\boxed{...}` holds, else what follows the last `</think>`, else
-/// the whole.
+/// Gives the answer in a response, without white space at its ends. It is the content of the last
+/// `<answer>...</answer>`; else that of the last `\boxed{...}`; else the text after the last `</think>`; else the whole
+/// text.
 inline std::string_view answer_part(std::string_view text) {
   if (const auto tagged = detail::last_between(text, "<answer>", "</answer>")) return without_white_space(*tagged);
   if (const auto boxed = detail::last_boxed(text)) return without_white_space(*boxed);
@@ -58,9 +58,9 @@ inline std::string_view answer_part(std::string_view text) {
   return without_white_space(text);
 }
 
-/// The number that a response ends with: of its answer_part, what follows the last "####" if there is one (GSM8K's
-/// mark), the last number. Thousands may be parted by commas; a minus counts if no word or digit stands before it.
-/// Nothing if there is no number. Exact: two texts have equal numbers if these are the same double.
+/// Gives the last number of a response's answer_part; nullopt if there is none. If there is a "####" (GSM8K's mark),
+/// only the text after the last one is read. Commas may separate thousands. A minus sign counts if no word character is
+/// before it. Two texts have equal numbers if these are the same double.
 inline std::optional<double> number_answer(std::string_view text) {
   text = answer_part(text);
   if (const std::size_t mark = text.rfind("####"); mark != std::string_view::npos) text.remove_prefix(mark + 4);
@@ -91,9 +91,9 @@ inline std::optional<double> number_answer(std::string_view text) {
   return last;
 }
 
-/// Gives the letter of the choice that a response makes, 'A' to 'Z'. This is its answer_part if that is a letter alone,
-/// perhaps in parentheses or with what it stands for after it ("B", "(b)", "B. because"); else the letter after the
-/// last "answer is" or "answer:". The result is empty if there is none: no letter is guessed from a sentence.
+/// Gives the letter of the choice in a response, 'A' to 'Z'. If the answer_part is only a letter, this is it; it may be
+/// in parentheses or be followed by a mark and other text ("B", "(b)", "B. because"). Otherwise it is the letter after
+/// the last "answer is" or "answer:". The result is nullopt if there is none: no letter is guessed from a sentence.
 inline std::optional<char> letter_answer(std::string_view text) {
   text = answer_part(text);
   // A letter at the start: nothing before it but marks, and after it no word byte. In a sentence "A" and "I" are words.

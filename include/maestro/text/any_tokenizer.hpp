@@ -22,50 +22,52 @@
 
 namespace maestro {
 
-/// AnyTokenizer holds any tokenizer and passes every call on to it, so that results are those of the tokenizer itself.
-/// Copies share it and cost a pointer. It never changes, and const use from several threads is safe.
+/// AnyTokenizer holds a tokenizer of any type and forwards every call, so its results are those of the tokenizer
+/// itself. A copy shares it and costs a pointer. The object does not change after its construction, so several threads
+/// may use it at once.
 ///
-/// Optional members of a tokenizer are passed on if it has them. Without `special` no special token is known, so that a
-/// chat format is refused; without `begin_token` there is none.
+/// Optional members of a tokenizer are forwarded if it has them. If it has no `special`, no special token is known, and
+/// a chat format is refused. If it has no `begin_token`, there is no begin token.
 class AnyTokenizer {
  public:
   /// Takes over a tokenizer.
-  /// @param files  name and content of the files that the tokenizer was read from; empty if there are none. If the
-  ///   tokenizer keeps its own files, this argument is left out.
+  /// @param files  names and contents of the files that the tokenizer was read from. If it is empty, the tokenizer's
+  ///               own `files()` are used, if it has them.
   template <Tokenizer Tok>
   requires(!std::same_as<Tok, AnyTokenizer>) explicit AnyTokenizer(Tok tokenizer,
                                                                    std::map<std::string, std::string> files = {})
       : AnyTokenizer(std::make_shared<const Held<Tok>>(std::move(tokenizer), std::move(files))) {}
 
   std::vector<std::int32_t> encode(std::string_view text) const { return held_->encode(text); }
-  /// Encodes text that stands behind other tokens (encode_behind of the tokenizer, if it has it).
+  /// Encodes text that follows other tokens, by the tokenizer's encode_behind if it has one.
   std::vector<std::int32_t> encode_behind(std::string_view text) const { return held_->encode_behind(text); }
-  /// Gives the bytes of the tokens. Special tokens are left out.
+  /// Gives the bytes of the tokens, without special tokens.
   std::string decode(std::span<const std::int32_t> tokens) const { return held_->decode(tokens); }
-  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8. The result is for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }
-  /// Decodes as `decode` does, and writes special tokens by their names if the tokenizer can (decode_with_special).
+  /// Decodes as `decode` does, and writes special tokens by name if the tokenizer has decode_with_special.
   std::string decode_with_special(std::span<const std::int32_t> tokens) const {
     return held_->decode_with_special(tokens);
   }
   std::size_t vocabulary_size() const { return vocabulary_size_; }
-  /// Gives the largest id + 1 among the tokens that `encode` can yield; vocabulary_size() if the tokenizer cannot tell.
+  /// Gives the largest id + 1 among the tokens that `encode` can give; vocabulary_size() if the tokenizer does not
+  /// tell.
   std::size_t text_vocabulary_size() const { return held_->text_vocabulary_size(); }
   std::int32_t end_token() const { return end_token_; }
-  /// Gives the token that the tokenizer's own template puts before a text; empty if there is none.
+  /// Gives the token that the tokenizer's own template puts before a text; nullopt if there is none.
   std::optional<std::int32_t> begin_token() const { return held_->begin_token(); }
   /// Gives the id of a special token by its name, such as "<|im_end|>".
-  /// @throws BadArgument naming one that does not exist.
+  /// @throws BadArgument naming a token that does not exist.
   std::int32_t special(std::string_view name) const { return held_->special(name); }
-  /// Finds where a text spells special tokens, in order.
-  /// @throws BadArgument if the tokenizer cannot tell.
+  /// Gives the positions of the special tokens that a text spells, in order.
+  /// @throws BadArgument if the tokenizer has no special_places.
   std::vector<SpecialPlace> special_places(std::string_view text) const { return held_->special_places(text); }
-  /// Gives name and content of the files that the tokenizer was read from; empty if it was made otherwise.
+  /// Gives names and contents of the files that the tokenizer was read from; empty if it was made otherwise.
   const std::map<std::string, std::string>& files() const { return held_->files(); }
 
-  /// Gives the tokenizer itself if it is a Tok, else nullptr.
+  /// Gives the tokenizer if it is a Tok, else nullptr.
   template <Tokenizer Tok>
   const Tok* get_if() const {
     const auto* held = dynamic_cast<const Held<Tok>*>(held_.get());

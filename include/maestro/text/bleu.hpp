@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// BLEU as sacrebleu gives it with its own defaults: tokenizer 13a, case kept, exponential smoothing.
+/// BLEU as sacrebleu computes it by default: tokenizer 13a, case kept, exponential smoothing.
 
 #include <algorithm>
 #include <array>
@@ -26,13 +26,14 @@ inline void replace_all(std::string& text, std::string_view from, std::string_vi
 }
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-/// What mteval-v13a.pl puts spaces around: ASCII punctuation but for quotes, dashes, periods and commas, and the space.
+/// Tells whether mteval-v13a.pl puts spaces around a character: ASCII punctuation and the space, but not quotes,
+/// dashes, periods and commas.
 constexpr bool stands_alone(char c) {
   return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') || (c >= '(' && c <= '+') ||
          (c >= ':' && c <= '@') || c == '/';
 }
 
-/// Replaces each pair that `first` and `second` take, from left to right, by `edit(pair)`.
+/// Replaces each pair of characters that `first` and `second` accept, from left to right, by `edit(out, a, b)`.
 template <class First, class Second, class Edit>
 std::string edit_pairs(std::string_view text, const First& first, const Second& second, const Edit& edit) {
   std::string out;
@@ -49,7 +50,7 @@ std::string edit_pairs(std::string_view text, const First& first, const Second& 
 
 }  // namespace detail
 
-/// The text with spaces between the tokens of mteval-v13a, as sacrebleu's tokenizer 13a has it. Source: Post 2018.
+/// Gives the text with spaces between the tokens of mteval-v13a, as sacrebleu's tokenizer 13a does. Source: Post 2018.
 inline std::string tokenize_13a(std::string_view text) {
   std::string line(text);
   detail::replace_all(line, "<skipped>", "");
@@ -79,10 +80,11 @@ inline std::string tokenize_13a(std::string_view text) {
   return detail::JoinedWords(python_words(spaced)).text;
 }
 
-/// What BLEU needs of some segments; those of a corpus are the sums of its segments'.
+/// BleuCounts holds the counts of some segments from which BLEU is computed. Those of a corpus are the sums over its
+/// segments.
 struct BleuCounts {
   static constexpr std::size_t orders = 4;
-  std::array<std::uint64_t, orders> correct{};  ///< n-grams that the reference has too, n from 1
+  std::array<std::uint64_t, orders> correct{};  ///< n-grams that the reference has too, for n = 1 to 4
   std::array<std::uint64_t, orders> total{};    ///< n-grams of the response
   std::uint64_t length = 0;                     ///< tokens of the response
   std::uint64_t reference_length = 0;
@@ -98,7 +100,7 @@ struct BleuCounts {
   }
 };
 
-/// The counts of one response against its reference.
+/// Gives the counts of one response against its reference.
 inline BleuCounts bleu_counts(std::string_view response, std::string_view reference) {
   const auto words = [](std::string_view text) {
     const std::string_view inner = without_white_space(text);
@@ -125,15 +127,16 @@ inline BleuCounts bleu_counts(std::string_view response, std::string_view refere
   return counts;
 }
 
-/// Which n-grams BLEU looks at where a response has none of the longer ones.
+/// BleuOrder says which n-grams BLEU uses if a response is too short for the longer ones.
 enum class BleuOrder : std::uint8_t {
-  whole,      ///< all four: for a corpus
-  effective,  ///< as long ones as the response has: for one segment
+  whole,      ///< all four, for a corpus
+  effective,  ///< up to the longest that the response has, for one segment
 };
 
-/// BLEU in [0, 100]: brevity penalty times the geometric mean of the precisions of 1- to 4-grams, in percent; a
-/// precision of 0 counts as 1 / (2^k total), k counting the zeros so far. 0 if no word matches. Equal to sacrebleu's
-/// corpus_bleu (BleuOrder::whole) and sentence_bleu (effective). Source: Papineni et al. 2002; Post 2018.
+/// Gives BLEU in [0, 100]: the brevity penalty times the geometric mean of the precisions of 1- to 4-grams, in percent.
+/// A precision of 0 counts as 1 / (2^k total), where k counts the zeros so far. If no word matches, BLEU is 0. The
+/// result equals sacrebleu's corpus_bleu (BleuOrder::whole) and sentence_bleu (BleuOrder::effective). Source: Papineni
+/// et al. 2002; Post 2018.
 inline double bleu(const BleuCounts& counts, BleuOrder order = BleuOrder::whole) {
   if (std::all_of(counts.correct.begin(), counts.correct.end(), [](std::uint64_t c) { return c == 0; })) return 0.0;
   const auto length = static_cast<double>(counts.length);
@@ -152,7 +155,7 @@ inline double bleu(const BleuCounts& counts, BleuOrder order = BleuOrder::whole)
   return penalty * std::exp(sum / static_cast<double>(used));
 }
 
-/// BLEU of one response, in [0, 100]: sacrebleu's sentence_bleu.
+/// Gives the BLEU of one response, in [0, 100], as sacrebleu's sentence_bleu.
 inline double sentence_bleu(std::string_view response, std::string_view reference) {
   return bleu(bleu_counts(response, reference), BleuOrder::effective);
 }

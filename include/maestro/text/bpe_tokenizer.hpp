@@ -31,41 +31,41 @@
 
 namespace maestro {
 
-/// Normalization says what a tokenizer does to a text before it splits it.
+/// Normalization says how a tokenizer normalizes a text before it splits it.
 enum class Normalization : std::uint8_t { none, nfc };
 
-/// WholeWords says what happens to a word that is itself a token: it is merged as any other, or taken as that token
+/// WholeWords says whether a word that is itself a token is merged as any other word, or taken as that token
 /// (`ignore_merges`).
 enum class WholeWords : std::uint8_t { merged, taken };
 
-/// BpeTokenizerParts holds all that a BpeTokenizer is made of.
+/// BpeTokenizerParts holds everything that a BpeTokenizer is made of.
 struct BpeTokenizerParts {
-  /// Tokens, in the byte-level alphabet or as a SentencePiece model writes them, and their ids.
+  /// Tokens and their ids. The tokens are in the byte-level alphabet, or as a SentencePiece model writes them.
   std::vector<std::pair<std::string, std::int32_t>> vocabulary{};
-  std::vector<Merge> merges{};  ///< by rank
+  std::vector<Merge> merges{};  ///< in the order of their ranks
   WholeWords whole_words = WholeWords::merged;
-  std::vector<AddedToken> added_tokens{};  ///< their ids follow the vocabulary, unless their content is in it
+  std::vector<AddedToken> added_tokens{};  ///< ids follow those of the vocabulary, unless it contains the token
   Normalization normalization = Normalization::none;
   PreTokenizer pre_tokenizer{};
-  std::optional<Metaspace> metaspace{};        ///< of a SentencePiece model; nothing: byte-level
+  std::optional<Metaspace> metaspace{};        ///< of a SentencePiece model; nullopt for byte-level BPE
   bool byte_fallback = false;                  ///< of a SentencePiece model: tokens such as <0x0A> are bytes
   std::int32_t end_token = 0;                  ///< the id of a special token
   std::optional<std::int32_t> begin_token{};   ///< the id of a special token
-  std::map<std::string, std::string> files{};  ///< name and content of the files it was read from
+  std::map<std::string, std::string> files{};  ///< names and contents of the files it was read from
 };
 
 namespace detail {
 
 enum class TokenKind : std::uint8_t { none, plain, special };
 
-/// TokenText is the place of one token's bytes in the text of all tokens.
+/// TokenText is the position of one token's bytes in the text of all tokens.
 struct TokenText {
   std::uint32_t begin = 0;
   std::uint32_t size = 0;
   TokenKind kind = TokenKind::none;
 };
 
-/// BpeTables is what the copies of a tokenizer share. Nothing but the cache changes once it is made.
+/// BpeTables holds the data that the copies of a tokenizer share. Only its cache changes after its construction.
 class BpeTables {
  public:
   static constexpr std::int32_t id_limit = 1 << 22;
@@ -94,7 +94,7 @@ class BpeTables {
   }
 
   /// Appends the tokens of `text`, which must be valid UTF-8.
-  /// @param first  whether nothing stands before it.
+  /// @param first  whether no other text precedes it.
   void encode(std::string_view text, SpecialTokens specials, bool first, std::vector<std::int32_t>& tokens) const {
     raw_.split(text, specials, [&](std::string_view piece, std::optional<std::int32_t> id) {
       if (id) {
@@ -113,7 +113,7 @@ class BpeTables {
     });
   }
 
-  /// Where special tokens stand: those searched for in the text as it is, and between them the others.
+  /// Gives the positions of special tokens: those searched for in the unchanged text, and between them the others.
   std::vector<SpecialPlace> special_places(std::string_view text) const {
     std::vector<SpecialPlace> first;
     raw_.find_special(text, 0, first);
@@ -162,7 +162,7 @@ class BpeTables {
     }
   }
 
-  /// Gives ids to the added tokens. A token that the vocabulary knows keeps its id; the others are numbered behind the
+  /// Gives ids to the added tokens. A token of the vocabulary keeps its id; the others are numbered after the
   /// vocabulary.
   void add_tokens(const std::unordered_map<std::string_view, std::int32_t>& ids) {
     std::unordered_set<std::string_view> seen;
@@ -192,7 +192,7 @@ class BpeTables {
     }
   }
 
-  /// Checks that merges stay inside the vocabulary, and that they never turn plain text into a special token.
+  /// Checks that merges stay inside the vocabulary and cannot turn plain text into a special token.
   void check_merges() const {
     const auto check = [&](std::int32_t id) {
       require(id >= 0 && static_cast<std::size_t>(id) < size() && at(id).kind != TokenKind::none,
@@ -220,7 +220,7 @@ class BpeTables {
     }
   }
 
-  /// Indexes the tokens that are spelled in the alphabet, since only those can be words.
+  /// Indexes the tokens that are spelled in the alphabet, since only these can be words.
   void index_words() {
     if (parts_.metaspace) return;
     words_.reserve(parts_.vocabulary.size());
@@ -277,36 +277,37 @@ class BpeTables {
 }  // namespace detail
 
 /// BpeTokenizer applies normalization, added tokens, pre-tokenizer and merges in the order of the `tokenizers` library.
-/// It is immutable: copies share their tables, and const use from several threads is safe.
+/// The object does not change after its construction. Copies share their tables, and several threads may use it at
+/// once.
 ///
-/// Text that is not UTF-8 is read with one U+FFFD for each broken sequence, as Python's errors="replace" does. Bytes
-/// for which the vocabulary has no token (`missing_bytes`) are left out, as `tokenizers` does without an unknown token.
-/// decode(encode(text)) is `text` unless the file says otherwise: NFC, lstrip and rstrip, a prefix space, a split that
-/// removes. One deviation: an added token decodes to its own content, while `tokenizers` reads content that happens to
-/// be spelled in the byte-level alphabet (such as "\u00e9") as bytes.
+/// Text that is not UTF-8 is read with one U+FFFD for each broken sequence, as with Python's errors="replace". Bytes
+/// without a token in the vocabulary (`missing_bytes`) are omitted, as `tokenizers` does without an unknown token.
+/// decode(encode(text)) equals `text`, except for the changes that the file asks for: NFC, lstrip and rstrip, a prefix
+/// space, a split that removes text. There is one deviation: an added token decodes to its own content, while
+/// `tokenizers` reads content that is spelled in the byte-level alphabet (such as "\u00e9") as bytes.
 class BpeTokenizer {
  public:
   static constexpr std::size_t longest_text = std::size_t{1} << 27;  ///< bytes of one text to encode
 
-  /// Makes a tokenizer of its parts.
-  /// @throws BadArgument naming the token that is out of order, Unsupported for a special token that merges can make.
+  /// Makes a tokenizer from its parts.
+  /// @throws BadArgument naming a token that is not valid; Unsupported for a special token that merges can make.
   explicit BpeTokenizer(BpeTokenizerParts parts)
       : tables_(std::make_shared<const detail::BpeTables>(std::move(parts))) {}
 
-  /// Gives the largest id + 1. Some ids below it may have no token.
+  /// Gives the largest id + 1. Some smaller ids may have no token.
   std::size_t vocabulary_size() const { return tables_->size(); }
-  /// Gives the largest id + 1 among the tokens that `encode` can yield: all but special ones.
+  /// Gives the largest id + 1 among the tokens that `encode` can give: all but special ones.
   std::size_t text_vocabulary_size() const {
     std::size_t size = vocabulary_size();
     while (size > 0 && tables_->at(static_cast<std::int32_t>(size - 1)).kind != detail::TokenKind::plain) --size;
     return size;
   }
   std::int32_t end_token() const { return tables_->parts().end_token; }
-  /// Gives the token that the file's own template puts before a text, if it does. Encoding never adds it.
+  /// Gives the token that the file's own template puts before a text, if there is one. Encoding never adds it.
   std::optional<std::int32_t> begin_token() const { return tables_->parts().begin_token; }
 
   /// Gives the id of a special token by its name, such as "<|im_end|>".
-  /// @throws BadArgument naming one that does not exist.
+  /// @throws BadArgument naming a token that does not exist.
   std::int32_t special(std::string_view name) const {
     if (const std::optional<std::int32_t> id = find_special(name)) return *id;
     throw BadArgument("tokenizer: there is no special token '" + replace_invalid_utf8(name) + "'");
@@ -317,51 +318,52 @@ class BpeTokenizer {
     }
     return std::nullopt;
   }
-  /// Finds where a text spells special tokens, in order. Valid UTF-8.
+  /// Gives the positions of the special tokens that a text spells, in order. The text must be valid UTF-8.
   std::vector<SpecialPlace> special_places(std::string_view text) const { return tables_->special_places(text); }
-  /// Finds the id of a token, added or not, by the text that it decodes to.
+  /// Gives the id of a token, added or not, that decodes to this text; nullopt if there is none.
   std::optional<std::int32_t> find_token(std::string_view text) const {
     for (const AddedToken& token : added_tokens()) {
       if (token.content == text) return token.id;
     }
     return tables_->find(text);
   }
-  /// Lists the added tokens, special and plain, as the file does.
+  /// Lists the added tokens, special and plain, in the order of the file.
   const std::vector<AddedToken>& added_tokens() const { return tables_->parts().added_tokens; }
-  /// Tells how many of the 256 bytes have no token.
+  /// Gives how many of the 256 bytes have no token.
   std::size_t missing_bytes() const {
     std::size_t count = 0;
     for (const std::int32_t id : tables_->byte_ids()) count += id < 0;
     return count;
   }
-  /// Gives name and content of the files that the tokenizer was read from.
+  /// Gives names and contents of the files that the tokenizer was read from.
   const std::map<std::string, std::string>& files() const { return tables_->parts().files; }
 
-  /// Encodes plain text. Text that spells a special token becomes its characters, so an untrusted prompt cannot end a
-  /// turn. Added tokens that are not special are found. `tokenizers` does the same with encode_special_tokens = True.
-  /// @throws BadArgument for a text of more than `longest_text`, BadData if a pattern of the file gives up.
+  /// Encodes plain text. Text that spells a special token is encoded as its characters, so an untrusted prompt cannot
+  /// end a turn. Added tokens that are not special are found. The result is that of `tokenizers` with
+  /// encode_special_tokens = True.
+  /// @throws BadArgument for a text longer than `longest_text`; BadData if a pattern of the file exceeds its limits.
   std::vector<std::int32_t> encode(std::string_view text) const {
     return encode_as(text, SpecialTokens::as_text, true);
   }
-  /// Encodes as `encode` does text that stands behind other tokens: some SentencePiece models put a space before the
-  /// first text only.
+  /// Encodes text that follows other tokens. Some SentencePiece models put a space before the first text only;
+  /// otherwise the result is that of `encode`.
   std::vector<std::int32_t> encode_behind(std::string_view text) const {
     return encode_as(text, SpecialTokens::as_text, false);
   }
-  /// Encodes text in which special tokens are spelled out, such as a rendered chat. `tokenizers` does the same with
-  /// encode(text, add_special_tokens=False).
+  /// Encodes text in which special tokens are spelled out, such as a rendered chat. The result is that of `tokenizers`
+  /// with encode(text, add_special_tokens=False).
   std::vector<std::int32_t> encode_with_special(std::string_view text) const {
     return encode_as(text, SpecialTokens::recognized, true);
   }
 
-  /// Gives the bytes of the tokens, which need not be valid UTF-8. Special tokens and ids without a token are left out.
+  /// Gives the bytes of the tokens, which need not be valid UTF-8, without special tokens and ids without a token.
   /// @throws BadArgument for an id outside the vocabulary.
   std::string decode(std::span<const std::int32_t> tokens) const { return decode_as(tokens, SpecialTokens::as_text); }
-  /// Decodes as `decode` does, and writes special tokens by their names.
+  /// Decodes as `decode` does, and writes special tokens by name.
   std::string decode_with_special(std::span<const std::int32_t> tokens) const {
     return decode_as(tokens, SpecialTokens::recognized);
   }
-  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8. The result is for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }

@@ -2,8 +2,8 @@
 
 /// @file
 /// The alphabet of byte-level BPE. It has one printable character for each byte, so that vocabularies are text.
-/// Printable Latin-1 stands for itself; the other bytes take the code points from 256 upwards. Source: Radford et al.
-/// 2019 (GPT-2), bytes_to_unicode.
+/// Printable Latin-1 characters stand for their own bytes; the other bytes have the code points from 256 on. Source:
+/// Radford et al. 2019 (GPT-2), bytes_to_unicode.
 
 #include <array>
 #include <cstddef>
@@ -45,8 +45,8 @@ inline constexpr std::array<std::int16_t, byte_level_code_points> byte_level_byt
 
 }  // namespace detail
 
-/// Gives the bytes that a token of the vocabulary stands for; nothing if one of its characters is not in the alphabet.
-/// `token` must be valid UTF-8.
+/// Gives the bytes of a token of the vocabulary; nullopt if one of its characters is not in the alphabet. `token` must
+/// be valid UTF-8.
 inline std::optional<std::string> bytes_of_symbols(std::string_view token) {
   std::string bytes;
   bytes.reserve(token.size());
@@ -63,7 +63,7 @@ inline std::optional<std::string> bytes_of_symbols(std::string_view token) {
   return bytes;
 }
 
-/// Writes bytes in the alphabet, as UTF-8.
+/// Gives bytes in the alphabet, as UTF-8.
 inline std::string symbols_of_bytes(std::string_view bytes) {
   std::string symbols;
   symbols.reserve(2 * bytes.size());

@@ -17,16 +17,16 @@
 
 namespace maestro {
 
-/// ByteTokenizerOptions describe a ByteTokenizer.
+/// ByteTokenizerOptions holds the options of a ByteTokenizer.
 struct ByteTokenizerOptions {
-  std::size_t vocabulary = 272;            ///< 259 or more; ids without meaning fill it up to a convenient multiple
+  std::size_t vocabulary = 272;            ///< at least 259; further ids without meaning pad it to a multiple
   std::string_view end = "<|endoftext|>";  ///< the special token that ends a response
 };
 
-/// ByteTokenizer is a tokenizer whose tokens are bytes. Ids 0 to 255 are bytes; then come <|endoftext|> (256),
-/// <|im_start|> (257), <|im_end|> (258), and padding without meaning. Any bytes can be encoded, and
-/// decode(encode(bytes)) gives them back; text that spells a special token becomes its bytes, never the token. The
-/// object is stateless, and const use from several threads is safe.
+/// ByteTokenizer is a tokenizer whose tokens are bytes. Ids 0 to 255 are bytes. They are followed by <|endoftext|>
+/// (256), <|im_start|> (257), <|im_end|> (258), and padding without meaning. Any bytes can be encoded, and
+/// decode(encode(bytes)) gives them back. Text that spells a special token is encoded as its bytes. The object does not
+/// change after its construction, so several threads may use it at once.
 class ByteTokenizer {
  public:
   static constexpr std::array<std::string_view, 3> special_names{"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
@@ -34,7 +34,7 @@ class ByteTokenizer {
   static constexpr std::size_t smallest_vocabulary = 256 + special_names.size();
 
   /// Makes a tokenizer.
-  /// @throws BadArgument for a vocabulary that is too small, or an end that is no special token.
+  /// @throws BadArgument for a vocabulary that is too small, or an end that is not a special token.
   explicit ByteTokenizer(ByteTokenizerOptions options = {}) : vocabulary_(options.vocabulary) {
     require(vocabulary_ >= smallest_vocabulary && vocabulary_ <= 0x7fffffffu,
             "byte tokenizer: the vocabulary must have 259 tokens or more (256 bytes and 3 special tokens)");
@@ -44,14 +44,14 @@ class ByteTokenizer {
   std::size_t vocabulary_size() const { return vocabulary_; }
   std::int32_t end_token() const { return end_; }
   /// Gives the id of a special token by its name, such as "<|im_end|>".
-  /// @throws BadArgument naming one that does not exist.
+  /// @throws BadArgument naming a token that does not exist.
   std::int32_t special(std::string_view name) const {
     for (std::size_t i = 0; i < special_names.size(); ++i) {
       if (special_names[i] == name) return first_special + static_cast<std::int32_t>(i);
     }
     throw BadArgument("byte tokenizer: there is no special token '" + replace_invalid_utf8(name) + "'");
   }
-  /// Finds where a text spells special tokens, in order.
+  /// Gives the positions of the special tokens that a text spells, in order.
   std::vector<SpecialPlace> special_places(std::string_view text) const {
     std::vector<SpecialPlace> places;
     for (std::size_t at = 0; at < text.size(); ++at) {
@@ -64,7 +64,7 @@ class ByteTokenizer {
     }
     return places;
   }
-  /// Gives the name of a special token; "<|reserved_N|>" for padding.
+  /// Gives the name of a special token, or "<|reserved_N|>" for padding.
   /// @throws BadArgument for a byte or an id outside the vocabulary.
   std::string special_name(std::int32_t id) const {
     check(id);
@@ -80,7 +80,7 @@ class ByteTokenizer {
     for (const char c : text) tokens.push_back(static_cast<unsigned char>(c));
     return tokens;
   }
-  /// Gives the bytes of the tokens, which need not be valid UTF-8. Special tokens and padding are left out.
+  /// Gives the bytes of the tokens, which need not be valid UTF-8, without special tokens and padding.
   /// @throws BadArgument for an id outside the vocabulary.
   std::string decode(std::span<const std::int32_t> tokens) const {
     std::string text;
@@ -91,7 +91,7 @@ class ByteTokenizer {
     }
     return text;
   }
-  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8, for people and for JSON.
+  /// Decodes as `decode` does, with U+FFFD for bytes that are not UTF-8. The result is for people and for JSON.
   std::string decode_display(std::span<const std::int32_t> tokens) const {
     return replace_invalid_utf8(decode(tokens));
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A conversation as tokens.
+/// The encoding of a conversation as tokens.
 
 #include <algorithm>
 #include <concepts>
@@ -24,14 +24,14 @@
 
 namespace maestro {
 
-/// A ChatTokenizer is a tokenizer that knows special tokens by name: `special` throws BadArgument for one that it does
+/// ChatTokenizer is a tokenizer that finds special tokens by name. `special` throws BadArgument for a name that it does
 /// not have.
 template <class T>
 concept ChatTokenizer = Tokenizer<T> && requires(const T& tokenizer, std::string_view name) {
   { tokenizer.special(name) } -> std::convertible_to<std::int32_t>;
 };
 
-/// A TemplateTokenizer also finds the special tokens that a text spells.
+/// TemplateTokenizer also finds the special tokens that a text spells.
 template <class T>
 concept TemplateTokenizer = ChatTokenizer<T> && requires(const T& tokenizer, std::string_view text) {
   { tokenizer.special_places(text) } -> std::same_as<std::vector<SpecialPlace>>;
@@ -39,7 +39,8 @@ concept TemplateTokenizer = ChatTokenizer<T> && requires(const T& tokenizer, std
 
 namespace detail {
 
-/// Cuts what a template writes at its special tokens. A token counts only where all of it is the template's text.
+/// SegmentCutter cuts a template's output at its special tokens. A token counts only if all of it is the template's
+/// text.
 class SegmentCutter {
  public:
   template <TemplateTokenizer Tok>
@@ -82,7 +83,7 @@ class SegmentCutter {
   bool strips_ = false;
 };
 
-/// How many pieces two lists begin with alike.
+/// Gives the number of equal pieces at the start of two lists.
 inline std::size_t common_pieces(const std::vector<ChatPiece>& a, const std::vector<ChatPiece>& b) {
   return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
 }
@@ -93,7 +94,8 @@ std::vector<ChatPiece> template_pieces(const Tok& tokenizer, const ChatFormat& f
   return SegmentCutter::cut(tokenizer, format.chat_template->render(format, messages, generation));
 }
 
-/// The place of the answer at the end of a conversation: what depends on it, found with two answers that differ.
+/// Gives the index of the first piece that depends on the answer at the end of a conversation. It compares the pieces
+/// of two different answers.
 template <TemplateTokenizer Tok>
 std::size_t place_of_answer(const Tok& tokenizer, const ChatFormat& format, std::vector<Message> messages,
                             const std::vector<ChatPiece>& pieces) {
@@ -113,9 +115,10 @@ std::size_t place_of_answer(const Tok& tokenizer, const ChatFormat& format, std:
 
 }  // namespace detail
 
-/// Renders a conversation in any chat format. Chat::last_content is that of an assistant's last message, without a
-/// generation prompt.
-/// @throws as chat_pieces without a tokenizer and ChatTemplate::render.
+/// Renders a conversation in any chat format. For a template, Chat::last_content is set only if the last message is an
+/// assistant's and there is no generation prompt.
+/// @throws BadArgument, Unsupported or BadData as chat_pieces without a tokenizer and ChatTemplate::render; BadArgument
+///         if a template's tokenizer has no special_places.
 template <Tokenizer Tok>
 Chat chat_pieces(const Tok& tokenizer, const ChatFormat& format, std::span<const Message> messages,
                  GenerationPrompt generation) {
@@ -132,8 +135,8 @@ Chat chat_pieces(const Tok& tokenizer, const ChatFormat& format, std::span<const
   throw BadArgument("a chat template needs a tokenizer that finds special tokens: special_places(std::string_view)");
 }
 
-/// Renders a conversation as one text, special tokens by their names: for people and tests. Models read encode_chat,
-/// which tells a special token from text that spells one.
+/// Renders a conversation as one text, with special tokens by name, for people and tests. Models read encode_chat,
+/// which distinguishes a special token from text that spells one.
 /// @throws as chat_pieces.
 inline std::string render_chat(const ChatFormat& format, std::span<const Message> messages,
                                GenerationPrompt generation) {
@@ -149,8 +152,8 @@ inline std::string render_chat(const ChatFormat& format, std::span<const Message
   return text;
 }
 
-/// Refuses a tokenizer that lacks a special token of the format, and a template that cannot write a question.
-/// @throws BadArgument naming format and token; as ChatTemplate::render.
+/// Refuses a tokenizer that lacks a special token of the format, and a template that cannot render a question.
+/// @throws BadArgument naming the format and the token; what ChatTemplate::render throws.
 template <Tokenizer Tok>
 void check_chat_format(const Tok& tokenizer, const ChatFormat& format) {
   if (format.kind == ChatKind::none) return;
@@ -172,8 +175,8 @@ void check_chat_format(const Tok& tokenizer, const ChatFormat& format) {
   }
 }
 
-/// Finds the special token that ends a turn, and with it a response; nothing if the format has none. Of a template it
-/// is the first special token that it writes behind an answer.
+/// Gives the special token that ends a turn, and with it a response; nullopt if the format has none. For a template, it
+/// is the first special token after an answer.
 /// @throws BadArgument for a token that the tokenizer does not have.
 template <ChatTokenizer Tok>
 std::optional<std::int32_t> turn_end_token(const Tok& tokenizer, const ChatFormat& format) {
@@ -193,8 +196,8 @@ std::optional<std::int32_t> turn_end_token(const Tok& tokenizer, const ChatForma
   return static_cast<std::int32_t>(tokenizer.special(name));
 }
 
-/// The tokens of some pieces. What stands between two special tokens is encoded as one text, as the `tokenizers`
-/// library does; text that spells a special token stays text, so untrusted content cannot end its turn.
+/// Gives the tokens of some pieces. The text between two special tokens is encoded as one text, as in the `tokenizers`
+/// library. Text that spells a special token stays text, so untrusted content cannot end its turn.
 /// @throws BadArgument for a special token that the tokenizer does not have.
 template <ChatTokenizer Tok>
 std::vector<std::int32_t> encode_pieces(const Tok& tokenizer, std::span<const ChatPiece> pieces) {
@@ -211,7 +214,7 @@ std::vector<std::int32_t> encode_pieces(const Tok& tokenizer, std::span<const Ch
   return tokens;
 }
 
-/// The tokens of a conversation. A begin-of-text token is written where the format has one, and only there.
+/// Gives the tokens of a conversation. They have a begin-of-text token only if the format has one.
 /// @throws as chat_pieces and encode_pieces.
 template <ChatTokenizer Tok>
 std::vector<std::int32_t> encode_chat(const Tok& tokenizer, const ChatFormat& format, std::span<const Message> messages,
@@ -219,7 +222,7 @@ std::vector<std::int32_t> encode_chat(const Tok& tokenizer, const ChatFormat& fo
   return encode_pieces(tokenizer, chat_pieces(tokenizer, format, messages, generation).pieces);
 }
 
-/// The conversation of a prompt: its messages, or its text as the only message of a user.
+/// Gives the conversation of a prompt: its messages, or its text as the only message of a user.
 inline std::vector<Message> conversation_of(const Prompt& prompt) {
   if (!prompt.messages.empty()) return prompt.messages;
   return {{"user", prompt.text}};

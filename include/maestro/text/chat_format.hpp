@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The chat formats: how a conversation becomes the text that an instruction-tuned model was trained on.
+/// The chat formats, in which a conversation becomes the text that an instruction-tuned model was trained on.
 
 #include <array>
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace maestro {
 
 class ChatTemplate;
 
-/// Which chat template is written.
+/// ChatKind is a chat template.
 enum class ChatKind : std::uint8_t {
-  none,      ///< the text as it is; no conversation
+  none,      ///< the plain text, without conversation
   chatml,    ///< <|im_start|>role ... <|im_end|>, no default system message (also Qwen3's Instruct-2507)
   qwen2_5,   ///< chatml with Qwen2.5-Instruct's default system message
   qwen3,     ///< chatml with thinking: `<think>` parts of earlier answers are left out
@@ -29,24 +29,24 @@ enum class ChatKind : std::uint8_t {
   own,       ///< a model's own template (ChatFormat::chat_template), evaluated
 };
 
-/// Whether a model may think before it answers: the template's variable `enable_thinking`.
+/// Thinking says whether a model may think before it answers. It sets the template's variable `enable_thinking`.
 enum class Thinking : std::uint8_t {
   by_template,  ///< qwen3: as on; a template: the variable is not set
   on,           ///< qwen3: the model decides; a template: true
   off,          ///< qwen3: the generation prompt ends with an empty `<think>` block; a template: false
 };
 
-/// A chat format with its options; the defaults are those of the original template.
+/// ChatFormat is a chat format with its options. The defaults are those of the original template.
 struct ChatFormat {
   ChatKind kind = ChatKind::none;
   Thinking thinking = Thinking::by_template;  ///< qwen3 and templates that read `enable_thinking`
-  /// The system message of a conversation that has none. Not set: the original's; empty: none, but a template of its
-  /// own gets a system message without text.
+  /// The system message of a conversation without one. If it is not set, it is that of the original. If it is empty,
+  /// there is none, but ChatKind::own gets a system message without text.
   std::optional<std::string> default_system{};
-  /// The day that is written as today, as "26 Jul 2024": llama3_1's "Today Date", and strftime_now of a template of its
-  /// own. Originals write the day of the run, which a run that shall be repeated must not.
+  /// The day that is written as today, as "26 Jul 2024": llama3_1's "Today Date", and strftime_now of ChatKind::own.
+  /// The originals write the day of the run, which would make runs unrepeatable.
   std::string date = "26 Jul 2024";
-  /// ChatKind::own: the template. Formats with the same one are equal.
+  /// The template for ChatKind::own. Formats are equal only if they share one template object.
   std::shared_ptr<const ChatTemplate> chat_template{};
 
   friend bool operator==(const ChatFormat&, const ChatFormat&) = default;
@@ -59,7 +59,7 @@ struct ChatName {
   ChatKind kind;
 };
 
-/// The first name of a kind is the one it is shown by.
+/// The names of the kinds. The first name of a kind is the one that is shown.
 inline constexpr std::array<ChatName, 9> chat_names{{{"none", ChatKind::none},
                                                      {"chatml", ChatKind::chatml},
                                                      {"qwen2.5", ChatKind::qwen2_5},
@@ -72,7 +72,7 @@ inline constexpr std::array<ChatName, 9> chat_names{{{"none", ChatKind::none},
 
 }  // namespace detail
 
-/// The name of a kind, as chat_format_from_name reads it.
+/// Gives the name of a kind, as chat_format_from_name reads it.
 inline std::string_view name_of(ChatKind kind) {
   if (kind == ChatKind::own) return "own template";
   for (const detail::ChatName& entry : detail::chat_names) {
@@ -81,7 +81,7 @@ inline std::string_view name_of(ChatKind kind) {
   return "?";
 }
 
-/// All names that chat_format_from_name reads, for messages and help texts: "none, chatml, ...".
+/// Gives all names that chat_format_from_name reads, as "none, chatml, ...", for messages and help texts.
 inline std::string chat_format_names() {
   std::string list;
   for (const detail::ChatName& entry : detail::chat_names) {
@@ -91,8 +91,8 @@ inline std::string chat_format_names() {
   return list;
 }
 
-/// The chat format of a name, with the original's defaults.
-/// @throws BadArgument naming the names there are.
+/// Gives the chat format of a name, with the original's defaults.
+/// @throws BadArgument listing the names.
 inline ChatFormat chat_format_from_name(std::string_view name) {
   for (const detail::ChatName& entry : detail::chat_names) {
     if (entry.name == name) return {.kind = entry.kind};
@@ -101,8 +101,8 @@ inline ChatFormat chat_format_from_name(std::string_view name) {
                     chat_format_names());
 }
 
-/// The system message that a format writes when a conversation has none; empty if it writes none.
-/// Source: the models' chat templates.
+/// Gives the system message that a format writes if a conversation has none; empty if it writes none. Source: the
+/// models' chat templates.
 inline std::string_view default_system(const ChatFormat& format) {
   if (format.default_system) return *format.default_system;
   if (format.kind == ChatKind::qwen2_5) return "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
@@ -110,8 +110,8 @@ inline std::string_view default_system(const ChatFormat& format) {
   return {};
 }
 
-/// The special token that ends a turn, and with it a response; empty if there is none, and for a template of its own,
-/// which turn_end_token asks.
+/// Gives the special token that ends a turn, and with it a response. It is empty if there is none, and for
+/// ChatKind::own, whose token turn_end_token finds.
 inline std::string_view turn_end(ChatKind kind) {
   if (kind == ChatKind::none || kind == ChatKind::own) return {};
   return kind == ChatKind::llama3 || kind == ChatKind::llama3_1 ? "<|eot_id|>" : "<|im_end|>";

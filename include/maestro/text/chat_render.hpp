@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A conversation as the pieces of a chat format: special tokens, and the texts between them.
+/// Conversations as the pieces of a chat format: special tokens, and the texts between them.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,10 +19,11 @@
 
 namespace maestro {
 
-/// Whether the beginning of the assistant's next turn is written after the messages, for a model to continue.
+/// GenerationPrompt says whether the beginning of the assistant's next turn follows the messages, for a model to
+/// continue.
 enum class GenerationPrompt : std::uint8_t { omit, add };
 
-/// One special token, by its name, or one text; texts never stand side by side.
+/// ChatPiece is one special token, by name, or one text. Two texts never follow each other.
 struct ChatPiece {
   enum class Kind : std::uint8_t { special, text };
   Kind kind = Kind::text;
@@ -31,17 +32,17 @@ struct ChatPiece {
   friend bool operator==(const ChatPiece&, const ChatPiece&) = default;
 };
 
-/// A rendered conversation.
+/// Chat is a rendered conversation.
 struct Chat {
   std::vector<ChatPiece> pieces;
-  /// Place in `pieces` of the text that holds the last message's content. All pieces before it depend on the earlier
-  /// messages and on the roles only, never on that content, if the last message is the assistant's.
+  /// The index in `pieces` of the text that holds the last message's content. If the last message is the assistant's,
+  /// the pieces before it depend on the roles and on the earlier messages, but not on this content.
   std::size_t last_content = 0;
 };
 
 namespace detail {
 
-/// Collects pieces; texts that follow each other become one.
+/// ChatWriter collects pieces, and joins consecutive texts.
 class ChatWriter {
  public:
   void special(std::string_view name) { chat_.pieces.push_back({ChatPiece::Kind::special, std::string(name)}); }
@@ -51,7 +52,7 @@ class ChatWriter {
     }
     chat_.pieces.back().text += text;
   }
-  /// What was written last holds the content of the last message so far.
+  /// Marks the last piece as the one with the content of the last message so far.
   void mark_content() { chat_.last_content = chat_.pieces.size() - 1; }
   Chat take() { return std::move(chat_); }
 
@@ -69,7 +70,7 @@ inline void check_roles(std::span<const Message> messages) {
   }
 }
 
-/// A qwen3 answer taken apart, as the original template does.
+/// ThinkingParts holds the parts of a qwen3 answer, as the original template splits it.
 struct ThinkingParts {
   std::string_view reasoning;
   std::string_view answer;
@@ -86,8 +87,8 @@ inline ThinkingParts thinking_parts(std::string_view content) {
   return {without_leading(reasoning, '\n'), without_leading(content.substr(content.rfind(close) + close.size()), '\n')};
 }
 
-/// Place of the last message that asks something: a user's, unless it is the result of a tool; the last of all if
-/// there is none.
+/// Gives the index of the last message of a user that is not the result of a tool, or of the last message if there is
+/// none.
 inline std::size_t last_query(std::span<const Message> messages) {
   for (std::size_t i = messages.size(); i-- > 0;) {
     const std::string_view content = messages[i].content;
@@ -107,7 +108,7 @@ inline void write_chatml_turn(ChatWriter& out, const Message& message) {
   out.text("\n");
 }
 
-/// An answer of qwen3: after the last question with its reasoning, before it without.
+/// Writes an answer of qwen3. Answers after the last question keep their reasoning; earlier ones lose it.
 inline void write_thinking_turn(ChatWriter& out, const Message& message, bool after_query, bool last) {
   const ThinkingParts parts = thinking_parts(message.content);
   out.special("<|im_start|>");
@@ -177,10 +178,11 @@ inline void write_llama(ChatWriter& out, const ChatFormat& format, std::span<con
 
 }  // namespace detail
 
-/// Renders a conversation in a chat format that has a name, as the original's template does without tools.
-/// @throws BadArgument for ChatKind::none and ChatKind::own, no messages, or an option that the format does not have;
-/// Unsupported naming another role than system, user and assistant. Source: the chat templates of Qwen2.5-Instruct,
-/// Qwen3, SmolLM2-Instruct and Llama 3 / 3.1 / 3.2 Instruct.
+/// Renders a conversation in a named chat format, as the original template does without tools.
+/// @throws BadArgument for ChatKind::none and ChatKind::own, for no messages, or for an option that the format does not
+///         have; Unsupported naming a role other than system, user and assistant.
+///
+/// Source: the chat templates of Qwen2.5-Instruct, Qwen3, SmolLM2-Instruct and Llama 3, 3.1 and 3.2 Instruct.
 inline Chat chat_pieces(const ChatFormat& format, std::span<const Message> messages, GenerationPrompt generation) {
   require(format.kind != ChatKind::none, "chat format: a conversation needs a chat format other than none");
   require(format.kind != ChatKind::own, "chat format: a template of its own needs a tokenizer that knows its tokens");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A model's own chat template, evaluated.
+/// The chat template of a model, which is evaluated.
 
 #include <charconv>
 #include <cstddef>
@@ -29,7 +29,7 @@ inline bool read_number(std::string_view text, int low, int high, int& value) {
 
 }  // namespace detail
 
-/// Reads the day that a text names: "26 Jul 2024" or "2024-07-26".
+/// Reads a day: "26 Jul 2024" or "2024-07-26".
 /// @throws BadArgument showing both forms.
 inline jinja::Day parse_day(std::string_view text) {
   jinja::Day day;
@@ -54,15 +54,16 @@ inline jinja::Day parse_day(std::string_view text) {
   return day;
 }
 
-/// ChatTemplate is a chat template with the variables that it is rendered with: the tokenizer's special tokens
-/// (bos_token, ...) and those that a caller adds. They count as the template's own text; the messages do not, so that
-/// what they say never becomes a special token. The names of the three roles count as the template's, which may build a
-/// special token of them. Immutable; const use from several threads is safe.
+/// ChatTemplate is a chat template with its variables: the tokenizer's special tokens (bos_token, ...) and those that a
+/// caller adds. The variables count as the template's own text. The messages do not, so their text never becomes a
+/// special token. The names of the three roles count as the template's, which may build a special token from them. The
+/// object does not change after its construction, so several threads may use it at once.
 class ChatTemplate {
  public:
-  /// @param name  of the file or model, for messages.
-  /// @throws BadArgument for a template that is malformed, Unsupported for one that is not implemented, naming line and
-  /// `name`.
+  /// Parses a template.
+  /// @param name  name of the file or model, for messages.
+  /// @throws BadArgument for a malformed template or a variable that the conversation sets; Unsupported for a part of
+  ///         the language that is not implemented; both name `name`, and the line.
   ChatTemplate(std::string name, std::string_view source, std::vector<jinja::Variable> variables = {})
       : name_(std::move(name)), source_(source), template_(read(name_, source)), variables_(std::move(variables)) {
     for (const jinja::Variable& variable : variables_) {
@@ -77,12 +78,12 @@ class ChatTemplate {
 
   const std::string& name() const { return name_; }
   const std::string& source() const { return source_; }
-  /// Tells whether the template's text names a variable.
+  /// Tells whether the template's text contains the name of a variable.
   bool mentions(std::string_view variable) const { return source_.find(variable) != std::string::npos; }
 
-  /// Renders a conversation into segments, each of which comes from the template or from the messages.
-  /// @throws BadArgument for no messages, Unsupported for another role than system, user and assistant, BadData naming
-  /// the line if the template refuses the conversation or cannot be evaluated.
+  /// Renders a conversation into segments. Each segment comes either from the template or from the messages.
+  /// @throws BadArgument for no messages or a date that is not valid; Unsupported for a role other than system, user
+  ///         and assistant; BadData naming the line if the template refuses the conversation or cannot be evaluated.
   std::vector<jinja::Segment> render(const ChatFormat& format, std::span<const Message> messages,
                                      GenerationPrompt generation) const {
     detail::check_roles(messages);
@@ -137,7 +138,8 @@ class ChatTemplate {
   std::vector<jinja::Variable> variables_;
 };
 
-/// Makes the chat format of a template. @throws as ChatTemplate
+/// Makes the chat format of a template.
+/// @throws BadArgument or Unsupported as the constructor of ChatTemplate.
 inline ChatFormat chat_format_of_template(std::string name, std::string_view source,
                                           std::vector<jinja::Variable> variables = {}) {
   return {.kind = ChatKind::own,

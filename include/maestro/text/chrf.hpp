@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// chrF and chrF++ as sacrebleu gives them.
+/// chrF and chrF++ as sacrebleu computes them.
 
 #include <array>
 #include <cstddef>
@@ -15,13 +15,14 @@
 
 namespace maestro {
 
-/// Whether words count beside characters.
+/// ChrfKind says whether words count in addition to characters.
 enum class ChrfKind : std::uint8_t {
   chrf2,           ///< n-grams of 1 to 6 characters
-  chrf_plus_plus,  ///< and of 1 and 2 words
+  chrf_plus_plus,  ///< n-grams of 1 to 6 characters, and of 1 and 2 words
 };
 
-/// What chrF needs of some segments; those of a corpus are the sums of its segments'.
+/// ChrfCounts holds the counts of some segments from which chrF is computed. Those of a corpus are the sums over its
+/// segments.
 struct ChrfCounts {
   static constexpr std::size_t characters = 6;
   static constexpr std::size_t orders = characters + 2;
@@ -45,7 +46,7 @@ inline bool is_ascii_punctuation(char c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
 }
 
-/// The words of a text, with a punctuation mark at the end of one, or else at its start, as a word of its own.
+/// Gives the words of a text. A punctuation mark at the end of a word, or else at its start, is a word of its own.
 inline std::vector<std::string_view> chrf_words(std::string_view text) {
   std::vector<std::string_view> words;
   for (const std::string_view word : python_words(text)) {
@@ -63,7 +64,8 @@ inline std::vector<std::string_view> chrf_words(std::string_view text) {
   return words;
 }
 
-/// Counts the n-grams gram(i) of two texts. N-grams of the response do not count where the reference has none.
+/// Counts the n-grams gram(i) of two texts. N-grams of the response do not count if the reference has none of this
+/// order.
 template <class Gram, class OtherGram>
 void count_grams(ChrfCounts& counts, std::size_t order, std::size_t ours, const Gram& gram, std::size_t theirs,
                  const OtherGram& other) {
@@ -81,7 +83,7 @@ void count_grams(ChrfCounts& counts, std::size_t order, std::size_t ours, const 
 
 }  // namespace detail
 
-/// The counts of one response against its reference.
+/// Gives the counts of one response against its reference.
 inline ChrfCounts chrf_counts(std::string_view response, std::string_view reference) {
   struct Letters {
     std::string text;
@@ -117,8 +119,8 @@ inline ChrfCounts chrf_counts(std::string_view response, std::string_view refere
   return counts;
 }
 
-/// chrF in [0, 100]: the F-score, recall weighed twice (beta 2), of the mean precision and mean recall over the orders
-/// that both texts have. Equal to sacrebleu's corpus_chrf and, for the counts of one segment, sentence_chrf, with
+/// Gives chrF in [0, 100]: the F-score with beta 2 of the mean precision and the mean recall over the orders that both
+/// texts have. The result equals sacrebleu's corpus_chrf and, for the counts of one segment, sentence_chrf, with
 /// word_order 0 or 2. Source: Popovic 2015, 2017.
 inline double chrf(const ChrfCounts& counts, ChrfKind kind = ChrfKind::chrf2) {
   const std::size_t orders = kind == ChrfKind::chrf2 ? ChrfCounts::characters : ChrfCounts::orders;
@@ -139,7 +141,7 @@ inline double chrf(const ChrfCounts& counts, ChrfKind kind = ChrfKind::chrf2) {
   return 100.0 * ((1.0 + factor) * precision * recall / (factor * precision + recall));
 }
 
-/// chrF of one response, in [0, 100]: sacrebleu's sentence_chrf.
+/// Gives the chrF of one response, in [0, 100], as sacrebleu's sentence_chrf.
 inline double sentence_chrf(std::string_view response, std::string_view reference, ChrfKind kind = ChrfKind::chrf2) {
   return chrf(chrf_counts(response, reference), kind);
 }

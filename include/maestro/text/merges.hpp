@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Merges of byte-pair encoding: the table of pairs and the loop that applies it to one word.
-/// Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1.
+/// Merges of byte-pair encoding: the table of pairs, and the loop that applies it to one word. Source: Sennrich et al.
+/// 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1.
 
 #include <algorithm>
 #include <array>
@@ -18,7 +18,8 @@
 
 namespace maestro {
 
-/// Merge is two neighboring tokens that become one. The place in the list is the rank, and low ranks go first.
+/// Merge is a pair of neighboring tokens that become one. Its index in the list is its rank, and low ranks are applied
+/// first.
 struct Merge {
   std::int32_t left = 0;
   std::int32_t right = 0;
@@ -27,14 +28,15 @@ struct Merge {
   friend bool operator==(const Merge&, const Merge&) = default;
 };
 
-/// MergeTable is a hash table from a pair to its rank and result. It is immutable once made; const use from several
-/// threads is safe.
+/// MergeTable is a hash table from a pair to its rank and result. The object does not change after its construction, so
+/// several threads may use it at once.
 class MergeTable {
  public:
   static constexpr std::uint32_t no_rank = std::numeric_limits<std::uint32_t>::max();
 
   MergeTable() = default;
-  /// Builds the table. A pair listed twice keeps its last rank, as in the `tokenizers` library. Ids are 0 or more.
+  /// Makes the table. A pair that is listed twice keeps its last rank, as in the `tokenizers` library.
+  /// @throws BadArgument for a negative id or too many merges.
   explicit MergeTable(std::span<const Merge> merges) {
     require(merges.size() < no_rank / 4, "merges: too many");
     slots_.resize(std::bit_ceil(2 * merges.size() + 1));
@@ -46,8 +48,8 @@ class MergeTable {
     }
   }
 
-  /// Merges the pair of the lowest rank, the leftmost of equals, until no pair is left. It works in place. `symbols`
-  /// holds ids of 0 or more, fewer than 2^31 of them. O(n log n) for long words.
+  /// Merges, in place, the pair of the lowest rank, the leftmost if there are several, until no pair is left. `symbols`
+  /// holds ids of at least 0, fewer than 2^31 of them. It takes O(n log n) for long words.
   void apply(std::vector<std::int32_t>& symbols) const {
     if (symbols.size() < 2 || slots_.empty()) return;
     if (symbols.size() <= short_word) {
@@ -70,7 +72,7 @@ class MergeTable {
   static std::uint64_t key(std::int32_t left, std::int32_t right) {
     return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32) | static_cast<std::uint32_t>(right);
   }
-  /// Gives the slot of a key, or the empty one where it would go.
+  /// Gives the slot of a key, or the empty slot for it.
   std::size_t place(std::uint64_t wanted) const {
     std::uint64_t hash = wanted * 0x9e3779b97f4a7c15u;
     hash ^= hash >> 32;
@@ -82,7 +84,7 @@ class MergeTable {
   const Slot& find(std::int32_t left, std::int32_t right) const { return slots_[place(key(left, right))]; }
   std::uint32_t rank(std::int32_t left, std::int32_t right) const { return find(left, right).rank; }
 
-  /// Merges by repeated scans. This is quadratic, and faster than a heap for the few symbols of a usual word.
+  /// Merges by repeated scans. This is quadratic, but faster than a heap for the few symbols of a usual word.
   void apply_by_scanning(std::vector<std::int32_t>& symbols) const {
     std::array<std::uint32_t, short_word> ranks;  // of the pair that starts at each symbol
     std::size_t count = symbols.size();
@@ -104,8 +106,8 @@ class MergeTable {
     symbols.resize(count);
   }
 
-  /// Merges with the symbols as a linked list and the pairs in a heap ordered by rank, then by place. A pair that has
-  /// changed since it was queued shows by its rank, which belongs to one pair only.
+  /// Merges with the symbols in a linked list and the pairs in a heap, ordered by rank, then by position. A pair that
+  /// changed after it was queued has another rank, since each rank belongs to one pair.
   void apply_by_heap(std::vector<std::int32_t>& symbols) const {
     require(symbols.size() < (std::size_t{1} << 31), "merges: a word of 2^31 bytes or more");
     const auto count = static_cast<std::uint32_t>(symbols.size());

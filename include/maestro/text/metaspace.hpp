@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// How SentencePiece's BPE models read a text: spaces are written as U+2581, and what the vocabulary lacks is spelled
-/// in bytes (Llama 2, TinyLlama, Mistral). Source: the normalizers Prepend and Replace, the pre-tokenizer Metaspace and
-/// the byte fallback of Hugging Face's `tokenizers`.
+/// The text format of SentencePiece's BPE models (Llama 2, TinyLlama, Mistral). Spaces are written as U+2581, and
+/// characters outside the vocabulary are written as bytes. Source: the normalizers Prepend and Replace, the
+/// pre-tokenizer Metaspace and the byte fallback of Hugging Face's `tokenizers`.
 
 #include <array>
 #include <cstddef>
@@ -19,7 +19,7 @@
 
 namespace maestro {
 
-/// SpacePrefix says which pieces of a text, between added tokens, get a space before them.
+/// SpacePrefix says which pieces of a text, between added tokens, are preceded by a space.
 enum class SpacePrefix : std::uint8_t {
   never,
   first,   ///< the piece at the start of the text
@@ -29,10 +29,10 @@ enum class SpacePrefix : std::uint8_t {
 /// Metaspace says how pieces of a text are written for a SentencePiece model.
 struct Metaspace {
   SpacePrefix prefix = SpacePrefix::always;
-  bool before_spaces = true;   ///< whether a piece that begins with a space gets one more (Prepend; Metaspace does not)
-  bool decoder_strips = true;  ///< whether decoding leaves out one space at the start
-  std::optional<std::int32_t> unknown{};  ///< the id for characters that neither the vocabulary nor bytes spell
-  bool fuse_unknown = false;              ///< whether neighboring unknown characters are one token
+  bool before_spaces = true;   ///< a piece that begins with a space gets another one (Prepend; Metaspace does not)
+  bool decoder_strips = true;  ///< decoding removes one space at the start
+  std::optional<std::int32_t> unknown{};  ///< the id of characters that neither the vocabulary nor bytes can spell
+  bool fuse_unknown = false;              ///< neighboring unknown characters are one token
 
   friend bool operator==(const Metaspace&, const Metaspace&) = default;
 };
@@ -41,7 +41,7 @@ namespace detail {
 
 inline constexpr std::string_view metaspace_symbol = "\xe2\x96\x81";
 
-/// Writes a piece with U+2581 for spaces, and one before it if the options say so.
+/// Gives a piece with U+2581 for spaces, preceded by one if the options say so.
 inline std::string metaspaced(const Metaspace& options, std::string_view piece, bool first) {
   const bool spaced = piece.starts_with(' ') || piece.starts_with(metaspace_symbol);
   const bool wanted = options.prefix == SpacePrefix::always || (options.prefix == SpacePrefix::first && first);
@@ -58,7 +58,7 @@ inline std::string metaspaced(const Metaspace& options, std::string_view piece, 
   return text;
 }
 
-/// Gives the byte that a token such as <0x0A> spells; nothing for any other token.
+/// Gives the byte that a token such as <0x0A> spells; nullopt for any other token.
 inline std::optional<unsigned char> byte_of_token(std::string_view token) {
   const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
@@ -66,7 +66,7 @@ inline std::optional<unsigned char> byte_of_token(std::string_view token) {
   return static_cast<unsigned char>(digit(token[3]) * 16 + digit(token[4]));
 }
 
-/// Gives the bytes that a token of such a vocabulary decodes to.
+/// Gives the bytes to which a token of such a vocabulary decodes.
 inline std::string metaspace_bytes(std::string_view token) {
   if (const auto byte = byte_of_token(token)) return std::string(1, static_cast<char>(*byte));
   std::string text;
@@ -83,7 +83,7 @@ class CharacterIds {
  public:
   CharacterIds() { bytes_.fill(-1); }
 
-  /// Takes a token of the vocabulary if it is a character or a byte.
+  /// Adds a token of the vocabulary if it is a character or a byte.
   void add(std::string_view token, std::int32_t id, bool byte_fallback) {
     const auto byte = byte_of_token(token);
     if (byte && byte_fallback) bytes_[*byte] = id;
@@ -92,8 +92,8 @@ class CharacterIds {
     }
   }
 
-  /// Appends the ids of `text`, which must be valid UTF-8. Characters that nothing spells are left out if there is no
-  /// unknown token.
+  /// Appends the ids of `text`, which must be valid UTF-8. If there is no unknown token, characters that cannot be
+  /// spelled are omitted.
   void spell(std::string_view text, const Metaspace& options, std::vector<std::int32_t>& ids) const {
     bool after_unknown = false;
     while (!text.empty()) {

@@ -22,8 +22,8 @@ namespace maestro {
 
 namespace detail {
 
-/// Tells whether each character of `text` surely stays as it is in NFC, whatever stands beside it. The answer false is
-/// safe.
+/// Tells whether no character of `text` can change in NFC, whatever its neighbors are. The result may be false for a
+/// text that does not change.
 inline bool surely_nfc(std::string_view text) {
   while (!text.empty()) {
     const CodePoint c = first_code_point(text);
@@ -34,8 +34,8 @@ inline bool surely_nfc(std::string_view text) {
   return true;
 }
 
-/// Tells whether normalization changes `c` and Unicode 9 does not know it: combining marks and compositions of Unicode
-/// 10 to 15. Each range may hold neighbors that stay as they are anyway.
+/// Tells whether normalization may change `c` although Unicode 9 does not have it: combining marks and compositions of
+/// Unicode 10 to 15. The ranges may contain characters that never change.
 inline bool is_later_than_unicode_9(char32_t c) {
   static constexpr std::array<std::pair<char32_t, char32_t>, 37> ranges{
       {{0x7fd, 0x7fd},     {0x898, 0x89f},     {0x8ca, 0x8d3},     {0x9fe, 0x9fe},     {0xc3c, 0xc3c},
@@ -52,6 +52,7 @@ inline bool is_later_than_unicode_9(char32_t c) {
 }
 
 /// Appends the normalization form C of `text`.
+/// @throws BadData for a text of more than 2^30 bytes.
 inline void append_nfc(std::string_view text, std::string& out) {
   if (text.size() > (std::size_t{1} << 30)) throw BadData("NFC: a text of more than 2^30 bytes");
   if (text.empty()) return;
@@ -67,9 +68,8 @@ inline void append_nfc(std::string_view text, std::string& out) {
 
 }  // namespace detail
 
-/// Gives `text`, which must be valid UTF-8, in normalization form C of Unicode 9. The `tokenizers` library (0.23)
-/// normalizes by this version, so later characters stay as they are and nothing moves past them. Source: Unicode
-/// Standard Annex 15.
+/// Gives `text`, which must be valid UTF-8, in normalization form C of Unicode 9. The `tokenizers` library (0.23) uses
+/// this version, so later characters do not change and no character moves past them. Source: Unicode Standard Annex 15.
 /// @throws BadData for a text of more than 2^30 bytes.
 inline std::string to_nfc(std::string_view text) {
   if (detail::surely_nfc(text)) return std::string(text);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Regular expressions by Oniguruma, the engine (and syntax, and options) of Hugging Face's `tokenizers`. Needs
+/// Regular expressions by Oniguruma, with the engine, syntax and options of Hugging Face's `tokenizers`. Needs
 /// maestro::tokenizers.
 
 // Without this the header defines a macro UChar.
@@ -40,7 +40,7 @@ inline void initialize_oniguruma() {
   if (code != ONIG_NORMAL) throw Error("Oniguruma cannot start: " + oniguruma_message(code, nullptr));
 }
 
-/// OnigurumaRegion says where the last match of this thread lies.
+/// OnigurumaRegion holds the position of the last match of this thread.
 class OnigurumaRegion {
  public:
   OnigurumaRegion() : region_(::onig_region_new()) {
@@ -57,13 +57,14 @@ class OnigurumaRegion {
 
 }  // namespace detail
 
-/// Pattern is a compiled expression. It is immutable; copies share it, and const use from several threads is safe.
+/// Pattern is a compiled regular expression. The object does not change after its construction. Copies share it, and
+/// several threads may use it at once.
 class Pattern {
  public:
   static constexpr std::size_t longest_expression = std::size_t{1} << 16;  ///< bytes
 
   /// Compiles an expression.
-  /// @throws BadArgument with Oniguruma's message if `expression` does not compile or is very long.
+  /// @throws BadArgument with Oniguruma's message if `expression` does not compile, is not UTF-8, or is too long.
   explicit Pattern(std::string_view expression) : expression_(expression) {
     detail::initialize_oniguruma();
     if (expression.size() > longest_expression || !is_utf8(expression)) {
@@ -84,9 +85,9 @@ class Pattern {
 
   const std::string& expression() const { return expression_; }
 
-  /// Calls f(begin, end) for each match in turn; each search begins at the end of the last match. An empty match right
-  /// behind the last match does not count. `text` must be valid UTF-8.
-  /// @throws BadData if Oniguruma gives up (an expression that backtracks without end).
+  /// Calls f(begin, end) for each match in turn. Each search begins at the end of the last match. An empty match
+  /// directly after the last match does not count. `text` must be valid UTF-8.
+  /// @throws BadData if Oniguruma exceeds its limits, for example by endless backtracking.
   template <class F>
   void for_each_match(std::string_view text, F&& f) const {
     std::size_t from = 0;
@@ -104,7 +105,8 @@ class Pattern {
     }
   }
 
-  /// Tells whether `text` holds a match.
+  /// Tells whether `text` contains a match.
+  /// @throws BadData as for_each_match.
   bool found_in(std::string_view text) const {
     std::pair<std::size_t, std::size_t> match;
     return search(text, 0, match);

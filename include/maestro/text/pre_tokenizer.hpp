@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The split of a text into words, which byte-pair encoding never merges across. Needs maestro::tokenizers.
+/// The split of a text into words. Byte-pair encoding never merges across words. Needs maestro::tokenizers.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace maestro {
 
-/// SplitBehavior says what happens to a delimiter. For "a-b--c" and "-":
+/// SplitBehavior says what happens to a delimiter. The examples split "a-b--c" at "-".
 enum class SplitBehavior : std::uint8_t {
   removed,               ///< a b c
   isolated,              ///< a - b - - c
@@ -26,28 +26,28 @@ enum class SplitBehavior : std::uint8_t {
   contiguous             ///< a - b -- c
 };
 
-/// Delimiter says what a split takes for its delimiters: the matches of its pattern, or all that lies between them.
+/// Delimiter says what a split treats as delimiters: the matches of its pattern, or the text between them.
 enum class Delimiter : std::uint8_t { matches, rest };
 
-/// SplitStep splits by a pattern, or by a text that is searched for as it is.
+/// SplitStep splits by a pattern, or by a fixed text.
 struct SplitStep {
   std::variant<Pattern, std::string> pattern;
   SplitBehavior behavior = SplitBehavior::isolated;
   Delimiter delimiter = Delimiter::matches;
 };
 
-/// DigitsStep splits numbers (Unicode's category N) from the rest: each character alone (isolated), or runs
+/// DigitsStep separates numbers (Unicode's category N) from the rest: each character alone (isolated), or in runs
 /// (contiguous).
 struct DigitsStep {
   SplitBehavior behavior = SplitBehavior::isolated;
 };
 
-/// PreTokenizerStep cuts every piece that the step before it left.
+/// PreTokenizerStep splits every piece that the previous step gave.
 using PreTokenizerStep = std::variant<SplitStep, DigitsStep>;
 
-/// PrefixSpace says whether a text gets a space before it.
+/// PrefixSpace says whether a space is put before a text.
 enum class PrefixSpace : std::uint8_t { none, add };  ///< add: unless there is one
-/// WordPattern says whether the byte-level step cuts words by GPT-2's pattern.
+/// WordPattern says whether the byte-level step splits words by GPT-2's pattern.
 enum class WordPattern : std::uint8_t { none, gpt2 };  ///< how the byte-level step splits
 
 namespace detail {
@@ -58,7 +58,7 @@ struct SplitPiece {
   bool delimiter = false;
 };
 
-/// Joins a delimiter with the piece before it, unless that is a delimiter too.
+/// Joins a delimiter with the previous piece, unless that is a delimiter too.
 inline std::vector<SplitPiece> joined_with_previous(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool after_delimiter = false;
@@ -73,7 +73,7 @@ inline std::vector<SplitPiece> joined_with_previous(const std::vector<SplitPiece
   return joined;
 }
 
-/// Does the same from the other end.
+/// Joins a delimiter with the next piece, unless that is a delimiter too.
 inline std::vector<SplitPiece> joined_with_next(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool before_delimiter = false;
@@ -88,7 +88,7 @@ inline std::vector<SplitPiece> joined_with_next(const std::vector<SplitPiece>& p
   return {joined.rbegin(), joined.rend()};
 }
 
-/// Joins neighbors of one kind. A first piece that is no delimiter joins nothing.
+/// Joins neighbors of the same kind. A first piece that is not a delimiter joins nothing.
 inline std::vector<SplitPiece> joined_alike(const std::vector<SplitPiece>& pieces) {
   std::vector<SplitPiece> joined;
   bool previous = false;
@@ -124,7 +124,7 @@ void for_each_match(const DigitsStep&, std::string_view text, F&& f) {
   }
 }
 
-/// Calls f(piece) for each piece that a step leaves of `text`, in order.
+/// Calls f(piece) for each piece that a step makes from `text`, in order.
 template <class Step, class F>
 void split(const Step& step, Delimiter delimiter, std::string_view text, F&& f) {
   std::size_t last = 0;
@@ -161,15 +161,14 @@ inline const SplitStep& gpt2_split() {
 
 }  // namespace detail
 
-/// PreTokenizer does one split after another, and at the end the byte-level step. Const use from several threads is
-/// safe.
+/// PreTokenizer applies its split steps in order, and then the byte-level step. Several threads may use it at once.
 class PreTokenizer {
  public:
   static constexpr std::size_t max_steps = 64;
 
   PreTokenizer() = default;
-  /// Makes a pre-tokenizer of its steps.
-  /// @throws BadArgument for an empty text to search for, or more than `max_steps`.
+  /// Makes a pre-tokenizer from its steps.
+  /// @throws BadArgument for a split by an empty text, or for more than `max_steps`.
   PreTokenizer(std::vector<PreTokenizerStep> steps, PrefixSpace prefix, WordPattern words)
       : steps_(std::move(steps)), prefix_(prefix), words_(words) {
     require(steps_.size() <= max_steps, "pre-tokenizer: more than 64 steps");
@@ -180,7 +179,8 @@ class PreTokenizer {
     }
   }
 
-  /// Calls f(word) for each word of `text`, which must be valid UTF-8, in order. A word is valid only during the call.
+  /// Calls f(word) for each word of `text`, in order. `text` must be valid UTF-8. A word is valid only during the call.
+  /// @throws BadData as Pattern::for_each_match.
   template <class F>
   void for_each_word(std::string_view text, F&& f) const {
     if (!text.empty()) run(0, text, f);

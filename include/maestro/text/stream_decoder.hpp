@@ -16,7 +16,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Gives the number of bytes at the end of `text` that begin a code point which is not whole yet; 0 if there is none.
+/// Gives the number of bytes at the end of `text` that begin an incomplete code point; 0 if there are none.
 inline std::size_t unfinished_utf8(std::string_view text) {
   for (std::size_t size = 1; size <= 3 && size <= text.size(); ++size) {
     const std::string_view end = text.substr(text.size() - size);
@@ -31,8 +31,8 @@ inline std::size_t unfinished_utf8(std::string_view text) {
 
 }  // namespace detail
 
-/// StreamDecoder holds back the bytes of a character that is not whole yet, so that what it gives is always valid
-/// UTF-8. All of it together is `decode_display` of all tokens.
+/// StreamDecoder keeps the bytes of an incomplete character until it is complete, so that its output is always valid
+/// UTF-8. The whole output is `decode_display` of all tokens.
 ///
 ///     StreamDecoder stream(tokenizer);
 ///     for (token : response) std::cout << stream.push(token);
@@ -44,7 +44,7 @@ class StreamDecoder {
  public:
   explicit StreamDecoder(const Tok& tokenizer) : tokenizer_(&tokenizer) {}
 
-  /// Gives the text that `token` completes, which may be empty. Bytes that cannot become UTF-8 are U+FFFD.
+  /// Gives the text that `token` completes, which may be empty. Bytes that cannot become UTF-8 are replaced by U+FFFD.
   /// @throws BadArgument for an id outside the vocabulary.
   std::string push(std::int32_t token) {
     pending_ += tokenizer_->decode(std::span(&token, 1));
@@ -53,7 +53,7 @@ class StreamDecoder {
     pending_.erase(0, pending_.size() - held);
     return text;
   }
-  /// Gives what was held back: U+FFFD if the tokens ended inside a character. The decoder is then as new.
+  /// Gives the rest: U+FFFD if the tokens ended inside a character. The decoder can then be used for another response.
   std::string finish() {
     std::string text = replace_invalid_utf8(pending_);
     pending_.clear();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a policy needs of a tokenizer.
+/// The interface of a tokenizer for policies.
 
 #include <concepts>
 #include <cstddef>
@@ -13,10 +13,10 @@
 
 namespace maestro {
 
-/// A Tokenizer turns text into tokens and back.
+/// Tokenizer turns text into tokens and back.
 ///
-/// encode and decode are const and thread-safe; decode(encode(text)) == text for valid UTF-8. `encode` never yields a
-/// special token from plain text, so an untrusted prompt cannot end a turn.
+/// encode and decode are const and thread-safe, and decode(encode(text)) == text for valid UTF-8. `encode` never makes
+/// a special token from plain text, so an untrusted prompt cannot end a turn.
 template <class T>
 concept Tokenizer = requires(const T& tokenizer, std::string_view text, std::span<const std::int32_t> tokens) {
   { tokenizer.encode(text) } -> std::same_as<std::vector<std::int32_t>>;
@@ -27,7 +27,7 @@ concept Tokenizer = requires(const T& tokenizer, std::string_view text, std::spa
 
 namespace detail {
 
-/// Decodes tokens with special tokens by their names if the tokenizer has decode_with_special, else without them.
+/// Decodes tokens, with special tokens by name if the tokenizer has decode_with_special, else without them.
 template <Tokenizer Tok>
 std::string decode_response(const Tok& tokenizer, std::span<const std::int32_t> tokens) {
   if constexpr (requires { std::string(tokenizer.decode_with_special(tokens)); }) {
@@ -37,7 +37,7 @@ std::string decode_response(const Tok& tokenizer, std::span<const std::int32_t> 
   }
 }
 
-/// Encodes text that stands behind other tokens, if the tokenizer makes a difference (encode_behind).
+/// Encodes text that follows other tokens, by the tokenizer's encode_behind if it has one.
 template <Tokenizer Tok>
 std::vector<std::int32_t> encode_behind(const Tok& tokenizer, std::string_view text) {
   if constexpr (requires { std::vector<std::int32_t>(tokenizer.encode_behind(text)); }) {
@@ -47,8 +47,8 @@ std::vector<std::int32_t> encode_behind(const Tok& tokenizer, std::string_view t
   }
 }
 
-/// Gives the largest id + 1 among the tokens that `encode` can yield, or of all tokens if the tokenizer cannot tell. A
-/// model needs no more tokens than that.
+/// Gives the largest id + 1 among the tokens that `encode` can give, or of all tokens if the tokenizer does not tell. A
+/// model needs no larger vocabulary.
 template <Tokenizer Tok>
 std::size_t text_vocabulary_size(const Tok& tokenizer) {
   if constexpr (requires { static_cast<std::size_t>(tokenizer.text_vocabulary_size()); }) {
@@ -60,12 +60,12 @@ std::size_t text_vocabulary_size(const Tok& tokenizer) {
 
 }  // namespace detail
 
-/// SpecialPlace is the place of a special token in a text that spells it.
+/// SpecialPlace is the position of a special token in a text that spells it.
 struct SpecialPlace {
   std::size_t begin = 0;  ///< bytes of the text
   std::size_t size = 0;
-  bool strips_before = false;  ///< white space before it belongs to it
-  bool strips_behind = false;  ///< white space behind it belongs to it
+  bool strips_before = false;  ///< white space before the token belongs to it
+  bool strips_behind = false;  ///< white space after the token belongs to it
 };
 
 }  // namespace maestro

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Classes of characters that tokenizers ask for. Needs maestro::tokenizers.
+/// Classes of characters for tokenizers. Needs maestro::tokenizers.
 
 #include <utf8proc.h>
 
@@ -15,22 +15,22 @@
 
 namespace maestro {
 
-/// Tells whether a character is of the general category N: decimal digits, letter numbers and other numbers.
+/// Tells whether a character has the general category N: decimal digits, letter numbers and other numbers.
 inline bool is_numeric(char32_t c) {
   if (c < 0x80) return c >= '0' && c <= '9';
   const utf8proc_category_t category = ::utf8proc_category(static_cast<utf8proc_int32_t>(c));
   return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
 }
 
-/// Tells whether a character is what `\w` means by Unicode's recommendation (Alphabetic, marks, decimal digits,
-/// connectors, join controls), which is wider than Oniguruma's own. Source: Unicode Technical Standard 18, annex C.
+/// Tells whether a character matches `\w` as Unicode recommends it (Alphabetic, marks, decimal digits, connectors, join
+/// controls). This class is wider than Oniguruma's. Source: Unicode Technical Standard 18, annex C.
 inline bool is_word_character(std::string_view character) {
   static const Pattern word("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]");
   return word.found_in(character);
 }
 
-/// Counts the characters of a valid UTF-8 text that Oniguruma does not know. Their splits may differ from those of a
-/// `tokenizers` that knows a newer Unicode. Debian 12's Oniguruma knows Unicode 14. Noncharacters do not count.
+/// Counts the characters of a valid UTF-8 text that Oniguruma does not know, without noncharacters. Their splits may
+/// differ from those of a `tokenizers` with a newer Unicode. Debian 12's Oniguruma has Unicode 14.
 inline std::size_t count_unassigned(std::string_view text) {
   static const Pattern unassigned("\\p{Cn}");
   std::size_t count = 0;

@@ -10,7 +10,8 @@
 namespace maestro {
 
 /// Gives the number of bytes at the start of `text` that form one code point; 0 if they form none. `text` must not be
-/// empty. `broken` receives the length of the longest beginning of a code point (at least 1).
+/// empty.
+/// @param broken  receives the length of the longest start of a code point, at least 1.
 inline std::size_t utf8_length(std::string_view text, std::size_t& broken) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   broken = 1;
@@ -33,7 +34,7 @@ inline std::size_t utf8_length(std::string_view text, std::size_t& broken) {
   return length;
 }
 
-/// Tells whether `text` is valid UTF-8 as a whole.
+/// Tells whether all of `text` is valid UTF-8.
 inline bool is_utf8(std::string_view text) {
   std::size_t broken = 0;
   while (!text.empty()) {
@@ -62,7 +63,7 @@ inline std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
-/// CodePoint is one character, with its length in the text.
+/// CodePoint is one character and its length in UTF-8.
 struct CodePoint {
   char32_t value = 0;
   std::size_t bytes = 0;  ///< length in UTF-8

@@ -17,10 +17,10 @@ constexpr bool is_white_space(char32_t c) {
 }
 
 /// Tells whether a character is white space or a separator of the C0 controls. Source: Python's str.isspace
-/// (bidirectional classes WS, B, S, or category Zs).
+/// (bidirectional classes WS, B and S, or category Zs).
 constexpr bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1c && c <= 0x1f); }
 
-/// Gives the number of bytes of white space (Unicode's property) at the end of `text`, which is valid UTF-8.
+/// Gives the number of bytes of white space (Unicode's property) at the end of `text`, which must be valid UTF-8.
 inline std::size_t trailing_white_space(std::string_view text) {
   const std::size_t size = text.size();
   while (!text.empty()) {
@@ -31,7 +31,7 @@ inline std::size_t trailing_white_space(std::string_view text) {
   return size - text.size();
 }
 
-/// Gives the number of bytes of white space at the start of `text`, which is valid UTF-8.
+/// Gives the number of bytes of white space at the start of `text`, which must be valid UTF-8.
 inline std::size_t leading_white_space(std::string_view text) {
   std::size_t bytes = 0;
   while (bytes < text.size()) {
@@ -44,7 +44,7 @@ inline std::size_t leading_white_space(std::string_view text) {
 
 namespace detail {
 
-/// Gives the bytes of the white space at the start of `text`; 0 if there is none.
+/// Gives the number of bytes of the white-space character at the start of `text`; 0 if there is none.
 inline std::size_t python_space_bytes(std::string_view text) {
   std::size_t broken = 0;
   const std::size_t length = text.empty() ? 0 : utf8_length(text, broken);
@@ -53,7 +53,7 @@ inline std::size_t python_space_bytes(std::string_view text) {
 
 }  // namespace detail
 
-/// Gives `text` without white space at both ends. Bytes that are no UTF-8 are no white space.
+/// Gives `text` without white space at its ends. Bytes that are not UTF-8 do not count as white space.
 inline std::string_view without_white_space(std::string_view text) {
   while (const std::size_t length = detail::python_space_bytes(text)) text.remove_prefix(length);
   for (std::size_t length = 1; length <= 3 && length <= text.size();) {  // white space has at most 3 bytes

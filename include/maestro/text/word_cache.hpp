@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A bounded store of words already merged, shared by the threads that use one tokenizer.
+/// A bounded cache of merged words, which the threads of one tokenizer share.
 
 #include <array>
 #include <cstddef>
@@ -15,15 +15,15 @@
 
 namespace maestro {
 
-/// WordCache has one slot per hash: a new word replaces the one that was there. Use from several threads is safe. A
-/// word always has the same tokens, so what is found never depends on who stored it.
+/// WordCache has one slot per hash, so a new word replaces the one in its slot. Several threads may use it at once. A
+/// word always has the same tokens, so a result does not depend on which thread stored it.
 class WordCache {
  public:
-  static constexpr std::size_t longest_word = 64;  ///< bytes; longer words are rarely met again
+  static constexpr std::size_t longest_word = 64;  ///< bytes; longer words rarely occur again
 
   explicit WordCache(std::size_t slots = std::size_t{1} << 14) : slots_(slots) {}
 
-  /// Appends the tokens of `word` if they are known, and tells whether they were.
+  /// Appends the tokens of `word` if they are cached, and tells whether they were.
   bool append(std::string_view word, std::vector<std::int32_t>& tokens) {
     const std::size_t place = place_of(word);
     const std::lock_guard lock(mutexes_[place % mutexes_.size()]);

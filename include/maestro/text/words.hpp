@@ -13,8 +13,8 @@
 
 namespace maestro {
 
-/// The maximal runs without white space, as Python's str.split() gives them; views of `text`. Bytes that are no UTF-8
-/// are no white space.
+/// Gives the maximal runs without white space, as Python's str.split() does. They are views of `text`. Bytes that are
+/// not UTF-8 do not count as white space.
 inline std::vector<std::string_view> python_words(std::string_view text) {
   std::vector<std::string_view> words;
   std::size_t start = 0;
@@ -34,7 +34,8 @@ inline std::vector<std::string_view> python_words(std::string_view text) {
 
 namespace detail {
 
-/// The beginnings of the characters of a text, and its end; what is no UTF-8 counts as one character.
+/// Gives the index of the start of each character of a text, and its size. A broken UTF-8 sequence counts as one
+/// character.
 inline std::vector<std::size_t> character_places(std::string_view text) {
   std::vector<std::size_t> places;
   places.reserve(text.size() + 1);
@@ -49,8 +50,8 @@ inline std::vector<std::size_t> character_places(std::string_view text) {
   return places;
 }
 
-/// Words joined by one space, and where each begins; the end of the text comes last, one past a space that is not
-/// there.
+/// JoinedWords holds words joined by one space, and the index at which each begins. The last index is one past the end
+/// of the text, as if a space followed it.
 struct JoinedWords {
   std::string text;
   std::vector<std::size_t> begins;
@@ -65,7 +66,7 @@ struct JoinedWords {
     begins.push_back(text.size() + 1);
   }
   std::size_t size() const { return begins.size() - 1; }
-  /// Words first, ..., first + n - 1.
+  /// Gives words first, ..., first + n - 1 as one text.
   std::string_view gram(std::size_t first, std::size_t n) const {
     return std::string_view(text).substr(begins[first], begins[first + n] - 1 - begins[first]);
   }

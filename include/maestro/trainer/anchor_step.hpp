@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The use of an anchor's signal in a step: it is compared with the mixture of the rewards, and it changes advantages.
+/// The use of an anchor's signal in a step: the comparison with the weighted rewards, and the change of advantages.
 
 #include <cmath>
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace maestro {
 
-/// Gives Spearman's rank correlation of a and b over the places where neither is missing: the correlation of mid-ranks.
-/// NaN if fewer than two are left, or if one of them is constant there. O(n^2).
+/// Gives Spearman's rank correlation of a and b over the indices at which both have a value: the correlation of their
+/// mid-ranks. It is NaN if fewer than two remain, or if one of the two is constant there. It takes O(n^2).
 inline double rank_correlation(std::span<const float> a, std::span<const float> b) {
   std::vector<float> first;
   std::vector<float> second;
@@ -41,8 +41,8 @@ inline double rank_correlation(std::span<const float> a, std::span<const float> 
   return size > 0.0 ? both / size : std::numeric_limits<double>::quiet_NaN();
 }
 
-/// Gives the mean over the judged groups of the rank correlation of the mixture's advantages with the judge's scores.
-/// Groups in which either is constant are left out; NaN if none is left.
+/// Gives the mean, over the judged groups, of the rank correlation between the advantages of the weighted rewards and
+/// the anchor's scores. Groups in which either is constant are left out. It is NaN if no group remains.
 /// @param mixture  (B) advantages of the weighted rewards, before the step learns anything.
 inline double anchor_rank_correlation(const AnchorSignal& signal, const Groups& groups,
                                       std::span<const float> mixture) {
@@ -59,12 +59,12 @@ inline double anchor_rank_correlation(const AnchorSignal& signal, const Groups& 
   return counted > 0.0 ? sum / counted : std::numeric_limits<double>::quiet_NaN();
 }
 
-/// Moves the advantages of judged responses towards the judge's:
+/// Moves the advantages of judged responses towards those of the judge:
 ///
-///     A <- A + blend (A_judge - A),   A_judge = (score - mean) / (deviation + 1e-4),
+///     A <- A + blend (A_judge - A),   A_judge = (score - mean) / (std + 1e-4),
 ///
-/// over the scored responses of the group, ddof 1: TRL's group advantage of the score. Groups with fewer than two
-/// scores stay as they are. Deterministic, O(B).
+/// with mean and standard deviation (ddof 1) over the scored responses of the group, as TRL's group advantage. Groups
+/// with fewer than two scores do not change. It is deterministic and takes O(B).
 /// @param advantages  (B) changed in place.
 inline void blend_advantages(const AnchorSignal& signal, const Groups& groups, std::span<float> advantages) {
   for (const std::size_t g : signal.groups) {

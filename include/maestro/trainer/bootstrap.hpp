@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Percentile bootstrap intervals of a mean or any other statistic, and pass-at-k.
+/// Percentile bootstrap intervals of a mean or another statistic, and pass-at-k.
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +17,7 @@
 
 namespace maestro {
 
-/// Interval is a mean (or another statistic) with the bounds of its bootstrap interval.
+/// Interval holds a statistic, usually a mean, and the bounds of its bootstrap interval.
 struct Interval {
   double mean = 0.0;
   double low = 0.0;
@@ -31,11 +31,11 @@ struct BootstrapOptions {
   std::uint64_t seed = 0;
 };
 
-/// Computes a statistic of `count` prompts with its percentile bootstrap interval. The interval comes from `resamples`
-/// samples of `count` prompts each, drawn with replacement. It serves statistics that are no means, such as corpus
-/// BLEU. O(resamples * n), deterministic. Source: Efron 1979.
-/// @param statistic  takes the places of the prompts drawn (std::span<const std::size_t>) and returns a number.
-/// @throws BadArgument for no prompts, no resamples or a level outside (0, 1).
+/// Computes a statistic of `count` prompts and its percentile bootstrap interval. The interval comes from `resamples`
+/// samples of `count` prompts each, drawn with replacement. It serves statistics that are not means, such as corpus
+/// BLEU. It is deterministic and takes O(resamples * count). Source: Efron 1979.
+/// @param statistic  maps the indices of the drawn prompts (std::span<const std::size_t>) to a number.
+/// @throws BadArgument for no prompts, no resamples, or a level outside (0, 1).
 template <class Statistic>
 Interval bootstrap(std::size_t count, const Statistic& statistic, const BootstrapOptions& options = {}) {
   require(count > 0, "bootstrap: there are no values");
@@ -64,10 +64,10 @@ Interval bootstrap(std::size_t count, const Statistic& statistic, const Bootstra
   return interval;
 }
 
-/// Computes the mean of `values` with its percentile bootstrap interval: `resamples` means of samples drawn with
-/// replacement. The values should be one per prompt (the mean over its responses), since responses to one prompt are
-/// not independent. O(resamples * n), deterministic. Source: Efron 1979.
-/// @throws BadArgument for no values, no resamples or a level outside (0, 1).
+/// Computes the mean of `values` and its percentile bootstrap interval: the interval of the means of `resamples`
+/// samples, drawn with replacement. There should be one value per prompt, the mean over its responses, since responses
+/// to one prompt are not independent. It is deterministic and takes O(resamples * n) for n values. Source: Efron 1979.
+/// @throws BadArgument for no values, no resamples, or a level outside (0, 1).
 inline Interval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options = {}) {
   const auto mean = [&](std::span<const std::size_t> drawn) {
     double sum = 0.0;
@@ -79,8 +79,8 @@ inline Interval bootstrap_mean(std::span<const double> values, const BootstrapOp
   return interval;
 }
 
-/// Gives pass-at-k, the unbiased estimate of the probability that at least one of k responses is right, from n drawn
-/// responses of which c are right: 1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, equation 1.
+/// Gives pass-at-k: the unbiased estimate of the probability that at least one of k responses is right. It is 1 - C(n -
+/// c, k) / C(n, k) for n drawn responses of which c are right. Source: Chen et al. 2021, equation 1.
 /// @throws BadArgument unless 1 <= k <= n and c <= n.
 inline double pass_at_k(std::size_t n, std::size_t c, std::size_t k) {
   require(k >= 1 && k <= n && c <= n, "pass_at_k: k must lie in [1, n], and c be at most n");

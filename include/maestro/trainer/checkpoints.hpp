@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Checkpoints of a run. A checkpoint is whole or not there, only the newest are kept, and one that belongs to another
-/// run is refused.
+/// Checkpoints of a run. A checkpoint appears complete or not at all. Only the newest are kept, and a checkpoint of
+/// another run is refused.
 
 #include <algorithm>
 #include <cerrno>
@@ -30,8 +30,8 @@ namespace maestro {
 struct CheckpointOptions {
   std::string folder;    ///< holds step-00000012/ and so on; made if it is missing
   std::size_t keep = 2;  ///< newest checkpoints kept; at least 1
-  /// A text of everything that decides the run's results (options, data); a checkpoint with another text is refused. If
-  /// it is a JSON object, the refusal names the keys that differ.
+  /// A text of everything that decides the run's results, such as options and data. A checkpoint with another text is
+  /// refused. If the text is a JSON object, the error names the keys that differ.
   std::string fingerprint{};
   /// Keys of the fingerprint whose values may differ from those of a checkpoint, such as "learning_rate".
   std::vector<std::string> may_change{};
@@ -40,16 +40,17 @@ struct CheckpointOptions {
 
 namespace detail {
 
-/// Makes a folder and those above it.
-/// @throws IoError
+/// Makes a folder and its parents.
+/// @throws IoError naming the folder.
 inline void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) throw IoError(path + ": cannot create the folder: " + error.message());
 }
 
-/// Lists what differs between two fingerprints, one line each. The list is empty if both are JSON objects with the same
-/// members, whatever their order.
+/// Lists the differences between two fingerprints, one line each. The list is empty if both are JSON objects with the
+/// same members, in any order.
+/// @param may_change  keys that are not compared.
 inline std::string fingerprint_difference(const std::string& saved, const std::string& now,
                                           std::span<const std::string> may_change = {}) {
   const auto object = [](const std::string& text) {
@@ -79,13 +80,13 @@ inline std::string fingerprint_difference(const std::string& saved, const std::s
 }  // namespace detail
 
 /// Checkpoints saves and loads the whole state of a trainer; see Trainer::visit_state. Each checkpoint is written to a
-/// temporary folder, synced and renamed; only then are the oldest ones removed, so a crash at any moment loses nothing.
-/// Where several ranks share a trainer's steps, each has a Checkpoints of the same folder, which all of them can read,
-/// and all make the same calls. A checkpoint is the same for any number of ranks.
+/// temporary folder, synced and renamed. Only then the oldest ones are removed, so a crash at any moment loses nothing.
+/// If several ranks share a trainer's steps, each has a Checkpoints of the same folder, which all of them can read, and
+/// all make the same calls. A checkpoint is the same for any number of ranks.
 class Checkpoints {
  public:
-  /// Makes the folder and clears what a crash left half-written.
-  /// @throws IoError
+  /// Makes the folder and removes incomplete files that a crash left.
+  /// @throws IoError if the folder cannot be made or read; BadArgument if keep is 0.
   explicit Checkpoints(CheckpointOptions options) : options_(std::move(options)) {
     require(options_.keep > 0, "checkpoints: keep must be at least 1");
     if (options_.rank != 0) return;
@@ -97,18 +98,18 @@ class Checkpoints {
     }
   }
 
-  /// Gives the newest checkpoint's folder, if there is one.
+  /// Gives the folder of the newest checkpoint, if there is one.
   std::optional<std::string> newest() const { return newest_in(options_.folder); }
-  /// Finds the newest checkpoint of a folder in which a run may be writing. It changes nothing in the folder.
+  /// Gives the newest checkpoint in a folder into which a run may be writing. It changes nothing in the folder.
   static std::optional<std::string> newest_in(const std::string& folder) {
     const auto steps = saved_steps(folder);
     if (steps.empty()) return std::nullopt;
     return path_of(folder, steps.back());
   }
 
-  /// Finds the newest checkpoint of a folder whose data are those that were written.
-  /// @param damaged  gets what is wrong with each newer one that is passed over; nullptr: it is not wanted.
-  /// @throws BadFile if all checkpoints are damaged: what is wrong with the newest.
+  /// Gives the newest undamaged checkpoint in a folder; nullopt if there is no checkpoint.
+  /// @param damaged  receives the error of each newer checkpoint that is damaged; may be nullptr.
+  /// @throws BadFile with the error of the newest checkpoint if all are damaged.
   static std::optional<std::string> newest_whole_in(const std::string& folder,
                                                     std::vector<std::string>* damaged = nullptr) {
     const auto steps = saved_steps(folder);
@@ -127,10 +128,10 @@ class Checkpoints {
     return std::nullopt;
   }
 
-  /// Refuses a checkpoint of another run. The order of a fingerprint's members does not count.
-  /// @param checkpoint  a folder that newest gave.
-  /// @param may_change  as CheckpointOptions has it.
-  /// @throws BadFile if the checkpoint is damaged or was made by a run with another fingerprint.
+  /// Refuses a checkpoint of another run. The order of the fingerprint's members is not compared.
+  /// @param checkpoint  a folder that `newest` gave.
+  /// @param may_change  see CheckpointOptions::may_change.
+  /// @throws BadFile if the checkpoint is damaged or has another fingerprint.
   static void check_fingerprint(const std::string& checkpoint, const std::string& fingerprint,
                                 std::span<const std::string> may_change = {}) {
     std::string found;
@@ -145,7 +146,7 @@ class Checkpoints {
   }
 
   /// Saves the trainer's state and removes the oldest checkpoints.
-  /// @throws IoError, or RankFailed on the ranks that do not write; the earlier checkpoints then survive.
+  /// @throws IoError on the rank that writes, RankFailed on the others. The earlier checkpoints remain in this case.
   template <class TrainerType>
   void save(TrainerType& trainer) {
     if constexpr (requires { trainer.gather_state(); }) trainer.gather_state();
@@ -154,9 +155,9 @@ class Checkpoints {
     });
   }
 
-  /// Loads the newest checkpoint that is whole, if there is one, and tells whether there was. Newer ones that are
-  /// damaged are renamed to `step-<n>.damaged`, and `passed_over` then says what is wrong with them (on rank 0).
-  /// @throws BadFile if all are damaged, or if it was made by a run with another fingerprint; IoError; RankFailed.
+  /// Loads the newest undamaged checkpoint, and tells whether there was one. Newer checkpoints, which are damaged, are
+  /// renamed to `step-<n>.damaged`. On rank 0, `passed_over` then gives their errors.
+  /// @throws BadFile if all checkpoints are damaged, or if the checkpoint has another fingerprint; IoError; RankFailed.
   template <class TrainerType>
   bool resume(TrainerType& trainer) {
     auto& ranks = detail::communicator_of(trainer);
@@ -179,7 +180,7 @@ class Checkpoints {
     });
     return true;
   }
-  /// Gives what is wrong with checkpoints that the last `resume` passed over.
+  /// Gives the errors of the damaged checkpoints that the last `resume` skipped.
   const std::vector<std::string>& passed_over() const { return passed_over_; }
 
  private:
@@ -204,7 +205,7 @@ class Checkpoints {
     for (std::size_t i = 0; i + options_.keep < steps.size(); ++i)
       detail::remove_tree(path_of(options_.folder, steps[i]));
   }
-  /// Renames the checkpoints that are newer than `folder`: they are damaged.
+  /// Renames the checkpoints newer than `folder`, which are damaged.
   void put_aside_after(const std::string& folder) const {
     for (auto newer = newest(); newer && *newer != folder; newer = newest()) {
       const std::string aside = *newer + ".damaged";

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Checks of what the Conductor and the scalarization return in a step, before anything learns from it.
+/// Checks of the results of Conductor and scalarization in a step, before anything learns from them.
 
 #include <cmath>
 #include <cstddef>
@@ -21,7 +21,7 @@
 namespace maestro::detail {
 
 /// Refuses a Conductor for another number of rewards.
-/// @throws BadArgument if the Conductor is for another number of rewards than `rewards`.
+/// @throws BadArgument naming both numbers.
 template <Conductor C>
 void check_action_count(const C& conductor, std::size_t rewards) {
   std::size_t actions = rewards;
@@ -35,17 +35,18 @@ void check_action_count(const C& conductor, std::size_t rewards) {
                     std::to_string(rewards));
 }
 
-/// `unwritten` is the value that outputs are filled with before a scalarization, which must overwrite them.
+/// The value with which outputs are filled before a scalarization, which must overwrite them.
 inline constexpr float unwritten = std::numeric_limits<float>::quiet_NaN();
 
-/// Gives the words by which an error names a part: "the Conductor Halves".
+/// Gives the name of a part in errors, such as "the Conductor Halves".
 template <class T>
 std::string part_name(const char* part) {
   return std::string(part) + " " + std::string(type_name<T>());
 }
 
-/// Refuses a matrix of the decision whose shape does not fit.
-/// @throws BadArgument naming a matrix that is not (B x K), or may not be left out.
+/// Refuses a matrix of the decision whose shape does not fit, and actions that do not fit.
+/// @throws BadArgument naming a matrix that is not (B x K) or is missing, another number of actions than B, or an
+///         action outside [0, K).
 template <class C>
 void check_decision_shape(const Decision& decision, std::size_t rows, std::size_t cols) {
   const auto fits = [&](const char* what, const Matrix<float>& matrix, bool needed) {
@@ -70,7 +71,7 @@ void check_decision_shape(const Decision& decision, std::size_t rows, std::size_
   }
 }
 
-/// Refuses a decision that no scalarization could use.
+/// Refuses a decision that a scalarization cannot use.
 /// @param rewards  (B x K), NaN if a reward does not apply; a row without any may have any finite weights.
 /// @throws BadArgument if a shape does not fit or an action is outside [0, K); BadData naming the response whose
 ///         weights are not finite, or are all 0.
@@ -97,10 +98,10 @@ void check_decision(const Decision& decision, MatrixView<const float> rewards) {
   }
 }
 
-/// Refuses the result of a scalarization that did not write an output. The outputs were filled with `unwritten`.
+/// Refuses the result of a scalarization that did not overwrite an output, which was filled with `unwritten`.
 /// @param rewards  (B x K); the scalar reward of a row without any may be NaN.
-/// @throws BadData naming the scalarization, the output and the response; Unsupported naming the scalarization if there
-///   are no counterfactual advantages, though they were asked for.
+/// @throws BadData naming the scalarization, the output and the response; Unsupported naming the scalarization if the
+///         Conductor wants counterfactual advantages and there are none.
 template <class S>
 void check_scalarized(const ScalarizationOutput& output, MatrixView<const float> rewards) {
   const auto left = [](const char* what, std::size_t row) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Held-out evaluation. Responses are sampled for prompts that training never saw, and the caller's judge scores them.
+/// Held-out evaluation. Responses are drawn for prompts that training does not use, and the caller's judge scores them.
 
 #include <algorithm>
 #include <cmath>
@@ -36,10 +36,11 @@ struct Evaluation {
   double mean_length = 0.0;                        ///< tokens of a response; steps, if its actions are floats
 };
 
-/// Generates `num_generations` responses to each prompt and scores each with `judge(Completion) -> double`.
-/// `on_rollouts(rollouts, scores)` sees every batch, for example to print samples. The result is deterministic in the
-/// options' seed; the draws are keyed apart from training's by step 2^32 - 1.
-/// @throws BadData if the judge returns a value that is not finite.
+/// Draws `num_generations` responses to each prompt and scores each with `judge(Completion) -> double`.
+/// `on_rollouts(rollouts, scores)` is called with every batch, for example to print samples. The result is determined
+/// by the options' seed. The draws differ from those of training, since they are keyed by step 2^32 - 1.
+/// @throws BadArgument if there are no prompts, or if prompts_per_batch is 0; BadData if the judge gives a value that
+///         is not finite.
 template <Policy P, class Judge, class Visit>
 Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge, const EvaluationOptions& options,
                     Visit&& on_rollouts) {
@@ -80,7 +81,7 @@ Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& jud
   return result;
 }
 
-/// Does the same without a view of the batches.
+/// Does the same without calling on_rollouts.
 template <Policy P, class Judge>
 Evaluation evaluate(P& policy, std::span<const Prompt> prompts, const Judge& judge,
                     const EvaluationOptions& options = {}) {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The rewards of prompts that a run does not train on, while it trains.
+/// The rewards of held-out prompts during a run.
 
 #include <algorithm>
 #include <cstddef>
@@ -24,21 +24,22 @@
 
 namespace maestro {
 
-/// EvaluationLogOptions says how often a run is evaluated, and on how many prompts at once.
+/// EvaluationLogOptions says how often a run is evaluated, and on how many prompts in one batch.
 struct EvaluationLogOptions {
   std::uint32_t every = 0;        ///< steps between evaluations; 0: only after the last
   std::uint32_t total_steps = 0;  ///< of the run, after the last of which it is evaluated in any case
   std::size_t prompts_per_batch = 16;
 };
 
-/// EvaluationLog is an observer that draws responses to prompts of its own with the trainer's sampling options, scores
-/// them with the trainer's rewards, and appends {"step": ..., "eval_rewards/<reward>/mean": ...} to a file, under TRL's
+/// EvaluationLog is an observer that draws responses to its own prompts with the trainer's sampling options and scores
+/// them with the trainer's rewards. It appends {"step": ..., "eval_rewards/<reward>/mean": ...} to a file, under TRL's
 /// names. Nothing is learned from them, and they do not change the run's results. The draws are keyed by the trainer's
-/// seed and by step 2^32 - 2, so that all evaluations of a run draw alike. The trainer must outlive it.
+/// seed and by step 2^32 - 2, so all evaluations of a run use the same random numbers. The trainer must outlive it.
 template <class TrainerType>
 class EvaluationLog {
  public:
-  /// @throws BadArgument if there is no prompt, or the trainer refuses one of them.
+  /// Takes the prompts and checks them.
+  /// @throws BadArgument if there is no prompt, if prompts_per_batch is 0, or if the trainer refuses a prompt.
   EvaluationLog(TrainerType& trainer, std::vector<Prompt> prompts, std::string path, EvaluationLogOptions options)
       : trainer_(&trainer), prompts_(std::move(prompts)), path_(std::move(path)), options_(options) {
     require(!prompts_.empty(), "evaluation log: there are no prompts");
@@ -46,14 +47,15 @@ class EvaluationLog {
     trainer.check_prompts(prompts_);
   }
 
-  /// Evaluates if it is due. Records of this step and of later ones are first removed from the file: a run that goes on
-  /// from a checkpoint makes them anew.
+  /// Evaluates if it is due. Records of this and later steps are first removed from the file, since a run that resumes
+  /// from a checkpoint writes them again.
   void on_step(const StepReport& report, const StepTrace&) {
     const bool due = options_.every > 0 && report.step % options_.every == 0;
     if (due || report.step == options_.total_steps) evaluate(report.step);
   }
 
   /// Evaluates, and writes the record of this step.
+  /// @throws IoError if the file cannot be written; what the policy and the rewards throw.
   void evaluate(std::uint32_t step) {
     std::vector<std::vector<double>> columns(trainer_->num_rewards);
     double tokens = 0.0;

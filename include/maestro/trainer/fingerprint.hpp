@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The fingerprint of a run: options and prompts as the text that a checkpoint keeps. Two runs are the same run if
+/// The fingerprint of a run: the text of its options and prompts that a checkpoint stores. Two runs are the same run if
 /// their fingerprints agree.
 
 #include <cstddef>
@@ -24,14 +24,14 @@
 
 namespace maestro {
 
-/// Writes a hash as a fingerprint has it.
+/// Gives the text of a hash in a fingerprint.
 inline std::string hash_text(std::uint64_t hash) {
   char text[24];
   std::snprintf(text, sizeof text, "fnv1a %016llx", static_cast<unsigned long long>(hash));
   return text;
 }
 
-/// Gives a hash of the prompts as they are trained on, whatever file or generator they came from.
+/// Gives a hash of the texts, references, tasks, metadata and messages of the prompts, from whatever source they came.
 inline std::string prompts_content(std::span<const Prompt> prompts) {
   std::uint64_t hash = fnv1a_start;
   for (const Prompt& prompt : prompts) {
@@ -50,7 +50,7 @@ inline std::string prompts_content(std::span<const Prompt> prompts) {
 
 namespace detail {
 
-/// Writes the value of an option as a fingerprint has it.
+/// Gives the value of an option in a fingerprint.
 template <class T>
 OrderedJson recorded_value(const OptionInfo& info, const T& value) {
   if constexpr (std::is_enum_v<T>) {
@@ -72,7 +72,7 @@ requires std::is_enum_v<Enum> OrderedJson recorded_value(const OptionInfo& info,
   return list;
 }
 
-/// Gathers the options of this kind, each under its key or in its list.
+/// Gives the options of this kind, each under its key or in its list.
 template <OptionList S>
 OrderedJson recorded_options(const S& options, Recorded kind) {
   OrderedJson json = OrderedJson::object();
@@ -90,8 +90,8 @@ OrderedJson recorded_options(const S& options, Recorded kind) {
 
 }  // namespace detail
 
-/// Adds the options that decide a run's results under the names of the struct's list (see OptionList). Options that few
-/// runs touch are added only if they, or others of their list, differ from the default.
+/// Adds the options that decide a run's results, under the names of the struct's list (see OptionList). Options of kind
+/// Recorded::unless_default are added only if they, or others of their list, differ from the default.
 template <OptionList S>
 void record_options(OrderedJson& json, const S& options) {
   json.update(detail::recorded_options(options, Recorded::always));
@@ -103,7 +103,7 @@ void record_options(OrderedJson& json, const S& options) {
   }
 }
 
-/// Adds every option of the trainer that decides a run's results, under TRL's name if TRL has one.
+/// Adds every option of the trainer that decides a run's results, under TRL's name if TRL has the option.
 inline void add_options(OrderedJson& json, const TrainerOptions& t) {
   record_options(json, t);
   if (t.objective.reduction == Reduction::dr_grpo &&
@@ -112,8 +112,8 @@ inline void add_options(OrderedJson& json, const TrainerOptions& t) {
   }
 }
 
-/// Gives the fingerprint of a run that names none itself: the trainer's options, the names of the rewards and the
-/// content of the prompts. It cannot know what policy, rewards and Conductor were made from.
+/// Gives the fingerprint of a run without one of its own: the trainer's options, the names of the rewards, and the
+/// content of the prompts. It does not include the options of policy, rewards and Conductor.
 template <class TrainerType>
 std::string run_fingerprint(const TrainerType& trainer, std::span<const Prompt> prompts) {
   OrderedJson json;

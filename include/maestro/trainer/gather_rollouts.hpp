@@ -22,7 +22,7 @@ namespace maestro {
 
 namespace detail {
 
-/// ByteWriter writes arrays one after another, each after its length.
+/// ByteWriter writes arrays one after another, each preceded by its length.
 class ByteWriter {
  public:
   template <class T>
@@ -45,10 +45,11 @@ class ByteWriter {
   std::vector<std::byte> bytes_;
 };
 
-/// ByteReader reads what a ByteWriter wrote, in the same order and types.
+/// ByteReader reads the output of a ByteWriter, in the same order and types.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  /// Reads the next array.
   /// @throws BadData if the bytes end before the array does.
   template <class T>
   std::vector<T> read() {
@@ -77,7 +78,7 @@ std::vector<std::uint64_t> row_lengths(const Ragged<T>& rows) {
   return lengths;
 }
 
-/// Writes everything of the rollouts but their prompts.
+/// Writes all members of the rollouts except the prompts.
 inline void write_rollouts(const Rollouts& rollouts, ByteWriter& out) {
   std::vector<std::uint64_t> sizes;
   for (std::size_t g = 0; g < rollouts.groups.count(); ++g) sizes.push_back(rollouts.groups.size(g));
@@ -106,10 +107,12 @@ inline void write_rollouts(const Rollouts& rollouts, ByteWriter& out) {
   out.write(std::span<const char>(texts));
 }
 
-/// RolloutsBuilder puts rollouts together from parts, in order.
+/// RolloutsBuilder joins rollouts from parts, in order.
 class RolloutsBuilder {
  public:
-  /// @throws BadData if the bytes are no rollouts, or do not go with those before.
+  /// Adds a part that write_rollouts wrote.
+  /// @throws BadData if the bytes end too early; BadArgument if they are not rollouts, or differ in shape from earlier
+  ///         parts.
   void add(std::span<const std::byte> bytes) {
     ByteReader in(bytes);
     const std::vector<double> temperature = in.read<double>();
@@ -135,7 +138,7 @@ class RolloutsBuilder {
       at += length;
     }
   }
-  /// Gives the whole; the builder is empty afterwards.
+  /// Gives the joined rollouts. The builder is empty afterwards.
   Rollouts finish(std::vector<Prompt> prompts) {
     all_.prompts = std::move(prompts);
     all_.groups = Groups::from_sizes(sizes_);
@@ -146,7 +149,7 @@ class RolloutsBuilder {
   }
 
  private:
-  /// Rows of a matrix whose number is not known yet.
+  /// Rows holds the rows of a matrix whose number of rows is not known yet.
   struct Rows {
     std::size_t columns = 0;
     std::vector<float> values;
@@ -193,9 +196,10 @@ class RolloutsBuilder {
 }  // namespace detail
 
 /// Gives the rollouts of all prompts of a step on every rank.
-/// @param own      of this rank's prompts; the ranks have consecutive ones, rank 0 the first.
-/// @param prompts  of all ranks, as they are in the result.
-/// @throws BadArgument if all ranks together send more than the communicator can gather; RankFailed.
+/// @param own      those of this rank's prompts; the ranks have consecutive prompts, rank 0 the first.
+/// @param prompts  those of all ranks, in this order.
+/// @throws BadArgument if the ranks together send more than the communicator can gather, or if their rollouts do not
+///         fit the prompts or each other; RankFailed.
 template <Communicator Comm>
 Rollouts gather_rollouts(const Rollouts& own, std::vector<Prompt> prompts, Comm& comm) {
   detail::ByteWriter out;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Gradients summed over ranks in few flat collectives, and the share of parameters that is a rank's own.
+/// Sums of gradients over ranks in few flat collectives, and each rank's share of the parameters.
 
 #include <algorithm>
 #include <cmath>
@@ -21,14 +21,15 @@
 
 namespace maestro {
 
-/// RankShares cuts n values, in order, into windows, and each window evenly into one share for every rank: what one
-/// collective moves is bounded, and each rank has n / size values.
+/// RankShares cuts n values, in order, into windows, and cuts each window into one equal share per rank. So a
+/// collective moves a limited number of values, and each rank has about n / ranks values.
 class RankShares {
  public:
-  /// Values of a window by default: 16 MiB of floats.
+  /// The default number of values of a window: 16 MiB of floats.
   static constexpr std::size_t default_window = std::size_t{1} << 22;
 
-  /// @param window  values of a window at most, at least `ranks`.
+  /// Makes the shares of `values` values.
+  /// @param window  the largest number of values of a window, at least `ranks`.
   RankShares(std::size_t values, std::size_t ranks, std::size_t window = default_window)
       : values_(values), ranks_(ranks), window_(std::max(window / ranks, std::size_t{1}) * ranks) {}
 
@@ -36,7 +37,7 @@ class RankShares {
   std::size_t windows() const { return (values_ + window_ - 1) / window_; }
   std::size_t begin(std::size_t window) const { return window * window_; }
   std::size_t end(std::size_t window) const { return std::min(begin(window) + window_, values_); }
-  /// Gives the values of a share of this window, the last ones filled up.
+  /// Gives the number of values of a share of this window; the last shares are padded to it.
   std::size_t share(std::size_t window) const { return (end(window) - begin(window) + ranks_ - 1) / ranks_; }
   std::size_t begin(std::size_t window, std::size_t rank) const {
     return std::min(begin(window) + rank * share(window), end(window));
@@ -55,7 +56,7 @@ class RankShares {
   std::size_t window_;
 };
 
-/// OwnShare is the part of a part's trainable parameters that belongs to one rank, itself a part that an optimizer can
+/// OwnShare is the part of trainable parameters that belongs to one rank. It is itself a part that an optimizer can
 /// step.
 template <Trainable P>
 class OwnShare {
@@ -95,24 +96,24 @@ class OwnShare {
   std::size_t rank_;
 };
 
-/// GradientExchange sums gradients over the ranks. Each value is summed once, on the rank whose share it is in, whether
-/// all ranks then get all sums or each steps its own share: both ways have the same bits.
+/// GradientExchange sums gradients over the ranks. Each value is summed once, on the rank whose share it is in. Then
+/// either all ranks get all sums, or each steps its own share. Both ways give the same bits.
 template <class T>
 class GradientExchange {
  public:
-  /// Which sums a rank gets.
+  /// Sums says which sums a rank gets.
   enum class Sums : std::uint8_t { all, own };
 
   explicit GradientExchange(std::size_t window = RankShares::default_window) : window_(window) {}
 
-  /// Gives the shares of this part's trainable values.
+  /// Gives the shares of the trainable values of this part.
   template <Trainable P>
   RankShares shares_of(P& part, std::size_t ranks) const {
     return {layout_of(part).values, ranks, window_};
   }
 
-  /// Replaces gradients by their sums over the ranks: all of them, or those of the rank's own share. What the other
-  /// gradients are with Sums::own is unspecified.
+  /// Replaces gradients by their sums over the ranks: all of them, or those of the rank's own share. With Sums::own the
+  /// other gradients are unspecified.
   template <Trainable P, Communicator Comm>
   void sum_gradients(P& part, Sums wanted, Comm& comm) {
     const RankShares shares = shares_of(part, comm.size());
@@ -123,7 +124,7 @@ class GradientExchange {
       unpack(part, shares, w, &ParameterView<T>::gradients);
     }
   }
-  /// Replaces parameter values by those of the rank whose share they are in.
+  /// Replaces each parameter value by that of the rank whose share it is in.
   template <Trainable P, Communicator Comm>
   void gather_values_of(P& part, Comm& comm) {
     const RankShares shares = shares_of(part, comm.size());
@@ -133,7 +134,7 @@ class GradientExchange {
     }
   }
   /// Gives the values of all ranks' shares in their order.
-  /// @param own  (count of this rank) as the rank has them.
+  /// @param own  the values of this rank's share, as many as `count` of the rank.
   template <Communicator Comm>
   AlignedVector<T> join(const AlignedVector<T>& own, const RankShares& shares, Comm& comm) {
     AlignedVector<T> all(shares.values());
@@ -190,9 +191,9 @@ class GradientExchange {
   AlignedVector<T> buffer_;
 };
 
-/// Gives the global norm of gradients of which every rank has the sums of its own share; the same bits on every rank,
-/// whether it has the others too.
-/// @throws BadData, or RankFailed on the other ranks, naming the first parameter whose gradients are not all finite.
+/// Gives the global norm of gradients, of which every rank has the sums of its own share. It has the same bits on every
+/// rank, whether or not the rank has the other sums.
+/// @throws BadData naming the first parameter whose gradients are not all finite, or RankFailed on the other ranks.
 template <Trainable P, Communicator Comm>
 double norm_over_ranks(P& part, const RankShares& shares, Comm& comm) {
   double own = 0.0;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The loop around the steps. It draws prompts, tells observers, saves checkpoints, and stops if asked.
+/// The loop around the steps. It draws prompts, calls observers, saves checkpoints, and stops if asked.
 
 #include <concepts>
 #include <cstdint>
@@ -31,8 +31,8 @@ enum class LoopEnd { finished, stopped };
 
 namespace detail {
 
-/// trainer.step(prompts). If it throws and left the trainer whole, `save` is called before the exception goes on; if
-/// that fails too, the step's own exception is still the one that goes on.
+/// Calls trainer.step(prompts). If the step throws and leaves the trainer whole, `save` is called before the exception
+/// is rethrown. The exception of the step is rethrown even if `save` fails too.
 template <class TrainerType, class Save>
 StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, const Save& save) {
   try {
@@ -53,14 +53,15 @@ StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, c
 }  // namespace detail
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
-/// in the order given. A stop request is honored between steps, so nothing is lost. It may also be an Interrupted
-/// exception: a step that throws it is repeated when the run is resumed; an observer that throws it misses the step. A
-/// step that throws anything else ends the run; the steps before it are saved if it left the trainer whole
+/// in the given order. A stop request takes effect between steps, so nothing is lost. A stop request may also come as
+/// an Interrupted exception. A step that throws it is repeated when the run resumes; an observer that throws it misses
+/// the step. A step that throws anything else ends the run. The steps before it are saved if it left the trainer whole
 /// (Trainer::step).
 ///
-/// Where a step is shared by ranks, all of them call this with the same data and options. Rank 0 alone tells its
-/// observers; `save` is called on every rank, and the run stops if any rank is asked to.
-/// @throws BadArgument, before the first step, for data that a later step would refuse: see Trainer::check_prompts.
+/// If ranks share a step, all of them call this with the same data and options. Only rank 0 calls its observers. `save`
+/// is called on every rank, and the run stops if any rank is asked to.
+/// @throws BadArgument, before the first step, for data that a later step would refuse (see Trainer::check_prompts);
+///         what step, save and observers throw.
 template <class TrainerType, class... Observers>
 LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopOptions& options,
                  Observers&... observers) {

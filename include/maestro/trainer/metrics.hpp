@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The names under which a step's figures are logged: TRL's name if TRL has the figure, conductor/... for the rest.
+/// The names under which the figures of a step are logged: TRL's name if TRL has the figure, else our own.
 
 #include <cmath>
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace maestro {
 
-/// Calls write(name, value) for every figure of the step, in a fixed order. Timings are left out, since they are the
-/// only figures that differ between runs of one seed (see for_each_timing).
+/// Calls write(name, value) for every figure of the step, in a fixed order. Timings are not included, since they differ
+/// between runs of one seed (see for_each_timing).
 template <class Write>
 void for_each_metric(const StepReport& report, Write&& write) {
   write("epoch", report.epoch);
@@ -88,8 +88,7 @@ void for_each_metric(const StepReport& report, Write&& write) {
   }
 }
 
-/// Calls write(name, value) for the seconds of the step's phases, and for the ranks and threads that shared it, on
-/// which they depend as nothing else does.
+/// Calls write(name, value) for the seconds of the step's phases, and for the numbers of ranks and threads.
 template <class Write>
 void for_each_timing(const StepReport& report, Write&& write) {
   write("time/rollout", report.seconds.rollout);

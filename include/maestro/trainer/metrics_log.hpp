@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Metrics as JSON lines. One file has a record per step, another has sample completions.
+/// Metrics as JSON lines. One file has a record per step, and another has sample completions.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,11 +22,12 @@ namespace maestro {
 enum class LogTimings : std::uint8_t { record, omit };
 
 /// MetricsLog is an observer that appends {"step": ..., "<metric>": ...} to a file after every step. NaN becomes null.
-/// Beside the step's own figures it logs the mean weight of each reward per task, `conductor/task/<task>/<reward>`.
+/// In addition to the figures of the step, it logs the mean weight of each reward per task,
+/// `conductor/task/<task>/<reward>`.
 class MetricsLog {
  public:
-  /// Opens the file. To resume, a program first cuts the file back with truncate_after(path, steps_done).
-  /// @throws IoError
+  /// Opens the file. To resume, a program first removes later records with truncate_after(path, steps_done).
+  /// @throws IoError if the file cannot be opened.
   explicit MetricsLog(const std::string& path, LogTimings timings = LogTimings::record,
                       OpenMode mode = OpenMode::append)
       : writer_(path, mode), timings_(timings) {}
@@ -40,8 +41,8 @@ class MetricsLog {
     if (timings_ == LogTimings::record) for_each_timing(report, write);
     writer_.write(record);
   }
-  /// Makes what was written survive a crash of the machine.
-  /// @throws IoError
+  /// Syncs the file, so that its records survive a crash of the machine.
+  /// @throws IoError if that fails.
   void sync() { writer_.sync(); }
 
  private:
@@ -68,16 +69,16 @@ class MetricsLog {
   LogTimings timings_;
 };
 
-/// SampleLog is an observer that appends completions of a few prompts of some steps, each with its rewards, weights and
-/// advantage. A response of float actions is written as "actions", a list of D numbers for each of its steps, in
-/// place of "completion".
+/// SampleLog is an observer that appends completions of a few prompts of some steps, the first step included, with
+/// their rewards, weights and advantages. A response of float actions is written as "actions", a list of D numbers for
+/// each step, instead of "completion".
 class SampleLog {
  public:
-  /// Options say how often samples are written, and for how many prompts.
+  /// Options says how often samples are written, and for how many prompts.
   struct Options {
-    std::uint32_t every = 10;   ///< steps; at least 1
-    std::size_t prompts = 3;    ///< of each such step
-    std::size_t responses = 1;  ///< of each such prompt, the first ones
+    std::uint32_t every = 10;   ///< steps between samples, at least 1
+    std::size_t prompts = 3;    ///< prompts of such a step, the first ones
+    std::size_t responses = 1;  ///< responses of such a prompt, the first ones
   };
 
   SampleLog(const std::string& path, Options options, OpenMode mode = OpenMode::append)
@@ -94,8 +95,8 @@ class SampleLog {
       for (std::size_t i = first; i < first + count; ++i) write(report, trace, g, i);
     }
   }
-  /// Makes what was written survive a crash of the machine.
-  /// @throws IoError
+  /// Syncs the file, so that its records survive a crash of the machine.
+  /// @throws IoError if that fails.
   void sync() { writer_.sync(); }
 
  private:

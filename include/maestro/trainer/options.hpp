@@ -23,31 +23,31 @@ namespace maestro {
 enum class MaskTruncated : std::uint8_t { no, yes };
 inline constexpr std::array<std::string_view, 2> mask_truncated_names{"no", "yes"};
 
-/// ShardOptimizer says whether each rank keeps the optimizer's state of its own share of the parameters only (ZeRO-1:
-/// gradients are reduced to their owner, who steps its share, and the values are gathered). The results have the same
-/// bits; the state takes one part in as many as there are ranks. Without effect on one rank. Source: Rajbhandari et al.
-/// 2020.
+/// ShardOptimizer says whether each rank stores the optimizer's state only for its own share of the parameters
+/// (ZeRO-1). Gradients are then reduced to the rank of their share, which steps it, and the values are gathered. The
+/// results have the same bits, and each rank stores 1 / ranks of the state. It has no effect on one rank. Source:
+/// Rajbhandari et al. 2020.
 enum class ShardOptimizer : std::uint8_t { no, yes };
 inline constexpr std::array<std::string_view, 2> shard_optimizer_names{"no", "yes"};
 
 /// TrainerOptions holds all run-time options of a Trainer.
 struct TrainerOptions {
   std::uint64_t seed = 42;
-  std::size_t prompts_per_step = 8;  ///< N; the loop draws that many prompts for each step
+  std::size_t prompts_per_step = 8;  ///< N, the number of prompts that the loop draws for each step
   Sampling sampling{};
   ObjectiveOptions objective{};
-  ImportanceOptions correction{};  ///< for responses that another policy drew, as a ServedPolicy's
+  ImportanceOptions correction{};  ///< for responses drawn by another policy, such as those of a ServedPolicy
   OptimizerOptions optimizer{};    ///< of the policy
-  double learning_rate = 1e-6;     ///< times the schedule's factor of the step
+  double learning_rate = 1e-6;     ///< multiplied by the schedule's factor of the step
   ScheduleOptions schedule{.kind = ScheduleKind::constant};
-  double max_grad_norm = 1.0;             ///< global-norm clipping; 0: none
-  std::size_t num_iterations = 1;         ///< passes over each batch (mu)
+  double max_grad_norm = 1.0;             ///< limit of the global norm; 0 for no clipping
+  std::size_t num_iterations = 1;         ///< mu, passes over each batch
   std::size_t num_minibatches = 1;        ///< optimizer updates per pass, over consecutive groups
-  std::size_t micro_batch_tokens = 2048;  ///< groups are added to a micro-batch until it holds this many tokens
-  /// `yes`: they are in no loss, as TRL's mask_truncated_completions has it (DAPO's overlong filtering); their rewards
-  /// still count in their group.
+  std::size_t micro_batch_tokens = 2048;  ///< a micro-batch takes whole groups up to this many tokens, one at least
+  /// If `yes`, responses that were cut at the length limit are in no loss, as with TRL's mask_truncated_completions
+  /// (DAPO's overlong filtering). Their rewards still count in their group.
   MaskTruncated mask_truncated = MaskTruncated::no;
-  std::size_t reference_sync_steps = 0;  ///< copy the policy into the KL reference every so many steps; 0: never
+  std::size_t reference_sync_steps = 0;  ///< steps between copies of the policy into the KL reference; 0 for no copies
   ShardOptimizer shard_optimizer = ShardOptimizer::no;
 };
 

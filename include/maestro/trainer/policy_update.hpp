@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The policy's side of a step: micro-batches of whole groups, forward, objective, backward, clipping, optimizer.
+/// The policy's part of a step: micro-batches of whole groups, forward pass, objective, backward pass, clipping,
+/// optimizer.
 
 #include <algorithm>
 #include <cmath>
@@ -31,7 +32,7 @@
 
 namespace maestro {
 
-/// UpdateReport holds the figures of one call of PolicyUpdate::run; StepReport says what each means.
+/// UpdateReport holds the figures of one call of PolicyUpdate::run; StepReport describes them.
 struct UpdateReport {
   LossReport loss;
   double grad_norm = 0.0;
@@ -42,13 +43,13 @@ struct UpdateReport {
   ImportanceFigures importance{};
 };
 
-/// PolicyUpdate turns advantages into optimizer updates of a policy.
+/// PolicyUpdate makes optimizer updates of a policy from advantages.
 ///
-/// On the first visit of a mini-batch before any update, the old log-probs are the training pass's own, so the first
-/// ratio is exactly 1. For later visits they are computed under the weights with which the batch was drawn.
+/// On the first visit of the first mini-batch, the old log-probs are those of the training pass itself, so the first
+/// ratio is exactly 1. For later visits they are computed with the weights before the first update.
 ///
-/// Ranks have the whole batch each, and train on a share of the groups of every mini-batch. The loss and its divisors
-/// are those of the mini-batch, so the sum over ranks is one rank's, but for the order of the sums.
+/// Each rank has the whole batch, and trains on a share of the groups of every mini-batch. The loss and its divisors
+/// are those of the mini-batch, so the sum over ranks is that of one rank, except for the order of the sums.
 template <Policy P>
 class PolicyUpdate {
  public:
@@ -59,8 +60,12 @@ class PolicyUpdate {
       : options_(options), objective_(options.objective), optimizer_(options.optimizer) {}
 
   /// Makes the updates of one batch.
-  /// @param rollouts       of all ranks.
-  /// @param before_change  called before each optimizer step; if it throws before the first, no parameter has changed.
+  /// @param rollouts             those of all ranks.
+  /// @param advantages           (B) constants of the loss.
+  /// @param reference_log_probs  (tokens) of the KL reference; empty if there is none.
+  /// @param before_change        called before each optimizer step; if it throws before the first one, no parameter has
+  ///                             changed.
+  /// @throws BadData if a log-prob or a gradient is not finite; RankFailed.
   template <Communicator Comm, class BeforeChange>
   UpdateReport run(P& policy, const Rollouts& rollouts, std::span<const float> advantages,
                    std::span<const float> reference_log_probs, double learning_rate, Comm& communicator,
@@ -106,12 +111,12 @@ class PolicyUpdate {
     return report;
   }
 
-  /// Overwrites products (K x K) with the inner products <g_k, g_l>, g_k the gradient, summed over the ranks, of the
-  /// objective's loss on the whole batch at the advantages of column k alone, without KL and entropy terms. Gradients
-  /// are left at 0, parameters as they are. Memory: K copies of the gradients. Inner products in double, in the order
+  /// Overwrites products (K x K) with the inner products <g_k, g_l>. g_k is the gradient, summed over the ranks, of the
+  /// loss on the whole batch with the advantages of column k, without KL and entropy terms. Afterwards gradients are 0
+  /// and parameters unchanged. It stores K copies of the gradients. Inner products are summed in double, in the order
   /// of the parameters.
-  /// @param advantages  (B x K) of each reward alone.
-  /// @throws as run before its first change.
+  /// @param advantages  (B x K) those of each reward alone.
+  /// @throws BadData if a log-prob is not finite; RankFailed.
   template <Communicator Comm>
   void reward_gradients(P& policy, const Rollouts& rollouts, MatrixView<const float> advantages,
                         MatrixView<double> products, Comm& communicator) {
@@ -153,8 +158,8 @@ class PolicyUpdate {
     }
   }
 
-  /// Makes the optimizer's state whole on every rank, where each has a share of it; visit_state then visits what one
-  /// rank would have. All ranks call it. The next update makes shares of it again.
+  /// Gathers the optimizer's state on every rank if each has only a share of it. visit_state then visits the state that
+  /// one rank would have. All ranks call it. The next update makes shares again.
   template <Communicator Comm>
   void gather_state(P& policy, Comm& communicator) {
     if (!is_share_) return;
@@ -164,7 +169,8 @@ class PolicyUpdate {
     is_share_ = false;
   }
 
-  /// @throws BadArgument if the optimizer's state is a share that gather_state has not made whole.
+  /// Visits the optimizer's state.
+  /// @throws BadArgument if the state is a share that gather_state has not gathered.
   template <class Visitor>
   void visit_state(Visitor& v) {
     const std::uint64_t before = layout();
@@ -187,19 +193,19 @@ class PolicyUpdate {
   }
   bool corrects() const { return options_.correction.correction != ImportanceCorrection::none; }
 
-  /// What all ranks do of a mini-batch, and this rank's part of it.
+  /// MiniBatch holds the groups of a mini-batch, and this rank's part of them.
   struct MiniBatch {
     GroupRange all;
     GroupRange own;
   };
 
-  /// Does this rank's work, and then learns whether the others could do theirs.
+  /// Does this rank's work, and then checks whether the other ranks could do theirs.
   template <Communicator Comm, class Work>
   void phase(Comm& communicator, const Work& work) {
     detail::timed_phase(communicator, communication_, work);
   }
 
-  /// Sums the gradients over the ranks, clips them and makes one step; gives their norm.
+  /// Sums the gradients over the ranks, clips them and makes one optimizer step. It gives the norm before clipping.
   template <Communicator Comm, class BeforeChange>
   double change(P& policy, double learning_rate, Comm& communicator, BeforeChange& before_change) {
     if (communicator.size() == 1) {
@@ -256,7 +262,7 @@ class PolicyUpdate {
     }
     void operator()(std::string_view, AlignedVector<Scalar>& values) { moments.push_back(&values); }
   };
-  /// Changes the moments that there are, and the layout that they belong to.
+  /// Changes the moments that exist, and the layout that they belong to.
   template <class F>
   void for_each_moments(const F& f, std::uint64_t layout) {
     StateFields fields;
@@ -272,8 +278,8 @@ class PolicyUpdate {
     return *fields.layout;
   }
 
-  /// Computes the log-probs of these groups under the current weights. The first mini-batch needs none: its own
-  /// training pass supplies them.
+  /// Computes the log-probs of these groups with the current weights. The first mini-batch needs none, since its own
+  /// training pass gives them.
   void remember_old_log_probs(const P& policy, const Rollouts& rollouts, GroupRange range) {
     for_each_micro_batch(rollouts, range, options_.micro_batch_tokens, [&](GroupRange micro) {
       policy.log_probs(rollouts, micro, tokens_of(rollouts, micro, std::span<float>(old_log_probs_)));
@@ -320,7 +326,7 @@ class PolicyUpdate {
     });
   }
 
-  /// Fills masked_ for the responses of a micro-batch, if cut ones are to teach nothing.
+  /// Fills masked_ for the responses of a micro-batch if cut responses are masked.
   void mark_truncated(const Rollouts& rollouts, std::size_t first_row, std::size_t rows) {
     if (options_.mask_truncated == MaskTruncated::no) return;
     masked_.resize(rows);

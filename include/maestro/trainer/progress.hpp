@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// One line of progress per step. On a terminal it is overwritten in place; elsewhere a plain line comes every so
-/// often.
+/// One line of progress per step. On a terminal, the line is overwritten in place. Elsewhere, a plain line is written
+/// every few steps.
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -27,14 +27,14 @@ struct ProgressOptions {
   std::uint32_t total_steps = 0;
   std::uint32_t line_every = 10;  ///< for ProgressStyle::lines
   std::string label{};            ///< printed before each line
-  /// The largest number of columns of a line, for ProgressStyle::terminal; 0: the width of the terminal of standard
-  /// output, or 80 if that is no terminal.
+  /// The number of columns of a line, for ProgressStyle::terminal. 0 means the width of the terminal of standard
+  /// output, or 80 if that is not a terminal.
   std::size_t width = 0;
 };
 
-/// Progress is an observer that writes to a stream: the step, the time left, the number of ranks if there are several,
-/// tokens per second of all of them, the mean length, and mean and weight of each reward, in this order. On a terminal,
-/// what does not fit into its width is left out.
+/// Progress is an observer that writes to a stream, in this order: the step, the remaining time, the number of ranks if
+/// there are several, tokens per second of all ranks, the mean length, and mean and weight of each reward. On a
+/// terminal, parts that do not fit are left out.
 class Progress {
  public:
   Progress(std::ostream& out, ProgressOptions options) : out_(&out), options_(std::move(options)) {
@@ -54,7 +54,7 @@ class Progress {
   }
 
  private:
-  /// Columns that a line may take: one less than there are, since some terminals wrap after the last.
+  /// Gives the columns that a line may use: one less than the terminal has, since some terminals wrap after the last.
   std::size_t width() const {
     if (options_.width > 0) return options_.width - 1;
     winsize size{};
@@ -62,7 +62,7 @@ class Progress {
     return (known ? size.ws_col : 80u) - 1u;
   }
 
-  /// The parts of the line that fit into `width`. A byte counts as a column.
+  /// Gives the parts of the line that fit into `width`. A byte counts as one column.
   std::string line(const StepReport& report, std::size_t width) const {
     std::string text = options_.label + printed("%4u/%u", report.step, options_.total_steps);
     bool full = false;

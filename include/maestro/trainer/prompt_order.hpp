@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The choice of prompts for a step. Every epoch is its own permutation of the data, drawn from the seed.
+/// The choice of prompts for a step. Every epoch is a new permutation of the data, drawn from the seed.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,12 +15,12 @@
 
 namespace maestro {
 
-/// PromptOrder gives the prompts of each step. The position in the data is a function of the step alone, so a resumed
-/// run needs no state to continue in place.
+/// PromptOrder gives the prompts of each step. The position in the data depends only on the step, so a resumed run
+/// needs no state for it.
 class PromptOrder {
  public:
-  /// Takes the data, which must outlive the object.
-  /// @throws BadArgument if there are no prompts.
+  /// Takes a view of the data, which must outlive the object.
+  /// @throws BadArgument if there are no prompts, or if prompts_per_step is 0.
   PromptOrder(std::span<const Prompt> data, std::size_t prompts_per_step, std::uint64_t seed)
       : data_(data), prompts_per_step_(prompts_per_step), seed_(seed) {
     require(!data.empty(), "training data: there are no prompts");
@@ -38,7 +38,7 @@ class PromptOrder {
     return prompts;
   }
 
-  /// Gives the number of passes over the data once `steps` steps are done.
+  /// Gives the number of passes over the data after `steps` steps.
   double epoch(std::uint32_t steps) const {
     return static_cast<double>(steps) * static_cast<double>(prompts_per_step_) / static_cast<double>(data_.size());
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a trainer exchanges with the other ranks of its step besides rollouts and gradients.
+/// Exchanges between the ranks of a step other than rollouts and gradients.
 
 #include <algorithm>
 #include <chrono>
@@ -26,7 +26,7 @@
 
 namespace maestro::detail {
 
-/// Gives the communicator of a trainer, and that of one process for a type that has none.
+/// Gives the communicator of a trainer, or that of one process for a type that has none.
 template <class TrainerType>
 decltype(auto) communicator_of(TrainerType& trainer) {
   if constexpr (requires { trainer.communicator(); }) {
@@ -51,7 +51,7 @@ void add_seconds(double& seconds, const Work& work) {
   seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// in_step, with the time that it takes after this rank's own work added to `seconds`.
+/// Calls in_step, and adds the time that it takes after this rank's own work to `seconds`.
 template <Communicator Comm, class Work>
 void timed_phase(Comm& comm, double& seconds, const Work& work) {
   if (comm.size() == 1) {
@@ -66,6 +66,7 @@ void timed_phase(Comm& comm, double& seconds, const Work& work) {
   seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - done).count();
 }
 
+/// Refuses a value that differs between ranks.
 /// @throws BadArgument on every rank if `own` is not the same on all.
 template <Communicator Comm>
 void require_alike(std::uint64_t own, const char* message, Comm& comm) {
@@ -74,7 +75,7 @@ void require_alike(std::uint64_t own, const char* message, Comm& comm) {
   }
 }
 
-/// Gives a hash of what a step needs alike on all ranks: its number and its prompts.
+/// Gives a hash of the values of a step that must agree on all ranks: its number and its prompts.
 inline std::uint64_t hash_of_step(std::uint32_t step, std::span<const Prompt> prompts) {
   std::uint64_t hash = fnv1a(std::to_string(step));
   for (const Prompt& prompt : prompts) {
@@ -94,7 +95,7 @@ std::uint64_t hash_of_values(P& part) {
   return hash;
 }
 
-/// Appends the rows of all ranks' matrices, rank 0's first, in `all`, whose shape is given.
+/// Overwrites `all`, which must have its shape, with the rows of all ranks' matrices, rank 0's first.
 template <Communicator Comm>
 void gather_rows(const Matrix<float>& own, Matrix<float>& all, Comm& comm) {
   const std::vector<float> values = gather_values(std::span<const float>(own.flat()), comm);
@@ -102,7 +103,7 @@ void gather_rows(const Matrix<float>& own, Matrix<float>& all, Comm& comm) {
   std::copy(values.begin(), values.end(), all.data());
 }
 
-/// Sums the figures that rewards count themselves over the ranks, and takes the first rank's failure that has one.
+/// Sums the rewards' own figures over the ranks, and takes the failure of the first rank that has one.
 template <Communicator Comm>
 void merge_reward_figures(StepReport& report, Comm& comm) {
   std::vector<double> values;
@@ -121,7 +122,7 @@ void merge_reward_figures(StepReport& report, Comm& comm) {
   }
 }
 
-/// Gives rank 0's signal, the anchor's figures and the failure on every rank.
+/// Gives every rank the signal, the anchor's figures and the failure of rank 0.
 template <Communicator Comm>
 void share_signal(AnchorSignal& signal, std::vector<std::pair<std::string, double>>& figures, std::string& failure,
                   Comm& comm) {

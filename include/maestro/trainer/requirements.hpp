@@ -22,9 +22,9 @@
 
 namespace maestro {
 
-/// Rewards is what Trainer needs of a set of rewards; RewardSet and AnyRewardSet fit. K is the constant `size` or, if
-/// it is known at run time, `size() const`. `names()` gives K names, and `evaluate(rollouts, out)` overwrites out (B x
-/// K), with NaN if a reward does not apply.
+/// Rewards is the interface of a set of rewards for Trainer; RewardSet and AnyRewardSet have it. K is the constant
+/// `size`, or `size() const` if it is known only at run time. `names()` gives K names. `evaluate(rollouts, out)`
+/// overwrites out (B x K), with NaN if a reward does not apply.
 template <class R>
 concept Rewards = std::move_constructible<R> &&
     requires(R& rewards, const R& fixed, const Rollouts& rollouts, MatrixView<float> out) {
@@ -45,13 +45,12 @@ template <class C>
 concept CountsActions = requires {
   typename std::integral_constant<std::size_t, C::actions>;
 };
-/// SameCount compares K with the Conductor's number of actions if both are known to the compiler. If either is known
-/// only at run time, the Trainer's constructor compares them; a Conductor that names no number of actions is judged by
-/// its decisions.
+/// SameCount compares K with the Conductor's number of actions if both are known at compile time. Otherwise the
+/// Trainer's constructor compares them. If a Conductor has no number of actions, its decisions are checked.
 template <class R, class C>
 concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::size} == std::size_t{C::actions};
 
-/// Tells whether the parts fit a Trainer and each other.
+/// TrainerParts tells whether the parts fit a Trainer and each other.
 template <class P, class R, class C, class S, class Comm>
 concept TrainerParts =
     Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S> && SameCount<R, C>;
@@ -59,8 +58,8 @@ concept TrainerParts =
 template <class Comm, class P, class R, class C, class S>
 concept UnfitFor = !TrainerParts<P, R, C, ScalarizationFor<S>, Comm>;
 
-/// RefusedPart stands in for every part of a refused trainer, so that the error about it stays the only one. It is not
-/// defined: such a program does not compile.
+/// RefusedPart takes the place of every part of a refused trainer, so that no other error follows. Its members are not
+/// defined, since such a program does not compile.
 struct RefusedPart {
   using scalar_type = float;
   static constexpr std::size_t size = 1;
@@ -202,7 +201,7 @@ constexpr void refuse_communicator() {
                 "maestro::RankBytes all_gather(std::span<const std::byte>)");
 }
 
-/// Gives one error for a number of actions that differs from that of the rewards.
+/// Gives one error for a number of actions that differs from the number of rewards.
 template <std::size_t Rewards, std::size_t Actions>
 constexpr void refuse_count() {
   static_assert(Rewards == Actions,
@@ -210,7 +209,7 @@ constexpr void refuse_count() {
                 "write for instance maestro::LinearConductor<rewards.size>");
 }
 
-/// Gives one error for the first part that does not fit. The type is RefusedPart.
+/// Gives one error for the first part that does not fit, and the type RefusedPart.
 template <class P, class R, class C, class S, class Comm>
 constexpr auto refuse_parts() {
   if constexpr (!Policy<P>) {

@@ -16,13 +16,13 @@ namespace maestro {
 
 namespace detail {
 
-/// PairSums adds up the products of two columns whose values are centered in each group.
+/// PairSums sums the products of two columns whose values are centered in each group.
 struct PairSums {
   double a_squares = 0.0;
   double b_squares = 0.0;
   double products = 0.0;
 
-  /// Adds a group's values; responses that lack one of the two are left out.
+  /// Adds a group's values. Responses without one of the two values are left out.
   void add(std::span<const double> a, std::span<const double> b) {
     double a_mean = 0.0;
     double b_mean = 0.0;
@@ -43,7 +43,7 @@ struct PairSums {
       products += (a[i] - a_mean) * (b[i] - b_mean);
     }
   }
-  /// NaN if one of the two does not vary.
+  /// Gives the correlation; NaN if one of the two does not vary.
   double correlation() const {
     constexpr double least = 1e-20;  // rounding of the means leaves so much of values that are equal
     if (!(a_squares > least) || !(b_squares > least)) return std::nan("");
@@ -57,9 +57,9 @@ struct PairSums {
 ///
 ///     r(a, b) = sum (a_i - mean of a in the group)(b_i - mean of b in the group) / sqrt(the sums of their squares)
 ///
-/// over all responses that have both. Deterministic, O(B K^2).
+/// over all responses that have both values. It is deterministic and takes O(B K^2).
 /// @param scores      (B x K), NaN if a reward does not apply.
-/// @param advantages  (B).
+/// @param advantages  (B)
 inline void describe_conflict(MatrixView<const float> scores, std::span<const float> advantages, const Groups& groups,
                               StepReport& report) {
   const std::size_t count = scores.cols();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The figures of a step's rewards, and of the weights that they were given.
+/// The figures of a step's rewards and of their weights.
 
 #include <cmath>
 #include <cstddef>
@@ -18,27 +18,27 @@ namespace maestro {
 
 namespace detail {
 
-/// ColumnMoments computes moments of columns (with the bits of core/statistics.hpp) from rows that come one after
-/// another: all means in one walk, all squares in a second one.
+/// ColumnMoments computes moments of columns from consecutive rows, with the bits of core/statistics.hpp. A first pass
+/// computes all means, and a second pass all squares.
 class ColumnMoments {
  public:
   explicit ColumnMoments(std::size_t columns) : first_(columns), sum_(columns), moments_(columns) {}
 
-  /// Adds a value in the first walk.
+  /// Adds a value in the first pass.
   void add(std::size_t column, double value) {
     if (std::isnan(value)) return;
     if (moments_[column].count == 0) first_[column] = value;
     sum_[column] += value - first_[column];
     ++moments_[column].count;
   }
-  /// Computes the means, between the walks.
+  /// Computes the means, between the passes.
   void finish_means() {
     for (std::size_t k = 0; k < moments_.size(); ++k) {
       if (moments_[k].count == 0) continue;
       moments_[k].mean = first_[k] + sum_[k] / static_cast<double>(moments_[k].count);
     }
   }
-  /// Adds a value in the second walk.
+  /// Adds a value in the second pass.
   void add_square(std::size_t column, double value) {
     const double std_dev = value - moments_[column].mean;
     if (std_dev == std_dev) {
@@ -53,7 +53,7 @@ class ColumnMoments {
   std::vector<Moments> moments_;
 };
 
-/// Gives the mean of every column, and 0 for a matrix without rows.
+/// Gives the mean of every column; 0 if the matrix has no rows.
 inline std::vector<double> column_means(MatrixView<const float> values) {
   ColumnMoments columns(values.cols());
   for (std::size_t i = 0; i < values.rows(); ++i) {
@@ -94,7 +94,7 @@ class GroupVariation {
   double frac_varies(std::size_t reward) const {
     return static_cast<double>(varying_groups_[reward]) / static_cast<double>(groups_);
   }
-  /// Gives the share of groups in which no reward varies. It is NaN if no group has a value.
+  /// Gives the share of groups in which no reward varies, among the groups with a value. It is NaN if there are none.
   double frac_constant() const { return static_cast<double>(constant_groups_) / static_cast<double>(valued_groups_); }
 
  private:
@@ -108,10 +108,10 @@ class GroupVariation {
 
 }  // namespace detail
 
-/// Fills report.rewards except the names, and report.frac_reward_zero_std. It walks twice over the scores and once over
-/// weights and propensities, in index order; deterministic, O(B K).
+/// Fills report.rewards except the names, and report.frac_reward_zero_std. It reads the scores twice, and weights and
+/// propensities once, in index order. It is deterministic and takes O(B K).
 /// @param scores    (B x K), NaN if a reward does not apply.
-/// @param decision  of the B rows.
+/// @param decision  that of the B rows.
 inline void describe_rewards(MatrixView<const float> scores, const Decision& decision, const Groups& groups,
                              StepReport& report) {
   const std::size_t count = scores.cols();

@@ -33,7 +33,7 @@ namespace maestro {
 
 /// Resume says what happens to a run in a folder that holds a checkpoint.
 enum class Resume : std::uint8_t {
-  automatic,  ///< the run goes on from the newest one
+  automatic,  ///< the run continues from the newest checkpoint
   never,      ///< the folder is refused
 };
 
@@ -44,15 +44,15 @@ struct RunOptions {
   std::size_t keep = 2;                 ///< newest checkpoints kept; at least 1
   std::function<bool()> should_stop{};  ///< asked after every step; true ends the run after saving. A program that
                                         ///< wants to stop on SIGINT sets a flag in its own handler and asks it here
-  /// A text of everything that decides the run's results; a checkpoint of the folder with another text is refused. If
-  /// it is empty, the text is what run_fingerprint gives.
+  /// A text of everything that decides the run's results. A checkpoint with another text is refused. If it is empty,
+  /// run_fingerprint gives the text.
   std::string fingerprint{};
   std::vector<std::string> may_change{};  ///< keys of the fingerprint that may differ from the checkpoint's, such as
                                           ///< "learning_rate"
   Resume resume = Resume::automatic;
   LogTimings timings = LogTimings::record;
   SampleLog::Options samples{};
-  std::ostream* progress = nullptr;  ///< gets a line of progress now and then; none: no lines
+  std::ostream* progress = nullptr;  ///< receives a line of progress every few steps; nullptr for no lines
   ProgressStyle style = ProgressStyle::lines;
 };
 
@@ -62,22 +62,23 @@ struct RunOptions {
 ///     run(trainer, load_prompts("prompts.jsonl"));
 ///
 /// The folder then holds `metrics.jsonl` (MetricsLog), `samples.jsonl` (SampleLog), `checkpoints/`, and `model/` if the
-/// policy has `save(folder) const`. If the folder holds a checkpoint, the run goes on from there: a run that was
-/// stopped or killed at any moment ends in the bytes of an undisturbed one (timings apart). As long as the Run lives,
-/// no other Run can take the folder. It changes no signal handler.
+/// policy has `save(folder) const`. If the folder holds a checkpoint, the run continues from it. A run that was stopped
+/// or killed at any moment ends with the same bytes as an uninterrupted one, except for timings. While the Run exists,
+/// no other Run can use the folder. It changes no signal handler.
 ///
-/// Ranks that share a trainer's steps (see Trainer) make a Run each, of the same folder, which all of them can read,
-/// and give it their communicator. Rank 0 writes, prints and tells its observers; the others only train. A run may go
-/// on with another number of ranks: the prompts of a step are the same, only shared out anew.
+/// If ranks share a trainer's steps (see Trainer), each makes a Run of the same folder, which all of them can read, and
+/// passes its communicator. Rank 0 writes, prints and calls its observers; the others only train. A run may continue
+/// with another number of ranks: the prompts of a step stay the same and are divided differently.
 class Run {
  public:
-  /// Takes the folder.
-  /// @throws IoError if the folder cannot be made; BadArgument if another run holds it, or if keep or steps is 0.
+  /// Makes the folder, if needed, and locks it.
+  /// @throws IoError if the folder cannot be made; BadArgument if its name is empty, if another run holds it, or if
+  ///         keep or steps is 0.
   explicit Run(std::string folder, RunOptions options = {}) : folder_(std::move(folder)), options_(std::move(options)) {
     take_folder();
   }
-  /// Takes the folder for all ranks.
-  /// @throws the same on rank 0, and RankFailed on the others.
+  /// Makes and locks the folder for all ranks.
+  /// @throws as the other constructor on rank 0, and RankFailed on the others.
   template <Communicator Comm>
   Run(std::string folder, RunOptions options, Comm& ranks)
       : folder_(std::move(folder)), options_(std::move(options)), rank_(ranks.rank()) {
@@ -89,13 +90,13 @@ class Run {
 
   const std::string& folder() const { return folder_; }
   const RunOptions& options() const { return options_; }
-  /// Gives the folder in which the checkpoints of a run in `folder` lie.
+  /// Gives the folder of the checkpoints of a run in `folder`.
   static std::string checkpoints_in(const std::string& folder) { return folder + "/checkpoints"; }
 
-  /// Runs the steps that are left, and tells each to the observers too.
-  /// @throws BadFile if the newest checkpoint is damaged or belongs to a run with another fingerprint; BadArgument if
-  ///   there is one and Resume::never, or if the trainer's communicator was not given to the Run; IoError; what
-  ///   Trainer::check_prompts and Trainer::step throw.
+  /// Runs the remaining steps, and calls the observers after each.
+  /// @throws BadFile if all checkpoints are damaged or the newest belongs to a run with another fingerprint;
+  ///         BadArgument if there is one and Resume::never, or if the trainer's communicator was not given to the Run;
+  ///         IoError; RankFailed; what Trainer::check_prompts and Trainer::step throw.
   template <class TrainerType, class... Observers>
   LoopEnd operator()(TrainerType& trainer, std::span<const Prompt> prompts, Observers&... observers) const {
     auto& ranks = detail::communicator_of(trainer);
@@ -143,10 +144,10 @@ class Run {
   }
 
  private:
-  /// OwnObservers are the observers of the run itself. They do nothing until they are opened.
+  /// OwnObservers holds the observers of the run itself. They do nothing until they are opened.
   class OwnObservers {
    public:
-    /// Takes back what was logged after `steps_done`.
+    /// Opens the logs, and removes records after `steps_done` from them.
     void open(const Run& run, std::uint32_t steps_done) {
       truncate_after(run.metrics_path(), steps_done);
       truncate_after(run.samples_path(), steps_done);
@@ -165,7 +166,7 @@ class Run {
       if (samples_) samples_->on_step(report, trace);
       if (progress_) progress_->on_step(report, trace);
     }
-    /// Makes what was logged survive a crash of the machine, so that no checkpoint does without the lines before it.
+    /// Syncs the logs, so that a checkpoint never survives a crash without the records before it.
     void sync() {
       if (!metrics_) return;
       metrics_->sync();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What one trainer step did: the figures that observers write, and the data from which they were computed.
+/// The result of a step: the figures that observers write, and the data from which they were computed.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +20,8 @@
 
 namespace maestro {
 
-/// RewardFigures holds the mean and the standard deviation (ddof 1) of a reward over the batch, missing values left
-/// out.
+/// RewardFigures holds the figures of one reward in a step. Mean and standard deviation (ddof 1) are over the responses
+/// of the batch that have a value.
 struct RewardFigures {
   std::string name;
   double mean = 0.0;
@@ -35,7 +35,7 @@ struct RewardFigures {
   std::vector<std::pair<std::string, double>> own{};  ///< what the reward itself counted: see RewardSet::visit_figures
 };
 
-/// AnchorFigures say what an anchor was asked in a step, and how it agreed.
+/// AnchorFigures holds what an anchor was asked in a step, and how far it agreed with the rewards.
 struct AnchorFigures {
   std::size_t groups = 0;         ///< judged
   std::size_t calls = 0;          ///< responses judged
@@ -45,8 +45,7 @@ struct AnchorFigures {
   std::vector<std::pair<std::string, double>> own{};  ///< what the anchor itself counted
 };
 
-/// StepTimings holds wall-clock seconds by phase. They are the only figures that differ between two runs of the same
-/// seed.
+/// StepTimings holds wall-clock seconds by phase. They are the only figures that differ between two runs of one seed.
 struct StepTimings {
   double rollout = 0.0;
   double rewards = 0.0;
@@ -58,7 +57,7 @@ struct StepTimings {
   double total = 0.0;
 };
 
-/// StepReport holds the figures of one step. If a policy's actions are floats, a step of a response counts as a token.
+/// StepReport holds the figures of one step. For a policy with float actions, a step of a response counts as a token.
 struct StepReport {
   std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
   std::size_t ranks = 1;   ///< that shared the step; all figures but the seconds are those of all of them
@@ -106,7 +105,7 @@ struct StepTrace {
   std::span<const float> advantages;      ///< (B)
 };
 
-/// An Observer is any callable that wants to see each step.
+/// Observer is a type whose on_step is called after each step.
 template <class O>
 concept Observer = requires(O& observer, const StepReport& report, const StepTrace& trace) {
   observer.on_step(report, trace);
@@ -114,7 +113,7 @@ concept Observer = requires(O& observer, const StepReport& report, const StepTra
 
 namespace detail {
 
-/// Gives one error for a type that is handed to a run as an observer but is none.
+/// Gives one error for a type that is passed to a run as an observer and is not one.
 template <class O>
 constexpr void require_observer() {
   static_assert(Observer<O>,

@@ -14,13 +14,14 @@
 namespace maestro {
 
 /// TensorBoardLog is an observer that writes the figures of each step, under the names of MetricsLog, into an event
-/// file in a folder that exists. The file is made with the first step that it sees, so that a run which goes on
-/// replaces what an earlier one logged after its checkpoint.
+/// file in an existing folder. The file is made at the first step that it sees, so that a resumed run replaces the
+/// figures that an earlier one logged after its checkpoint.
 class TensorBoardLog {
  public:
   explicit TensorBoardLog(std::string folder) : folder_(std::move(folder)) {}
 
-  /// @throws IoError
+  /// Writes the figures of a step.
+  /// @throws IoError if the file cannot be written.
   void on_step(const StepReport& report, const StepTrace&) {
     if (!file_) file_.emplace(folder_, report.step);
     file_->write_scalars(report.step, [&](const auto& add) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// One step of MAESTRO: rollouts -> rewards -> Conductor -> scalarization -> advantages -> policy update, and the
-/// Conductor's own update on its slower clock.
+/// One step of MAESTRO: rollouts, rewards, Conductor, scalarization, advantages, policy update, and the Conductor's own
+/// update after every few steps.
 
 #include <chrono>
 #include <cmath>
@@ -52,7 +52,7 @@ namespace maestro {
 
 namespace detail {
 
-/// RewardCount is K of a set of rewards. It takes no space if the set's type knows K.
+/// RewardCount gives K of a set of rewards. It takes no space if K is known at compile time.
 template <Rewards R>
 class RewardCount {
  public:
@@ -77,19 +77,20 @@ class RewardCount<R> {
 ///     maestro::Trainer trainer{std::move(policy), rewards, conductor, options};
 ///     while (more) report(trainer.step(prompts));
 ///
-/// A scalarization, or an advantage estimator, may stand before the options; without one it is DefaultScalarization.
-/// The parts are moved in and held by value; `policy()`, `rewards()` and `conductor()` give access to them. Parameters
-/// are copied for the KL reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread
-/// count and GEMM backend give the same bits.
+/// A scalarization or an advantage estimator may precede the options; the default is DefaultScalarization. The parts
+/// are moved in and held by value. `policy()`, `rewards()` and `conductor()` give access to them. Parameters are copied
+/// for the KL reference, if beta is above 0, and by rewards that keep a proxy. The same seed, build, thread count and
+/// GEMM backend give the same bits.
 ///
-/// With a communicator of several ranks each has a trainer of the same parts and options, and all make the same calls
-/// with the same prompts. A rank generates and scores its share of them; then all have the whole step, so that
-/// Conductor, scalarization and figures are one rank's on every rank; then each trains on its share of the groups, and
-/// gradients are summed. An anchor is asked on rank 0. A reward sees the responses of its own rank: one that counts
-/// what it has seen, or keeps it in its state, does so for that rank. Weights and Conductor stay the same to the bit on
-/// all ranks; results are those of one rank but for the order of the gradients' sums (and, with Reduction::bnpo, the
-/// micro-batches). If a rank fails, all do, at the same phase: see in_step(). Source: Zhao et al. 2026 (MAESTRO); Shao
-/// et al. 2024 (GRPO).
+/// With a communicator of several ranks, each rank has a trainer of the same parts and options, and all make the same
+/// calls with the same prompts. A rank generates and scores the responses to its share of the prompts. Then all ranks
+/// have the whole step, so Conductor, scalarization and figures are the same on every rank as on one rank. Each rank
+/// trains on its share of the groups, and gradients are summed. Only rank 0 asks an anchor. A reward sees only the
+/// responses of its own rank, so its counts and its state are those of that rank. Policy and Conductor have the same
+/// bits on all ranks. Results are those of one rank, except for the order of the gradients' sums (and, with
+/// Reduction::bnpo, the micro-batches). If a rank fails, all fail in the same phase; see in_step().
+///
+/// Source: Zhao et al. 2026 (MAESTRO); Shao et al. 2024 (GRPO).
 template <Policy P, Rewards R, Conductor C, class S, Communicator Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, S, Comm>
 class Trainer {
@@ -97,7 +98,7 @@ class Trainer {
   [[no_unique_address]] detail::RewardCount<R> num_rewards;  ///< K
 
   /// Takes over the parts. A communicator that does not own its ranks, such as a ThreadCommunicator, is copied.
-  /// @throws BadArgument for options outside their domains.
+  /// @throws BadArgument for options outside their domains, or if the Conductor is for another number of rewards.
   Trainer(P policy, R rewards, C conductor, S scalarization, TrainerOptions options, Comm communicator = {})
       : num_rewards(rewards),
         options_(std::move(options)),
@@ -113,11 +114,13 @@ class Trainer {
     if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
   }
   /// Makes a trainer with DefaultScalarization.
+  /// @throws BadArgument as the other constructor.
   Trainer(P policy, R rewards, C conductor, TrainerOptions options) requires std::same_as<S, DefaultScalarization>
       : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(options)) {}
 
-  /// Refuses prompts that a step would refuse, as far as policy and rewards know it beforehand (their optional
-  /// check_prompts). run_loop calls it before its first step.
+  /// Refuses prompts that a step would refuse, as far as policy and rewards can tell (their optional check_prompts).
+  /// run_loop calls it before its first step.
+  /// @throws what check_prompts of policy and rewards throws.
   void check_prompts(std::span<const Prompt> prompts) const {
     if constexpr (requires { policy_.check_prompts(prompts, options_.sampling); }) {
       policy_.check_prompts(prompts, options_.sampling);
@@ -127,15 +130,16 @@ class Trainer {
     }
   }
 
-  /// Generates responses to `prompts`, learns from them, and says what happened.
+  /// Generates responses to `prompts`, learns from them, and reports the figures of the step.
   ///
-  /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint holds, except
-  /// what follows the policy by its own period (proxies, the KL reference), and the calls of an anchor, which stay
-  /// counted. It may be tried again, or another may follow. A step that throws later has left policy, optimizer and
-  /// Conductor between two steps; every further step is then refused until the state of a checkpoint is loaded.
-  /// @param prompts  of all ranks, the same on each; at least one for each.
-  /// @throws BadData if a reward, a log-prob or a gradient is not finite, naming its place; BadArgument after a step
-  ///   that failed too late, or if ranks differ in prompts, step or parameters; RankFailed.
+  /// A step that throws before the policy's first optimizer update has changed nothing that a checkpoint stores, with
+  /// two exceptions: copies that follow the policy periodically (proxies, the KL reference), and the counted calls of
+  /// an anchor. The step may be repeated, or another may follow. A step that throws later leaves policy, optimizer and
+  /// Conductor at different steps. Every further step is then refused until the state of a checkpoint is loaded.
+  /// @param prompts  those of all ranks, the same on each; at least one per rank.
+  /// @throws BadData naming a reward, log-prob or gradient that is not finite; BadArgument after a step that failed too
+  ///         late, or if ranks differ in prompts, step or parameters; Unsupported for a rollout server with several
+  ///         ranks; RankFailed.
   const StepReport& step(std::span<const Prompt> prompts) {
     require(!prompts.empty(), "trainer: a step needs at least one prompt");
     require(condition_ == Condition::whole,
@@ -180,12 +184,13 @@ class Trainer {
     return report_;
   }
 
-  /// Gives the data of the last step.
+  /// Gives the data of the last step. It is valid until the next step.
   StepTrace trace() const { return {rollouts_, scores_, decision_, scalar_rewards_, trained_advantages()}; }
   const StepReport& report() const { return report_; }
   /// Gives the number of steps done.
   std::uint32_t steps_done() const { return step_; }
-  /// Whether its parts are all of the same step, so that it may be saved: false once a step has failed too late.
+  /// Tells whether all parts are at the same step, so that the trainer may be saved. It is false after a step that
+  /// failed too late.
   bool whole() const { return condition_ == Condition::whole; }
 
   P& policy() { return policy_; }
@@ -197,8 +202,8 @@ class Trainer {
   const TrainerOptions& options() const { return options_; }
   Comm& communicator() { return communicator_; }
 
-  /// Brings together on every rank what each has a share of (TrainerOptions::shard_optimizer), and makes sure that all
-  /// have the same parameters. All ranks call it before one of them saves the state; Checkpoints does.
+  /// Gathers the state of which each rank has only a share (TrainerOptions::shard_optimizer), and checks that all ranks
+  /// have the same parameters. All ranks call it before one of them saves the state; Checkpoints does this.
   /// @throws BadArgument on every rank if their parameters differ; RankFailed.
   void gather_state() {
     if (!shares_step()) return;
@@ -206,8 +211,8 @@ class Trainer {
     update_.gather_state(policy_, communicator_);
   }
 
-  /// Visits everything that the next step depends on: see core/state.hpp. It is the same for any number of ranks, so
-  /// that a run may go on with another number.
+  /// Visits everything that the next step depends on; see core/state.hpp. It is the same for any number of ranks, so
+  /// that a run may continue with another number.
   template <class Visitor>
   void visit_state(Visitor& v) {
     v("step", step_);
@@ -223,7 +228,7 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
-  /// Condition says whether the parts that a step changes are all of the same step.
+  /// Condition says whether the parts that a step changes are at the same step.
   enum class Condition : std::uint8_t { whole, torn };
 
   static double seconds_since(Clock::time_point start) {
@@ -231,18 +236,19 @@ class Trainer {
   }
 
   bool shares_step() const { return size_ > 1; }
-  /// Does this rank's part of a phase, and then learns whether the others could do theirs.
+  /// Does this rank's part of a phase, and then checks whether the other ranks could do theirs.
   template <class Work>
   void phase(const Work& work) {
     detail::timed_phase(communicator_, report_.seconds.communication, work);
   }
-  /// Does what needs the other ranks.
+  /// Does work that needs the other ranks.
   template <class Work>
   void together(const Work& work) {
     detail::add_seconds(report_.seconds.communication, work);
   }
 
-  /// @throws BadArgument on every rank if they could not do this step together.
+  /// Checks that the ranks can do this step together.
+  /// @throws BadArgument on every rank if they cannot.
   void check_ranks(std::span<const Prompt> prompts) {
     report_.ranks = size_;
     report_.threads = max_threads();
@@ -267,7 +273,7 @@ class Trainer {
                           communicator_);
   }
 
-  /// Draws the responses to this rank's share of the prompts, and gathers those of all.
+  /// Draws the responses to this rank's share of the prompts, and gathers those of all ranks.
   void generate(std::span<const Prompt> prompts) {
     const GroupRange share = detail::rank_share({0, prompts.size()}, communicator_.rank(), size_);
     phase([&] {
@@ -294,7 +300,7 @@ class Trainer {
     });
   }
 
-  /// Takes as the reference the policy as it is, or, if it has adapters, its base: what it was before any training.
+  /// Makes the reference: the base of a policy with adapters, or the policy as it is.
   void make_reference() {
     if constexpr (requires { policy_.without_adapters(); }) {
       reference_.emplace(policy_.without_adapters());
@@ -303,7 +309,7 @@ class Trainer {
     }
   }
 
-  /// Lets proxies and the KL reference catch up with the policy if their period says so.
+  /// Updates proxies and the KL reference from the policy if their periods have passed.
   void follow_policy() {
     if constexpr (requires { rewards_.before_step(policy_, step_); }) rewards_.before_step(policy_, step_);
     const bool due = options_.reference_sync_steps > 0 && step_ > 0 && step_ % options_.reference_sync_steps == 0;
@@ -329,7 +335,7 @@ class Trainer {
     });
   }
 
-  /// Computes the KL reference's log-probs, and the penalty that they make if the KL sits in the reward.
+  /// Computes the KL reference's log-probs, and the penalty if the KL is part of the reward.
   void ask_reference() {
     reference_log_probs_.clear();
     penalty_.clear();
@@ -352,7 +358,7 @@ class Trainer {
                                   reference_log_probs_, rollouts_.tokens.offsets(), penalty_);
   }
 
-  /// What the Conductor sees of the step.
+  /// Gives the Conductor's view of the step.
   StepView view() const {
     return {.hidden = rollouts_.hidden,
             .rewards = scores_,
@@ -389,8 +395,8 @@ class Trainer {
     report_.draw_noise_share = draw_noise_.share(scalarization_, in, advantages_, alone);
   }
 
-  /// Asks the anchor, if the rewards have one, after everything that could fail without it. What it says moves the
-  /// advantages that train, not those that the Conductor learns from.
+  /// Asks the anchor, if the rewards have one, after everything that can fail without it. Its scores change the
+  /// advantages that train the policy, but not those from which the Conductor learns.
   void consult_anchor() {
     signal_ = AnchorSignal{};
     blended_.clear();
@@ -415,8 +421,9 @@ class Trainer {
       blend_advantages(signal_, rollouts_.groups, blended_);
     }
   }
-  /// @param own      gets what the anchor itself counted.
-  /// @param failure  gets why the first response that it failed for has no score.
+  /// Asks the anchor on this rank.
+  /// @param own      receives the anchor's own figures.
+  /// @param failure  receives the reason of the anchor's first failure.
   void ask_anchor(std::vector<std::pair<std::string, double>>& own, std::string& failure) {
     uncertainty_.clear();
     if constexpr (detail::GivesUncertainty<C>) {
@@ -433,7 +440,7 @@ class Trainer {
     const auto* failed = rewards_.anchor_failures();
     if (failed != nullptr) failure = failed->reason;
   }
-  /// Computes what a Conductor that follows gradients learns from, before anything changes.
+  /// Computes the gradients from which a Conductor that follows them learns, before anything changes.
   void measure_reward_gradients() {
     const std::size_t wanted = wants_reward_gradients(conductor_) ? std::size_t{num_rewards} : 0;
     reward_gradients_.assign(wanted, wanted, 0.0);
@@ -449,10 +456,10 @@ class Trainer {
     }
     update_.reward_gradients(policy_, rollouts_, alone, reward_gradients_.view(), communicator_);
   }
-  /// The advantages that train the policy.
+  /// Gives the advantages that train the policy.
   std::span<const float> trained_advantages() const { return blended_.empty() ? advantages_ : blended_; }
 
-  /// Runs after the policy's update, so that a failure there leaves the Conductor as it was.
+  /// Teaches the Conductor. This follows the policy's update, so that a failure there leaves the Conductor unchanged.
   void teach_conductor() {
     if constexpr (detail::Observes<C>) {
       conductor_.observe(Feedback{.decision = decision_,
@@ -504,7 +511,7 @@ class Trainer {
     report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }
 
-  /// What the rewards counted themselves, and the first failure among them.
+  /// Records the rewards' own figures, and the first failure among them.
   void describe_failures() {
     const auto keep = [this](std::size_t k, std::string_view name, double value) {
       report_.rewards[k].own.emplace_back(name, value);
@@ -570,16 +577,16 @@ class Trainer {
   StepReport report_;
 };
 
-/// An advantage estimator E stands for the scalarization Advantages<E>.
+/// Deduces the scalarization Advantages<E> from an advantage estimator E.
 template <class P, class R, class C, AdvantageEstimator E, class Comm = SingleProcess>
 requires detail::TrainerParts<P, R, C, Advantages<E>, Comm> Trainer(P, R, C, E, TrainerOptions, Comm = {})
 ->Trainer<P, R, C, Advantages<E>, Comm>;
 
-/// A trainer without a scalarization gets DefaultScalarization.
+/// Deduces DefaultScalarization if there is no scalarization.
 template <class P, class R, class C>
 Trainer(P, R, C, TrainerOptions) -> Trainer<P, R, C, DefaultScalarization>;
 
-/// Parts that do not fit get one error, which says what is missing: see requirements.hpp.
+/// Gives one error for parts that do not fit, which says what is missing; see requirements.hpp.
 template <class P, class R, class C, class S, detail::UnfitFor<P, R, C, S> Comm = SingleProcess>
 Trainer(P, R, C, S, TrainerOptions, Comm = {})
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, S, Comm>())::type, detail::RefusedPart,

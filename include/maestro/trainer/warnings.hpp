@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a person should be told of a run that goes on but learns little.
+/// Warnings about a run that continues but learns little.
 
 #include <cmath>
 #include <cstddef>
@@ -16,18 +16,19 @@
 
 namespace maestro {
 
-/// WarningOptions say from when on RunWarnings speaks.
+/// WarningOptions says when RunWarnings warns.
 struct WarningOptions {
   std::uint32_t steps = 10;     ///< consecutive steps that a state must last; at least 1
-  double varying_groups = 0.1;  ///< the share of groups, in [0, 1], under which a run is said to learn from few
+  double varying_groups = 0.1;  ///< share of groups with differing rewards, in [0, 1], below which it warns
 };
 
-/// RunWarnings is an observer that says, once each and with the remedy, that for `steps` steps a reward had one value
-/// in every group, that a reward had no value at all, or that the rewards differed in few groups. It says nothing of
-/// what lasted shorter. After a resume it starts to count anew.
+/// RunWarnings is an observer that warns if, for `steps` steps, a reward had one value in every group, a reward had no
+/// value at all, or the rewards differed in few groups. Each warning comes once and names the remedy. After a resume it
+/// counts from 0.
 class RunWarnings {
  public:
-  /// @param say  gets each warning, a text without a line end.
+  /// Makes the observer.
+  /// @param say  receives each warning, a text without a line end.
   explicit RunWarnings(std::function<void(const std::string&)> say, WarningOptions options = {})
       : say_(std::move(say)), options_(options) {
     if (options_.steps == 0) options_.steps = 1;
@@ -40,12 +41,12 @@ class RunWarnings {
   }
 
  private:
-  /// A state of a run: how many steps it has lasted, and whether it was said.
+  /// Lasting holds for how many steps a state of the run has lasted, and whether it was reported.
   struct Lasting {
     std::uint32_t steps = 0;
     bool said = false;
 
-    /// Counts a step; true the first time that the state has lasted long enough.
+    /// Counts a step, and gives true the first time that the state has lasted long enough.
     bool due(bool holds, std::uint32_t enough) {
       steps = holds ? steps + 1 : 0;
       if (said || steps < enough) return false;

@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// Grouped-query causal attention over a packed batch. Scores exist only as tiles of (block of queries x keys) per
-/// head; the backward pass computes them again from the kept log-sum-exp. Source of the recomputation: Dao et al. 2022.
+/// Grouped-query causal attention over a packed batch. Scores exist only as tiles (block of queries x keys) per head.
+/// The backward pass recomputes them from the log-sum-exp of the forward pass. Source: Dao et al. 2022
+/// (FlashAttention), https://arxiv.org/abs/2205.14135.
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +21,12 @@
 
 namespace maestro {
 
-/// The number of a segment's own keys that are summed up in one go; the keys of its prefix come first, by themselves. A
-/// decoder holds the prompt in one place and the response in blocks of this many tokens. It sums in the same order, so
-/// both give the same bits.
+/// The number of a segment's own keys whose terms are summed in one product, after those of its prefix. A decoder
+/// stores a response in blocks of this many tokens and sums in the same order, so both give the same bits.
 inline constexpr std::size_t attention_stretch = 64;
 
-/// Gives how many of the `visible` positions up to a query's own a window of so many positions hides (0: no window).
+/// Gives how many of the `visible` positions (a query's own and all before it) a window of this many positions hides. A
+/// window of 0 hides none.
 constexpr std::size_t hidden_keys(std::size_t visible, std::size_t window) {
   return window > 0 && visible > window ? visible - window : 0;
 }
@@ -51,9 +52,9 @@ struct AttentionScratch {
 template <class T>
 class Attention {
  public:
-  /// Computes attended (rows x H D) and log_sum_exp (rows x H), both overwritten. A query sees the last `window`
-  /// positions up to its own (0: all). It is parallel over (segment, key head); the result does not depend on the
-  /// number of threads.
+  /// Computes attended (rows x H D) and log_sum_exp (rows x H) and overwrites both. A query sees the last `window`
+  /// positions up to its own (0: all). The loop over (segment, key head) is parallel, and the result does not depend on
+  /// the number of threads.
   void forward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv, MatrixView<T> attended,
                MatrixView<T> log_sum_exp, std::size_t window = 0) {
     const std::size_t work = prepare(config, batch, Pass::forward);
@@ -71,9 +72,9 @@ class Attention {
     });
   }
 
-  /// Computes d_qkv (rows x (H + 2 Hkv) D), overwritten, from d_attended and from what `forward` read and wrote, with
-  /// the same window. It is parallel over (cluster, key head); the responses of a cluster add to their prompt's rows in
-  /// order.
+  /// Computes d_qkv (rows x (H + 2 Hkv) D) and overwrites it. The inputs are d_attended (rows x H D), and what
+  /// `forward` read and wrote, with the same window. The loop over (cluster, key head) is parallel. The responses of a
+  /// cluster add to their prompt's rows in order, so the result does not depend on the number of threads.
   void backward(const ModelConfig& config, const PackedBatch& batch, MatrixView<const T> qkv,
                 MatrixView<const T> attended, MatrixView<const T> log_sum_exp, MatrixView<const T> d_attended,
                 MatrixView<T> d_qkv, std::size_t window = 0) {

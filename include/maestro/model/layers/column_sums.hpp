@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Sums over the rows of a batch, in parallel and in a fixed order: gradients of biases and norm weights.
+/// Sums over the rows of a batch, in parallel and in a fixed order, for gradients of biases and norm weights.
 
 #include <algorithm>
 #include <cstddef>
@@ -12,13 +12,14 @@
 
 namespace maestro {
 
-/// ColumnSums adds rows up in sixteen chunks and then adds the chunks in order. The result does not depend on the
-/// number of threads.
+/// ColumnSums adds the rows of each of sixteen chunks and then adds the chunks in order. The result does not depend on
+/// the number of threads.
 template <class T>
 class ColumnSums {
  public:
-  /// Computes total += sum over r < rows of what add_row(r, sum) adds to `sum`, an array as long as `total`. `repeat`
-  /// says how many times over add_row works on that many elements.
+  /// Adds to total[c], for each column c, the sum over r < rows of what add_row(r, sum) adds to sum[c]. `sum` is an
+  /// array as long as `total`.
+  /// @param repeat  estimate of the work of one add_row, in multiples of total.size().
   template <class AddRow>
   void add(std::size_t rows, std::span<T> total, AddRow&& add_row, std::size_t repeat = 1) {
     const std::size_t cols = total.size();

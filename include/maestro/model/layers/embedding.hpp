@@ -29,7 +29,7 @@ inline void check_tokens(std::span<const std::int32_t> tokens, std::size_t vocab
 
 }  // namespace detail
 
-/// Copies the table's rows (V x d) of `tokens` to out (rows x d), overwritten.
+/// Overwrites row r of out (rows x d) with row tokens[r] of the table (V x d).
 /// @throws BadArgument naming the row of a token outside the vocabulary.
 template <class T>
 void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
@@ -39,8 +39,9 @@ void embed(MatrixView<const T> table, std::span<const std::int32_t> tokens, Matr
   });
 }
 
-/// Does the same from a table that is packed as a head is, pack(Transpose::yes, table), or frozen.
+/// Does the same for a table that is frozen or packed by pack(Transpose::yes, table), as a head is.
 /// @tparam Table  PackedView or FrozenMatrix.
+/// @throws BadArgument naming the row of a token outside the vocabulary.
 template <class T, class Table>
 requires requires(const Table& table, std::span<T> out) { table.copy_col(std::size_t{0}, out); }
 void embed(const Table& table, std::span<const std::int32_t> tokens, MatrixView<T> out) {
@@ -49,8 +50,8 @@ void embed(const Table& table, std::span<const std::int32_t> tokens, MatrixView<
                [&](std::size_t r) { table.copy_col(static_cast<std::size_t>(tokens[r]), out.row(r)); });
 }
 
-/// Adds the rows of d_out to those of d_table, in row order. It is parallel over columns, so that equal tokens never
-/// meet on two threads.
+/// Adds row r of d_out (rows x d) to row tokens[r] of d_table (V x d), for all r in order. The loop over columns is
+/// parallel, so the result does not depend on the number of threads.
 template <class T>
 void embed_backward(std::span<const std::int32_t> tokens, MatrixView<const T> d_out, MatrixView<T> d_table) {
   constexpr std::size_t width = 32;

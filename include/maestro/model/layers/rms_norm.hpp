@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// RMS normalization, y = w x / sqrt(mean(x^2) + eps). Source: Zhang and Sennrich 2019.
+/// RMS normalization, y = w x / sqrt(mean(x^2) + eps). Source: Zhang and Sennrich 2019,
+/// https://arxiv.org/abs/1910.07467.
 
 #include <cmath>
 #include <cstddef>
@@ -14,7 +15,7 @@
 
 namespace maestro {
 
-/// Normalizes one vector of `count` values; y may be x. Returns 1 / sqrt(mean(x^2) + eps), which the backward pass
+/// Normalizes one vector of `count` values; y may be x. It gives 1 / sqrt(mean(x^2) + eps), which the backward pass
 /// needs.
 template <class T>
 inline T rms_norm_vector(const T* x, const T* weight, double eps, std::size_t count, T* y) {
@@ -25,7 +26,7 @@ inline T rms_norm_vector(const T* x, const T* weight, double eps, std::size_t co
 }
 
 /// Computes the gradient of one vector: dx = inverse (w dy - x inverse^2 mean(w dy x)), and d_weight += dy x inverse.
-/// `put(d_x[c], value)` overwrites d_x or adds to it; d_x may be d_y if it is overwritten.
+/// `put(d_x[c], value)` must overwrite d_x[c] or add to it. If it overwrites, d_x may be d_y.
 template <class T, class Put>
 inline void rms_norm_vector_backward(const T* x, const T* weight, T inverse, const T* d_y, std::size_t count, T* d_x,
                                      T* d_weight, Put put) {
@@ -37,7 +38,8 @@ inline void rms_norm_vector_backward(const T* x, const T* weight, T inverse, con
   }
 }
 
-/// Normalizes the rows of x (rows x d) into those of y, overwritten. `inverse` (rows) is kept for the backward pass.
+/// Normalizes the rows of x (rows x d) and overwrites y (rows x d) with the results. `inverse` (rows) receives 1 /
+/// sqrt(mean(x^2) + eps), which the backward pass needs.
 template <class T>
 void rms_norm(MatrixView<const T> x, std::span<const T> weight, double eps, MatrixView<T> y, std::span<T> inverse) {
   parallel_for(x.rows(), 4 * x.cols(), [&](std::size_t r) {
@@ -45,8 +47,8 @@ void rms_norm(MatrixView<const T> x, std::span<const T> weight, double eps, Matr
   });
 }
 
-/// Adds the gradient with respect to x to d_x (the residual stream collects), and the weight's gradient to d_weight.
-/// The result does not depend on the number of threads.
+/// Adds the gradient by x to d_x (rows x d), which is the residual stream's, and the gradient by the weight to d_weight
+/// (d). The result does not depend on the number of threads.
 template <class T>
 void rms_norm_backward(MatrixView<const T> x, std::span<const T> weight, std::span<const T> inverse,
                        MatrixView<const T> d_y, MatrixView<T> d_x, std::span<T> d_weight, ColumnSums<T>& sums) {

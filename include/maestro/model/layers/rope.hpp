@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Rotary position embedding in the half-split convention of Hugging Face: element i of a head turns with element
-/// i + D/2 by the angle position * rope_frequency(i).
+/// Rotary position embedding in the half-split convention of Hugging Face. Elements i and i + D/2 of a head form a
+/// pair, which is rotated by the angle position * rope_frequency(i).
 
 #include <algorithm>
 #include <cmath>
@@ -39,8 +39,9 @@ inline double yarn_slowed(const RopeOptions& rope, std::size_t i) {
 
 }  // namespace detail
 
-/// Gives the angle in radians by which pair i of a head of D elements turns from one position to the next: f =
-/// theta^(-2i/D). For type linear it is f / F with the factor F. For type llama3 it is the following, with the
+/// Gives the angle in radians by which pair i of a head of D elements turns from one position to the next. Without
+/// scaling it is f = theta^(-2i/D). For type linear it is f / F with the factor F. For type llama3 it is as follows,
+/// with the wavelength w = 2 pi / f, the old context L, and the low and high frequency factors a and b:
 /// wavelength w = 2 pi / f, the old context L, and the low and high frequency factors a and b:
 ///
 ///     w > L / a           f / F
@@ -68,13 +69,13 @@ inline double rope_frequency(const RopeOptions& rope, std::size_t i) {
   return (1.0 - kept) * f / s.factor + kept * f;
 }
 
-/// RopeTable holds cos and sin of every position in use, computed in double. For type yarn both are multiplied by the
-/// attention factor.
+/// RopeTable holds cosine and sine of the angles of all positions in use, computed in double. For type yarn both are
+/// multiplied by the attention factor.
 template <class T>
 class RopeTable {
  public:
-  /// Makes the table hold positions [0, positions). It grows by doubling, so that a decoder's calls soon stop
-  /// allocating.
+  /// Extends the table to positions [0, positions). The table grows by doubling, so that the calls of a decoder soon
+  /// stop allocating.
   void ensure(const RopeOptions& rope, std::size_t positions) {
     if (rope == rope_ && positions <= cos_.rows()) return;
     const std::size_t half = rope.head_dim / 2;
@@ -96,9 +97,9 @@ class RopeTable {
 
   std::size_t positions() const { return cos_.rows(); }
 
-  /// Turns one head of D values in place to `position`.
+  /// Rotates one head of D values in place, for `position`.
   void rotate(T* head, std::size_t position) const { turn<false>(head, position); }
-  /// Computes the gradient of `rotate`: turns one head back, with the same scale.
+  /// Computes the gradient of `rotate` in place: it rotates one head back, with the same scale.
   void rotate_back(T* head, std::size_t position) const { turn<true>(head, position); }
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The gated activation silu(gate) * up. Source: Shazeer 2020.
+/// The gated activation silu(gate) * up. Source: Shazeer 2020 (SwiGLU), https://arxiv.org/abs/2002.05202.
 
 #include <cstddef>
 
@@ -11,7 +11,7 @@
 
 namespace maestro {
 
-/// Computes y = silu(gate) up. gate_up (rows x 2I) holds gate, then up; y (rows x I) is overwritten.
+/// Computes y = silu(gate) up. gate_up (rows x 2I) holds gate, then up. y (rows x I) is overwritten.
 template <class T>
 void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
   const std::size_t width = y.cols();
@@ -23,7 +23,7 @@ void swiglu(MatrixView<const T> gate_up, MatrixView<T> y) {
   });
 }
 
-/// Computes d_gate_up (rows x 2I), overwritten, from d_y (rows x I). The activation is computed again from gate_up.
+/// Computes d_gate_up (rows x 2I) from d_y (rows x I), and overwrites it. The activation is recomputed from gate_up.
 template <class T>
 void swiglu_backward(MatrixView<const T> gate_up, MatrixView<const T> d_y, MatrixView<T> d_gate_up) {
   const std::size_t width = d_y.cols();

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Small matrix products for attention, on the calling thread. B and C lie in scratch whose rows are padded to whole
-/// panels, and B is used where it lies.
+/// Small matrix products for attention, on the calling thread. The rows of B and C are padded to whole panels, so B is
+/// used without packing.
 
 #include <algorithm>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// The number of columns of one tile. B and C of tile_product have rows padded to a multiple of it.
+/// The number of columns of one tile. The rows of B and C of tile_product are padded to a multiple of it.
 template <class T>
 inline constexpr std::size_t tile_cols = detail::panel_cols<T>;
 
@@ -22,12 +22,12 @@ constexpr std::size_t padded_cols(std::size_t count) {
   return (count + tile_cols<T> - 1) / tile_cols<T> * tile_cols<T>;
 }
 
-/// TileResult says whether a product replaces what C holds or is added to it.
+/// TileResult says whether a product overwrites C or is added to it.
 enum class TileResult { overwrite, accumulate };
 
-/// Computes C (m x n) = or += op(A) (m x k) B (k x n), n a multiple of tile_cols. `a` points to A as it is stored, with
-/// rows a_row apart: m x k, or k x m if `ta` says so. Sums run over k in order, whatever the tile, so a row's result
-/// depends on neither m nor n.
+/// Computes C = op(A) B or C += op(A) B, for op(A) (m x k), B (k x n) and C (m x n), where n is a multiple of
+/// tile_cols. `a` points to A as it is stored, with rows a_row apart: (m x k) if `ta` is no, (k x m) if it is yes. Sums
+/// run over k in order, so a row of the result does not depend on m or n.
 template <class T>
 inline void tile_product(Transpose ta, std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row,
                          const T* b, std::size_t b_row, T* c, std::size_t c_row,

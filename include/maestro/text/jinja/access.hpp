@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Arguments of calls, and what stands behind a dot or in brackets.
+/// Arguments of calls, and the results of a dot and of brackets.
 
 #include <array>
 #include <cstddef>
@@ -24,7 +24,7 @@ namespace maestro::jinja {
 
 struct Scope;
 
-/// FunctionData is what can be called.
+/// FunctionData is a value that can be called.
 struct FunctionData {
   enum class Kind : std::uint8_t {
     global,  ///< `name` of the environment
@@ -36,10 +36,10 @@ struct FunctionData {
   Value self{};
   const Statement* macro = nullptr;
   Scope* scope = nullptr;
-  mutable bool used = false;  ///< of a joiner
+  mutable bool used = false;  ///< whether a joiner was used
 };
 
-/// Arguments are those of a call, as they are given.
+/// Arguments holds the arguments of a call as they are given.
 struct Arguments {
   std::vector<Value> positional{};
   std::vector<std::pair<std::string, Value>> named{};
@@ -48,8 +48,9 @@ struct Arguments {
 /// Bound holds the arguments of a call by parameter.
 class Bound {
  public:
-  /// @throws BadData for too many arguments, for names that are no parameter, and if one of the first `required`
-  /// parameters is missing.
+  /// Assigns arguments to parameters.
+  /// @throws BadData for too many arguments, for a name that is not a parameter, or if one of the first `required`
+  ///         parameters is missing.
   Bound(const std::string& callee, const Arguments& arguments, std::initializer_list<std::string_view> parameters,
         std::size_t required = 0)
       : values_(parameters.size()) {
@@ -69,19 +70,21 @@ class Bound {
   }
 
   const std::optional<Value>& operator[](std::size_t index) const { return values_[index]; }
-  /// None counts as not given.
+  /// Tells whether an argument is given and is not None.
   bool given(std::size_t index) const { return values_[index] && !values_[index]->none(); }
   bool flag(std::size_t index, bool otherwise = false) const {
     return values_[index] ? truth(*values_[index]) : otherwise;
   }
-  /// @throws BadData for what is no whole number.
+  /// Gives an argument that must be a whole number, or `otherwise` if it is not given.
+  /// @throws BadData for another type.
   std::int64_t integer(std::size_t index, std::int64_t otherwise) const {
     if (!values_[index]) return otherwise;
     const std::optional<std::int64_t> integer = as_integer(*values_[index]);
     if (!integer) throw BadData("an argument must be a whole number, not of type " + type_name(*values_[index]));
     return *integer;
   }
-  /// @throws BadData for what is no text.
+  /// Gives an argument that must be a text, or `otherwise` if it is not given.
+  /// @throws BadData for another type.
   CharacterView text(std::size_t index, CharacterView otherwise = {}) const {
     if (!values_[index]) return otherwise;
     if (values_[index]->text() == nullptr) {
@@ -94,7 +97,7 @@ class Bound {
   std::vector<std::optional<Value>> values_;
 };
 
-/// LoopData is what a loop knows of itself.
+/// LoopData holds the state of a loop.
 struct LoopData {
   std::vector<Value> items;
   std::size_t index = 0;
@@ -121,7 +124,7 @@ inline constexpr std::array<std::string_view, 18> missing_text_methods{
     "istitle",  "isupper",   "maketrans",    "rindex",     "swapcase",  "translate"};
 inline constexpr std::array<std::string_view, 5> dict_methods{"copy", "get", "items", "keys", "values"};
 inline constexpr std::array<std::string_view, 3> list_methods{"copy", "count", "index"};
-/// Methods that would change a list or a dictionary: the sandbox forbids them.
+/// The methods that would change a list or a dictionary, which the sandbox forbids.
 inline constexpr std::array<std::string_view, 13> changing_methods{
     "append",  "clear",      "extend", "insert", "pop",         "popitem",    "remove",
     "reverse", "setdefault", "sort",   "update", "__setitem__", "__delitem__"};
@@ -155,7 +158,7 @@ inline std::optional<Value> loop_attribute(const LoopData& loop, std::string_vie
   return std::nullopt;
 }
 
-/// What Python's getattr finds; nothing if there is no such attribute.
+/// Gives the result of Python's getattr; nullopt if there is no such attribute.
 inline std::optional<Value> python_attribute(const Value& object, std::string_view name) {
   if (object.text() != nullptr) {
     if (has_name(text_methods, name)) return method_of(object, name);
@@ -193,7 +196,7 @@ inline std::string shown_key(const Value& key) {
   return as_integer(key) ? std::to_string(*as_integer(key)) : "of type " + type_name(key);
 }
 
-/// object[key] alone.
+/// Gives the element object[key]; nullopt if there is none.
 inline std::optional<Value> python_element(const Value& object, const Value& key, Budget& budget) {
   if (const Dict* dict = object.get_if<Dict>()) {
     if (key.is<Dict>() || (key.is<Sequence>() && (*key.get_if<Sequence>())->kind == SequenceKind::list)) {
@@ -221,7 +224,7 @@ inline Value nothing_at(const Value& object, const Value& key) {
 
 }  // namespace detail
 
-/// Gives object.name: an attribute of Python, else the element of that name.
+/// Gives object.name: a Python attribute, else the element of that name.
 /// @throws BadData for an undefined object.
 inline Value attribute_of(const Value& object, std::string_view name, const Value& key, Budget& budget) {
   check_defined(object);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// How much a template may do.
+/// The limits of a template's work.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace maestro::jinja {
 /// item.
 struct Limits {
   std::size_t steps = 20'000'000;     ///< and 16 more for each character of the conversation
-  std::size_t depth = 500;            ///< of calls and expressions inside each other
-  std::size_t characters = 1u << 24;  ///< of any one text, the result among them
+  std::size_t depth = 500;            ///< ChatTemplate adds 16 for each byte of the conversation
+  std::size_t characters = 1u << 24;  ///< nesting of calls and expressions
 };
 
 /// Budget is what is left of the limits.

@@ -9,7 +9,7 @@
 
 namespace maestro::jinja::detail {
 
-/// Every `step`-th character of first .. last becomes itself + delta.
+/// CaseRun maps every `step`-th character from first to last to itself + delta.
 struct CaseRun {
   char32_t first;
   char32_t last;
@@ -115,7 +115,7 @@ inline constexpr std::array<CaseRun, 193> upper_runs{{
     {0x10cc0, 0x10cf2, 1, -64}, {0x118c0, 0x118df, 1, -32}, {0x16e60, 0x16e7f, 1, -32}, {0x1e922, 0x1e943, 1, -34}}};
 // clang-format on
 
-/// The image of a character; itself if no run holds it.
+/// Gives the image of a character, which is the character itself if no run contains it.
 template <std::size_t N>
 constexpr char32_t case_image(const std::array<CaseRun, N>& runs, char32_t c) {
   for (const CaseRun& run : runs) {
@@ -127,7 +127,8 @@ constexpr char32_t case_image(const std::array<CaseRun, N>& runs, char32_t c) {
   return c;
 }
 
-/// Whether upper case or title case of a character is several characters, or title case is not upper case.
+/// Tells whether the upper or title case of a character is several characters, or its title case differs from its upper
+/// case.
 constexpr bool has_special_case(char32_t c) {
   return c == 0xdf || c == 0x130 || c == 0x149 || (c >= 0x1c4 && c <= 0x1cc) || (c >= 0x1f0 && c <= 0x1f3) ||
          c == 0x390 || c == 0x3a3 || c == 0x3b0 || c == 0x587 || (c >= 0x10d0 && c <= 0x10fa) ||

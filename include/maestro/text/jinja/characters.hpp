@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Texts whose every character says where it comes from.
+/// Texts in which every character has its origin.
 
 #include <algorithm>
 #include <cstddef>
@@ -16,11 +16,11 @@
 
 namespace maestro::jinja {
 
-/// Origin says where a text comes from.
+/// Origin says whether a text comes from the template or from the conversation.
 enum class Origin : std::uint8_t { in_template, in_data };
 
-/// Characters are a text as code points, each with `from_data` set if it comes from the conversation. What is cut out
-/// of a text, or joined with another, thereby keeps its marks.
+/// Characters is a text as code points, each with the bit `from_data` set if it comes from the conversation. Parts and
+/// joins of texts keep these marks.
 using Characters = std::u32string;
 using CharacterView = std::u32string_view;
 inline constexpr char32_t from_data = 0x80000000u;
@@ -28,7 +28,8 @@ inline constexpr char32_t from_data = 0x80000000u;
 /// Gives the code point without its mark.
 constexpr char32_t plain(char32_t c) { return c & ~from_data; }
 
-/// Decodes a text and marks its characters. @throws BadArgument for what is not UTF-8.
+/// Decodes a text and marks its characters.
+/// @throws BadArgument if it is not valid UTF-8.
 inline Characters to_characters(std::string_view text, Origin origin = Origin::in_template) {
   const char32_t mark = origin == Origin::in_data ? from_data : 0;
   Characters result;
@@ -75,13 +76,13 @@ constexpr bool same_character(char32_t a, char32_t b) { return plain(a) == plain
 inline bool same_text(CharacterView a, CharacterView b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_character);
 }
-/// Tells whether a comes before b, code point by code point.
+/// Tells whether a is before b in the order of code points.
 inline bool text_before(CharacterView a, CharacterView b) {
   return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
                                       [](char32_t x, char32_t y) { return plain(x) < plain(y); });
 }
 
-/// Finds `part` in `text` from `at` on; npos if there is none.
+/// Gives the index of the first `part` in `text` at or after `at`; npos if there is none.
 inline std::size_t find_text(CharacterView text, CharacterView part, std::size_t at = 0) {
   if (at > text.size()) return CharacterView::npos;
   const auto found =
@@ -89,7 +90,7 @@ inline std::size_t find_text(CharacterView text, CharacterView part, std::size_t
   if (found == text.end() && !part.empty()) return CharacterView::npos;
   return static_cast<std::size_t>(found - text.begin());
 }
-/// Finds the last place of `part` in `text`; npos if there is none.
+/// Gives the index of the last `part` in `text`; npos if there is none.
 inline std::size_t find_last_text(CharacterView text, CharacterView part) {
   const auto found = std::find_end(text.begin(), text.end(), part.begin(), part.end(), same_character);
   if (part.empty()) return text.size();
@@ -98,16 +99,16 @@ inline std::size_t find_last_text(CharacterView text, CharacterView part) {
 
 inline bool is_space(char32_t c) { return is_python_space(plain(c)); }
 constexpr bool is_digit(char32_t c) { return plain(c) >= '0' && plain(c) <= '9'; }
-/// Tells whether str.splitlines ends a line at a character.
+/// Tells whether str.splitlines ends a line at this character.
 constexpr bool is_line_end(char32_t c) {
   c = plain(c);
   return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
-/// Ends says which ends of a text are stripped.
+/// Ends says at which ends a text is stripped.
 enum class Ends : std::uint8_t { both, left, right };
 
-/// Cuts characters of `chars` off the ends of `text`; white space if `chars` is nullptr.
+/// Removes characters of `chars` from the ends of `text`, or white space if `chars` is nullptr.
 inline CharacterView stripped(CharacterView text, Ends ends, const CharacterView* chars = nullptr) {
   const auto goes = [&](char32_t c) {
     if (chars == nullptr) return is_space(c);
@@ -122,8 +123,8 @@ inline CharacterView stripped(CharacterView text, Ends ends, const CharacterView
   return text;
 }
 
-/// Gives Python's str.lower of one character. @throws Unsupported for U+0130 and U+03A3, whose result is no one
-/// character or depends on the neighbors.
+/// Gives Python's str.lower of one character.
+/// @throws Unsupported for U+0130 and U+03A3, whose result is several characters or depends on the neighbors.
 inline char32_t lower_case(char32_t marked) {
   const char32_t c = plain(marked);
   const char32_t mark = marked & from_data;
@@ -133,7 +134,8 @@ inline char32_t lower_case(char32_t marked) {
   }
   return detail::case_image(detail::lower_runs, c) | mark;
 }
-/// Gives Python's str.upper of one character. @throws Unsupported for those that become several.
+/// Gives Python's str.upper of one character.
+/// @throws Unsupported for characters whose result is several characters.
 inline char32_t upper_case(char32_t marked) {
   const char32_t c = plain(marked);
   const char32_t mark = marked & from_data;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Evaluates expressions.
+/// The evaluation of expressions.
 
 #include <cstddef>
 #include <memory>
@@ -17,7 +17,7 @@
 
 namespace maestro::jinja {
 
-/// Scope holds the names of a block. It lives as long as the block, or as the run if a macro was defined inside.
+/// Scope holds the names of a block. It lives as long as the block, or as the rendering if a macro was defined inside.
 struct Scope {
   Scope* parent = nullptr;
   std::vector<std::pair<std::string_view, Value>> names{};
@@ -40,7 +40,7 @@ struct Scope {
 
 namespace detail {
 
-/// What expressions need of a run; macros and loops are called through it.
+/// Evaluator evaluates expressions. Macros and loops are called through its virtual members.
 class Evaluator {
  public:
   Evaluator(const Limits& limits, const Day& today) : budget_(limits), today_(today) {}
@@ -103,7 +103,7 @@ class Evaluator {
     }
   }
 
-  /// Gives a name of the scopes around, of the variables, or a function of the environment.
+  /// Gives the value of a name: that of an enclosing scope or a variable, or a function of the environment.
   Value lookup(const std::string& name, Scope& scope) {
     for (Scope* s = &scope; s != nullptr; s = s->parent) {
       budget_.take(1 + s->names.size() / 8);
@@ -175,7 +175,8 @@ class Evaluator {
     }
   }
 
-  /// @param caller  of a call block; None if there is none.
+  /// Evaluates a call.
+  /// @param caller  the macro of a call block; None if there is none.
   Value evaluate_call(const Expression& e, Scope& scope, const Value& caller) {
     const Value callee = evaluate(e.items[0], scope);
     Arguments arguments = evaluate_arguments(e, scope);

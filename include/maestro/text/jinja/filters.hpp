@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// All filters: those of sequences, and the table of names.
+/// The filters of sequences, and the table of all filters.
 
 #include <algorithm>
 #include <array>
@@ -17,12 +17,14 @@
 
 namespace maestro::jinja {
 
-/// Gives `input | name(arguments)`. @throws BadData, Unsupported
+/// Gives `input | name(arguments)`.
+/// @throws BadData for a filter that does not exist or does not accept its input or arguments; Unsupported for what is
+///         not implemented.
 Value apply_filter(const std::string& name, const Value& input, const Arguments& arguments, Budget& budget);
 
 namespace detail {
 
-/// What stands behind "a.b.0" in a value.
+/// Gives the value at a path such as "a.b.0".
 inline Value path_of(Value value, const Value& path, Budget& budget) {
   if (path.none()) return value;
   if (path.text() == nullptr) return element_of(value, path, budget);
@@ -43,7 +45,7 @@ inline Value lowered(const Value& value, Budget& budget) {
 }
 inline Value iterator(std::vector<Value> items) { return sequence_value(std::move(items), SequenceKind::iterator); }
 
-/// Gives the keys by which sort, min, max, unique and dictsort compare.
+/// Gives the keys by which sort, min, max, unique and dictsort compare items.
 inline std::vector<std::pair<Value, Value>> keyed(const std::vector<Value>& items, const Value& path, bool exact,
                                                   Budget& budget) {
   std::vector<std::pair<Value, Value>> result;
@@ -220,7 +222,7 @@ inline Value filter_slice(const FilterCall& call) {
   return iterator(std::move(slices));
 }
 
-/// Takes the first positional argument, which must be a text, off the arguments.
+/// Removes the first positional argument from the arguments and gives it.
 inline Value take_first(Arguments& arguments, const std::string& what) {
   if (arguments.positional.empty()) throw BadData(what);
   Value first = std::move(arguments.positional.front());
@@ -250,7 +252,7 @@ inline Value filter_map(const FilterCall& call) {
   }
   return iterator(std::move(items));
 }
-/// select, reject, selectattr, rejectattr.
+/// Applies select, reject, selectattr and rejectattr.
 inline Value filter_select(const FilterCall& call) {
   if (!truth(call.input)) return iterator({});
   Arguments rest = call.arguments;

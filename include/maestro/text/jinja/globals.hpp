@@ -44,7 +44,7 @@ constexpr int day_of_year(const Day& day) {
   for (int month = 1; month < day.month; ++month) count += days_in(day.year, month);
   return count;
 }
-/// 0: Sunday.
+/// Gives the day of the week; 0 is Sunday.
 constexpr int weekday_of(const Day& day) {
   const int before = day.year - 1;
   return (before * 365 + before / 4 - before / 100 + before / 400 + day_of_year(day)) % 7;
@@ -56,7 +56,7 @@ inline std::string padded_number(int value, int width, char fill = '0') {
   return text;
 }
 
-/// One directive of strftime, at midnight in the C locale.
+/// Gives the text of one strftime directive, at midnight in the C locale.
 inline std::string date_part(char32_t type, const Day& day, bool unpadded) {
   const auto number = [&](int value, int width) { return padded_number(value, unpadded ? 0 : width); };
   const std::string_view month = month_names[static_cast<std::size_t>(day.month - 1)];
@@ -103,8 +103,8 @@ inline std::string date_part(char32_t type, const Day& day, bool unpadded) {
 
 }  // namespace detail
 
-/// Writes a day as strftime does, at midnight in the C locale. @throws Unsupported for a directive that is not
-/// implemented.
+/// Gives a day in strftime's format, at midnight in the C locale.
+/// @throws Unsupported for a directive that is not implemented.
 inline Characters date_text(CharacterView format, const Day& day) {
   Characters out;
   for (std::size_t i = 0; i < format.size(); ++i) {
@@ -142,7 +142,7 @@ inline Value range(const Arguments& arguments, Budget& budget) {
   return sequence_value(std::move(items), SequenceKind::range);
 }
 
-/// Gives the items of dict(...) and namespace(...): of a dictionary or of pairs, then those of named arguments.
+/// Gives the items of dict(...) and namespace(...): those of a dictionary or of pairs, then the named arguments.
 inline std::vector<std::pair<Value, Value>> collected_items(const char* callee, const Arguments& arguments,
                                                             Budget& budget) {
   std::vector<std::pair<Value, Value>> items;

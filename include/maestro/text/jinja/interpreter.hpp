@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Runs the statements of a template.
+/// The execution of a template's statements.
 
 #include <cstddef>
 #include <memory>
@@ -16,12 +16,12 @@
 
 namespace maestro::jinja {
 
-/// Variable is a name and a value that a template is rendered with.
+/// Variable is a name and a value with which a template is rendered.
 using Variable = std::pair<std::string, Value>;
 
 namespace detail {
 
-/// One rendering. Source: the semantics of Jinja2 3.1, scope by scope.
+/// Interpreter makes one rendering. Source: the semantics and scopes of Jinja2 3.1.
 class Interpreter final : private Evaluator {
  public:
   Interpreter(const Limits& limits, const Day& today) : Evaluator(limits, today) {}
@@ -50,7 +50,7 @@ class Interpreter final : private Evaluator {
  private:
   enum class Flow : std::uint8_t { on, stop, next };
 
-  /// Owns a scope while a block runs; what macros see is kept for the rest of the run.
+  /// Block owns a scope while a block runs. Scopes that macros refer to are kept for the rest of the rendering.
   struct Block {
     Interpreter* owner;
     std::unique_ptr<Scope> scope;
@@ -208,7 +208,7 @@ class Interpreter final : private Evaluator {
     (*space)->items.emplace_back(name, std::move(value));
   }
 
-  /// Runs a body in a scope of its own, and gives what it writes.
+  /// Runs a body in its own scope and gives its output.
   std::pair<Flow, Characters> run_aside(const Body& body, Scope& scope) {
     const Block block = open(&scope);
     Characters out;
@@ -222,7 +222,7 @@ class Interpreter final : private Evaluator {
            scope);
     return Flow::on;
   }
-  /// A text through filters, of which the innermost has no input of its own.
+  /// Gives a text after filters. The innermost filter has no input of its own and gets the text.
   Value filtered(const Expression& e, const Characters& text, Scope& scope) {
     if (e.kind != ExpressionKind::filter) return Value(text);
     const Value input = filtered(e.items[0], text, scope);
@@ -270,7 +270,7 @@ class Interpreter final : private Evaluator {
     budget_.take_text(out.size());
     return Value(std::move(out));
   }
-  /// Gives a macro what its parameters do not take: caller, kwargs and varargs.
+  /// Binds the arguments that a macro has no parameters for: caller, kwargs and varargs.
   void bind_rest(const Statement& s, Arguments arguments, Scope& scope) {
     const auto caller = std::find_if(arguments.named.begin(), arguments.named.end(),
                                      [](const auto& pair) { return pair.first == "caller"; });

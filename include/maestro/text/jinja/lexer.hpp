@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A template as tokens, with white space controlled as trim_blocks and lstrip_blocks do.
+/// The tokens of a template. White space is handled as with trim_blocks and lstrip_blocks.
 
 #include <array>
 #include <charconv>
@@ -18,7 +18,7 @@
 
 namespace maestro::jinja {
 
-/// Begins a message about a place of a template.
+/// Gives the start of a message about a line of a template.
 inline std::string at_line(std::size_t line) { return "chat template, line " + std::to_string(line) + ": "; }
 
 enum class TokenKind : std::uint8_t {
@@ -46,7 +46,7 @@ struct Token {
 
 namespace detail {
 
-/// Reads one template. Source: the lexer of Jinja2 3.1.
+/// Lexer reads one template. Source: the lexer of Jinja2 3.1.
 class Lexer {
  public:
   explicit Lexer(std::string_view source) : source_(normalized(source)) {}
@@ -58,7 +58,7 @@ class Lexer {
   }
 
  private:
-  /// Line ends are one \n each; one at the very end is dropped.
+  /// Replaces each line end by one \n, and removes one at the end of the text.
   static Characters normalized(std::string_view source) {
     const Characters given = to_characters(source);
     Characters text;
@@ -79,7 +79,7 @@ class Lexer {
     tokens_.push_back({.kind = kind, .line = line_});
     return tokens_.back();
   }
-  /// Goes on by `count` characters, and counts lines.
+  /// Advances by `count` characters, and counts lines.
   void advance(std::size_t count) {
     for (const std::size_t end = at_ + count; at_ < end; ++at_) line_ += source_[at_] == '\n';
     starts_line_ = count > 0 && source_[at_ - 1] == '\n';
@@ -90,7 +90,7 @@ class Lexer {
     if (count > 0) advance(count);
   }
 
-  /// Gives the place of the next tag.
+  /// Gives the index of the next tag.
   std::size_t next_tag() const {
     for (std::size_t i = at_; i + 1 < source_.size(); ++i) {
       if (source_[i] == '{' && (source_[i + 1] == '{' || source_[i + 1] == '%' || source_[i + 1] == '#')) return i;
@@ -143,7 +143,7 @@ class Lexer {
     advance(end + 2 - at_);
     after_tag(sign);
   }
-  /// After the end of a block or comment.
+  /// Handles the white space after a block or comment.
   void after_tag(char32_t sign) {
     if (sign == '-') {
       skip_space();
@@ -152,7 +152,7 @@ class Lexer {
     }
   }
 
-  /// Whether `{% raw %}` stands here, which is then read.
+  /// Reads `{% raw %}` if it is next, and tells whether it was.
   bool read_raw_begin() {
     at_ += 2;
     if (peek() == '-' || peek() == '+') ++at_;
@@ -187,7 +187,7 @@ class Lexer {
     fail("{% raw %} has no {% endraw %}");
   }
 
-  /// Whether the tag ends here, which is then read.
+  /// Reads the end of the tag if it is next, and tells whether it was.
   bool read_tag_end(TokenKind end) {
     const bool block = end == TokenKind::block_end;
     const CharacterView closing = block ? U"%}" : U"}}";
@@ -235,7 +235,7 @@ class Lexer {
     starts_line_ = false;
   }
 
-  /// Digits, which may be grouped by single underscores.
+  /// Reads digits, which single underscores may separate.
   std::string digits() {
     std::string text;
     while (is_digit(peek()) || (peek() == '_' && is_digit(peek(1)) && !text.empty())) {
@@ -314,7 +314,7 @@ class Lexer {
     advance(end + 1 - at_);
   }
 
-  /// Python's escapes.
+  /// Replaces Python's escapes.
   Characters unescaped(CharacterView text) const {
     Characters out;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -366,8 +366,9 @@ class Lexer {
 
 }  // namespace detail
 
-/// Splits a template into tokens, the last of kind `end`.
-/// @throws BadArgument naming the line of what is malformed, Unsupported of what is not implemented.
+/// Splits a template into tokens, of which the last has kind `end`.
+/// @throws BadArgument naming the line of malformed text; Unsupported naming the line of a construct that is not
+///         implemented.
 inline std::vector<Token> tokens_of(std::string_view source) { return detail::Lexer(source).run(); }
 
 }  // namespace maestro::jinja

@@ -14,7 +14,7 @@
 
 namespace maestro::jinja {
 
-/// Gives text.replace(from, to, count); count < 0 replaces all.
+/// Gives text.replace(from, to, count); a negative count replaces all.
 inline Characters replaced(CharacterView text, CharacterView from, CharacterView to, std::int64_t count,
                            Budget& budget) {
   Characters out;
@@ -39,7 +39,7 @@ inline Value part(const Text& whole, CharacterView view) {
   return Value(Text{std::make_shared<const Characters>(view), whole.safe});
 }
 
-/// str.split and str.rsplit.
+/// Gives the result of str.split and str.rsplit.
 inline Value split(const Text& self, const Bound& given, bool from_right, Budget& budget) {
   CharacterView text = self.view();
   const std::int64_t limit = given.integer(1, -1);
@@ -89,7 +89,7 @@ inline std::vector<CharacterView> lines_of(CharacterView text, bool keep_ends) {
   return lines;
 }
 
-/// str.partition and str.rpartition.
+/// Gives the result of str.partition and str.rpartition.
 inline Value partition(const Text& self, const Bound& given, bool from_right, Budget& budget) {
   const CharacterView text = self.view();
   const CharacterView separator = given.text(0);
@@ -107,7 +107,7 @@ inline Value partition(const Text& self, const Bound& given, bool from_right, Bu
   return sequence_value(std::move(parts), SequenceKind::tuple);
 }
 
-/// str.startswith and str.endswith, of one text or a tuple of them.
+/// Gives the result of str.startswith and str.endswith, with one text or a tuple of texts.
 inline bool has_end(CharacterView text, const Value& end, bool front) {
   if (const Sequence* ends = end.get_if<Sequence>(); ends != nullptr && (*ends)->kind == SequenceKind::tuple) {
     for (const Value& one : (*ends)->items) {
@@ -121,7 +121,7 @@ inline bool has_end(CharacterView text, const Value& end, bool front) {
   return same_text(front ? text.substr(0, size) : text.substr(text.size() - size), *end.text());
 }
 
-/// str.center, ljust, rjust, zfill.
+/// Gives the result of str.center, ljust, rjust and zfill.
 inline Value padded(const Text& self, const std::string& name, const Bound& given, Budget& budget) {
   const CharacterView text = self.view();
   const std::int64_t width = given.integer(0, 0);
@@ -140,7 +140,7 @@ inline Value padded(const Text& self, const std::string& name, const Bound& give
   return Value(std::move(out));
 }
 
-/// str.format with {}, {0} and {name} alone.
+/// Gives the result of str.format, which supports only {}, {0} and {name}.
 inline Value formatted(const Text& self, const Arguments& arguments, Budget& budget) {
   const CharacterView text = self.view();
   Characters out;
@@ -181,7 +181,7 @@ inline Value formatted(const Text& self, const Arguments& arguments, Budget& bud
 
 }  // namespace detail
 
-/// Gives separator.join(items), with items printed as str does.
+/// Gives separator.join(items), with items printed as by str.
 inline Characters joined(CharacterView separator, const std::vector<Value>& items, Budget& budget) {
   Characters out;
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -332,7 +332,8 @@ inline Value list_method(const Value& self, const std::string& name, const Argum
 
 }  // namespace detail
 
-/// Calls a method of a text, list or dictionary. @throws BadData, Unsupported
+/// Calls a method of a text, list or dictionary.
+/// @throws BadData for arguments that do not fit; Unsupported for what is not implemented.
 inline Value call_method(const Value& self, const std::string& name, const Arguments& arguments, Budget& budget) {
   if (const Text* text = self.get_if<Text>()) return detail::text_method(*text, name, arguments, budget);
   if (self.is<Dict>()) return detail::dict_method(self, name, arguments, budget);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What Jinja has and a template here may not use.
+/// Names of Jinja that are not implemented.
 
 #include <algorithm>
 #include <array>
@@ -9,16 +9,16 @@
 
 namespace maestro::jinja {
 
-/// These are filters of Jinja that are refused when a template is loaded.
+/// The filters of Jinja that are refused when a template is loaded.
 inline constexpr std::array<std::string_view, 15> missing_filters{
     "attr",      "e",        "escape",    "filesizeformat", "forceescape", "groupby",  "pprint", "random",
     "striptags", "truncate", "urlencode", "urlize",         "wordcount",   "wordwrap", "xmlattr"};
-/// These are tests of Jinja that are refused when a template is loaded.
+/// The tests of Jinja that are refused when a template is loaded.
 inline constexpr std::array<std::string_view, 5> missing_tests{"escaped", "filter", "lower", "test", "upper"};
-/// These are tags of Jinja and its extensions that are refused when a template is loaded.
+/// The tags of Jinja and its extensions that are refused when a template is loaded.
 inline constexpr std::array<std::string_view, 10> missing_tags{
     "autoescape", "block", "debug", "do", "extends", "from", "import", "include", "pluralize", "trans"};
-/// These are global functions of Jinja that are refused when they are used.
+/// The global functions of Jinja that are refused when they are used.
 inline constexpr std::array<std::string_view, 2> missing_globals{"cycler", "lipsum"};
 
 template <class Names>

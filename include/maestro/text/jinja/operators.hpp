@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Operators on values, as Python has them.
+/// Operators on values, with Python's semantics.
 
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,8 @@
 
 namespace maestro::jinja {
 
-/// Throws what the use of an undefined value says.
+/// Refuses an undefined value.
+/// @throws BadData with the message of the value.
 inline void check_defined(const Value& value) {
   if (const Undefined* undefined = value.get_if<Undefined>()) throw BadData(*undefined->message);
 }
@@ -38,7 +39,7 @@ inline bool truth(const Value& value) {
   return true;
 }
 
-/// Gives a value as whole number, of which bool is one; nothing for other types.
+/// Gives a value as a whole number; a bool is one. The result is nullopt for other types.
 inline std::optional<std::int64_t> as_integer(const Value& value) {
   if (const bool* flag = value.get_if<bool>()) return *flag ? 1 : 0;
   if (const std::int64_t* integer = value.get_if<std::int64_t>()) return *integer;
@@ -89,7 +90,8 @@ inline bool equal(const Value& a, const Value& b, Budget& budget) {
   return false;
 }
 
-/// Tells whether a < b. @throws BadData for types that have no order.
+/// Tells whether a < b.
+/// @throws BadData for types without an order.
 inline bool less(const Value& a, const Value& b, Budget& budget) {
   budget.take();
   check_defined(a);
@@ -118,12 +120,13 @@ void sort_values(Items& items, Less&& before) {
 }
 
 /// Refuses a value that cannot be a key.
+/// @throws BadData naming its type.
 inline void check_key(const Value& key) {
   const Sequence* sequence = key.get_if<Sequence>();
   const bool list = sequence != nullptr && (*sequence)->kind == SequenceKind::list;
   if (list || key.is<Dict>()) throw BadData("a value of type " + type_name(key) + " cannot be a key");
 }
-/// Finds the value of a key; nullptr if there is none.
+/// Gives the value of a key; nullptr if there is none.
 inline const Value* find_key(const DictData& dict, const Value& key, Budget& budget) {
   check_key(key);
   for (const auto& [name, value] : dict.items) {
@@ -142,7 +145,8 @@ inline void set_key(std::vector<std::pair<Value, Value>>& items, Value key, Valu
   items.emplace_back(std::move(key), std::move(value));
 }
 
-/// Gives the items that a loop over a value sees; an iterator is then used up. @throws BadData for what has none.
+/// Gives the items over which a loop runs. An iterator is then used up.
+/// @throws BadData for a value without items.
 inline std::vector<Value> items_of(const Value& value, Budget& budget) {
   std::vector<Value> items;
   if (value.undefined()) return items;
@@ -175,7 +179,8 @@ inline bool contains(const Value& whole, const Value& part, Budget& budget) {
   return std::any_of(items.begin(), items.end(), [&](const Value& item) { return equal(item, part, budget); });
 }
 
-/// Gives len(value). @throws BadData for what has none.
+/// Gives len(value).
+/// @throws BadData for a value without a length.
 inline std::size_t length_of(const Value& value) {
   if (value.undefined()) return 0;
   if (const Characters* text = value.text()) return text->size();
@@ -257,8 +262,8 @@ inline Value real_result(const std::string& name, double a, double b) {
 
 }  // namespace detail
 
-/// Gives a op b of arithmetic, `name` being the operator. @throws BadData for types that do not fit, Unsupported beyond
-/// 64 bits.
+/// Gives the result of the arithmetic operator `name` on a and b.
+/// @throws BadData for types that do not fit; Unsupported for whole numbers beyond 64 bits.
 inline Value arithmetic(const std::string& name, const Value& a, const Value& b, Budget& budget) {
   check_defined(a);
   check_defined(b);
@@ -289,7 +294,8 @@ inline Value arithmetic(const std::string& name, const Value& a, const Value& b,
   return sequence_value(std::move(items), (*p)->kind);
 }
 
-/// Gives value[begin:end:step]. @throws BadData
+/// Gives value[begin:end:step].
+/// @throws BadData for bounds that are not whole numbers, or a step of 0.
 inline Value slice(const Value& value, const Value& begin, const Value& end, const Value& step_value, Budget& budget) {
   const auto bound = [&](const Value& given, std::int64_t otherwise) {
     if (given.none()) return otherwise;

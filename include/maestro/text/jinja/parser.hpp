@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reads the expressions of a template. Source: the parser of Jinja2 3.1.
+/// The parser of a template's expressions. Source: the parser of Jinja2 3.1.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,12 +19,12 @@
 
 namespace maestro::jinja::detail {
 
-/// Walks over the tokens of a template, and reads its expressions.
+/// ExpressionParser reads the expressions in the tokens of a template.
 class ExpressionParser {
  public:
   explicit ExpressionParser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
 
-  /// Several expressions with commas between them are a tuple.
+  /// Reads one expression, or several separated by commas, which are a tuple.
   Expression parse_tuple(bool with_condition = true, std::string_view end_name = {}, bool parentheses = false) {
     const std::size_t line = current().line;
     const Outer outer(*this);
@@ -67,7 +67,7 @@ class ExpressionParser {
   }
 
  protected:
-  /// Of the expressions being read, the outermost refuses the names that no condition guards.
+  /// Outer counts nested expressions. The outermost one refuses unknown names that no condition guards.
   class Outer {
    public:
     explicit Outer(ExpressionParser& parser) : parser_(parser) { ++parser_.level_; }
@@ -81,7 +81,7 @@ class ExpressionParser {
    private:
     ExpressionParser& parser_;
   };
-  /// Counts how deep expressions and blocks are nested.
+  /// Nesting counts how deep expressions and blocks are nested.
   class Nesting {
    public:
     explicit Nesting(ExpressionParser& parser) : parser_(parser) {
@@ -94,7 +94,7 @@ class ExpressionParser {
    private:
     ExpressionParser& parser_;
   };
-  /// While it lives, names that are not known are an error of the run only, if `on`.
+  /// Soft defers errors about unknown names to the rendering during its lifetime, if `on`.
   class Soft {
    public:
     Soft(ExpressionParser& parser, bool on, bool replace = false) : parser_(parser), before_(parser.soft_) {
@@ -162,7 +162,7 @@ class ExpressionParser {
            (!end_name.empty() && at_name(end_name));
   }
 
-  /// Reads `left op right op ...`, left to right.
+  /// Reads `left op right op ...` from left to right.
   template <class Read>
   Expression parse_chain(std::initializer_list<std::string_view> symbols, Read&& read) {
     Expression left = read();
@@ -179,7 +179,7 @@ class ExpressionParser {
       left = measured(std::move(both));
     }
   }
-  /// Counts how high the tree is, which is walked as deep.
+  /// Computes the height of the tree, which limits the depth of its evaluation.
   Expression measured(Expression e) const {
     e.height = 1;
     for (const Expression& item : e.items) e.height = std::max(e.height, item.height + 1);
@@ -400,7 +400,7 @@ class ExpressionParser {
     return result;
   }
 
-  /// Reads the name of a filter and its arguments, behind `|`.
+  /// Reads the name of a filter and its arguments, after `|`.
   Expression parse_filter(Expression input) {
     Expression result{.kind = ExpressionKind::filter, .line = current().line};
     result.name = parse_dotted("filter");
@@ -440,7 +440,8 @@ class ExpressionParser {
     return negation;
   }
 
-  /// Jinja knows a filter or test when it compiles a template, except in conditions and what they guard.
+  /// Refuses an unknown filter or test, as Jinja does when it compiles a template, except in conditions and in what
+  /// they guard.
   void check_name(const Expression& use, bool known, bool missing) {
     if (known) return;
     const std::string what = use.kind == ExpressionKind::filter ? "filter" : "test";
@@ -448,7 +449,7 @@ class ExpressionParser {
     if (soft_) return;
     unknown_.push_back({place_, at_line(use.line) + "there is no " + what + " '" + use.name + "'"});
   }
-  /// What was found unknown since `begin` turns out to belong to a condition.
+  /// Drops the errors since `begin`, which belong to a condition.
   void soften(std::size_t begin) {
     while (!unknown_.empty() && unknown_.back().first >= begin) unknown_.pop_back();
   }

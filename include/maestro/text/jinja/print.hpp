@@ -19,7 +19,7 @@
 
 namespace maestro::jinja {
 
-/// Gives repr of a float: the shortest digits that are read as the same number.
+/// Gives Python's repr of a float: the shortest digits that are read as the same number.
 inline std::string float_text(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
@@ -48,7 +48,7 @@ inline void append_hex(Characters& out, char32_t c, std::size_t digits, char32_t
   }
 }
 
-/// Characters that repr escapes: the categories "other" and "separator", of which these are the assigned ones.
+/// Tells whether repr leaves a character as it is. It escapes the categories "other" and "separator".
 inline bool is_printable(char32_t c) {
   if (c < 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0xad) return false;
   if (c != 0x20 && is_space(c)) return false;
@@ -58,12 +58,12 @@ inline bool is_printable(char32_t c) {
            c == 0x70f || c == 0x180e);
 }
 
-/// Writes repr and str of values.
+/// Printer appends repr and str of values.
 class Printer {
  public:
   Printer(Characters& out, Budget& budget) : out_(out), budget_(budget) {}
 
-  /// str: a text as it is.
+  /// Appends str of a value; a text is appended as it is.
   void print(const Value& value) {
     if (const Characters* text = value.text()) {
       budget_.take_text(text->size());
@@ -152,11 +152,11 @@ inline Characters printed(const Value& value, Budget& budget) {
   return out;
 }
 
-/// JsonStyle says how JSON is written.
+/// JsonStyle is the format of JSON.
 struct JsonStyle {
   bool ascii = false;
   bool sorted = false;
-  bool lines = false;       ///< one item a line
+  bool lines = false;       ///< one item per line
   Characters indent{};      ///< of one level
   Characters item = U", ";  ///< between items
   Characters key = U": ";   ///< between key and value
@@ -164,7 +164,7 @@ struct JsonStyle {
 
 namespace detail {
 
-/// Writes json.dumps of a value.
+/// JsonPrinter appends json.dumps of a value.
 class JsonPrinter {
  public:
   JsonPrinter(const JsonStyle& style, Characters& out, Budget& budget) : style_(style), out_(out), budget_(budget) {}
@@ -271,6 +271,7 @@ class JsonPrinter {
 }  // namespace detail
 
 /// Gives json.dumps(value).
+/// @throws BadData for a value that JSON cannot hold.
 inline Characters json_text(const Value& value, const JsonStyle& style, Budget& budget) {
   Characters out;
   detail::JsonPrinter(style, out, budget).print(value);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reads the statements of a template. Source: the parser of Jinja2 3.1, with break, continue and generation.
+/// The parser of a template's statements. Source: the parser of Jinja2 3.1, with break, continue and generation.
 
 #include <array>
 #include <cstddef>
@@ -37,7 +37,7 @@ class StatementParser : private ExpressionParser {
     return false;
   }
 
-  /// Reads until one of the tags `ends`, which then is the current token, or to the end of the template.
+  /// Reads until one of the tags `ends`, which is then the current token, or to the end of the template.
   Body parse_body(Ends ends) {
     const Nesting nesting(*this);
     Body body;
@@ -62,7 +62,7 @@ class StatementParser : private ExpressionParser {
     }
     return body;
   }
-  /// The body of a tag up to one of `ends`, which stays the current token.
+  /// Reads the body of a tag up to one of `ends`, which remains the current token.
   Body parse_block(Ends ends) {
     if (at(":")) next();
     expect(TokenKind::block_end);
@@ -70,7 +70,7 @@ class StatementParser : private ExpressionParser {
     if (at(TokenKind::end)) fail("the tag '" + std::string(*ends.begin()) + "' is missing");
     return body;
   }
-  /// The body of a tag up to `end`, which is read, in a scope of its own.
+  /// Reads the body of a tag, which has its own scope, and its `end`.
   Body parse_scope(std::string_view end) {
     const Soft hard(*this, false, true);
     Body body = parse_block({end});
@@ -111,7 +111,7 @@ class StatementParser : private ExpressionParser {
     fail("there is no tag '" + name + "' that belongs here");
   }
 
-  /// While it lives, so many loops are open.
+  /// Loops sets the number of open loops during its lifetime.
   class Loops {
    public:
     Loops(StatementParser& parser, std::size_t count) : parser_(parser), before_(parser.loops_) {
@@ -170,7 +170,7 @@ class StatementParser : private ExpressionParser {
     return statement;
   }
 
-  /// What is assigned to: names, with commas between them; a namespace's attribute where that may be.
+  /// Reads the target of an assignment: names separated by commas, or an attribute of a namespace if allowed.
   Target parse_target(std::string_view end, bool with_namespace) {
     const Nesting nesting(*this);
     Target tuple;
@@ -222,7 +222,7 @@ class StatementParser : private ExpressionParser {
     statement.bodies.push_back(parse_scope("endset"));
     return statement;
   }
-  /// Filters of a body, `|` first; the body is the constant they begin with.
+  /// Reads the filters of a body, each after `|`. The body is the constant with which they begin.
   Expression parse_filters() {
     Expression result;
     const Outer outer(*this);
@@ -335,8 +335,9 @@ class StatementParser : private ExpressionParser {
 
 }  // namespace detail
 
-/// Reads a template.
-/// @throws BadArgument naming the line of what is malformed, Unsupported of what is not implemented.
+/// Parses a template.
+/// @throws BadArgument naming the line of malformed text; Unsupported naming the line of a construct that is not
+///         implemented.
 inline Body parse_template(std::string_view source) { return detail::StatementParser(source).parse(); }
 
 }  // namespace maestro::jinja

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A template as a tree.
+/// The syntax tree of a template.
 
 #include <cstddef>
 #include <cstdint>
@@ -61,7 +61,7 @@ enum class StatementKind : std::uint8_t {
   do_continue,
 };
 
-/// Target is what an assignment writes to: a name, an attribute of a namespace, or several of both.
+/// Target is the target of an assignment: a name, an attribute of a namespace, or several of both.
 struct Target {
   std::string name{};       ///< empty: `parts`
   std::string attribute{};  ///< not empty: of the namespace `name`

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A chat template that can be rendered: the constructs of Jinja2 that chat templates use.
+/// A chat template that can be rendered. It supports the constructs of Jinja2 that chat templates use.
 
 #include <cstddef>
 #include <memory>
@@ -15,7 +15,7 @@
 
 namespace maestro::jinja {
 
-/// Segment is a part of what a template writes, all from one origin.
+/// Segment is a part of a template's output with one origin.
 struct Segment {
   std::string text;
   Origin origin = Origin::in_template;
@@ -23,18 +23,20 @@ struct Segment {
   friend bool operator==(const Segment&, const Segment&) = default;
 };
 
-/// Template is a chat template, read and checked. It behaves as in transformers' apply_chat_template (trim_blocks,
-/// lstrip_blocks, the extensions loopcontrols and generation, a sandbox that changes nothing but namespaces;
-/// raise_exception, strftime_now, tojson without escapes). It reads no file, and no clock: strftime_now writes the
-/// given day. Copies share the template; const use from several threads is safe.
+/// Template is a parsed and checked chat template. It behaves as in transformers' apply_chat_template, with
+/// trim_blocks, lstrip_blocks, the extensions loopcontrols and generation, and a sandbox in which only namespaces can
+/// change; it has raise_exception, strftime_now, and tojson without escapes. It reads no file and no clock:
+/// strftime_now gives the day that is passed. Copies share the parsed template, and several threads may use it at once.
 class Template {
  public:
-  /// @throws BadArgument naming the line of what is malformed, Unsupported naming the line of what is not implemented.
+  /// Parses a template.
+  /// @throws BadArgument naming the line of malformed text; Unsupported naming the line of a construct that is not
+  ///         implemented.
   explicit Template(std::string_view source) : body_(std::make_shared<const Body>(parse_template(source))) {}
 
   /// Renders the template into segments of alternating origin. The result is deterministic.
-  /// @throws BadData naming the line of what fails (raise_exception among it) or goes beyond the limits, Unsupported
-  /// of what is not implemented.
+  /// @throws BadData naming the line of a failure, including raise_exception and exceeded limits; Unsupported naming
+  ///         the line of a construct that is not implemented.
   std::vector<Segment> render(const std::vector<Variable>& variables, const Day& today = {},
                               const Limits& limits = {}) const {
     std::vector<Segment> segments;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The tests behind `is`.
+/// The tests after `is`.
 
 #include <algorithm>
 #include <array>
@@ -20,7 +20,7 @@ inline constexpr std::array<std::string_view, 34> test_names{
 
 namespace detail {
 
-/// -1: no comparison; else its result.
+/// Gives the result of a comparison; -1 if `name` is not a comparison.
 inline int comparison_test(std::string_view name, const Value& a, const Value* b, Budget& budget) {
   const auto is = [&](std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -40,7 +40,7 @@ inline int comparison_test(std::string_view name, const Value& a, const Value* b
   return less_first || equal(a, *b, budget);
 }
 
-/// Whether two values are one object to Python, as far as templates can tell.
+/// Tells whether two values are the same object in Python, as far as templates can tell.
 inline bool same_object(const Value& a, const Value& b, Budget& budget) {
   if (a.held().index() != b.held().index()) return false;
   if (a.none() || a.is<bool>() || a.is<std::int64_t>() || a.is<NamespaceData*>()) return equal(a, b, budget);
@@ -78,7 +78,9 @@ inline bool type_test(std::string_view name, const Value& value) {
 
 }  // namespace detail
 
-/// Tells whether `value is name(arguments)`. @throws BadData
+/// Tells whether `value is name(arguments)`.
+/// @throws BadData for a test that does not exist or does not accept its value or arguments; Unsupported for what is
+///         not implemented.
 inline bool apply_test(const std::string& name, const Value& value, const Arguments& arguments, Budget& budget) {
   if (!has_name(test_names, name)) throw BadData("there is no test '" + name + "'");
   budget.take();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Filters that give texts and numbers.
+/// The filters of texts and numbers.
 
 #include <charconv>
 #include <cmath>
@@ -18,7 +18,7 @@
 
 namespace maestro::jinja::detail {
 
-/// What a filter is given.
+/// FilterCall holds the input and the arguments of a filter.
 struct FilterCall {
   const std::string& name;
   const Value& input;
@@ -26,7 +26,7 @@ struct FilterCall {
   Budget& budget;
 };
 
-/// The input as text; a text of the filter safe stays one.
+/// Gives the input as a text, which keeps the mark of the filter safe.
 inline Text text_of(const FilterCall& call) {
   if (const Text* text = call.input.get_if<Text>()) return *text;
   return {std::make_shared<const Characters>(printed(call.input, call.budget)), false};
@@ -107,7 +107,7 @@ inline Value filter_center(const FilterCall& call) {
   return padded(text_of(call), "center", Bound("center", width, {"width", "fillchar"}), call.budget);
 }
 
-/// Gives the filter format: text % arguments, with %s, %d and %%.
+/// Gives the result of the filter format: text % arguments, with %s, %d and %%.
 inline Value percent_format(CharacterView text, const std::vector<Value>& arguments, Budget& budget) {
   Characters out;
   std::size_t next = 0;
@@ -164,7 +164,7 @@ inline Value filter_tojson(const FilterCall& call) {
   return Value(json_text(call.input, style, call.budget));
 }
 
-/// Python's float(text); nothing if it is no number.
+/// Gives Python's float(text); nullopt if it is not a number.
 inline std::optional<double> parse_real(CharacterView text) {
   std::string digits;
   bool digit_before = false;
@@ -191,7 +191,8 @@ inline std::optional<double> parse_real(CharacterView text) {
   if (*end != '\0') return std::nullopt;
   return negative ? -value : value;
 }
-/// Python's int(text) in base 10. @throws Unsupported beyond 64 bits.
+/// Gives Python's int(text) in base 10; nullopt if it is not a whole number.
+/// @throws Unsupported beyond 64 bits.
 inline std::optional<std::int64_t> parse_integer(CharacterView text) {
   std::string digits;
   const CharacterView body = stripped(text, Ends::both);

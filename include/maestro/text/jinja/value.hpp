@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The values of a template: those of Python that JSON can hold, and what templates make of them.
+/// The values of a template: Python's values that JSON can hold, and those that templates make from them.
 
 #include <algorithm>
 #include <cstddef>
@@ -20,13 +20,13 @@ namespace maestro::jinja {
 
 class Value;
 
-/// Undefined is what is not there, and says what its use throws.
+/// Undefined is a missing value. It holds the message of the error that its use throws.
 struct Undefined {
   std::shared_ptr<const std::string> message;
 };
 struct None {};
 
-/// Text is a text whose copies share it. `safe` is set by the filter of that name.
+/// Text is a text that its copies share. The filter `safe` sets the flag.
 struct Text {
   std::shared_ptr<const Characters> characters;
   bool safe = false;
@@ -34,14 +34,14 @@ struct Text {
   CharacterView view() const { return *characters; }
 };
 
-/// SequenceKind says what a sequence is to Python. A view is that of a dictionary; an iterator can be read once.
+/// SequenceKind is the Python type of a sequence. A view is that of a dictionary. An iterator can be read only once.
 enum class SequenceKind : std::uint8_t { list, tuple, range, view, iterator };
 
 struct SequenceData;
 struct DictData;
 struct FunctionData;
 struct LoopData;
-/// NamespaceData is what `namespace()` makes: the only values that change.
+/// NamespaceData holds the values of a `namespace()`, the only value that can change.
 struct NamespaceData;
 
 using Sequence = std::shared_ptr<const SequenceData>;
@@ -49,10 +49,10 @@ using Dict = std::shared_ptr<const DictData>;
 using Function = std::shared_ptr<const FunctionData>;
 using Loop = std::shared_ptr<LoopData>;
 
-/// Nesting beyond this is refused, so that no walk over a value is deep.
+/// The largest nesting of a value. Deeper values are refused, which limits every recursion over a value.
 inline constexpr std::uint32_t deepest_value = 200;
 
-/// Value is any value. It is cheap to copy; lists and dictionaries never change.
+/// Value is any value of a template. It is cheap to copy. Lists and dictionaries never change.
 class Value {
  public:
   using Held =
@@ -90,7 +90,7 @@ struct SequenceData {
   SequenceKind kind = SequenceKind::list;
   std::vector<Value> items;
   std::uint32_t depth = 1;
-  mutable std::size_t read = 0;  ///< items of an iterator that are gone
+  mutable std::size_t read = 0;  ///< number of items of an iterator that were read
 };
 
 struct DictData {
@@ -110,11 +110,11 @@ inline Value text_value(std::string_view text, Origin origin = Origin::in_templa
 }
 inline Value integer_value(std::size_t value) { return Value(static_cast<std::int64_t>(value)); }
 
-/// Gives how deep what a function or a loop holds is nested.
+/// Gives the nesting of the values in a function or a loop.
 std::uint32_t depth_of(const FunctionData& function);
 std::uint32_t depth_of(const LoopData& loop);
 
-/// Gives how deep a value is nested; 0 for what holds no values.
+/// Gives the nesting of a value; 0 for a value that holds no others.
 inline std::uint32_t depth_of(const Value& value) {
   if (const Function* function = value.get_if<Function>()) return depth_of(**function);
   if (const Loop* loop = value.get_if<Loop>()) return depth_of(**loop);
@@ -132,14 +132,16 @@ inline std::uint32_t checked_depth(std::uint32_t inner) {
 
 }  // namespace detail
 
-/// @throws BadData beyond deepest_value.
+/// Makes a sequence.
+/// @throws BadData if it is nested deeper than deepest_value.
 inline Value sequence_value(std::vector<Value> items, SequenceKind kind = SequenceKind::list) {
   std::uint32_t depth = 0;
   for (const Value& item : items) depth = std::max(depth, depth_of(item));
   return Value(
       std::make_shared<const SequenceData>(SequenceData{kind, std::move(items), detail::checked_depth(depth), 0}));
 }
-/// @throws BadData beyond deepest_value. The keys must differ.
+/// Makes a dictionary, whose keys must differ.
+/// @throws BadData if it is nested deeper than deepest_value.
 inline Value dict_value(std::vector<std::pair<Value, Value>> items) {
   std::uint32_t depth = 0;
   for (const auto& [key, value] : items) depth = std::max({depth, depth_of(key), depth_of(value)});
