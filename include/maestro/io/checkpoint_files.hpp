@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The weights of a checkpoint, in one safetensors file or in several with an index, seen as one set of tensors.
+/// The weights of a checkpoint, in one safetensors file or in several with an index, as one set of tensors.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,12 +19,12 @@
 
 namespace maestro {
 
-/// WeightMap says which shard holds which tensor: tensor name -> file name.
+/// WeightMap maps the name of each tensor to the name of its shard.
 using WeightMap = std::map<std::string, std::string>;
 
 namespace detail {
 
-/// Tells whether a shard of this name lies beside its index. A name that leads anywhere else is refused.
+/// Tells whether a name is that of a shard in the folder of its index. Paths to other folders are refused.
 inline bool is_shard_name(std::string_view name) {
   constexpr std::string_view ending = ".safetensors";
   return name.size() > ending.size() && name.ends_with(ending) && !name.starts_with('.') &&
@@ -34,9 +34,10 @@ inline bool is_shard_name(std::string_view name) {
 
 }  // namespace detail
 
-/// Reads the text of a model.safetensors.index.json; `file` is named in messages. Only its weight_map matters.
-/// @throws BadFile naming tensor and shard for a map that is missing or empty, or a shard that is no plain
-///   *.safetensors name.
+/// Reads the text of a model.safetensors.index.json, of which only the weight_map is used.
+/// @param file  name of the file, for messages.
+/// @throws BadFile naming tensor and shard if the map is missing or empty, or if a shard is not a plain *.safetensors
+///         name.
 inline WeightMap parse_weight_map(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields map = JsonFields(json, file).object("weight_map");
@@ -52,11 +53,12 @@ inline WeightMap parse_weight_map(std::string_view text, const std::string& file
   return shards;
 }
 
-/// CheckpointFiles gives the tensors of one safetensors file, or of the shards of an index, mapped while they are read.
+/// CheckpointFiles gives the tensors of one safetensors file, or of the shards of an index. The files are mapped into
+/// memory.
 ///
-/// A sharded checkpoint is checked as a whole when it is opened: each tensor of the index lies in the shard that the
-/// index names and in no other, and no shard has a tensor that the index does not list. Const use from several threads
-/// is safe.
+/// A sharded checkpoint is checked as a whole when it is opened: each tensor of the index is in the shard that the
+/// index names and in no other, and no shard has a tensor that the index does not list. Several threads may use a const
+/// object at once.
 class CheckpointFiles {
  public:
   static constexpr std::size_t max_index = std::size_t{1} << 27;
@@ -65,8 +67,8 @@ class CheckpointFiles {
 
   /// Opens and checks the files.
   /// @param path  a safetensors file, or the .json index of several.
-  /// @throws IoError if a file cannot be opened, BadFile naming file, tensor and reason if one is not sound or if the
-  ///   index and the shards do not agree.
+  /// @throws IoError if a file cannot be opened; BadFile naming file, tensor and reason if a file is not valid, or if
+  ///         the index and the shards disagree.
   explicit CheckpointFiles(const std::string& path) : path_(path) {
     if (path.ends_with(".json")) {
       open_shards();
@@ -76,19 +78,19 @@ class CheckpointFiles {
     }
   }
 
-  /// Opens the weights of a model folder: model.safetensors or, if there is none, the shards of
+  /// Opens the weights of a model folder: model.safetensors, or if there is none, the shards of
   /// model.safetensors.index.json.
-  /// @throws as the constructor.
+  /// @throws IoError or BadFile as the constructor.
   static CheckpointFiles of_folder(const std::string& folder) {
     const std::string single = folder + "/" + single_name;
     const std::string index = folder + "/" + index_name;
     return CheckpointFiles(!path_exists(single) && path_exists(index) ? index : single);
   }
 
-  /// Gives the path of the file or the index.
+  /// Gives the path of the file or of the index.
   const std::string& path() const { return path_; }
   const std::vector<SafetensorsFile>& files() const { return files_; }
-  /// Lists all tensors, file by file, each in the order of its data. The pointers are valid as long as the object.
+  /// Lists all tensors, file by file, in the order of their data. The pointers are valid as long as the object.
   std::vector<const TensorInfo*> tensors() const {
     std::vector<const TensorInfo*> all;
     all.reserve(holder_.size());
@@ -98,8 +100,8 @@ class CheckpointFiles {
     return all;
   }
 
-  /// Renames as SafetensorsFile::rename does, over all files.
-  /// @throws BadFile if two tensors get one name.
+  /// Renames the tensors of all files; see SafetensorsFile::rename.
+  /// @throws BadFile if two tensors get the same name.
   template <class F>
   void rename(F&& f) {
     holder_.clear();
@@ -112,15 +114,15 @@ class CheckpointFiles {
     }
   }
 
-  /// Finds a tensor. The result is nullptr if there is none of this name.
+  /// Gives a tensor; nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
     const auto it = holder_.find(std::string(name));
     return it == holder_.end() ? nullptr : files_[it->second].find(name);
   }
-  /// Finds a tensor.
+  /// Gives a tensor.
   /// @throws BadFile naming a tensor that is missing.
   const TensorInfo& at(std::string_view name) const { return holder(name).at(name); }
-  /// Gives the file that holds a tensor.
+  /// Gives the file that contains a tensor.
   /// @throws BadFile naming a tensor that is missing.
   const SafetensorsFile& holder(std::string_view name) const {
     const auto it = holder_.find(std::string(name));
@@ -128,16 +130,16 @@ class CheckpointFiles {
     return files_[it->second];
   }
 
-  /// Reads as SafetensorsFile::read does.
+  /// Reads a tensor; see SafetensorsFile::read.
   template <class T>
   void read(std::string_view name, std::span<T> out) const {
     holder(name).template read<T>(name, out);
   }
-  /// Reads as SafetensorsFile::read_bf16 does.
+  /// Reads a tensor as bfloat16; see SafetensorsFile::read_bf16.
   void read_bf16(std::string_view name, std::span<std::uint16_t> out) const { holder(name).read_bf16(name, out); }
-  /// Verifies as SafetensorsFile::verify does.
+  /// Checks the checksum of a tensor; see SafetensorsFile::verify.
   void verify(std::string_view name) const { holder(name).verify(name); }
-  /// Releases as SafetensorsFile::release does.
+  /// Releases the memory of a tensor; see SafetensorsFile::release.
   void release(std::string_view name) const { holder(name).release(name); }
 
  private:

@@ -19,8 +19,8 @@ namespace maestro {
 
 static_assert(std::endian::native == std::endian::little, "tensor files are little-endian");
 
-/// Dtype is the element type of a stored tensor: all that the format has, in the order in which safetensors' own writer
-/// ranks them.
+/// Dtype is the element type of a stored tensor. The types of the format are in the order in which safetensors' own
+/// writer ranks them.
 enum class Dtype : std::uint8_t {
   boolean,
   f4,
@@ -46,7 +46,7 @@ enum class Dtype : std::uint8_t {
   u64
 };
 
-/// DtypeInfo is what the format says of an element type.
+/// DtypeInfo holds the format's properties of an element type.
 struct DtypeInfo {
   std::string_view name;  ///< as safetensors spells it
   std::size_t bits;       ///< per element
@@ -59,14 +59,14 @@ inline constexpr std::array<DtypeInfo, 22> dtype_table{
      {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
      {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
 
-/// Gives the name of a type, as safetensors spells it.
+/// Gives the name of a type as safetensors spells it.
 constexpr std::string_view name_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].name; }
-/// Gives the bits of one element.
+/// Gives the number of bits of one element.
 constexpr std::size_t bits_of(Dtype dtype) { return dtype_table[static_cast<std::size_t>(dtype)].bits; }
-/// Gives the bytes of one element, for a type of whole bytes.
+/// Gives the number of bytes of one element, for a type of whole bytes.
 constexpr std::size_t size_of(Dtype dtype) { return bits_of(dtype) / 8; }
 
-/// The element type that holds a T bit for bit.
+/// Gives the element type that stores a T exactly.
 template <class T>
 requires std::is_arithmetic_v<T>
 constexpr Dtype dtype_of() {
@@ -82,8 +82,8 @@ constexpr Dtype dtype_of() {
   }
 }
 
-/// Reads element `index` of raw bytes of a floating element type; the bytes need no alignment. The result is a double
-/// for F64 and a float otherwise, both exact.
+/// Gives element `index` of raw bytes of a floating element type. The bytes need no alignment. The result is exact: a
+/// double for F64, and a float otherwise.
 template <Dtype dtype>
 auto load_float(const std::byte* data, std::size_t index) {
   if constexpr (dtype == Dtype::f16 || dtype == Dtype::bf16) {

@@ -1,11 +1,11 @@
 #pragma once
 
 /// @file
-/// Files that are either whole or not there: reading, mapping, and writing through a temporary name.
+/// Files that are either complete or absent: reading, mapping, and writing under a temporary name.
 ///
-/// A full disk or a size limit gives an IoError, and what was there before survives. The kernel also sends SIGXFSZ if a
-/// size limit is met, and its default action ends the process; a program that wants the error instead calls
-/// `std::signal(SIGXFSZ, SIG_IGN)` once at its start. The library changes no signal handler itself.
+/// A full disk or a size limit gives an IoError, and existing files are kept. At a size limit, the kernel also sends
+/// SIGXFSZ, whose default action ends the process. A program that wants the error instead calls `std::signal(SIGXFSZ,
+/// SIG_IGN)` once at its start. The library changes no signal handler.
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -70,13 +70,14 @@ inline Descriptor open_to_read(const std::string& path, int flags = 0) {
   return Descriptor(fd);
 }
 
-/// RegularFile is an open file of known size.
+/// RegularFile is an open file and its size.
 struct RegularFile {
   Descriptor descriptor;
-  std::size_t size = 0;  ///< some files of the system say 0, and hold more
+  std::size_t size = 0;  ///< some system files report 0 and are longer
 };
 
-/// Opens a regular file to read. Anything else could hang or never end: pipes, devices, folders are refused.
+/// Opens a regular file to read. Pipes, devices and folders are refused, since reading them could block or never end.
+/// @throws IoError if it cannot be opened; BadFile if it is not a regular file.
 inline RegularFile open_regular(const std::string& path) {
   // Without O_NONBLOCK, opening a pipe waits for its writer; regular files ignore it.
   RegularFile file{open_to_read(path, O_NONBLOCK)};
@@ -112,7 +113,7 @@ inline void write_all(int fd, const std::byte* data, std::size_t size, const std
   }
 }
 
-/// Gives a suffix that no other temporary name of this machine has at this moment.
+/// Gives a suffix that no other temporary name on this machine has now.
 inline std::string unique_suffix() {
   static std::atomic<unsigned> counter{0};
   return std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
@@ -120,8 +121,9 @@ inline std::string unique_suffix() {
 
 }  // namespace detail
 
-/// Computes the 64-bit FNV-1a hash of a file's bytes, read in pieces; `hash` continues that of an earlier file.
-/// @throws IoError, BadFile if it is not a regular file.
+/// Computes the 64-bit FNV-1a hash of a file's bytes. It reads the file in pieces.
+/// @param hash  the hash of earlier bytes, which this continues.
+/// @throws IoError if it cannot be read; BadFile if it is not a regular file.
 inline std::uint64_t hash_file(const std::string& path, std::uint64_t hash = fnv1a_start) {
   const detail::RegularFile regular = detail::open_regular(path);
   const detail::Descriptor& file = regular.descriptor;
@@ -135,14 +137,14 @@ inline std::uint64_t hash_file(const std::string& path, std::uint64_t hash = fnv
   }
 }
 
-/// MappedFile is a whole regular file, mapped read-only. It is move-only; an empty file maps to an empty span. If
-/// another process truncates the file while it is mapped, later reads fail with SIGBUS. The library's own writers never
-/// do that: they replace files by renaming.
+/// MappedFile is a regular file, mapped read-only as a whole. It is move-only, and an empty file maps to an empty span.
+/// If another process truncates the file while it is mapped, later reads fail with SIGBUS. The library's own writers
+/// never do that, since they replace files by renaming.
 class MappedFile {
  public:
   MappedFile() = default;
   /// Opens and maps a file.
-  /// @throws IoError if the file cannot be opened or mapped, BadFile if it is not a regular file.
+  /// @throws IoError if the file cannot be opened or mapped; BadFile if it is not a regular file.
   explicit MappedFile(const std::string& path) {
     const detail::RegularFile file = detail::open_regular(path);
     if (file.size == 0) return;
@@ -164,7 +166,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  /// Releases the memory that holds a part of the file; reading the part brings it back. What lies outside is ignored.
+  /// Releases the memory of a part of the file; reading the part loads it again. A part that is not inside the file is
+  /// ignored.
   void release(std::span<const std::byte> part) const {
     if (data_ == nullptr || part.empty() || part.data() < data_ || part.data() + part.size() > data_ + size_) return;
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -180,7 +183,7 @@ class MappedFile {
 };
 
 /// Reads the whole content of a regular file.
-/// @throws IoError if it cannot be read, BadFile if it is longer than `max_bytes` or not a regular file.
+/// @throws IoError if it cannot be read; BadFile if it is longer than `max_bytes` or is not a regular file.
 inline std::string read_file(const std::string& path, std::size_t max_bytes = std::size_t{1} << 30) {
   const detail::RegularFile file = detail::open_regular(path);
   const auto refuse_size = [&](std::size_t size) {
@@ -208,15 +211,15 @@ inline std::string read_file(const std::string& path, std::size_t max_bytes = st
   return content;
 }
 
-/// Tells whether there is a file, folder or link at `path`, even a link that leads nowhere.
+/// Tells whether there is a file, folder or link at `path`, including a link without a target.
 inline bool path_exists(const std::string& path) {
   struct ::stat status {};
   return ::lstat(path.c_str(), &status) == 0;
 }
 
-/// AtomicFile writes a file under a temporary name in the same folder; `commit` syncs it and renames it to its final
-/// name. Until then, and if anything fails, the old file is untouched; a writer destroyed without commit leaves
-/// nothing.
+/// AtomicFile writes a file under a temporary name in the same folder. `commit` syncs it and renames it to its final
+/// name. Before that, and if anything fails, the old file does not change. A writer that is destroyed without commit
+/// leaves nothing.
 class AtomicFile {
  public:
   /// Makes the temporary file.
@@ -239,7 +242,8 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes) { detail::write_all(fd_.get(), bytes.data(), bytes.size(), path_); }
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
-  /// Syncs the content, renames it over the final name, and syncs the folder. It may be called once.
+  /// Syncs the content, renames the file to its final name, and syncs the folder. It may be called once.
+  /// @throws IoError naming the final path.
   void commit() {
     if (::fsync(fd_.get()) != 0) detail::throw_io(path_, "sync", errno);
     if (::close(fd_.release()) != 0) detail::throw_io(path_, "close", errno);
@@ -254,8 +258,9 @@ class AtomicFile {
   detail::Descriptor fd_;
 };
 
-/// Replaces the content of `path`. Afterwards, and after a crash at any moment, the file is wholly old or wholly new.
-/// @throws IoError; the old content then survives.
+/// Replaces the content of `path`. Afterwards, and after a crash at any moment, the file has either the old or the new
+/// content.
+/// @throws IoError if that fails; the old content is then kept.
 inline void write_file(const std::string& path, std::string_view content) {
   AtomicFile file(path);
   file.write(content);
@@ -265,6 +270,7 @@ inline void write_file(const std::string& path, std::string_view content) {
 namespace detail {
 
 /// Lists the names in a folder, without '.' and '..'. The list is empty if there is no such folder.
+/// @throws IoError if the folder cannot be read.
 inline std::vector<std::string> names_in(const std::string& path) {
   std::vector<std::string> names;
   ::DIR* folder = ::opendir(path.c_str());
@@ -285,7 +291,8 @@ inline bool is_folder(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/// Removes a file, or a folder with what it holds. It never follows links.
+/// Removes a file, or a folder with its content. It never follows links.
+/// @throws IoError naming what cannot be removed.
 inline void remove_tree(const std::string& path) {
   if (is_folder(path)) {
     for (const std::string& name : names_in(path)) remove_tree(path + "/" + name);
@@ -311,9 +318,10 @@ inline std::string without_trailing_slashes(std::string path) {
 
 }  // namespace detail
 
-/// Brings a folder written by AtomicFolder to a clean state after a crash. An old folder that had been moved aside
-/// while the new one was not yet in place moves back; half-written and replaced folders are removed. It must be called
-/// before the folder is read, while nobody is writing it.
+/// Restores a folder that AtomicFolder writes after a crash. If the old folder was moved aside and the new one is not
+/// in place yet, the old one is moved back. Incomplete and replaced folders are removed. It must be called before the
+/// folder is read, while no process writes it.
+/// @throws IoError if that fails.
 inline void recover_folder(const std::string& path) {
   const std::string final_path = detail::without_trailing_slashes(path);
   const std::string parent = detail::parent_of(final_path);
@@ -334,19 +342,19 @@ inline void recover_folder(const std::string& path) {
   for (const std::string& whole : leftovers) detail::remove_tree(whole);
 }
 
-/// AtomicFolder is a folder of files that appears at once: it is written beside its final place as `<final>.tmp-...`,
-/// synced, and renamed.
+/// AtomicFolder is a folder of files that appears in one step. It is written beside its final path as
+/// `<final>.tmp-...`, synced, and renamed.
 ///
 ///     AtomicFolder folder("run/checkpoint");
 ///     write_file(folder.path("state.json"), text);
 ///     folder.commit();
 ///
-/// A crash at any moment leaves the whole old folder, the whole new one, or the whole old one under a second name,
-/// which `recover_folder` (called by the constructor too) moves back. A final path must have one writer only.
+/// A crash at any moment leaves the old folder complete, the new one complete, or the old one complete under a second
+/// name, which `recover_folder` moves back (the constructor calls it too). A final path must have only one writer.
 class AtomicFolder {
  public:
-  /// Recovers what an earlier crash left, and makes the temporary folder.
-  /// @throws IoError
+  /// Recovers from an earlier crash, and makes the temporary folder.
+  /// @throws IoError if that fails.
   explicit AtomicFolder(const std::string& final_path) : final_(detail::without_trailing_slashes(final_path)) {
     recover_folder(final_);
     temporary_ = final_ + ".tmp-" + detail::unique_suffix();
@@ -363,11 +371,11 @@ class AtomicFolder {
 
   /// Gives the path at which to write the file `name` before the commit.
   std::string path(const std::string& name) const { return temporary_ + "/" + name; }
-  /// Gives the temporary folder itself.
+  /// Gives the temporary folder.
   const std::string& folder() const { return temporary_; }
 
-  /// Syncs every file, then puts the folder in its final place. An older folder there is replaced and removed.
-  /// @throws IoError; the older folder then survives.
+  /// Syncs every file, then moves the folder to its final path. An older folder there is replaced and removed.
+  /// @throws IoError if that fails; the older folder is then kept.
   void commit() {
     detail::sync_tree(temporary_);
     const std::string parent = detail::parent_of(final_);

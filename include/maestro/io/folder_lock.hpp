@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A folder that only one process at a time writes.
+/// A folder that only one process at a time may write.
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -15,15 +15,15 @@
 
 namespace maestro {
 
-/// FolderLock holds a folder for its own lifetime by a lock on the file `lock` in it, or on one of another name, which
-/// stays there afterwards. The system releases the lock when the process ends, however it ends.
+/// FolderLock reserves a folder during its lifetime, by a lock on the file `lock` (or another name) in it. The file
+/// remains afterwards. The system releases the lock when the process ends for any reason.
 class FolderLock {
  public:
-  /// Takes the folder.
+  /// Locks the folder.
   /// @param folder  must exist.
-  /// @param name    of the file: locks of different names do not know of each other.
-  /// @throws BadArgument naming the process if another FolderLock, of this process or another, holds the folder;
-  ///   IoError if the file cannot be made, or if the file system has no locks.
+  /// @param name    name of the file; locks of different names are independent.
+  /// @throws BadArgument naming the process if another FolderLock, of this process or another, has the folder; IoError
+  ///         if the file cannot be made, or if the file system has no locks.
   explicit FolderLock(const std::string& folder, const std::string& name = "lock") {
     const std::string path = folder + "/" + name;
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -40,8 +40,9 @@ class FolderLock {
     if (::ftruncate(fd, 0) == 0) static_cast<void>(::pwrite(fd, text.data(), text.size(), 0));
   }
 
-  /// Whether the last holder of the lock in this file ran on this host, where alone the system knows whether it lives:
-  /// some file systems that machines share keep locks to each of them. False before the holder has written who it is.
+  /// Tells whether the last holder of the lock in this file ran on this host. Only on the holder's host does a lock
+  /// show whether the holder lives, since some shared file systems keep locks per machine. The result is false before
+  /// the holder has written its name.
   static bool was_held_here(const std::string& path) {
     try {
       return read_file(path, 1024).ends_with(on_this_host());
@@ -56,7 +57,7 @@ class FolderLock {
     static_cast<void>(::gethostname(host, sizeof host - 1));
     return std::string(" on ") + host + "\n";
   }
-  /// Gives what the holder wrote, for a message.
+  /// Gives the holder's own text, for a message.
   static std::string holder(const std::string& path) {
     try {
       std::string text = read_file(path, 1024);

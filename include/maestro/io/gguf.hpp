@@ -30,8 +30,8 @@
 
 namespace maestro {
 
-/// Tells whether a path names a GGUF file: a regular file that begins as one, or a name that ends in ".gguf" and is no
-/// folder's.
+/// Tells whether a path is a GGUF file: a regular file that begins as one, or a name that ends in ".gguf" and is not a
+/// folder.
 inline bool is_gguf(const std::string& path) {
   struct ::stat status {};
   const bool found = ::stat(path.c_str(), &status) == 0;
@@ -43,21 +43,21 @@ inline bool is_gguf(const std::string& path) {
          std::string_view(magic.data(), magic.size()) == "GGUF";
 }
 
-/// GgufValue is a value of the metadata: an integer, a number, a switch, a text, or a list of texts or numbers.
+/// GgufValue is a value of the metadata: an integer, a number, a boolean, a text, or a list of texts or numbers.
 using GgufValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::string>, std::vector<double>>;
 
 /// GgufTensor describes one tensor of an open file.
 struct GgufTensor {
   std::string name;
   GgufType type = GgufType::f32;
-  std::vector<std::size_t> shape;    ///< as other formats have it: rows before columns
+  std::vector<std::size_t> shape;    ///< rows before columns, as in other formats
   std::size_t count = 0;             ///< product of shape
-  std::span<const std::byte> bytes;  ///< whole blocks
+  std::span<const std::byte> bytes;  ///< the tensor's blocks
 };
 
 namespace detail {
 
-/// GgufCursor reads the head of a file.
+/// GgufCursor reads the header of a file.
 class GgufCursor {
  public:
   GgufCursor(std::span<const std::byte> bytes, const std::string& path) : bytes_(bytes), path_(path) {}
@@ -75,7 +75,7 @@ class GgufCursor {
     const std::span<const std::byte> bytes = take(number<std::uint64_t>());
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
-  /// Gives a count of things of at least `least` bytes each, which must fit into the rest of the file.
+  /// Gives a count of items of at least `least` bytes each, which must fit into the rest of the file.
   std::size_t count(std::size_t least) {
     const auto value = number<std::uint64_t>();
     if (value > (bytes_.size() - at_) / least) refuse("a count of " + std::to_string(value) + " exceeds the file");
@@ -156,27 +156,28 @@ class GgufCursor {
 
 }  // namespace detail
 
-/// GgufFile is a GGUF file, checked as a whole when it is opened and mapped while it is read. Counts fit the file,
-/// types are known, tensors lie in the file at the alignment that it names. Const use from several threads is safe.
+/// GgufFile is a GGUF file. It is checked as a whole when it is opened, and mapped into memory. The checks cover the
+/// counts, the types, and the position and alignment of the tensors. Several threads may use a const object at once.
 class GgufFile {
  public:
   /// Opens and checks a file.
-  /// @throws IoError if it cannot be opened, BadFile naming file and reason if it is not sound, Unsupported naming a
-  ///   version or an element type that is not implemented.
+  /// @throws IoError if it cannot be opened; BadFile naming file and reason if it is not valid; Unsupported naming a
+  ///         version or an element type that is not implemented.
   explicit GgufFile(const std::string& path) : path_(path), file_(path) { parse(file_.bytes()); }
-  /// Reads bytes that the caller keeps alive; `name` is named in messages.
+  /// Reads bytes that the caller keeps valid; `name` is used in messages.
+  /// @throws BadFile or Unsupported as the other constructor.
   GgufFile(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) { parse(bytes); }
 
   const std::string& path() const { return path_; }
   const std::map<std::string, GgufValue>& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
 
-  /// Finds a tensor. The result is nullptr if there is none of this name.
+  /// Gives a tensor; nullptr if there is none of this name.
   const GgufTensor* find(std::string_view name) const {
     const auto it = index_.find(std::string(name));
     return it == index_.end() ? nullptr : &tensors_[it->second];
   }
-  /// Finds a value of the metadata of type V (one of GgufValue's). The result is nullptr if there is none.
+  /// Gives a metadata value of type V (one of GgufValue's types); nullptr if there is none.
   /// @throws BadFile if it is of another type.
   template <class V>
   const V* find_value(const std::string& key) const {
@@ -186,7 +187,7 @@ class GgufFile {
     throw BadFile(path_ + ": metadata " + detail::quote_text(key) + " is of another type than it should be");
   }
 
-  /// Fills `out` (tensor.count) with a tensor's values, in parallel. The result has the bits that the `gguf` Python
+  /// Fills `out` (tensor.count) with a tensor's values, in parallel. The values have the bits that the `gguf` Python
   /// package gives.
   /// @throws BadArgument if the size differs.
   void read(const GgufTensor& tensor, std::span<float> out) const {
@@ -196,13 +197,13 @@ class GgufFile {
     parallel_for(tensor.count / cols, cols,
                  [&](std::size_t row) { read_row(tensor, row, out.subspan(row * cols, cols)); });
   }
-  /// Fills `out` (the last extent of the shape) with one row of a tensor, on the calling thread.
-  /// @throws BadArgument if the size differs, or there is no such row.
+  /// Fills `out` (the last size of the shape) with one row of a tensor, on the calling thread.
+  /// @throws BadArgument if the size differs, or if there is no such row.
   void read_row(const GgufTensor& tensor, std::size_t row, std::span<float> out) const {
     require(out.size() == tensor.shape.back(), "gguf: the output has another size than a row of the tensor");
     detail::dequantize(tensor.type, row_bytes(tensor, row).data(), 0, out.size(), out.data());
   }
-  /// Gives the bytes of one row of a tensor: whole blocks.
+  /// Gives the bytes of one row of a tensor, which are whole blocks.
   /// @throws BadArgument if there is no such row.
   std::span<const std::byte> row_bytes(const GgufTensor& tensor, std::size_t row) const {
     const std::size_t size = detail::gguf_row_bytes(tensor.type, tensor.shape.back());

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Writes files in the GGUF format, version 3: metadata and tensors in F32.
+/// A writer of the GGUF format, version 3, with metadata and tensors in F32.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +18,8 @@
 
 namespace maestro {
 
-/// GgufWriter collects metadata and tensors, and writes them as one file. The values of the tensors are kept as
-/// floats; the bytes of the file depend on what was added, in which order, and on nothing else.
+/// GgufWriter collects metadata and tensors, and writes them as one file. It keeps the values of the tensors as floats.
+/// The bytes of the file depend only on the added items and their order.
 class GgufWriter {
  public:
   /// Adds a text to the metadata. Keys must differ.
@@ -27,7 +27,7 @@ class GgufWriter {
     begin_value(key, text_type);
     put_text(metadata_, value);
   }
-  /// Adds a number in single precision to the metadata.
+  /// Adds a single-precision number to the metadata.
   void add(std::string_view key, float value) {
     begin_value(key, float_type);
     put(metadata_, value);
@@ -38,8 +38,8 @@ class GgufWriter {
     put(metadata_, value);
   }
 
-  /// Adds a tensor. Its shape has rows before columns.
-  /// @throws BadArgument if the shape's product is not values.size().
+  /// Adds a tensor, whose shape has rows before columns.
+  /// @throws BadArgument if the product of the shape is not values.size().
   void add_tensor(std::string_view name, std::span<const std::size_t> shape, std::vector<float> values) {
     std::size_t count = 1;
     for (const std::size_t extent : shape) count *= extent;
@@ -53,8 +53,8 @@ class GgufWriter {
     values_.push_back(std::move(values));
   }
 
-  /// Writes the file through a temporary name, synced and renamed.
-  /// @throws IoError; an older file then survives.
+  /// Writes the file under a temporary name, syncs it, and renames it.
+  /// @throws IoError if that fails; an older file is then kept.
   void write(const std::string& path) const {
     std::string head = "GGUF";
     put(head, std::uint32_t{3});

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// JSON read as hostile text. Depth is bounded, duplicate keys and broken UTF-8 are refused, and the errors of the
-/// getters name the file, the field, what was wanted and what was found.
+/// JSON from untrusted text. Depth is limited, and duplicate keys and broken UTF-8 are refused. The errors of the
+/// getters name the file, the field, the expected and the found value.
 
 #include <cmath>
 #include <cstddef>
@@ -20,10 +20,10 @@ namespace maestro {
 
 /// Json is a JSON value whose members are sorted by name.
 using Json = nlohmann::json;
-/// OrderedJson keeps the order in which members were added, for files that people read.
+/// OrderedJson keeps members in the order in which they were added, for files that people read.
 using OrderedJson = nlohmann::ordered_json;
 
-/// Serializes without ever throwing on text: bytes that are not UTF-8 become U+FFFD.
+/// Gives the text of a JSON value. It does not throw for text that is not UTF-8: broken bytes become U+FFFD.
 template <class AnyJson>
 std::string dump_json(const AnyJson& value, int indent = -1) {
   return value.dump(indent, ' ', false, AnyJson::error_handler_t::replace);
@@ -31,7 +31,7 @@ std::string dump_json(const AnyJson& value, int indent = -1) {
 
 namespace detail {
 
-/// Gives `text` as one quoted line of at most about `limit` bytes, with control bytes escaped and broken UTF-8
+/// Gives `text` as one quoted line of about `limit` bytes at most. Control bytes are escaped and broken UTF-8 is
 /// replaced.
 inline std::string quote_text(std::string_view text, std::size_t limit = 96) {
   const bool cut = text.size() > limit;
@@ -48,7 +48,8 @@ inline std::string shown(const Json& value) {
   return text.size() > 96 ? text.substr(0, 96) + "..." : text;
 }
 
-/// Refuses what a clone without Git LFS leaves in place of a large file.
+/// Refuses a pointer that a clone without Git LFS has in the place of a large file.
+/// @throws BadFile naming the file and the remedy.
 inline void refuse_lfs_pointer(std::string_view text, std::string_view file) {
   if (!text.starts_with("version https://git-lfs.")) return;
   throw BadFile(std::string(file) + ": is a pointer of Git LFS, not the file itself; fetch it with: git lfs pull");
@@ -56,9 +57,10 @@ inline void refuse_lfs_pointer(std::string_view text, std::string_view file) {
 
 }  // namespace detail
 
-/// Parses one JSON value, in time linear in the text. `file` is only named in messages.
-/// @throws BadFile for a syntax error, broken UTF-8, a key given twice, nesting deeper than `max_depth`, or a
-///   pointer of Git LFS in place of the file.
+/// Parses one JSON value, in time linear in the text.
+/// @param file  name of the file, for messages.
+/// @throws BadFile for a syntax error, broken UTF-8, a duplicate key, nesting deeper than `max_depth`, or a pointer of
+///         Git LFS instead of the file.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
   detail::refuse_lfs_pointer(text, file);
   // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
@@ -73,11 +75,12 @@ inline Json parse_json(std::string_view text, std::string_view file, int max_dep
 }
 
 /// JsonFields gives typed access to the members of one JSON object. A member that is null counts as absent. Every
-/// getter throws BadFile naming the file, the field and what was found; the `_or` forms return the fallback for an
-/// absent member, never for one of the wrong type. The object is valid as long as the Json it was made from.
+/// getter throws BadFile naming the file, the field and the found value. The `_or` forms give the fallback for an
+/// absent member, but not for one of the wrong type. The object is valid as long as the Json from which it was made.
 class JsonFields {
  public:
-  /// Takes an object. `prefix` is put before field names in messages: "rope_parameters.".
+  /// Takes an object. `prefix` precedes field names in messages, such as "rope_parameters.".
+  /// @throws BadFile if the value is not an object.
   JsonFields(const Json& object, std::string file, std::string prefix = {})
       : object_(&object), file_(std::move(file)), prefix_(std::move(prefix)) {
     if (!object.is_object()) {
@@ -141,11 +144,11 @@ class JsonFields {
   bool boolean_or(const std::string& key, bool fallback) const { return has(key) ? boolean(key) : fallback; }
   JsonFields object(const std::string& key) const { return {at(key), file_, prefix_ + key + "."}; }
 
-  /// Throws BadFile, which says that field `key` must be `wanted`, and what it holds.
+  /// Throws BadFile with the message that field `key` must be `wanted`, and its value.
   [[noreturn]] void fail(const std::string& key, const std::string& wanted) const {
     throw BadFile(file_ + ": field '" + prefix_ + key + "' must be " + wanted + ", found " + detail::shown(at(key)));
   }
-  /// Throws Unsupported, which says that field `key` holds a value that is not implemented.
+  /// Throws Unsupported with the message that the value of field `key` is not implemented.
   [[noreturn]] void unsupported(const std::string& key, const std::string& remedy) const {
     throw Unsupported(file_ + ": field '" + prefix_ + key + "' is " + detail::shown(at(key)) + ", " + remedy);
   }

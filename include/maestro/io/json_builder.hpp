@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Builds JSON values in time linear in the text, and refuses what the grammar allows and this library does not.
+/// The construction of JSON values in time linear in the text. It refuses text that the grammar allows and this library
+/// does not.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,9 +15,9 @@
 
 namespace maestro::detail {
 
-/// JsonBuilder receives the events of nlohmann's parser and builds the value. `problem` is empty if all went well, else
-/// it says in one line what is wrong. (The library's own parser with a callback looks again at all members of an object
-/// after each of them, so that it is quadratic.)
+/// JsonBuilder receives the events of nlohmann's parser and builds the value. `problem` describes an error in one line;
+/// it is empty if there was none. (nlohmann's own parser with a callback is quadratic, since it scans all members of an
+/// object after each of them.)
 class JsonBuilder {
  public:
   using Json = nlohmann::json;
@@ -25,7 +26,7 @@ class JsonBuilder {
 
   Json& value() { return value_; }
   const std::string& problem() const { return problem_; }
-  /// Tells whether the text is valid JSON that is refused all the same.
+  /// Tells whether the text is valid JSON but was refused.
   bool is_valid() const { return valid_; }
 
   bool null() { return add(Json()); }
@@ -63,7 +64,7 @@ class JsonBuilder {
   }
 
  private:
-  /// Gives a short printable form.
+  /// Gives a short printable form of a text.
   static std::string quoted(std::string_view text) {
     constexpr std::size_t limit = 96;
     return Json(std::string(text.substr(0, limit))).dump(-1, ' ', true, Json::error_handler_t::replace) +

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// A file of records, one JSON object per line. Records are appended, and cut back if a run resumes.
+/// A file of records, one JSON object per line. Records are appended, and later ones are removed if a run resumes.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -20,16 +20,16 @@
 
 namespace maestro {
 
-/// OpenMode says what happens to a file that is already there.
+/// OpenMode says what happens to an existing file.
 enum class OpenMode : std::uint8_t { append, replace };
 
-/// JsonlWriter appends one line per record and hands it to the system at once, so a reader sees whole lines and a
-/// killed process loses none. NaN and infinity become null, broken UTF-8 becomes U+FFFD. Records are synced to
-/// disk by `sync` alone: a run calls it before it saves a checkpoint.
+/// JsonlWriter appends one line per record and passes it to the system at once, so a reader sees complete lines and a
+/// killed process loses none. NaN and infinity become null; broken UTF-8 becomes U+FFFD. Only `sync` syncs records to
+/// disk: a run calls it before it saves a checkpoint.
 class JsonlWriter {
  public:
   /// Opens the file.
-  /// @throws IoError
+  /// @throws IoError if it cannot be opened.
   explicit JsonlWriter(std::string path, OpenMode mode = OpenMode::append) : path_(std::move(path)) {
     const int truncate = mode == OpenMode::replace ? O_TRUNC : 0;
     const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | truncate, 0666);
@@ -40,7 +40,7 @@ class JsonlWriter {
   const std::string& path() const { return path_; }
 
   /// Appends `record`, a Json or OrderedJson object.
-  /// @throws IoError; a line written in part is taken back, so the file keeps whole lines.
+  /// @throws IoError if that fails; a partly written line is then removed, so the file keeps complete lines.
   template <class AnyJson>
   void write(const AnyJson& record) {
     const std::string line = dump_json(record) + "\n";
@@ -53,7 +53,8 @@ class JsonlWriter {
     }
   }
 
-  /// Makes what was written survive a crash of the machine.
+  /// Syncs the file, so that its records survive a crash of the machine.
+  /// @throws IoError if that fails.
   void sync() {
     if (::fsync(fd_.get()) != 0) detail::throw_io(path_, "sync", errno);
   }
@@ -63,10 +64,9 @@ class JsonlWriter {
   detail::Descriptor fd_;
 };
 
-/// Cuts a file of records back to those whose integer `step` is at most `step`. Records without a step stay. A last
-/// line that a crash left unfinished is dropped. If there is no file, nothing happens. No JsonlWriter may have the file
-/// open.
-/// @throws BadFile naming a broken line that is not the last, IoError.
+/// Removes the records whose integer `step` is above `step`. Records without a step stay. An incomplete last line,
+/// which a crash may leave, is removed. If there is no file, nothing happens. No JsonlWriter may have the file open.
+/// @throws BadFile naming a broken line that is not the last; IoError.
 inline void truncate_after(const std::string& path, std::int64_t step) {
   if (!path_exists(path)) return;
   const std::string content = read_file(path, std::numeric_limits<std::size_t>::max());

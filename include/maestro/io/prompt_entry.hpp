@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// One entry of a prompt file: the shapes in which people keep prompts and conversations.
+/// One entry of a prompt file, in the forms in which people store prompts and conversations.
 
 #include <array>
 #include <charconv>
@@ -22,30 +22,30 @@ namespace maestro {
 /// OnBadLine says what happens to a line that is not a prompt.
 enum class OnBadLine : std::uint8_t {
   stop,  ///< throws BadFile or Unsupported naming file and line
-  skip,  ///< leaves the line out and counts it
+  skip,  ///< skips the line and counts it
 };
 
 /// LastAnswer says what happens to an assistant's message at the end of a conversation.
 enum class LastAnswer : std::uint8_t {
-  refuse,     ///< the line is a bad one
-  reference,  ///< the message becomes the reference, and leaves the conversation
+  refuse,     ///< the line is bad
+  reference,  ///< the message is moved from the conversation to the reference
 };
 
 inline constexpr std::array<std::string_view, 2> on_bad_line_names{"stop", "skip"};
 inline constexpr std::array<std::string_view, 2> last_answer_names{"refuse", "reference"};
 
-/// PromptColumns holds the keys under which an entry has its parts. A key with dots that no entry has as it is leads
-/// into objects and lists: "reward_model.ground_truth", "answers.0". No two may be the same. An empty name reads
-/// nothing; `prompt` or `messages` must have one, and the others that are empty in a default stay so.
+/// PromptColumns holds the keys of an entry's parts. If an entry does not have a key with dots, the key is a path into
+/// objects and lists: "reward_model.ground_truth", "answers.0". All keys must differ. An empty key reads nothing.
+/// `prompt` or `messages` must have a key, and `reference` and `task` must have one.
 struct PromptColumns {
   std::string prompt = "prompt";        ///< a text, or a list of messages
-  std::string messages = "messages";    ///< a list of messages; "conversations" if no entry has it
-  std::string system = "system";        ///< a text: the system message of an entry that has none in its list
+  std::string messages = "messages";    ///< a list of messages; "conversations" if an entry has only that
+  std::string system = "system";        ///< a text, the system message of an entry whose list has none
   std::string reference = "reference";  ///< a text, a number, true or false, or a list of one of these
   std::string task = "task";            ///< a text
 };
 
-/// PromptFileOptions say how the entries of a prompt file are read.
+/// PromptFileOptions holds how the entries of a prompt file are read.
 struct PromptFileOptions {
   OnBadLine on_bad_line = OnBadLine::stop;
   LastAnswer last_answer = LastAnswer::refuse;
@@ -76,7 +76,7 @@ constexpr void visit_options(S& o, const F& f) {
 
 namespace detail {
 
-/// Finds a member of an object or of a list. The result is nullptr if there is none.
+/// Gives a member of an object or of a list; nullptr if there is none.
 inline const Json* find_member(const Json& value, std::string_view name) {
   if (value.is_object()) {
     const auto member = value.find(std::string(name));
@@ -88,7 +88,7 @@ inline const Json* find_member(const Json& value, std::string_view name) {
   return value.is_array() && whole && index < value.size() ? &value[index] : nullptr;
 }
 
-/// Finds a column of an entry, by its name or by its path. The result is nullptr if there is nothing, or null.
+/// Gives a column of an entry, by its name or by its path; nullptr if there is none or it is null.
 inline const Json* find_column(const Json& entry, std::string_view name) {
   if (name.empty()) return nullptr;
   for (const Json* at = &entry; at != nullptr;) {
@@ -101,8 +101,8 @@ inline const Json* find_column(const Json& entry, std::string_view name) {
   return nullptr;
 }
 
-/// Gives the text of a value that answers a question: a text as it is, a number, true or false as JSON writes it, or
-/// the only element of a list. The result is empty for anything else.
+/// Gives the text of an answer: a text as it is, a number or boolean as JSON writes it, or the only element of a list.
+/// The result is nullopt for anything else.
 inline std::optional<std::string> answer_text(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number() || value.is_boolean()) return value.dump();
@@ -110,7 +110,7 @@ inline std::optional<std::string> answer_text(const Json& value) {
   return std::nullopt;
 }
 
-/// Gives the role that a speaker of ShareGPT's files has, or the name itself.
+/// Gives the role of a speaker in ShareGPT's files, or the name itself.
 inline std::string role_of_speaker(std::string name) {
   if (name == "human") return "user";
   if (name == "gpt" || name == "chatgpt") return "assistant";
@@ -118,7 +118,9 @@ inline std::string role_of_speaker(std::string name) {
 }
 
 /// Reads one message of a conversation: `role` and `content`, or ShareGPT's `from` and `value`. Keys that no chat
-/// template here reads are left out; keys that one would read are refused.
+/// template here reads are ignored. Keys that a template would read are refused.
+/// @throws BadFile for a field that is missing or of another type; Unsupported naming a key or role that is not
+///         implemented.
 inline Message parse_message(const JsonFields& fields) {
   for (const char* key : {"tool_calls", "tool_call_id", "function_call", "reasoning_content", "thinking", "images"}) {
     if (fields.has(key) && !fields.at(key).empty()) fields.unsupported(key, "which is not implemented; remove it");
@@ -142,8 +144,9 @@ inline Message parse_message(const JsonFields& fields) {
   return message;
 }
 
-/// Sets the conversation of a prompt. Its last message must be the user's, and becomes the prompt's text.
-/// @param place  file and field for messages.
+/// Sets the conversation of a prompt. Its last message must be the user's, and it becomes the prompt's text.
+/// @param place  file and field, for messages.
+/// @throws BadFile if the last message is not the user's, or is empty, or if there are two references.
 inline void finish_conversation(const std::string& place, const PromptFileOptions& options, Prompt& prompt) {
   if (!prompt.messages.empty() && prompt.messages.back().role == "assistant" &&
       options.last_answer == LastAnswer::reference) {
@@ -165,12 +168,13 @@ inline void finish_conversation(const std::string& place, const PromptFileOption
   if (prompt.text.empty()) throw BadFile(place + ": the last message is empty");
 }
 
-/// EntryReader reads entries, and counts how many had each column.
+/// EntryReader reads entries, and counts how many have each column.
 class EntryReader {
  public:
   explicit EntryReader(const PromptFileOptions& options) : options_(options) { check_columns(); }
 
-  /// Reads one entry; `place` is named in messages.
+  /// Reads one entry; `place` is used in messages.
+  /// @throws BadFile or Unsupported naming the place and the field.
   Prompt read(Json json, const std::string& place) {
     const JsonFields fields(json, place);
     const PromptColumns& columns = options_.columns;
@@ -206,8 +210,8 @@ class EntryReader {
     return prompt;
   }
 
-  /// Refuses a column of another name than usual that no entry had.
-  /// @throws BadArgument naming it.
+  /// Refuses a column that is not the default and that no entry had.
+  /// @throws BadArgument naming the column.
   void check_found(const std::string& file) const {
     const PromptColumns usual;
     const auto check = [&](const std::string& name, const std::string& standard, std::size_t count,
@@ -240,7 +244,7 @@ class EntryReader {
       }
     }
   }
-  /// Says which keys an entry without a prompt has, and the option that names one of them.
+  /// Gives the keys of an entry without a prompt, and the option that selects one of them, for a message.
   static std::string missing_remedy(const Json& json) {
     if (json.empty()) return {};
     std::string keys;
@@ -267,7 +271,7 @@ class EntryReader {
     if (!value->is_string()) refuse(place, column, *value, "a string");
     return value->get<std::string>();
   }
-  /// ShareGPT's files have their messages under another name.
+  /// Gives the key of the messages, which is different in ShareGPT's files.
   std::string messages_key(const Json& json) const {
     const std::string& name = options_.columns.messages;
     return name == PromptColumns{}.messages && !json.contains(name) && json.contains("conversations") ? "conversations"
@@ -288,7 +292,8 @@ class EntryReader {
       }
     }
   }
-  /// A prompt beside a conversation must say the same: the text of its only user, or the conversation itself.
+  /// Refuses a prompt that differs from the conversation beside it. It must be the text of its only user, or the same
+  /// conversation.
   void check_same(const std::string& place, const Json& text, const Prompt& prompt) const {
     std::size_t users = 0;
     for (const Message& message : prompt.messages) users += message.role == "user" ? 1u : 0u;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reward weights as a column of a prompt file.
+/// Reward weights in a column of a prompt file.
 
 #include <algorithm>
 #include <cmath>
@@ -20,7 +20,7 @@ namespace maestro {
 
 namespace detail {
 
-/// Reads the weights of one prompt (K) from its field `column`.
+/// Reads the weights (K) of one prompt from its field `column`.
 inline void parse_weights(const JsonFields& fields, const std::string& column,
                           std::span<const std::string_view> rewards, std::span<float> weights) {
   const std::string wanted = "the weights of " + join_names(rewards) +
@@ -46,9 +46,9 @@ inline void parse_weights(const JsonFields& fields, const std::string& column,
 }  // namespace detail
 
 /// Reads the reward weights of prompts from a field of their data lines. The field is either an array of K numbers in
-/// the order of `rewards`, or an object with a number for each of their names. PromptWeights (conductor/rules.hpp)
-/// takes the result.
-/// @param prompts  as load_prompts gives them.
+/// the order of `rewards`, or an object with a number for each of their names. The result is for PromptWeights
+/// (conductor/rules.hpp).
+/// @param prompts  prompts of load_prompts.
 /// @param rewards  (K) names.
 /// @param file     the prompt file, named in messages.
 /// @return (prompts x K), row i for prompt i; any sign, not normalized.

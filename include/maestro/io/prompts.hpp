@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Prompts from JSONL or JSON files.
+/// Prompts from JSONL and JSON files.
 
 #include <array>
 #include <cstddef>
@@ -18,16 +18,16 @@
 
 namespace maestro {
 
-/// PromptFile holds the prompts of a file, and says what was left out.
+/// PromptFile holds the prompts of a file, and the number of lines that were skipped.
 struct PromptFile {
   std::vector<Prompt> prompts;
-  std::size_t skipped = 0;    ///< bad lines left out
-  std::string first_skipped;  ///< why the first of them was
+  std::size_t skipped = 0;    ///< bad lines that were skipped
+  std::string first_skipped;  ///< the error of the first of them
 };
 
 namespace detail {
 
-/// Calls f(text, number) for the lines of a JSONL text that are not blank, numbered from 1.
+/// Calls f(text, number) for the lines of a JSONL text that are not blank. Lines are numbered from 1.
 template <class F>
 void for_each_line(std::string_view text, F&& f) {
   for (std::size_t number = 1; !text.empty(); ++number) {
@@ -39,8 +39,8 @@ void for_each_line(std::string_view text, F&& f) {
   }
 }
 
-/// Refuses what people have beside JSONL and JSON, with the way from there.
-/// @throws Unsupported naming the file, what it is, and the remedy.
+/// Refuses common formats other than JSONL and JSON.
+/// @throws Unsupported naming the file, its format, and the remedy.
 inline void refuse_other_formats(std::string_view text, const std::string& name) {
   using namespace std::string_view_literals;
   static constexpr std::array<std::array<std::string_view, 3>, 10> starts{
@@ -69,17 +69,19 @@ inline void refuse_other_formats(std::string_view text, const std::string& name)
 
 }  // namespace detail
 
-/// Reads prompts from the text of a file; `name` is named in messages. The text is JSONL, one entry a line, or one JSON
-/// list of entries. An entry holds either a text (`prompt`, a string that is not empty) or a conversation (`messages`,
-/// `conversations`, or a list under `prompt`); if both, they must say the same. A conversation is a list of objects
-/// with `role` (system, user, assistant) and `content`, or with ShareGPT's `from` (system, human, gpt) and `value`; the
-/// last one is the user's, and its content becomes Prompt::text. `system` is a text before it. `reference` may be a
-/// number too, and `task` is a string; the options may name other columns. All other keys are kept in Prompt::metadata
-/// as one JSON object. A byte order mark at the start, CRLF line ends and blank lines are accepted. Rows count the
-/// prompts kept, from 0.
-/// @throws BadFile naming file and line, or if no prompt is left; Unsupported naming file, line and what is not
-///   implemented (compressed files, Parquet, CSV, UTF-16, tools, other roles, contents of several parts); BadArgument
-///   for columns of one name, and for a column of another name than usual that no entry has.
+/// Reads prompts from the text of a file. The text is JSONL, with one entry per line, or one JSON list of entries.
+///
+/// An entry has either a text (`prompt`, a string that is not empty) or a conversation (`messages`, `conversations`, or
+/// a list under `prompt`). If it has both, they must agree. A conversation is a list of objects with `role` (system,
+/// user, assistant) and `content`, or with ShareGPT's `from` (system, human, gpt) and `value`. Its last message is the
+/// user's, and the content of this message becomes Prompt::text. `system` is a system message before it. `reference`
+/// may also be a number, and `task` is a string. The options may select other columns. All other keys are kept in
+/// Prompt::metadata as one JSON object. A byte order mark at the start, CRLF line ends and blank lines are accepted.
+/// Rows count the kept prompts from 0.
+/// @param name  name of the file, for messages.
+/// @throws BadFile naming file and line, or if no prompt remains; Unsupported naming file, line and what is not
+///         implemented (compressed files, Parquet, CSV, UTF-16, tools, other roles, contents of several parts);
+///         BadArgument for columns of the same name, and for a column that is not the default and that no entry has.
 inline PromptFile parse_prompts(std::string_view text, const std::string& name, const PromptFileOptions& options) {
   detail::EntryReader reader(options);
   PromptFile file;
@@ -126,7 +128,7 @@ inline PromptFile parse_prompts(std::string_view text, const std::string& name,
 }
 
 /// Reads a prompt file.
-/// @throws IoError if it cannot be read, otherwise as parse_prompts.
+/// @throws IoError if it cannot be read; what parse_prompts throws.
 inline PromptFile load_prompts(const std::string& path, const PromptFileOptions& options) {
   return parse_prompts(read_file(path), path, options);
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The safetensors format: 8 bytes of header length, a JSON header, and the tensors' data without holes. Source:
+/// The safetensors format: 8 bytes of header length, a JSON header, and the data of the tensors without holes. Source:
 /// https://github.com/huggingface/safetensors (format section of its README).
 
 #include <algorithm>
@@ -39,10 +39,10 @@ struct TensorInfo {
   Dtype dtype = Dtype::f32;
   std::vector<std::size_t> shape;    ///< empty for a scalar
   std::size_t count = 0;             ///< product of shape
-  std::span<const std::byte> bytes;  ///< count * bits_of(dtype) / 8 of them, of any alignment
+  std::span<const std::byte> bytes;  ///< count * bits_of(dtype) / 8 bytes, of any alignment
 };
 
-/// Gives a shape as text for messages, such as "[2, 3]". Of long ones only the first sizes are listed.
+/// Gives a shape as text for messages, such as "[2, 3]". Only the first sizes of a long shape are listed.
 inline std::string shape_text(std::span<const std::size_t> shape) {
   constexpr std::size_t limit = 8;
   std::string text = "[";
@@ -57,30 +57,31 @@ namespace detail {
 inline constexpr std::string_view checksum_key = "crc32c";
 }  // namespace detail
 
-/// SafetensorsFile is a safetensors file, checked as a whole when it is opened and mapped while it is read.
+/// SafetensorsFile is a safetensors file. It is checked as a whole when it is opened, and mapped into memory.
 ///
-/// These rules are checked: the header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys that
-/// starts with '{' (spaces may follow it); element types are known; products of shapes do not overflow and fit the
-/// offsets; tensors neither overlap nor leave holes, in whatever order the header names them; the data end where the
-/// file ends. Data need no alignment. Const use from several threads is safe.
+/// These rules are checked. The header lies in the file and is at most 100 MB of UTF-8 JSON without duplicate keys; it
+/// starts with '{' and may end with spaces. Element types are known. Products of shapes do not overflow and fit the
+/// offsets. Tensors neither overlap nor leave holes, in any order of the header. The data end where the file ends. Data
+/// need no alignment. Several threads may use a const object at once.
 class SafetensorsFile {
  public:
   static constexpr std::uint64_t max_header = 100'000'000;
 
   /// Opens and checks a file.
-  /// @throws IoError if it cannot be opened, BadFile naming file, tensor and reason if it is not sound.
+  /// @throws IoError if it cannot be opened; BadFile naming file, tensor and reason if it is not valid.
   explicit SafetensorsFile(const std::string& path) : path_(path), file_(path) { parse(file_.bytes()); }
-  /// Reads bytes that the caller keeps alive; `name` is named in messages.
+  /// Reads bytes that the caller keeps valid; `name` is used in messages.
+  /// @throws BadFile as the other constructor.
   SafetensorsFile(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) { parse(bytes); }
 
   const std::string& path() const { return path_; }
   /// Gives all tensors, in the order of their data.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  /// Gives the `__metadata__` map. It is empty if there is none.
+  /// Gives the `__metadata__` map, which is empty if the file has none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  /// Gives every tensor the name f(name); a tensor whose new name is empty is left out from now on.
-  /// @throws BadFile if two tensors get one name.
+  /// Gives every tensor the name f(name). A tensor whose new name is empty is removed from the list.
+  /// @throws BadFile if two tensors get the same name.
   template <class F>
   void rename(F&& f) {
     index_.clear();
@@ -95,12 +96,12 @@ class SafetensorsFile {
     tensors_ = std::move(kept);
   }
 
-  /// Finds a tensor. The result is nullptr if there is none of this name.
+  /// Gives a tensor; nullptr if there is none of this name.
   const TensorInfo* find(std::string_view name) const {
     const auto it = index_.find(std::string(name));
     return it == index_.end() ? nullptr : &tensors_[it->second];
   }
-  /// Finds a tensor.
+  /// Gives a tensor.
   /// @throws BadFile naming a tensor that is missing.
   const TensorInfo& at(std::string_view name) const {
     const TensorInfo* tensor = find(name);
@@ -108,9 +109,9 @@ class SafetensorsFile {
     return *tensor;
   }
 
-  /// Copies a tensor into `out`, which it overwrites. A float or double may come from F64, F32, F16 and BF16 (to
-  /// nearest), an integer or bool from that very type.
-  /// @throws BadFile if the tensor is missing, of another element type, or does not have out.size() elements.
+  /// Overwrites `out` with a tensor. A float or double may come from F64, F32, F16 and BF16 (rounded to nearest), an
+  /// integer or bool only from its own type.
+  /// @throws BadFile if the tensor is missing, is of another element type, or does not have out.size() elements.
   template <class T>
   void read(std::string_view name, std::span<T> out) const {
     const TensorInfo& tensor = sized(name, out.size());
@@ -144,9 +145,9 @@ class SafetensorsFile {
     }
   }
 
-  /// Copies a tensor as the bits of bfloat16 values. Those of BF16 are copied as they are, F32 and F16 are rounded to
-  /// nearest (ties to even), and F64 is rounded to F32 first.
-  /// @throws as `read`.
+  /// Overwrites `out` with a tensor as the bits of bfloat16 values. BF16 is copied, F32 and F16 are rounded to nearest
+  /// (ties to even), and F64 is first rounded to F32.
+  /// @throws BadFile as `read`.
   void read_bf16(std::string_view name, std::span<std::uint16_t> out) const {
     const TensorInfo& tensor = sized(name, out.size());
     if (out.empty()) return;
@@ -164,9 +165,8 @@ class SafetensorsFile {
     }
   }
 
-  /// Checks a tensor's data against the checksum that the file holds for it. Files of other writers hold none, and
-  /// pass.
-  /// @throws BadFile if the tensor is missing, or if its data changed since they were written.
+  /// Checks a tensor's data against the checksum in the file. Files of other writers have none, and pass.
+  /// @throws BadFile if the tensor is missing, or if its data have changed since they were written.
   void verify(std::string_view name) const {
     const TensorInfo& tensor = at(name);
     const auto sum = checksums_.find(tensor.bytes.data());
@@ -179,7 +179,7 @@ class SafetensorsFile {
     for (const TensorInfo& tensor : tensors_) verify(tensor.name);
   }
 
-  /// Releases the memory that holds a tensor's part of the mapped file, if the tensor is not read again soon.
+  /// Releases the memory of a tensor's part of the mapped file. It is useful if the tensor is not read again soon.
   /// @throws BadFile if there is no such tensor.
   void release(std::string_view name) const { file_.release(at(name).bytes); }
 
@@ -390,17 +390,18 @@ class SafetensorsFile {
 };
 
 /// SafetensorsWriter collects tensors and writes them as one file, in the order of the reference writer (by element
-/// type, the widest first, then by name) and byte for byte as it does. Values are not copied: they must live until
+/// type, the widest first, then by name) and with the same bytes. Values are not copied, so they must live until
 /// `write` has returned.
 class SafetensorsWriter {
  public:
   /// Adds a tensor in the element type of T.
-  /// @throws BadArgument if the name is taken, or if the shape's product is not values.size().
+  /// @throws BadArgument if the name is taken, or if the product of the shape is not values.size().
   template <class T>
   void add(std::string name, std::vector<std::size_t> shape, std::span<const T> values) {
     push(std::move(name), dtype_of<T>(), dtype_of<T>(), std::move(shape), std::as_bytes(values));
   }
-  /// Adds floating values that are stored as F32 or BF16, rounded to nearest while they are written.
+  /// Adds floating values that are stored as they are, as F32, or as BF16, rounded to nearest when they are written.
+  /// @throws BadArgument as `add`, or for another stored type.
   template <class T>
   requires std::is_floating_point_v<T>
   void add_as(Dtype stored, std::string name, std::vector<std::size_t> shape, std::span<const T> values) {
@@ -408,23 +409,25 @@ class SafetensorsWriter {
             "safetensors: floating values are stored as they are, as F32 or as BF16");
     push(std::move(name), dtype_of<T>(), stored, std::move(shape), std::as_bytes(values));
   }
-  /// Adds values given as the bits of bfloat16, stored as BF16.
+  /// Adds the bits of bfloat16 values, stored as BF16.
+  /// @throws BadArgument as `add`.
   void add_bf16(std::string name, std::vector<std::size_t> shape, std::span<const std::uint16_t> bits) {
     push(std::move(name), Dtype::bf16, Dtype::bf16, std::move(shape), std::as_bytes(bits));
   }
-  /// Adds bytes that the writer keeps itself, for values that do not outlive the call.
+  /// Adds bytes that the writer owns, for values that do not live until `write`.
+  /// @throws BadArgument as `add`.
   void add_owned(std::string name, Dtype dtype, std::vector<std::size_t> shape, std::vector<std::byte> bytes) {
     owned_.push_back(std::move(bytes));
     push(std::move(name), dtype, dtype, std::move(shape), owned_.back());
   }
   void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
-  /// Adds a checksum of every tensor's data to the file's metadata, which SafetensorsFile::verify checks. Values are
-  /// then read twice by `write`.
+  /// Adds a checksum of every tensor's data to the metadata of the file, which SafetensorsFile::verify checks. `write`
+  /// then reads the values twice.
   void add_checksums() { checksums_ = true; }
 
-  /// Writes the file through a temporary name, synced and renamed.
-  /// @throws IoError naming the path; nothing is left behind and an older file survives. BadArgument if the header
-  ///   would be longer than readers accept.
+  /// Writes the file under a temporary name, syncs it, and renames it.
+  /// @throws IoError naming the path; nothing is left behind, and an older file is kept. BadArgument if the header
+  ///         would be longer than readers accept.
   void write(const std::string& path) const {
     std::vector<const Entry*> order;
     order.reserve(entries_.size());

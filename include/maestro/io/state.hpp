@@ -1,11 +1,12 @@
 #pragma once
 
 /// @file
-/// The two visitors of core/state.hpp. They save a part's state to one safetensors file and load it, bit for bit.
+/// The two visitors of core/state.hpp, which save a part's state to one safetensors file and load it with the same
+/// bits.
 ///
 /// Every value is stored in its own element type: a scalar or enum with shape [1], a vector or span [n], a matrix
-/// [rows, cols], a string as U8 [n]. Nested parts join names with '.'. A vector of parts, strings, matrices or vectors
-/// stores its length as `name.size` (U64) and its elements as `name.0`, `name.1`, ...
+/// [rows, cols], a string as U8 [n]. Names of nested parts are joined by '.'. A vector of parts, strings, matrices or
+/// vectors stores its length as `name.size` (U64) and its elements as `name.0`, `name.1`, ...
 
 #include <array>
 #include <cstddef>
@@ -65,8 +66,8 @@ inline constexpr bool never = false;
 
 }  // namespace detail
 
-/// StateWriter collects state; `write` stores it. Values are copied when they are visited, except those given as spans,
-/// which must live until `write` has returned.
+/// StateWriter collects state, and `write` stores it. Values are copied when they are visited. Only spans are not
+/// copied; they must live until `write` has returned.
 class StateWriter {
  public:
   template <class Value>
@@ -95,7 +96,7 @@ class StateWriter {
   void set_metadata(std::string key, std::string value) { writer_.set_metadata(std::move(key), std::move(value)); }
 
   /// Writes the file.
-  /// @throws IoError naming the path; an older file then survives.
+  /// @throws IoError naming the path; an older file is then kept.
   void write(const std::string& path) {
     writer_.add_checksums();
     writer_.write(path);
@@ -136,18 +137,18 @@ class StateWriter {
   std::string prefix_;
 };
 
-/// StateReader loads state from a file and overwrites what is visited. `finish` refuses entries that no part asked for.
-/// If it throws, the part is partly overwritten, and a fresh one must be built.
+/// StateReader loads state from a file and overwrites the visited values. `finish` refuses entries that no part
+/// visited. If it throws, a part may be partly overwritten and must be made anew.
 class StateReader {
  public:
-  /// Opens the file. Data are checked against their checksums as they are loaded.
-  /// @throws IoError, BadFile
+  /// Opens the file. Data are checked against their checksums when they are loaded.
+  /// @throws IoError if it cannot be opened; BadFile if it is not valid.
   explicit StateReader(const std::string& path) : file_(path) {}
 
   const SafetensorsFile& file() const { return file_; }
 
   /// Loads one value.
-  /// @throws BadFile naming file and entry, if it is missing, of another type, of another shape, or damaged.
+  /// @throws BadFile naming file and entry, if the entry is missing, of another type, of another shape, or damaged.
   template <class Value>
   void operator()(std::string_view name, Value&& value) {
     using V = std::remove_cvref_t<Value>;
@@ -180,8 +181,8 @@ class StateReader {
     }
   }
 
-  /// Checks that everything was visited.
-  /// @throws BadFile naming an entry that nothing visited.
+  /// Checks that every entry was visited.
+  /// @throws BadFile naming an entry that was not visited.
   void finish() const {
     for (const TensorInfo& tensor : file_.tensors()) {
       if (!taken_.contains(tensor.name)) {
@@ -244,7 +245,7 @@ class StateReader {
 };
 
 /// Stores a part's state as one file.
-/// @throws IoError; an older file then survives.
+/// @throws IoError naming the path; an older file is then kept.
 template <Stateful Part>
 void save_state(const std::string& path, Part& part, const std::map<std::string, std::string>& metadata = {}) {
   StateWriter writer;
@@ -253,8 +254,8 @@ void save_state(const std::string& path, Part& part, const std::map<std::string,
   writer.write(path);
 }
 
-/// Loads a part's state; the file must hold exactly what the part visits.
-/// @throws IoError, BadFile
+/// Loads a part's state. The file must hold exactly the entries that the part visits.
+/// @throws IoError if it cannot be opened; BadFile naming the entry that does not fit.
 template <Stateful Part>
 void load_state(const std::string& path, Part& part) {
   StateReader reader(path);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// TensorBoard's event files: TFRecords of Event messages, as its readers take them.
+/// TensorBoard's event files, which are TFRecords of Event messages.
 
 #include <fcntl.h>
 
@@ -28,7 +28,8 @@ void append_bytes(std::string& out, Number value) {
   for (std::size_t i = 0; i < sizeof(Number); ++i) out += static_cast<char>((value >> (8 * i)) & 0xFFu);
 }
 
-/// Writers of Protocol Buffers' wire format: a key (field number and type), then the value.
+/// Appends a number in Protocol Buffers' wire format. The functions below append a key (field number and type), then
+/// the value.
 inline void append_varint(std::string& out, std::uint64_t value) {
   for (; value >= 0x80u; value >>= 7) out += static_cast<char>(0x80u | (value & 0x7Fu));
   out += static_cast<char>(value);
@@ -53,8 +54,8 @@ inline void append_float(std::string& out, unsigned field, float value) {
 
 }  // namespace detail
 
-/// Gives a TFRecord: length, its checksum, the bytes, their checksum. Checksums are rotated and shifted ("masked"), as
-/// TensorFlow stores them. Source: TensorFlow's tf.data.TFRecordDataset documentation.
+/// Gives a TFRecord: the length, its checksum, the bytes, and their checksum. Checksums are rotated and shifted
+/// ("masked"), as TensorFlow stores them. Source: TensorFlow's tf.data.TFRecordDataset documentation.
 inline std::string tf_record(std::string_view bytes) {
   const auto masked = [](std::string_view of) {
     const std::uint32_t crc = crc32c(std::as_bytes(std::span(of)));
@@ -68,13 +69,13 @@ inline std::string tf_record(std::string_view bytes) {
   return record;
 }
 
-/// EventFile writes the scalars of a run for TensorBoard. Each event goes to the system at once, so that a killed run
-/// loses none. The file's name has the time in it; a run that goes on makes another file, and TensorBoard drops what
-/// earlier files of the folder have from `first_step` on.
+/// EventFile writes the scalars of a run for TensorBoard. Each event is passed to the system at once, so a killed run
+/// loses none. The name of the file contains the time. A resumed run makes another file, and TensorBoard drops the
+/// values of earlier files in the folder from `first_step` on.
 class EventFile {
  public:
-  /// Makes a file in a folder that exists.
-  /// @throws IoError
+  /// Makes a file in an existing folder.
+  /// @throws IoError if it cannot be made.
   explicit EventFile(const std::string& folder, std::uint64_t first_step = 0)
       : path_(folder + "/events.out.tfevents." + std::to_string(static_cast<std::uint64_t>(now())) + ".maestro") {
     const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -91,8 +92,9 @@ class EventFile {
 
   const std::string& path() const { return path_; }
 
-  /// Gathers the scalars of a step: fill(add) calls add(tag, value) for each. Values that are not finite are left out.
-  /// @throws IoError
+  /// Writes the scalars of a step. fill(add) calls add(tag, value) for each of them. Values that are not finite are
+  /// omitted.
+  /// @throws IoError if the file cannot be written.
   template <class Fill>
   void write_scalars(std::uint64_t step, const Fill& fill) {
     std::string summary;
