@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The cblas backend of gemm/gemm.hpp (OpenBLAS or another library with cblas.h). Link the target maestro::blas.
+/// The cblas backend of gemm/gemm.hpp, by OpenBLAS or another library with cblas.h. Link the target maestro::blas.
 
 #include <cblas.h>
 
@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// CblasBackend multiplies by one call of the library that is linked.
+/// Gemm<CblasBackend> multiplies by one call of the linked library.
 template <>
 struct Gemm<CblasBackend> {
   template <class T>

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The Eigen backend of gemm/gemm.hpp. No Eigen macro is set: the choice of one translation unit never leaks into
+/// The Eigen backend of gemm/gemm.hpp. It sets no Eigen macro, so the choices of one translation unit do not affect
 /// another.
 
 // gcc 12 warns of its own AVX-512 intrinsics where Eigen's kernels are inlined
@@ -24,11 +24,11 @@
 
 namespace maestro {
 
-/// EigenBackend multiplies by Eigen.
+/// Gemm<EigenBackend> multiplies by Eigen.
 template <>
 struct Gemm<EigenBackend> {
-  /// Each thread multiplies its own rows or columns of C. If a program is built with OpenMP, Eigen adds threads of its
-  /// own, which wait for each other by spinning; the program's EIGEN_DONT_PARALLELIZE prevents that.
+  /// Multiplies with one part of C's rows or columns per thread. In a program with OpenMP, Eigen uses threads of its
+  /// own, which wait for each other by spinning. The program can define EIGEN_DONT_PARALLELIZE to prevent that.
   template <class T>
   static void run(Transpose ta, Transpose tb, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                   MatrixView<T> c) {

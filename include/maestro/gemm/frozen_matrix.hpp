@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The right operand of a matrix product in one of the forms in which weights that are not trained are stored.
+/// The right operand of a matrix product, in one of the forms in which frozen weights are stored.
 
 #include <cstddef>
 #include <span>
@@ -15,8 +15,8 @@
 
 namespace maestro {
 
-/// FrozenMatrix is a view of op(B), k x n: packed in T or, for float, in Bfloat16, or as quantized blocks. The form is
-/// known at run time. Copying it copies no values.
+/// FrozenMatrix is a view of op(B) (k x n): packed in T, for float also in Bfloat16, or as quantized blocks. The form
+/// is known at run time. Copying it copies no values.
 template <class T>
 class FrozenMatrix {
  public:
@@ -25,7 +25,7 @@ class FrozenMatrix {
   FrozenMatrix(const PackedView<T, Bfloat16>& view) requires(std::is_same_v<T, float>) : view_(view) {}
   FrozenMatrix(const QuantizedView<T>& view) : view_(view) {}
 
-  /// Calls f with the view of the form that it has, and gives what f gives.
+  /// Calls f with the view of the form that it has, and gives the result of f.
   template <class F>
   decltype(auto) visit(F&& f) const {
     return std::visit(std::forward<F>(f), view_);
@@ -43,7 +43,7 @@ class FrozenMatrix {
   FrozenMatrix middle_cols(std::size_t first, std::size_t count) const {
     return visit([&](const auto& view) { return FrozenMatrix(view.middle_cols(first, count)); });
   }
-  /// Fills `out` (k) with a column of op(B).
+  /// Overwrites `out` (k) with a column of op(B).
   void copy_col(std::size_t col, std::span<T> out) const {
     visit([&](const auto& view) { view.copy_col(col, out); });
   }

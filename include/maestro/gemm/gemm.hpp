@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// Matrix products by backend tag. `NativeBackend`, the library's own and the fastest, is defined in gemm/native.hpp;
-/// `EigenBackend` is in gemm/eigen.hpp; `CblasBackend` is in gemm/cblas.hpp, behind the CMake target maestro::blas.
+/// Matrix products, with the backend as a tag. `NativeBackend`, the library's own and fastest backend, is defined in
+/// gemm/native.hpp, `EigenBackend` in gemm/eigen.hpp, and `CblasBackend` in gemm/cblas.hpp, which needs the CMake
+/// target maestro::blas.
 
 #include <cstddef>
 #include <type_traits>
@@ -30,8 +31,8 @@ template <class>
 inline constexpr bool no_backend = false;
 }
 
-/// Gemm holds the products of one backend. The primary template names the header to include; there is no silent
-/// fallback.
+/// Gemm holds the products of one backend. The primary template gives an error that names the header to include; there
+/// is no silent fallback.
 template <class Backend>
 struct Gemm {
   static_assert(detail::no_backend<Backend>,
@@ -40,11 +41,11 @@ struct Gemm {
                 "maestro::blas");
 };
 
-/// Computes C = alpha op(A) op(B) + beta C, row-major; op transposes if asked. The product uses max_threads() threads
-/// outside a parallel loop, and one inside. Results are bit-identical for the same shapes, 64-byte alignment, thread
-/// count and backend.
-/// @param c  must not alias a or b. beta = 0 overwrites (C may hold NaN), beta = 1 accumulates.
-/// @throws BadArgument if the inner or outer sizes differ.
+/// Computes C = alpha op(A) op(B) + beta C for row-major A, B and C, where op transposes its operand if asked. The
+/// product uses max_threads() threads outside a parallel loop, and one thread inside. Results have the same bits for
+/// the same shapes, 64-byte alignment, thread count and backend.
+/// @param c  must not alias a or b. beta = 0 overwrites it (it may hold NaN), and beta = 1 accumulates.
+/// @throws BadArgument if the sizes do not fit.
 template <class Backend, class T>
 void gemm(Transpose ta, Transpose tb, std::type_identity_t<T> alpha, MatrixView<const std::type_identity_t<T>> a,
           MatrixView<const std::type_identity_t<T>> b, std::type_identity_t<T> beta, MatrixView<T> c) {

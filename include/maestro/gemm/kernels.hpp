@@ -2,8 +2,8 @@
 
 /// @file
 /// The innermost loops of the native matrix product, one set per instruction set. A tile of C stays in registers and is
-/// summed over a stretch of k in order. Every element of C is one chain of fused multiply-adds, whatever the tile it
-/// falls into, so a row's result depends on neither its neighbors nor the number of threads.
+/// summed over a stretch of k in order. Every element of C is one chain of fused multiply-adds, in any tile, so the
+/// result of a row depends neither on its neighbors nor on the number of threads.
 
 #include <array>
 #include <cstddef>
@@ -27,11 +27,11 @@
 
 namespace maestro::detail {
 
-/// The number of columns of a panel of B: 64 bytes, one cache line.
+/// The number of columns of a panel of B, which are 64 bytes: one cache line.
 template <class T>
 inline constexpr std::size_t panel_cols = 64 / sizeof(T);
 
-/// The stretch of k that one pass of a kernel sums up in registers. Twelve rows of A over it fill half of the first
+/// The stretch of k that one pass of a kernel sums in registers. Twelve rows of A of this length fill half of the L1
 /// cache.
 template <class T>
 inline constexpr std::size_t kernel_depth = 1536 / sizeof(T);
@@ -41,29 +41,29 @@ inline constexpr std::size_t max_tile_rows = 12;
 /// The largest number of panels of a tile.
 inline constexpr std::size_t max_tile_panels = 4;
 
-/// ARows is a block of A for a kernel: row i, column p lies at a[i * row_stride + p * col_stride]. The strides are
-/// constants, and the row stride is an odd number of cache lines, so that the rows never compete for the same places of
-/// the first cache.
+/// ARows is a block of A for a kernel: row i, column p is at a[i * row_stride + p * col_stride]. The strides are
+/// constants. The row stride is an odd number of cache lines, so that the rows do not compete for the same sets of the
+/// L1 cache.
 template <class T>
 struct ARows {
   static constexpr std::size_t row_stride = kernel_depth<T> + panel_cols<T>;
   static constexpr std::size_t col_stride = 1;
 };
-/// AColumns is the same for an A that is stored transposed.
+/// AColumns is the block of an A that is stored transposed.
 template <class T>
 struct AColumns {
   static constexpr std::size_t row_stride = 1;
   static constexpr std::size_t col_stride = max_tile_rows;
 };
-/// The number of elements that either block needs.
+/// The number of elements that a block of either kind needs.
 template <class T>
 inline constexpr std::size_t a_block_size = max_tile_rows* ARows<T>::row_stride;
 
-/// TileStore says what happens to the tile of C.
+/// TileStore says whether a kernel overwrites the tile of C or adds to it.
 enum class TileStore : unsigned char { overwrite, accumulate };
 
-/// TileArguments is one call of a kernel. S is the type in which B is stored: T, or one from which T is made while it
-/// is loaded.
+/// TileArguments holds the arguments of one call of a kernel. S is the type in which B is stored: T, or a type that is
+/// converted to T while it is loaded.
 template <class T, class S = T>
 struct TileArguments {
   std::size_t depth;         ///< k of this pass, at most kernel_depth<T>
@@ -133,8 +133,8 @@ struct TileArguments {
     }                                                                                                 \
   }
 
-/// PortableVector is what every compiler offers: 16 bytes, with a multiplication and an addition for want of a fused
-/// one.
+/// PortableVector works with every compiler: 16 bytes, with a multiplication and an addition instead of a fused
+/// operation.
 template <class T>
 struct PortableVector {
   typedef T value __attribute__((vector_size(16)));
@@ -234,12 +234,12 @@ MAESTRO_TILE_KERNEL(tile_avx512, MAESTRO_AVX512, Avx512Vector)
 
 #undef MAESTRO_TILE_KERNEL
 
-/// KernelSet holds the kernels of one instruction set, scalar type and stored type of B.
+/// KernelSet holds the kernels of one instruction set, one scalar type and one stored type of B.
 template <class T, class S = T>
 struct KernelSet {
   using Kernel = void (*)(const TileArguments<T, S>&);
 
-  std::size_t rows = 0;                                                              ///< of a full tile
+  std::size_t rows = 0;                                                              ///< rows of a full tile
   std::array<std::size_t, max_tile_rows + 1> panels{};                               ///< most panels by rows
   std::array<std::array<Kernel, max_tile_panels + 1>, max_tile_rows + 1> by_rows{};  ///< [rows][panels] for ARows
   std::array<Kernel, max_tile_panels + 1> columns{};  ///< [panels], full tiles of AColumns; only for S = T
@@ -282,7 +282,7 @@ constexpr KernelSet<T, S> make_kernels(std::index_sequence<row...>) {
 template <class T, class S, Isa isa>
 inline constexpr KernelSet<T, S> kernel_set = make_kernels<T, S, isa>(std::make_index_sequence<tile_rows(isa)>{});
 
-/// Gives the kernels for an instruction set that the processor has.
+/// Gives the kernels for an instruction set, which the processor must have.
 template <class T, class S = T>
 const KernelSet<T, S>& kernels_of(Isa isa) {
 #if MAESTRO_X86

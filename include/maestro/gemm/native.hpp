@@ -1,12 +1,12 @@
 #pragma once
 
 /// @file
-/// The library's own matrix product, the backend `NativeBackend`. Kernels are chosen for the processor at run time, B
-/// lies in packed panels, a block of A lies in the first cache, and the threads take blocks of C as tasks.
+/// The library's own matrix product, the backend `NativeBackend`. Kernels are chosen for the processor at run time. B
+/// is in packed panels, a block of A is in the L1 cache, and threads compute blocks of C as tasks.
 ///
-/// C[i][j] is summed over k in stretches of kernel_depth; each stretch is a chain of fused multiply-adds in the order
-/// of k. So an element depends on row i of A and column j of B alone. Its bits are the same for any number of threads,
-/// whichever other rows are in the product, and whether B was packed in advance or not.
+/// C[i][j] is summed over k in stretches of kernel_depth. Each stretch is a chain of fused multiply-adds in the order
+/// of k. So an element depends only on row i of A and column j of B. Its bits are the same for any number of threads,
+/// for any other rows in the product, and with or without B packed in advance.
 
 #include <algorithm>
 #include <cstddef>
@@ -24,15 +24,15 @@ namespace maestro {
 
 namespace detail {
 
-/// TaskGrid cuts C into `row_parts` by `col_parts` blocks, at whole tiles and panels.
+/// TaskGrid divides C into `row_parts` by `col_parts` blocks, at whole tiles and panels.
 struct TaskGrid {
   std::size_t row_parts = 1;
   std::size_t col_parts = 1;
   std::size_t tasks() const { return row_parts * col_parts; }
 
-  /// Chooses a grid. If B is packed task by task (`packed` false), rows are split only as far as packing stays a small
-  /// part of the work.
-  /// @param extra_rows  what it costs to make the panels, in rows of the product.
+  /// Chooses a grid. If each task packs its part of B (`packed` false), rows are divided only as far as packing remains
+  /// a small part of the work.
+  /// @param extra_rows  cost of making the panels, in rows of the product.
   static TaskGrid choose(std::size_t rows, std::size_t panels, std::size_t depth, std::size_t tile, std::size_t panel,
                          bool packed, std::size_t extra_rows = 0) {
     TaskGrid grid;
@@ -74,7 +74,7 @@ void for_each_task(const TaskGrid& grid, std::size_t rows, std::size_t tile, std
 
 }  // namespace detail
 
-/// NativeBackend multiplies by the kernels of the instruction set `isa`.
+/// Gemm<NativeBackend> multiplies by the kernels of the instruction set `isa`.
 template <>
 struct Gemm<NativeBackend> {
   template <class T>
@@ -107,7 +107,7 @@ struct Gemm<NativeBackend> {
                   });
   }
 
-  /// Computes C = alpha A B' + beta C, with B packed in advance. Gradients of the input need this product.
+  /// Computes C = alpha A B' + beta C, with B packed in advance, for gradients by the input.
   template <class T, class S>
   static void run_back(T alpha, MatrixView<const T> a, const PackedView<T, S>& b, T beta, MatrixView<T> c,
                        Isa isa = best_isa()) {
@@ -134,10 +134,10 @@ struct Gemm<NativeBackend> {
   }
 
  private:
-  /// A weight takes about as long to dequantize as this many products with it.
+  /// Dequantizing a weight takes about as long as this many products with it.
   static constexpr std::size_t dequantizing_rows = 8;
 
-  /// Makes what run_repacked asks for of pack(column, first, count, to), which writes one panel.
+  /// Makes the function that run_repacked needs from pack(column, first, count, to), which writes one panel.
   template <class T, class Pack>
   static auto each_panel(const Pack& pack) {
     return [pack](std::size_t column, std::size_t panels, std::size_t first, std::size_t count, T* to) {
@@ -146,8 +146,8 @@ struct Gemm<NativeBackend> {
     };
   }
 
-  /// Computes C = alpha op(A) B + beta C; pack(column, panels, first, count, to) writes panels of B over a stretch of
-  /// lines, one after another.
+  /// Computes C = alpha op(A) B + beta C. pack(column, panels, first, count, to) writes consecutive panels of B over a
+  /// stretch of lines.
   template <class T, class Pack>
   static void run_repacked(Transpose ta, T alpha, MatrixView<const T> a, T beta, MatrixView<T> c, Isa isa,
                            const Pack& pack, std::size_t extra_rows = 0) {

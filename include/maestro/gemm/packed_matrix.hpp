@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The right operand of a matrix product in the order in which the native kernels read it.
+/// The right operand of a matrix product, in the order in which the native kernels read it.
 
 #include <algorithm>
 #include <cstddef>
@@ -42,8 +42,8 @@ MAESTRO_AVX2 inline void transpose_8x8(const float* from, std::size_t stride, fl
 }
 #endif
 
-/// Packs one panel of op(B): columns [column, column + panel_cols), lines [first, first + count), with zeros beyond the
-/// last column. to[k * panel_cols + j] is overwritten.
+/// Packs one panel of op(B): columns [column, column + panel_cols) and lines [first, first + count), with zeros after
+/// the last column. It overwrites to[k * panel_cols + j].
 template <class T>
 void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::size_t first, std::size_t count, T* to,
                 [[maybe_unused]] Isa isa) {
@@ -78,8 +78,8 @@ void pack_panel(Transpose tb, MatrixView<const T> b, std::size_t column, std::si
 }
 
 /// Packs one panel of B' for a packed B. Lines [first, first + count) of B' are columns of B, and `first` must be the
-/// begin of one of B's panels; columns from `column` on are lines of B, with zeros beyond the last. to[k * panel_cols +
-/// j] is overwritten.
+/// first column of one of B's panels. Columns from `column` on are lines of B, with zeros after the last. It overwrites
+/// to[k * panel_cols + j].
 template <class T, class S>
 void pack_panel_back(const PackedView<T, S>& b, std::size_t column, std::size_t first, std::size_t count, T* to,
                      [[maybe_unused]] Isa isa) {
@@ -111,16 +111,16 @@ void pack_panel_back(const PackedView<T, S>& b, std::size_t column, std::size_t 
 
 }  // namespace detail
 
-/// PackedView is a view of op(B), k x n, in panels of as many columns as 64 bytes hold of T; the last panel is filled
-/// up with zeros. Copying it copies no values. T is the type of the product. S is the type in which B is stored, T or
-/// Bfloat16.
+/// PackedView is a view of op(B) (k x n) in panels. A panel has as many columns as 64 bytes hold of T, and the last
+/// panel is padded with zeros. Copying it copies no values. T is the type of the product. S is the type in which B is
+/// stored: T or Bfloat16.
 template <class T, class S = T>
 class PackedView {
  public:
   PackedView() = default;
   PackedView(const S* data, std::size_t rows, std::size_t cols) : data_(data), rows_(rows), cols_(cols) {}
 
-  /// Gives the number of elements that a k x n matrix takes.
+  /// Gives the number of elements of a packed k x n matrix.
   static constexpr std::size_t size(std::size_t rows, std::size_t cols) {
     return (cols + detail::panel_cols<T> - 1) / detail::panel_cols<T> * detail::panel_cols<T> * rows;
   }
@@ -135,7 +135,7 @@ class PackedView {
     constexpr std::size_t width = detail::panel_cols<T>;
     return static_cast<T>(panel(col / width)[row * width + col % width]);
   }
-  /// Fills `out` (k) with a column of op(B).
+  /// Overwrites `out` (k) with a column of op(B).
   void copy_col(std::size_t col, std::span<T> out) const {
     constexpr std::size_t width = detail::panel_cols<T>;
     const S* const from = panel(col / width) + col % width;
@@ -152,8 +152,8 @@ class PackedView {
   std::size_t cols_ = 0;
 };
 
-/// Packs op(B) into PackedView<T>::size elements at `to`, 64-byte aligned. This is worth its pass over B if B is used
-/// more than once, or against few rows.
+/// Packs op(B) into PackedView<T>::size elements at `to`, which must be 64-byte aligned. The pass over B is worthwhile
+/// if B is used more than once, or with few rows.
 template <class T>
 PackedView<T> pack(Transpose tb, MatrixView<const T> b, T* to) {
   const PackedView<T> view(to, tb == Transpose::no ? b.rows() : b.cols(), tb == Transpose::no ? b.cols() : b.rows());

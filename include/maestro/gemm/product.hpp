@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// One thread's part of a native matrix product: tiles of C, with a block of A copied into the first cache.
+/// The part of a native matrix product that one thread computes: tiles of C, with a block of A copied into the L1
+/// cache.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,10 +15,10 @@
 
 namespace maestro::detail {
 
-/// The number of panels of B that a task keeps in the second cache over a stretch of k: 16 x 24 KiB.
+/// The number of panels of B that a task keeps in the L2 cache over a stretch of k: 16 x 24 KiB.
 inline constexpr std::size_t task_panels = 16;
 
-/// GemmScratch holds what a thread needs for its tasks.
+/// GemmScratch holds the buffers of one thread's tasks.
 template <class T>
 struct GemmScratch {
   AlignedVector<T> panels = AlignedVector<T>(task_panels * panel_cols<T> * kernel_depth<T>);
@@ -30,7 +31,7 @@ GemmScratch<T>& gemm_scratch() {
   return scratch;
 }
 
-/// PanelsOfB says where the panels of B lie, for one stretch of k.
+/// PanelsOfB says where the panels of B are, for one stretch of k.
 template <class T>
 struct PanelsOfB {
   const T* data;
@@ -38,8 +39,8 @@ struct PanelsOfB {
   std::size_t panel_stride;  ///< elements from one panel to the next
 };
 
-/// Product computes C = alpha op(A) B + beta C for one set of kernels, on the calling thread. S is the type in
-/// which B is stored.
+/// Product computes C = alpha op(A) B + beta C with one set of kernels, on the calling thread. S is the type in which B
+/// is stored.
 template <class T, class S = T>
 struct Product {
   const KernelSet<T, S>& kernels;
@@ -51,7 +52,7 @@ struct Product {
 
   std::size_t depth() const { return ta == Transpose::no ? a.cols() : a.rows(); }
 
-  /// Does one stretch of k, [first, first + count) of at most kernel_depth: rows [begin, end) of C against `panels`
+  /// Computes one stretch of k, [first, first + count) with count <= kernel_depth: rows [begin, end) of C with `panels`
   /// panels of B, which begin at column `column` of C.
   void sweep(std::size_t first, std::size_t count, std::size_t begin, std::size_t end, const PanelsOfB<S>& b,
              std::size_t column, std::size_t panels, GemmScratch<T>& scratch) const {
@@ -79,7 +80,7 @@ struct Product {
     }
   }
 
-  /// Applies beta to a block of C if it is neither 0 (overwritten) nor 1.
+  /// Multiplies a block of C by beta, unless beta is 0 (the block is overwritten later) or 1.
   void scale(std::size_t begin, std::size_t end, std::size_t column, std::size_t cols) const {
     if (beta == T(0) || beta == T(1)) return;
     for (std::size_t i = begin; i < end; ++i) {

@@ -2,7 +2,7 @@
 
 /// @file
 /// The right operand of a matrix product as the quantized blocks of a GGUF file. A product dequantizes the part that it
-/// multiplies next into panels of its scratch memory, so its results have the bits of a product with dequantized
+/// multiplies next into panels of its scratch memory. So its results have the bits of a product with dequantized
 /// weights.
 
 #include <algorithm>
@@ -20,22 +20,23 @@
 
 namespace maestro {
 
-/// QuantizedRows is a run of rows of one element type, which lie one after another.
+/// QuantizedRows is a run of consecutive rows of one element type.
 struct QuantizedRows {
   GgufType type = GgufType::f32;
-  std::size_t first = 0;            ///< the first row's place in the whole matrix
-  std::size_t row_bytes = 0;        ///< from one row to the next
-  const std::byte* data = nullptr;  ///< of the first row
+  std::size_t first = 0;            ///< index of the first row in the whole matrix
+  std::size_t row_bytes = 0;        ///< bytes from one row to the next
+  const std::byte* data = nullptr;  ///< the first row
 };
 
-/// QuantizedView is a view of op(B) = W', k x n, whose columns are rows of W (n x k) in whole blocks. The rows of W may
-/// be of several types, one run of rows after another, as those of query, key and value are. Copying it copies no
-/// values. T is the type of the product.
+/// QuantizedView is a view of op(B) = W' (k x n), whose columns are rows of W (n x k) in whole blocks. The rows of W
+/// may be consecutive runs of different types, as for query, key and value. Copying it copies no values. T is the type
+/// of the product.
 template <class T>
 class QuantizedView {
  public:
   QuantizedView() = default;
-  /// @param runs  in the order of their first rows; the first begins at row 0. They must outlive the view.
+  /// Makes a view of k = `rows` and n = `cols`.
+  /// @param runs  in the order of their first rows, of which the first is 0. They must outlive the view.
   QuantizedView(std::span<const QuantizedRows> runs, std::size_t rows, std::size_t cols)
       : runs_(runs), rows_(rows), cols_(cols) {}
 
@@ -47,8 +48,8 @@ class QuantizedView {
     view.first_ = first_ + first;
     return view;
   }
-  /// Fills `out` (count) with elements [first, first + count) of a column. `first` and `count` are multiples of 32, or
-  /// the column ends there.
+  /// Overwrites `out` (count) with elements [first, first + count) of a column. `first` must be a multiple of 32, and
+  /// so must `count`, unless the column ends there.
   void read(std::size_t col, std::size_t first, std::size_t count, float* out, Isa isa = best_isa()) const {
     const std::size_t row = first_ + col;
     std::size_t i = 0;
@@ -56,7 +57,7 @@ class QuantizedView {
     const QuantizedRows& run = runs_[i];
     detail::dequantize(run.type, run.data + (row - run.first) * run.row_bytes, first, count, out, isa);
   }
-  /// Fills `out` (k) with a column of op(B): a row of W.
+  /// Overwrites `out` (k) with a column of op(B), which is a row of W.
   void copy_col(std::size_t col, std::span<T> out) const {
     alignas(64) std::array<float, 512> part;
     for (std::size_t first = 0; first < rows_; first += part.size()) {
@@ -76,8 +77,8 @@ class QuantizedView {
 
 namespace detail {
 
-/// Fills panels of op(B): columns [column, column + panels * panel_cols), lines [first, first + count) of at most
-/// kernel_depth, with zeros beyond the last column. Panel p begins at to + p * count * panel_cols.
+/// Packs panels of op(B): columns [column, column + panels * panel_cols) and lines [first, first + count) with count <=
+/// kernel_depth, with zeros after the last column. Panel p begins at to + p * count * panel_cols.
 template <class T>
 void pack_panels(const QuantizedView<T>& b, std::size_t column, std::size_t panels, std::size_t first,
                  std::size_t count, T* to, Isa isa) {
@@ -102,8 +103,8 @@ void pack_panels(const QuantizedView<T>& b, std::size_t column, std::size_t pane
   }
 }
 
-/// Fills panels of B': lines [first, first + count) of B' are columns of B; columns from `column` on are lines of B,
-/// with zeros beyond the last. Panel p begins at to + p * count * panel_cols.
+/// Packs panels of B'. Lines [first, first + count) of B' are columns of B. Columns from `column` on are lines of B,
+/// with zeros after the last. Panel p begins at to + p * count * panel_cols.
 template <class T>
 void pack_panels_back(const QuantizedView<T>& b, std::size_t column, std::size_t panels, std::size_t first,
                       std::size_t count, T* to, Isa isa) {
