@@ -11,20 +11,21 @@
 
 namespace maestro::jinja {
 
-/// Limits say what one rendering may take. A step is one evaluated node, four characters of a text that is made, or one
-/// item.
+/// Limits holds the limits of one rendering. A step is one evaluated node, four characters of a text that is made, or
+/// one item.
 struct Limits {
-  std::size_t steps = 20'000'000;     ///< and 16 more for each character of the conversation
-  std::size_t depth = 500;            ///< ChatTemplate adds 16 for each byte of the conversation
-  std::size_t characters = 1u << 24;  ///< nesting of calls and expressions
+  std::size_t steps = 20'000'000;     ///< ChatTemplate adds 16 for each byte of the conversation
+  std::size_t depth = 500;            ///< nesting of calls and expressions
+  std::size_t characters = 1u << 24;  ///< of any one text, the result included
 };
 
-/// Budget is what is left of the limits.
+/// Budget is the remainder of the limits.
 class Budget {
  public:
   explicit Budget(const Limits& limits) : limits_(limits), left_(limits.steps) {}
 
-  /// @throws BadData when nothing is left.
+  /// Uses steps.
+  /// @throws BadData if not enough are left.
   void take(std::size_t steps = 1) {
     if (steps > left_) {
       throw BadData("the template takes more than " + std::to_string(limits_.steps) +
@@ -38,12 +39,13 @@ class Budget {
                     " characters; shorten the conversation");
     }
   }
-  /// Takes what a text of so many characters costs.
+  /// Uses the steps of making a text of this many characters.
+  /// @throws BadData if the text is too long or not enough steps are left.
   void take_text(std::size_t characters) {
     check_size(characters);
     take(characters / 4 + 1);
   }
-  /// Takes what a search for `part` characters in `text` characters costs at most.
+  /// Uses the largest number of steps that a search for `part` characters in `text` characters can take.
   void take_search(std::size_t text, std::size_t part) {
     take(text / 4 + 1);
     if (part > 16) take(text / 64 * part);
