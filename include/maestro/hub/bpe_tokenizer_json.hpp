@@ -25,9 +25,9 @@
 
 namespace maestro {
 
-/// BpeTokenizerOptions say which special token ends a response. `end` names it. If `end` is empty, the eos_token of
-/// tokenizer_config.json does; if there is none, `end_id` is its id (such as the eos_token_id of
-/// generation_config.json).
+/// BpeTokenizerOptions selects the special token that ends a response. `end` is its name. If `end` is empty, it is the
+/// eos_token of tokenizer_config.json. If there is none either, `end_id` is its id, such as the eos_token_id of
+/// generation_config.json.
 struct BpeTokenizerOptions {
   std::string end{};
   std::optional<std::int32_t> end_id{};
@@ -35,7 +35,7 @@ struct BpeTokenizerOptions {
 
 namespace detail {
 
-/// BpeIds maps tokens, as views into the JSON, to ids.
+/// BpeIds maps tokens, which are views into the JSON, to ids.
 using BpeIds = std::unordered_map<std::string_view, std::int32_t>;
 
 inline BpeIds read_vocabulary(const JsonFields& model, BpeTokenizerParts& parts) {
@@ -91,7 +91,7 @@ inline void read_merges(const JsonFields& model, const BpeIds& ids, BpeTokenizer
   }
 }
 
-/// Refuses members that say something: they must be null, "" or false.
+/// Refuses members with a value other than null, "" and false.
 inline void check_unused(const JsonFields& model, std::initializer_list<const char*> names) {
   for (const char* name : names) {
     if (!model.has(name)) continue;
@@ -206,16 +206,17 @@ inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string
 
 }  // namespace detail
 
-/// Reads the text of a tokenizer.json; `file` is named in messages.
-/// @throws BadFile for what is malformed or contradicts itself, Unsupported naming what is not implemented.
+/// Reads the text of a tokenizer.json.
+/// @param file  name of the file, for messages.
+/// @throws BadFile for malformed or contradictory content; Unsupported naming what is not implemented.
 inline BpeTokenizer parse_bpe_tokenizer(std::string_view text, const std::string& file,
                                         const BpeTokenizerOptions& options = {}) {
   return detail::parse_bpe_tokenizer(text, file, options, {{"tokenizer.json", std::string(text)}});
 }
 
-/// Reads the tokenizer of a model folder. The files that belong to it (tokenizer.json, tokenizer_config.json,
-/// chat_template.jinja, special_tokens_map.json, added_tokens.json, merges.txt, vocab.json) are kept in `files()`.
-/// @throws IoError, BadFile, Unsupported as parse_bpe_tokenizer.
+/// Reads the tokenizer of a model folder. Its files (tokenizer.json, tokenizer_config.json, chat_template.jinja,
+/// special_tokens_map.json, added_tokens.json, merges.txt, vocab.json) are kept in `files()`.
+/// @throws IoError if a file cannot be read; BadFile or Unsupported as parse_bpe_tokenizer.
 inline BpeTokenizer load_bpe_tokenizer(const std::string& folder, BpeTokenizerOptions options = {}) {
   std::map<std::string, std::string> files = detail::read_tokenizer_files(folder);
   const auto config = files.find("tokenizer_config.json");
@@ -226,8 +227,8 @@ inline BpeTokenizer load_bpe_tokenizer(const std::string& folder, BpeTokenizerOp
   return detail::parse_bpe_tokenizer(text, folder + "/tokenizer.json", options, std::move(files));
 }
 
-/// Writes the files that the tokenizer was read from, byte for byte, into an existing folder.
-/// @throws IoError, BadArgument for a tokenizer that was not read from files.
+/// Writes the files from which the tokenizer was read, byte for byte, into an existing folder.
+/// @throws IoError; BadArgument for a tokenizer that was not read from files.
 inline void write_tokenizer_files(const std::string& folder, const BpeTokenizer& tokenizer) {
   detail::write_files_as_read(folder, tokenizer.files());
 }
@@ -237,7 +238,7 @@ namespace detail {
 inline AnyTokenizer read_any_bpe_tokenizer(const std::string& folder, std::optional<std::int32_t> end_id) {
   return AnyTokenizer(load_bpe_tokenizer(folder, {.end_id = end_id}));
 }
-/// Makes the reader known to load_any_tokenizer, in every translation unit of the program and before main begins.
+/// Registers the reader for load_any_tokenizer, in every translation unit of the program and before main begins.
 inline const bool bpe_tokenizer_is_known = (bpe_tokenizer_reader = &read_any_bpe_tokenizer, true);
 
 }  // namespace detail

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The parts of a tokenizer.json around its model: normalizer, pre-tokenizer, post-processor, decoder. Each reader
-/// refuses by name what it does not know. Needs maestro::tokenizers.
+/// The parts of a tokenizer.json besides its model: normalizer, pre-tokenizer, post-processor, decoder. Each reader
+/// refuses unknown content by name. Needs maestro::tokenizers.
 
 #include <array>
 #include <cstddef>
@@ -21,7 +21,8 @@
 
 namespace maestro::detail {
 
-/// Refuses a member of `part` that is not in `known`, unless it says nothing (null, false).
+/// Refuses a member of `part` that is not in `known`, unless its value is null or false.
+/// @throws Unsupported naming the member and its value.
 inline void check_known(const JsonFields& part, const std::string& prefix, std::initializer_list<const char*> known) {
   for (const auto& [key, value] : part.json().items()) {
     bool found = value.is_null() || value == Json(false);
@@ -33,7 +34,7 @@ inline void check_known(const JsonFields& part, const std::string& prefix, std::
   }
 }
 
-/// Gives the members of an array of objects at `key`, each with its place for messages.
+/// Gives the members of an array of objects at `key`, each with its position for messages.
 inline std::vector<JsonFields> objects_at(const JsonFields& part, const std::string& prefix, const std::string& key) {
   const Json& list = part.at(key);
   if (!list.is_array()) part.fail(key, "an array");
@@ -150,7 +151,7 @@ inline void check_decoder(const JsonFields& root) {
   check_known(decoder, "decoder.", {"type", "add_prefix_space", "trim_offsets", "use_regex"});
 }
 
-/// Reads a Replace of spaces, in one direction or the other.
+/// Checks a Replace step that replaces spaces or restores them.
 inline void check_replace(const JsonFields& part, const std::string& place, std::string_view from,
                           std::string_view to) {
   check_known(part, place, {"type", "pattern", "content"});
@@ -163,7 +164,7 @@ inline void check_replace(const JsonFields& part, const std::string& place, std:
   }
 }
 
-/// Reads the normalizer of a SentencePiece model: Prepend, which may be missing, and Replace.
+/// Reads the normalizer of a SentencePiece model: an optional Prepend, then Replace.
 inline Metaspace read_metaspace_normalizer(const JsonFields& root) {
   const JsonFields part = root.object("normalizer");
   Metaspace metaspace{.prefix = SpacePrefix::never};
@@ -188,7 +189,7 @@ inline Metaspace read_metaspace_normalizer(const JsonFields& root) {
   return metaspace;
 }
 
-/// Reads the pre-tokenizer Metaspace, in its old and new spelling.
+/// Reads the pre-tokenizer Metaspace, in its old or new form.
 inline Metaspace read_metaspace_step(const JsonFields& part) {
   check_known(part, "pre_tokenizer.",
               {"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
@@ -207,8 +208,8 @@ inline Metaspace read_metaspace_step(const JsonFields& part) {
   return metaspace;
 }
 
-/// Tells whether decoding leaves out a space at the start, and refuses other decoders than those of such models: the
-/// order is Replace, ByteFallback, Fuse, Strip.
+/// Tells whether decoding removes a space at the start. It refuses decoders other than those of SentencePiece models,
+/// whose order is Replace, ByteFallback, Fuse, Strip.
 inline bool read_metaspace_decoder(const JsonFields& root) {
   const JsonFields decoder = root.object("decoder");
   if (decoder.text("type") != "Sequence") decoder.unsupported("type", "only a Sequence is implemented here");
@@ -233,7 +234,7 @@ inline bool read_metaspace_decoder(const JsonFields& root) {
   return strips;
 }
 
-/// Reads the steps of a SentencePiece model; nothing if the tokenizer is byte-level.
+/// Reads the steps of a SentencePiece model; nullopt if the tokenizer is byte-level.
 inline std::optional<Metaspace> read_metaspace(const JsonFields& root) {
   const bool by_step = root.has("pre_tokenizer") && root.object("pre_tokenizer").text("type") == "Metaspace";
   const bool by_normalizer =
@@ -247,7 +248,7 @@ inline std::optional<Metaspace> read_metaspace(const JsonFields& root) {
   return metaspace;
 }
 
-/// Gives the special token with which the template of a single text starts.
+/// Gives the special token with which the template of a single text begins.
 inline std::optional<std::int32_t> read_template(const JsonFields& part, const std::string& prefix) {
   check_known(part, prefix, {"type", "single", "pair", "special_tokens"});
   const std::vector<JsonFields> items = objects_at(part, prefix, "single");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The chat template of a checkpoint, from the files that lie in its folder.
+/// The chat template of a checkpoint, from the files in its folder.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,9 +23,9 @@
 
 namespace maestro {
 
-/// ChatTemplateSource says where a chat template is taken from, and what it is told.
+/// ChatTemplateSource says where a chat template comes from, and which further variables it has.
 struct ChatTemplateSource {
-  std::string file{};       ///< of the template; empty: the folder's own
+  std::string file{};       ///< file of the template; empty for the folder's own
   std::string variables{};  ///< further variables as a JSON object, such as {"reasoning_effort": "low"}
 };
 
@@ -34,7 +34,8 @@ namespace detail {
 inline constexpr std::size_t largest_template = std::size_t{1} << 20;
 inline constexpr std::size_t largest_tokenizer_config = std::size_t{1} << 26;
 
-/// A JSON value as a template's variable. @throws BadFile for whole numbers beyond 64 bits.
+/// Gives a JSON value as a template's value.
+/// @throws BadFile for whole numbers beyond 64 bits.
 inline jinja::Value template_value(const OrderedJson& json, const std::string& place) {
   if (json.is_null()) return {};
   if (json.is_boolean()) return jinja::Value(json.get<bool>());
@@ -58,7 +59,7 @@ inline jinja::Value template_value(const OrderedJson& json, const std::string& p
   return jinja::dict_value(std::move(items));
 }
 
-/// The variables of a JSON object; none of an empty text.
+/// Gives the variables of a JSON object; none for an empty text.
 inline std::vector<jinja::Variable> template_variables(const std::string& text) {
   std::vector<jinja::Variable> variables;
   if (text.empty()) return variables;
@@ -73,7 +74,8 @@ inline std::vector<jinja::Variable> template_variables(const std::string& text) 
   return variables;
 }
 
-/// A template: a text, or a list of named texts of which "default" counts, as it does without tools.
+/// Gives the template in the field `chat_template`: a text, or the text named "default" in a list, which transformers
+/// uses without tools.
 inline std::optional<std::string> template_in(const JsonFields& fields) {
   if (!fields.has("chat_template")) return std::nullopt;
   const Json& field = fields.at("chat_template");
@@ -89,7 +91,7 @@ inline std::optional<std::string> template_in(const JsonFields& fields) {
                     "; give the file of a template, or choose a chat format by name: " + chat_format_names());
 }
 
-/// The named special tokens of a JSON file: texts, or objects with their `content`.
+/// Adds the named special tokens of a JSON file, which are texts or objects with their `content`.
 inline void add_special_tokens(const JsonFields& fields, std::vector<jinja::Variable>& variables) {
   for (const char* name :
        {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
@@ -100,7 +102,7 @@ inline void add_special_tokens(const JsonFields& fields, std::vector<jinja::Vari
   }
 }
 
-/// Reads the JSON files of a folder that may hold a template or special tokens.
+/// TemplateFolder reads the JSON files of a folder that may hold a template or special tokens.
 class TemplateFolder {
  public:
   explicit TemplateFolder(const std::string& folder) : folder_(folder) {
@@ -109,7 +111,7 @@ class TemplateFolder {
     }
   }
 
-  /// The folder's template, in the order in which transformers looks.
+  /// Gives the folder's template. The files are tried in transformers' order.
   std::optional<std::string> find(std::string& file) const {
     file = folder_ + "/chat_template.jinja";
     if (path_exists(file)) return read_file(file, largest_template);
@@ -141,7 +143,7 @@ class TemplateFolder {
   std::vector<jinja::Variable> variables_;
 };
 
-/// The template of a GGUF file, and the special tokens that it may read.
+/// Gives the template of a GGUF file, and adds the special tokens that it may use.
 inline std::optional<std::string> gguf_template(const GgufFile& file, std::vector<jinja::Variable>& variables) {
   const auto* tokens = file.find_value<std::vector<std::string>>("tokenizer.ggml.tokens");
   static constexpr std::pair<const char*, const char*> roles[] = {
@@ -157,7 +159,7 @@ inline std::optional<std::string> gguf_template(const GgufFile& file, std::vecto
   return text == nullptr ? std::nullopt : std::optional(*text);
 }
 
-/// A template of a file, tried with one question.
+/// Makes the chat format of a template, and renders one question as a test.
 inline ChatFormat tried_format(const std::string& file, const std::string& text,
                                std::vector<jinja::Variable> variables) {
   if (text.size() > largest_template) throw BadFile(file + ": the chat template is longer than 1 MiB");
@@ -178,13 +180,13 @@ inline ChatFormat tried_format(const std::string& file, const std::string& text,
 
 }  // namespace detail
 
-/// Gives the chat format of a model folder: its own template, evaluated as transformers' apply_chat_template does;
-/// ChatKind::none if there is none. The template is that of `source.file`, else chat_template.jinja, else the field
-/// `chat_template` of tokenizer_config.json or chat_template.json; of a GGUF file that of its metadata. The named
-/// special tokens of tokenizer_config.json and special_tokens_map.json are its variables. It is tried with one
-/// question. The day that it may write is ChatFormat::date.
-/// @throws IoError, BadFile for a file or template that is malformed, Unsupported naming file and line for what is not
-/// implemented, with the names that chat_format_from_name takes instead.
+/// Gives the chat format of a model folder: its own template, evaluated as by transformers' apply_chat_template, or
+/// ChatKind::none if it has none. The template is that of `source.file`, else chat_template.jinja, else the field
+/// `chat_template` of tokenizer_config.json or chat_template.json. For a GGUF file it is that of the metadata. Its
+/// variables are the named special tokens of tokenizer_config.json and special_tokens_map.json. One question is
+/// rendered as a test. The day that a template may write is ChatFormat::date.
+/// @throws IoError; BadFile for a malformed file or template; BadArgument for variables without a template; Unsupported
+///         naming file and line for what is not implemented, with the names for chat_format_from_name.
 inline ChatFormat detect_chat_format(const std::string& folder, const ChatTemplateSource& source = {}) {
   std::vector<jinja::Variable> variables;
   std::optional<std::string> text;

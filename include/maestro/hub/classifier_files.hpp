@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// A folder of a sequence classifier (a reward model) in Hugging Face's layout. It is laid out as hub/model_files.hpp
-/// says, with the architecture ...ForSequenceClassification and the head `score.weight` (labels x d) instead of an LM
-/// head. One label scores: the only one, or the one that the caller chooses.
+/// The folder of a sequence classifier (a reward model) in Hugging Face's layout. It is as in hub/model_files.hpp, but
+/// with the architecture ...ForSequenceClassification and with the head `score.weight` (labels x d) instead of an LM
+/// head. The score is the logit of one label: the only one, or the one that the caller chooses.
 
 #include <algorithm>
 #include <array>
@@ -30,7 +30,7 @@
 
 namespace maestro {
 
-/// ClassifierWeights is a backbone without LM head (its configuration says tied) and the head of one label.
+/// ClassifierWeights holds a backbone without LM head (its configuration says tied) and the head of one label.
 template <class T>
 struct ClassifierWeights {
   ModelWeights<T> backbone;
@@ -43,7 +43,7 @@ inline constexpr std::string_view causal_suffix = "ForCausalLM";
 inline constexpr std::string_view classifier_suffix = "ForSequenceClassification";
 inline constexpr std::array<std::string_view, 1> score_name{"score.weight"};
 
-/// Reads the configuration of the backbone from the text of a classifier's config.json.
+/// Gives the configuration of the backbone from the text of a classifier's config.json.
 inline ModelConfig parse_classifier_config(std::string_view text, const std::string& path) {
   Json json = parse_json(text, path);
   const JsonFields fields(json, path);
@@ -59,8 +59,8 @@ inline ModelConfig parse_classifier_config(std::string_view text, const std::str
   return config;
 }
 
-/// Gives the names of a head's labels from the text of a classifier's config.json; LABEL_0, ... where it has none.
-/// @param rows  of the head.
+/// Gives the names of a head's labels from the text of a classifier's config.json; LABEL_0, ... if it has none.
+/// @param rows  number of rows of the head.
 inline std::vector<std::string> label_names(std::string_view text, const std::string& path, std::size_t rows) {
   const Json json = parse_json(text, path);
   const JsonFields fields(json, path);
@@ -81,7 +81,7 @@ inline std::vector<std::string> label_names(std::string_view text, const std::st
   return names;
 }
 
-/// Gives the index of the label that a text chooses: by name, else by number.
+/// Gives the index of the label that a text selects by name, else by number.
 inline std::size_t chosen_label(const std::vector<std::string>& names, std::string_view label,
                                 const std::string& folder) {
   if (label.empty() && names.size() == 1) return 0;
@@ -115,7 +115,7 @@ inline std::size_t head_rows(const CheckpointFiles& files) {
 }  // namespace detail
 
 /// Reads the config.json of a classifier's folder, and gives the configuration of its backbone.
-/// @throws IoError, BadFile naming the field, Unsupported naming what is not implemented.
+/// @throws IoError; BadFile naming the field; Unsupported naming what is not implemented.
 inline ModelConfig load_classifier_config(const std::string& folder) {
   if (is_gguf(folder)) {
     throw Unsupported(folder + ": reward models in GGUF are not implemented; take the model's own folder");
@@ -124,10 +124,10 @@ inline ModelConfig load_classifier_config(const std::string& folder) {
   return detail::parse_classifier_config(read_file(path, std::size_t{1} << 24), path);
 }
 
-/// Gives the index of the label that scores.
-/// @param label  its name in id2label, or else its number; empty: the only one.
-/// @throws IoError, BadFile naming the field or the head's shape, Unsupported as load_classifier_config, BadArgument
-/// listing the labels if none or several are meant.
+/// Gives the index of the label whose logit is the score.
+/// @param label  its name in id2label, or its number; empty for the only label.
+/// @throws IoError; BadFile naming the field or the head's shape; Unsupported as load_classifier_config; BadArgument
+///         listing the labels if the choice matches none or several.
 inline std::size_t classifier_label(const std::string& folder, std::string_view label) {
   const ModelConfig config = load_classifier_config(folder);
   const std::string path = folder + "/config.json";
@@ -138,9 +138,9 @@ inline std::size_t classifier_label(const std::string& folder, std::string_view 
 }
 
 /// Reads a classifier's configuration and weights. The score is the logit of one label, as transformers computes it.
-/// @param label  as classifier_label.
-/// @throws IoError, BadFile naming file and field or tensor (missing, surplus, misshapen, not finite), Unsupported
-/// naming what is not implemented, BadArgument as classifier_label.
+/// @param label  as for classifier_label.
+/// @throws IoError; BadFile naming file and field or tensor (missing, surplus, of another shape, not finite);
+///         Unsupported naming what is not implemented; BadArgument as classifier_label.
 template <class T>
 ClassifierWeights<T> load_classifier(const std::string& folder, std::string_view label = {}) {
   const ModelConfig config = load_classifier_config(folder);
@@ -158,9 +158,9 @@ ClassifierWeights<T> load_classifier(const std::string& folder, std::string_view
   return result;
 }
 
-/// Gives the padding token that a classifier's config.json names (pad_token_id), or -1. transformers reads the score at
-/// the last token that is not the padding token. The value is for RewardModelOptions::pad_token.
-/// @throws IoError, BadFile naming the field.
+/// Gives the padding token in a classifier's config.json (pad_token_id), or -1. transformers reads the score at the
+/// last token that is not the padding token. The value is for RewardModelOptions::pad_token.
+/// @throws IoError; BadFile naming the field.
 inline std::int32_t classifier_pad_token(const std::string& folder) {
   const std::string path = folder + "/config.json";
   const Json json = parse_json(read_file(path, std::size_t{1} << 24), path);
@@ -169,10 +169,10 @@ inline std::int32_t classifier_pad_token(const std::string& folder) {
   return static_cast<std::int32_t>(fields.count("pad_token_id", 0x7fffffffu));
 }
 
-/// Writes a folder that transformers' AutoTokenizer and AutoModelForSequenceClassification read. The folder appears at
-/// once and replaces an older one.
+/// Writes a folder that transformers' AutoTokenizer and AutoModelForSequenceClassification read. The folder appears in
+/// one step and replaces an older one.
 /// @param score  (d) the head.
-/// @throws IoError, Unsupported as config_text, BadArgument if sizes differ.
+/// @throws IoError; Unsupported as config_text; BadArgument if sizes differ.
 template <class T>
 void save_classifier(const std::string& folder, const ModelWeights<T>& backbone, std::span<const T> score,
                      const ByteTokenizer& tokenizer, StoreAs store = StoreAs::f32) {

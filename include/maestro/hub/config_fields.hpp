@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// Which fields of a config.json decide what a model computes. transformers gives a field that its class of the family
-/// does not know to nobody, so such a field cannot change a result; what does change one and is not implemented here is
-/// a finite list, and is refused.
+/// The fields of a config.json that determine what a model computes. transformers ignores a field that its class of the
+/// family does not know, so such a field cannot change a result. The fields that change a result and are not
+/// implemented here are a finite list, and are refused.
 /// Source: PreTrainedConfig and the configurations of the families in https://github.com/huggingface/transformers.
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace maestro::detail {
 
-/// These fields are read.
+/// The fields that are read.
 inline constexpr std::array<std::string_view, 32> read_config_fields{"model_type",
                                                                      "architectures",
                                                                      "vocab_size",
@@ -51,9 +51,9 @@ inline constexpr std::array<std::string_view, 32> read_config_fields{"model_type
                                                                      "dtype",
                                                                      "torch_dtype"};
 
-/// These fields are transformers' own, and a plain forward pass gives the same logits whatever they hold: notes of
-/// where a file comes from, dropout and initialization, settings of generation (which belong into
-/// generation_config.json), other heads than the causal one.
+/// The fields of transformers that do not change the logits of a plain forward pass: notes about the origin of a file,
+/// dropout and initialization, settings of generation (which belong into generation_config.json), and heads other than
+/// the causal one.
 inline constexpr std::array<std::string_view, 68> silent_config_fields{"_name_or_path",
                                                                        "name_or_path",
                                                                        "transformers_version",
@@ -123,12 +123,12 @@ inline constexpr std::array<std::string_view, 68> silent_config_fields{"_name_or
                                                                        "return_dict_in_generate",
                                                                        "transformers.js_config"};
 
-/// A field that changes the result in a way that is not implemented here.
+/// RefusedField is a field that changes the result in a way that is not implemented here.
 struct RefusedField {
   const char* name;
   const char* why;
 };
-/// These fields are refused whenever they say something.
+/// The fields that are refused if they have a value.
 inline constexpr std::array<RefusedField, 9> refused_config_fields{
     {{"quantization_config", "quantized checkpoints are not implemented; use one in F32, F16 or BF16"},
      {"per_layer_config", "layers with settings of their own are not implemented"},
@@ -140,13 +140,13 @@ inline constexpr std::array<RefusedField, 9> refused_config_fields{
      {"kv_sharing_modes", "keys and values that layers share are not implemented"},
      {"transformers_weights", "weights in a file of another name are not implemented; rename it"}}};
 
-/// Tells whether a value says nothing: null, false, 0, an empty list, object or text.
+/// Tells whether a value is empty: null, false, 0, or an empty list, object or text.
 inline bool says_nothing(const Json& value) {
   if (value.is_null() || value == Json(false) || value == Json(0) || value == Json("")) return true;
   return value.is_structured() && value.empty();
 }
 
-/// Refuses what changes the result and is not implemented here.
+/// Refuses fields that change the result and are not implemented here.
 inline void refuse_unimplemented(const JsonFields& fields) {
   if (fields.has("hidden_act") && fields.text("hidden_act") != "silu" && fields.text("hidden_act") != "swish") {
     fields.unsupported("hidden_act", "which is not implemented; 'silu' is");
@@ -168,7 +168,7 @@ inline void refuse_unimplemented(const JsonFields& fields) {
   }
 }
 
-/// Gives the names of fields that say something, that nothing here reads, and that transformers does not know either.
+/// Gives the names of fields with a value that neither this library nor transformers reads.
 inline std::vector<std::string> ignored_fields(const Json& config) {
   const auto among = [](const auto& list, std::string_view name) {
     return std::find(list.begin(), list.end(), name) != list.end();

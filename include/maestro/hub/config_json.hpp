@@ -36,7 +36,7 @@ inline constexpr std::array<FamilyNames, 4> family_names{{{"llama", "LlamaForCau
                                                           {"qwen3", "Qwen3ForCausalLM"},
                                                           {"mistral", "MistralForCausalLM"}}};
 
-/// Tells whether a causal model of the family has this name: its own, that of the model without a head, or the
+/// Tells whether a name is that of a causal model of the family: its own, that of the model without a head, or the
 /// spelling of the first converted checkpoints.
 inline bool is_causal_name(const FamilyNames& family, std::string_view name) {
   const std::string_view own = family.architecture;
@@ -67,8 +67,8 @@ inline Architecture read_family(const JsonFields& fields) {
   fields.unsupported(type.empty() ? "architectures" : "model_type", remedy);
 }
 
-/// Sets the biases: qwen2 has those of queries, keys and values, and attention_bias adds one to the output projection
-/// too.
+/// Sets the biases. qwen2 has those of queries, keys and values; attention_bias also adds that of the output
+/// projection.
 inline void read_biases(const JsonFields& fields, ModelConfig& config) {
   const bool qwen2 = config.architecture == Architecture::qwen2;
   const bool llama = config.architecture == Architecture::llama;
@@ -98,14 +98,14 @@ inline void add_end_tokens(const JsonFields& fields, std::vector<std::int32_t>& 
   for (const Json& id : end) add(id);
 }
 
-/// Reads pad_token_id. Some files say -1 for none.
+/// Reads pad_token_id. In some files -1 means none.
 inline std::int32_t read_pad_token(const JsonFields& fields) {
   const std::string key = "pad_token_id";
   if (!fields.has(key) || fields.at(key) == Json(-1)) return -1;
   return read_token(fields, key, fields.at(key));
 }
 
-/// Runs check(config), and reports its error as one of the file.
+/// Runs check(config), and reports its error as an error of the file.
 inline void validate_file(const ModelConfig& config, const std::string& file) {
   try {
     check(config);
@@ -116,10 +116,11 @@ inline void validate_file(const ModelConfig& config, const std::string& file) {
 
 }  // namespace detail
 
-/// Reads the text of a config.json; `file` is named in messages.
-/// Fields that transformers' class of the family does not know are ignored, as there: ignored_config_fields lists them.
-/// @throws BadFile naming field and content for what is missing or wrong, Unsupported for what would change the result
-///   and is not implemented (RoPE types, other activations, quantization, ...).
+/// Reads the text of a config.json. Fields that transformers' class of the family does not know are ignored, as in
+/// transformers; ignored_config_fields lists them.
+/// @param file  name of the file, for messages.
+/// @throws BadFile naming field and value for a missing or wrong field; Unsupported for what changes the result and is
+///         not implemented (RoPE types, other activations, quantization, ...).
 inline ModelConfig parse_config(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -165,9 +166,9 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   return config;
 }
 
-/// Gives the names of fields of a config.json's text that say something and that nothing reads, neither here nor in
-/// transformers, sorted. A program says them once.
-/// @throws BadFile for what is no JSON object.
+/// Gives the sorted names of fields in a config.json's text that have a value and that neither this library nor
+/// transformers reads. A program should report them once.
+/// @throws BadFile if the text is not a JSON object.
 inline std::vector<std::string> ignored_config_fields(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -176,9 +177,9 @@ inline std::vector<std::string> ignored_config_fields(std::string_view text, con
   return names;
 }
 
-/// Adds the end tokens of the text of a generation_config.json after those of `config`. Such a file otherwise says how
-/// to draw (temperature, top_k, ...), which is the caller's choice.
-/// @throws BadFile naming field and content.
+/// Adds the end tokens of the text of a generation_config.json after those of `config`. The other fields of the file
+/// concern sampling (temperature, top_k, ...), which the caller decides.
+/// @throws BadFile naming field and value.
 inline void add_generation_config(std::string_view text, const std::string& file, ModelConfig& config) {
   const Json json = parse_json(text, file);
   detail::add_end_tokens(JsonFields(json, file), config.end_tokens);
@@ -186,14 +187,14 @@ inline void add_generation_config(std::string_view text, const std::string& file
 }
 
 /// Reads a config.json.
-/// @throws as parse_config, and IoError.
+/// @throws IoError; BadFile or Unsupported as parse_config.
 inline ModelConfig load_config(const std::string& path) {
   return parse_config(read_file(path, std::size_t{1} << 24), path);
 }
 
 /// Reads the config.json of a model folder, and its generation_config.json if there is one; or the metadata of a GGUF
 /// file.
-/// @throws as parse_config, add_generation_config and load_gguf_config, and IoError.
+/// @throws IoError; BadFile or Unsupported as parse_config, add_generation_config and load_gguf_config.
 inline ModelConfig load_model_config(const std::string& folder) {
   if (is_gguf(folder)) return load_gguf_config(GgufFile(folder));
   ModelConfig config = load_config(folder + "/config.json");
@@ -202,17 +203,17 @@ inline ModelConfig load_model_config(const std::string& folder) {
   return config;
 }
 
-/// Gives ignored_config_fields of the config.json of a folder; none of a GGUF file.
-/// @throws IoError, BadFile
+/// Gives ignored_config_fields of the config.json of a folder; none for a GGUF file.
+/// @throws IoError; BadFile if it is not a JSON object.
 inline std::vector<std::string> load_ignored_config_fields(const std::string& folder) {
   if (is_gguf(folder)) return {};
   const std::string path = folder + "/config.json";
   return ignored_config_fields(read_file(path, std::size_t{1} << 24), path);
 }
 
-/// Writes the text of a config.json that transformers (4 and 5) and parse_config read. `dtype` is the type in which the
-/// weights are stored.
-/// @throws Unsupported if the family's config.json cannot say what `config` says.
+/// Gives the text of a config.json that transformers (4 and 5) and parse_config read.
+/// @param dtype  the type in which the weights are stored.
+/// @throws Unsupported if the family's config.json cannot express `config`; BadArgument if `config` is not valid.
 inline std::string config_text(const ModelConfig& config, std::string_view dtype = "float32") {
   check(config);
   const bool llama = config.architecture == Architecture::llama;

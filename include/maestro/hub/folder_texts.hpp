@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The settings of a checkpoint that training leaves alone: its config.json and generation_config.json as they were
-/// read, for the folder that a trained model is saved to.
+/// The settings of a checkpoint that training does not change: its config.json and generation_config.json as they were
+/// read, for the folder of a trained model.
 
 #include <array>
 #include <cstddef>
@@ -20,14 +20,14 @@
 
 namespace maestro {
 
-/// FolderTexts holds the texts of a model folder's config.json and generation_config.json; empty: there is none.
+/// FolderTexts holds the texts of a model folder's config.json and generation_config.json, each empty if there is none.
 struct FolderTexts {
   std::string config{};
   std::string generation{};
 };
 
-/// Reads the texts of a model folder, for SaveOptions::texts; a GGUF file has none.
-/// @throws IoError
+/// Reads the texts of a model folder, for SaveOptions::texts. A GGUF file has none.
+/// @throws IoError if a file cannot be read.
 inline FolderTexts read_folder_texts(const std::string& folder) {
   if (is_gguf(folder)) return {};
   FolderTexts texts{.config = read_file(folder + "/config.json", std::size_t{1} << 24)};
@@ -38,8 +38,8 @@ inline FolderTexts read_folder_texts(const std::string& folder) {
 
 namespace detail {
 
-/// Gives the text of a checkpoint's config.json with what saving changes: the type of the stored weights, and the name
-/// of a causal model. Code that the checkpoint brought for transformers is not copied, so nothing may point to it.
+/// Gives the text of a checkpoint's config.json with the changes of saving: the type of the stored weights, and the
+/// name of a causal model. The checkpoint's own code for transformers is not copied, so references to it are removed.
 /// @throws BadArgument if the text describes another model than `config`.
 inline std::string updated_config_text(const std::string& text, const ModelConfig& config, const std::string& dtype) {
   ModelConfig read = parse_config(text, "config.json");
@@ -56,8 +56,7 @@ inline std::string updated_config_text(const std::string& text, const ModelConfi
   return dump_json(json, 2) + "\n";
 }
 
-/// Gives the text of a generation_config.json: the checkpoint's own with the tokens at which responses ended, else a
-/// new one.
+/// Gives the text of a generation_config.json: the checkpoint's own with the tokens that end responses, or a new one.
 inline std::string updated_generation_text(const std::string& text, const ModelConfig& config,
                                            const std::vector<std::int32_t>& stop_tokens) {
   const std::vector<std::int32_t>& ends = stop_tokens.empty() ? config.end_tokens : stop_tokens;

@@ -41,7 +41,7 @@ bool read_finite(const TensorInfo& tensor, std::size_t first, std::span<T> value
 }
 
 /// Reads elements [first, first + values.size()) of a tensor, and tells whether all are finite.
-/// @throws BadFile for an element type that holds no floating values.
+/// @throws BadFile for an element type without floating values.
 template <class T>
 bool read_part(const SafetensorsFile& file, const TensorInfo& tensor, std::size_t first, std::span<T> values) {
   switch (tensor.dtype) {
@@ -83,8 +83,8 @@ FrozenStore form_for(FrozenStore asked, Find&& find) {
 
 }  // namespace detail
 
-/// Tells whether a model folder or a GGUF file stores every matrix in BF16. If so, FrozenStore::bfloat16 loses nothing.
-/// @throws IoError, BadFile
+/// Tells whether a model folder or a GGUF file stores every matrix in BF16. If so, FrozenStore::bfloat16 is lossless.
+/// @throws IoError if the weights cannot be opened; BadFile if they are not valid.
 inline bool stores_bf16(const std::string& folder) {
   if (is_gguf(folder)) return stores_bf16(GgufFile(folder));
   const CheckpointFiles files = detail::open_weights(folder);
@@ -99,10 +99,10 @@ inline FrozenStore stored_form(const GgufFile& file) {
   return stores_bf16(file) ? FrozenStore::bfloat16 : FrozenStore::full;
 }
 
-/// Says in which form load_frozen holds the matrices of a model folder or a GGUF file.
-/// @param asked  automatic: as stored_form says of a GGUF file; bfloat16 if stores_bf16 says so of a folder, else full.
-///   The other forms are taken as they are.
-/// @throws IoError, BadFile; BadArgument if quantized is asked for and `path` is no GGUF file.
+/// Gives the form in which load_frozen stores the matrices of a model folder or a GGUF file.
+/// @param asked  automatic: stored_form for a GGUF file; for a folder bfloat16 if stores_bf16, else full. Any other form
+///               is taken as it is.
+/// @throws IoError; BadFile; BadArgument if quantized is asked for and `path` is not a GGUF file.
 inline FrozenStore frozen_store(const std::string& path, FrozenStore asked) {
   const bool gguf = is_gguf(path);
   if (asked == FrozenStore::quantized && !gguf) {
@@ -113,8 +113,8 @@ inline FrozenStore frozen_store(const std::string& path, FrozenStore asked) {
   return stores_bf16(path) ? FrozenStore::bfloat16 : FrozenStore::full;
 }
 
-/// Gives the bytes that the matrices of a model of floats take in a form that frozen_store gave.
-/// @throws IoError, BadFile; BadArgument for the form automatic.
+/// Gives the size in bytes of the matrices of a model of floats in a form that frozen_store gave.
+/// @throws IoError or BadFile for a GGUF file that cannot be read; BadArgument for the form automatic.
 inline std::uint64_t frozen_matrix_bytes(const std::string& path, const ModelConfig& config, FrozenStore store) {
   require(store != FrozenStore::automatic, "frozen weights: frozen_store resolves the form automatic");
   const ModelLayout layout(config);
@@ -130,10 +130,10 @@ inline std::uint64_t frozen_matrix_bytes(const std::string& path, const ModelCon
   return bytes;
 }
 
-/// Reads the weights of a GGUF file, part by part. They are dequantized where they are packed, unless they stay
+/// Reads the weights of a GGUF file, part by part. They are dequantized when they are packed, unless they stay
 /// quantized.
-/// @param asked  automatic: as stored_form says, but full instead of bfloat16 if T is not float.
-/// @throws as load_gguf, and BadArgument for bfloat16 if T is not float.
+/// @param asked  automatic: stored_form, but full instead of bfloat16 if T is not float.
+/// @throws BadFile or Unsupported as load_gguf; BadArgument for bfloat16 if T is not float.
 template <class T>
 std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, FrozenStore asked = FrozenStore::full) {
   const FrozenStore store = detail::form_for<T>(asked, [&] { return stored_form(file); });
@@ -156,9 +156,10 @@ std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, Frozen
       });
 }
 
-/// Reads the weights of a model folder or a GGUF file, part by part: no second copy of them exists meanwhile.
-/// @param asked  automatic: as frozen_store says, but full instead of bfloat16 if T is not float.
-/// @throws as load_model and frozen_store, and BadArgument for bfloat16 if T is not float.
+/// Reads the weights of a model folder or a GGUF file, part by part, so that no second copy exists in between.
+/// @param asked  automatic: frozen_store, but full instead of bfloat16 if T is not float.
+/// @throws IoError, BadFile, Unsupported or BadArgument as load_model and frozen_store; BadArgument for bfloat16 if T is
+///         not float.
 template <class T>
 std::shared_ptr<const FrozenWeights<T>> load_frozen(const std::string& folder, FrozenStore asked = FrozenStore::full) {
   if (is_gguf(folder)) return load_frozen<T>(GgufFile(folder), asked);

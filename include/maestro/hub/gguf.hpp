@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Models from GGUF files of llama.cpp, in any element type that core/gguf_blocks.hpp knows. Quantized values are
-/// dequantized when they are read, unless they stay so in FrozenWeights.
+/// Models in llama.cpp's GGUF files, with any element type of core/gguf_blocks.hpp. Quantized values are dequantized
+/// when they are read, unless they stay quantized in FrozenWeights.
 
 #include <algorithm>
 #include <atomic>
@@ -27,14 +27,15 @@ namespace maestro {
 
 namespace detail {
 
-/// Tells whether llama.cpp holds a tensor's rows in another order: Mistral's files are llama's.
+/// Tells whether llama.cpp stores a tensor's rows in another order. Mistral's files are those of llama.
 inline bool is_permuted(const ModelConfig& config, TensorKind kind) {
   const bool llama = config.architecture == Architecture::llama || config.architecture == Architecture::mistral;
   return llama && (kind == TensorKind::query || kind == TensorKind::key || kind == TensorKind::query_bias ||
                    kind == TensorKind::key_bias);
 }
 
-/// Gives the row of a llama file's queries or keys, which it holds as pairs, that is row `row` of the halves here.
+/// Gives the index, in a llama file's queries or keys, of the row that is row `row` here. The file stores pairs next to
+/// each other; here the elements of a pair are half a head apart.
 inline std::size_t paired_row(std::size_t row, std::size_t head_dim) {
   const std::size_t half = head_dim / 2;
   const std::size_t i = row % head_dim;
@@ -99,7 +100,8 @@ inline bool holds_quantized(const GgufFile& file) {
   });
 }
 
-/// Checks that every tensor of the layout is there in its shape, and no other.
+/// Checks that every tensor of the layout exists with its shape, and that there is no other.
+/// @throws BadFile naming the tensor.
 inline void check_gguf_tensors(const GgufFile& file, const ModelLayout& layout) {
   const auto refuse = [&](const std::string& name, const std::string& reason) {
     throw BadFile(file.path() + ": tensor " + quote_text(name) + " " + reason);
@@ -121,7 +123,7 @@ inline void check_gguf_tensors(const GgufFile& file, const ModelLayout& layout) 
 
 }  // namespace detail
 
-/// Tells whether a GGUF file stores every matrix of its model in BF16. If so, FrozenStore::bfloat16 loses nothing.
+/// Tells whether a GGUF file stores every matrix of its model in BF16, so that FrozenStore::bfloat16 is lossless.
 inline bool stores_bf16(const GgufFile& file) {
   const auto lossless = [](const GgufTensor& tensor) {
     return tensor.shape.size() < 2 || tensor.type == GgufType::bf16;
@@ -129,8 +131,10 @@ inline bool stores_bf16(const GgufFile& file) {
   return std::all_of(file.tensors().begin(), file.tensors().end(), lossless);
 }
 
-/// Reads a GGUF file's model as weights that can be trained, or saved as any other (save_weights, save_model).
-/// @throws as load_gguf_config; BadFile naming tensors that are missing, surplus, of another shape, or not finite.
+/// Reads the model of a GGUF file as weights that can be trained, or saved in any other form (save_weights,
+/// save_model).
+/// @throws BadFile or Unsupported as load_gguf_config; BadFile naming tensors that are missing, surplus, of another
+///         shape, or not finite.
 template <class T>
 ModelWeights<T> load_gguf(const GgufFile& file) {
   const ModelConfig config = load_gguf_config(file);
@@ -142,8 +146,8 @@ ModelWeights<T> load_gguf(const GgufFile& file) {
   }
   return weights;
 }
-/// Does the same with the file of this name.
-/// @throws as the other overload, and IoError.
+/// Does the same for a path.
+/// @throws IoError; what the other overload throws.
 template <class T>
 ModelWeights<T> load_gguf(const std::string& path) {
   return load_gguf<T>(GgufFile(path));

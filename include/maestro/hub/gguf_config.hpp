@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The configuration of a GGUF file's model: the architectures llama (which Mistral's files have too), qwen2 and qwen3.
+/// The configuration of a GGUF file's model: the architectures llama (also used for Mistral), qwen2 and qwen3.
 /// Source: https://github.com/ggml-org/llama.cpp (names in gguf-py/gguf/constants.py, conversion/llama.py).
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace maestro {
 
 namespace detail {
 
-/// The names of tensors in GGUF files, by TensorKind; those of a layer stand behind "blk.N.".
+/// The names of tensors in GGUF files, by TensorKind. Those of a layer follow "blk.N.".
 inline constexpr std::array<std::string_view, tensor_kinds> gguf_names{
     "token_embd.weight",  "attn_norm.weight", "attn_q.weight",   "attn_k.weight",      "attn_v.weight",
     "attn_q.bias",        "attn_k.bias",      "attn_v.bias",     "attn_q_norm.weight", "attn_k_norm.weight",
@@ -57,7 +57,7 @@ class GgufFields {
   }
 
   Architecture architecture() const { return architecture_; }
-  /// Gives a positive integer, or the fallback (0: it must be there).
+  /// Gives a positive integer, or the fallback if it is missing. With a fallback of 0 it must exist.
   std::size_t size(const std::string& key, std::size_t fallback = 0) const {
     const auto* value = file_.find_value<std::int64_t>(prefix_ + key);
     if (value == nullptr && fallback == 0) refuse(prefix_ + key);
@@ -92,7 +92,7 @@ class GgufFields {
   Architecture architecture_ = Architecture::llama;
 };
 
-/// Refuses files that hold something else than a whole model.
+/// Refuses files that do not contain a whole model.
 inline void refuse_other_gguf(const GgufFile& file) {
   const auto* type = file.find_value<std::string>("general.type");
   if (type != nullptr && *type != "model") {
@@ -105,7 +105,7 @@ inline void refuse_other_gguf(const GgufFile& file) {
   }
 }
 
-/// Finds the scaling of Llama 3 whose factors a file stores instead of its numbers.
+/// Finds the scaling of Llama 3 for which a file stores factors instead of its parameters.
 inline RopeScaling scaling_of_factors(const GgufFile& file, const GgufTensor& tensor, const ModelConfig& config) {
   std::vector<float> factors(tensor.count);
   file.read(tensor, factors);
@@ -148,10 +148,10 @@ inline void read_gguf_rope(const GgufFile& file, const GgufFields& fields, Model
 
 }  // namespace detail
 
-/// Reads the configuration of a GGUF file's model: its metadata, and from its tensors whether it has biases and a head
-/// of its own.
-/// @throws BadFile naming metadata that are missing or out of range, Unsupported naming what is not implemented (other
-///   architectures, one part of several, adapters).
+/// Reads the configuration of a GGUF file's model. Most of it is in the metadata; the tensors show whether the model
+/// has biases and a separate head.
+/// @throws BadFile naming metadata that are missing or out of range; Unsupported naming what is not implemented (other
+///         architectures, one part of several, adapters).
 inline ModelConfig load_gguf_config(const GgufFile& file) {
   detail::refuse_other_gguf(file);
   const detail::GgufFields fields(file);

@@ -33,7 +33,7 @@ inline bool is_llama3_kind(std::string_view kind) {
   return kind == "llama-bpe" || kind == "llama3" || kind == "llama-v3";
 }
 
-/// Gives the pre-tokenizer of the kind that tokenizer.ggml.pre names, as a tokenizer.json has it.
+/// Gives the pre-tokenizer of the kind in tokenizer.ggml.pre, in the form of a tokenizer.json.
 inline Json gguf_pre_tokenizer(const GgufFile& file, const std::string& kind) {
   const auto bytes = [](bool regex) {
     return Json{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", regex}};
@@ -61,13 +61,13 @@ inline Json gguf_pre_tokenizer(const GgufFile& file, const std::string& kind) {
                     ", which is not implemented; gpt-2, llama-bpe, qwen2 and smollm are");
 }
 
-/// GgufTokens are the lists of a file's tokenizer.
+/// GgufTokens holds the lists of a file's tokenizer.
 struct GgufTokens {
   std::vector<std::string> texts;
   std::vector<double> types;
   std::vector<std::string> merges;
   std::vector<double> scores;
-  bool pieces = false;  ///< of SentencePiece's kind: scores in the place of merges
+  bool pieces = false;  ///< of SentencePiece's kind, with scores instead of merges
 
   static constexpr int normal = 1;
   static constexpr int unknown = 2;
@@ -97,8 +97,8 @@ inline GgufTokens read_gguf_tokens(const GgufFile& file) {
   return tokens;
 }
 
-/// Gives the merges of SentencePiece's pieces: every pair of pieces that makes a third, best score first. Of two
-/// pairs that make the same piece the one with the longer left part comes first, as in transformers' generate_merges.
+/// Gives the merges of SentencePiece's pieces: every pair of pieces that makes a third, the best score first. Of two
+/// pairs that make the same piece, the one with the longer left part is first, as in transformers' generate_merges.
 inline Json merges_of_pieces(const GgufTokens& tokens) {
   struct Merge {
     double score;
@@ -133,8 +133,8 @@ inline Json merges_of_pieces(const GgufTokens& tokens) {
   return json;
 }
 
-/// Adds vocabulary and special tokens of a tokenizer.json. What begins a text or ends a response is special, whatever
-/// type the file gives it.
+/// Adds the vocabulary and special tokens of a tokenizer.json. A token that begins a text or ends a response is
+/// special, whatever its type in the file is.
 inline void write_gguf_vocabulary(const GgufFile& file, const GgufTokens& tokens, Json& json) {
   const GgufFields fields(file);
   const std::array roles{fields.token("bos"), fields.token("eos"), fields.token("eot")};
@@ -170,7 +170,7 @@ inline void write_gguf_bytes(const GgufFile& file, const std::string& kind, cons
   json["model"]["merges"] = tokens.merges;
 }
 
-/// Adds the steps of a tokenizer of SentencePiece's kind, as tokenizer.json of Llama 2 has them.
+/// Adds the steps of a tokenizer of SentencePiece's kind, as in the tokenizer.json of Llama 2.
 inline void write_gguf_pieces(const GgufFile& file, const GgufTokens& tokens, Json& json) {
   const auto* prefix = file.find_value<bool>("tokenizer.ggml.add_space_prefix");
   const bool prefixed = prefix == nullptr || *prefix;
@@ -194,8 +194,8 @@ inline void write_gguf_pieces(const GgufFile& file, const GgufTokens& tokens, Js
   json["model"]["merges"] = merges_of_pieces(tokens);
 }
 
-/// Gives the post-processor that puts the begin token first; null without one. Files that do not say mean what
-/// llama.cpp means: it comes first for SentencePiece's kind and Llama 3's.
+/// Gives the post-processor that puts the begin token first; null if there is none. If a file does not say so,
+/// llama.cpp's default holds: the token is first for SentencePiece's kind and for Llama 3's.
 inline Json gguf_post_processor(const GgufFile& file, const GgufTokens& tokens, const std::string& kind) {
   const std::int32_t begin = GgufFields(file).token("bos");
   const auto* says = file.find_value<bool>("tokenizer.ggml.add_bos_token");
@@ -214,8 +214,8 @@ inline Json gguf_post_processor(const GgufFile& file, const GgufTokens& tokens, 
 
 }  // namespace detail
 
-/// Writes the tokenizer of a GGUF file as the text of a tokenizer.json.
-/// @throws BadFile for lists that do not match, Unsupported naming a kind of tokenizer that is not implemented.
+/// Gives the tokenizer of a GGUF file as the text of a tokenizer.json.
+/// @throws BadFile for lists that do not match; Unsupported naming a kind of tokenizer that is not implemented.
 inline std::string gguf_tokenizer_text(const GgufFile& file) {
   const detail::GgufTokens tokens = detail::read_gguf_tokens(file);
   const auto* pre = file.find_value<std::string>("tokenizer.ggml.pre");
@@ -236,9 +236,9 @@ inline std::string gguf_tokenizer_text(const GgufFile& file) {
 }
 
 /// Reads the tokenizer of a GGUF file. Its files() are a tokenizer.json, a tokenizer_config.json and, if the file has a
-/// chat template, chat_template.jinja, so that save_model writes a whole folder.
-/// @param end_id  ends responses if the file names no token for it.
-/// @throws as gguf_tokenizer_text and parse_bpe_tokenizer.
+/// chat template, chat_template.jinja, so that save_model writes a complete folder.
+/// @param end_id  the token that ends responses if the file names none.
+/// @throws BadFile or Unsupported as gguf_tokenizer_text and parse_bpe_tokenizer.
 inline BpeTokenizer load_gguf_tokenizer(const GgufFile& file, std::optional<std::int32_t> end_id = std::nullopt) {
   const detail::GgufFields fields(file);
   const std::vector<std::string>* texts = file.find_value<std::vector<std::string>>("tokenizer.ggml.tokens");
@@ -264,7 +264,7 @@ namespace detail {
 inline AnyTokenizer read_any_gguf_tokenizer(const std::string& path, std::optional<std::int32_t> end_id) {
   return AnyTokenizer(load_gguf_tokenizer(GgufFile(path), end_id));
 }
-/// Makes the reader known to load_any_tokenizer, in every translation unit of the program and before main begins.
+/// Registers the reader for load_any_tokenizer, in every translation unit of the program and before main begins.
 inline const bool gguf_tokenizer_is_known = (gguf_tokenizer_reader = &read_any_gguf_tokenizer, true);
 
 }  // namespace detail

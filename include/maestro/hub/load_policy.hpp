@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Loads a model folder in Hugging Face's layout, or a GGUF file, as a policy, in one line.
+/// Loading a model folder in Hugging Face's layout, or a GGUF file, as a policy.
 
 #include <cstdint>
 #include <memory>
@@ -29,41 +29,41 @@
 
 namespace maestro {
 
-/// FolderPolicyOptions override what a folder says about its policy. The folder decides what is not set.
+/// FolderPolicyOptions overrides settings of the folder. A setting that is not set is the folder's.
 struct FolderPolicyOptions {
-  std::optional<ChatFormat> chat{};  ///< not set: that of the folder's template (detect_chat_format)
-  /// Not set: the begin token comes first if the tokenizer's own post-processor puts it before a text.
+  std::optional<ChatFormat> chat{};  ///< if not set, that of the folder's template (detect_chat_format)
+  /// If not set, the begin token is first if the tokenizer's own post-processor puts it before a text.
   std::optional<PromptStart> prompt_start{};
   Activations activations = Activations::keep;
   LmHeadOptions head{};
   GenerationOptions generation{};
 };
 
-/// LoraPolicyOptions ask for fresh LoRA adapters, which are trained beside the folder's frozen weights.
+/// LoraPolicyOptions selects new LoRA adapters, which are trained while the folder's weights stay frozen.
 struct LoraPolicyOptions {
   LoraOptions lora{};
-  std::uint64_t seed = 0;  ///< of the adapters' start
+  std::uint64_t seed = 0;  ///< of the adapters' initial values
   FrozenStore store = FrozenStore::automatic;
   FolderPolicyOptions policy{};
 };
 
-/// AdapterPolicyOptions ask for adapters that were trained before, beside the folder's frozen weights.
+/// AdapterPolicyOptions selects adapters that were trained before, with the folder's frozen weights.
 struct AdapterPolicyOptions {
-  std::string adapter{};  ///< a folder in PEFT's layout; empty: the frozen weights alone, with nothing to train
+  std::string adapter{};  ///< a folder in PEFT's layout; empty for the frozen weights only, with nothing to train
   FrozenStore store = FrozenStore::automatic;
   FolderPolicyOptions policy{};
 };
 
-/// FolderPolicyParts holds all of a folder's policy except its weights.
+/// FolderPolicyParts holds all parts of a folder's policy except its weights.
 struct FolderPolicyParts {
   ModelConfig config;  ///< with the stop tokens of generation_config.json
   AnyTokenizer tokenizer;
   TransformerPolicyOptions options;
-  FolderTexts texts{};  ///< for SaveOptions: a trained model is saved under the checkpoint's own settings
+  FolderTexts texts{};  ///< for SaveOptions, so that a trained model is saved with the checkpoint's own settings
 };
 
-/// Reads what a folder says about its policy, without the weights.
-/// @throws IoError, BadFile, Unsupported as load_model_config, load_any_tokenizer and detect_chat_format.
+/// Reads the parts of a folder's policy without the weights.
+/// @throws IoError, BadFile or Unsupported as load_model_config, load_any_tokenizer and detect_chat_format.
 inline FolderPolicyParts load_policy_parts(const std::string& folder, const FolderPolicyOptions& options = {}) {
   ModelConfig config = load_model_config(folder);
   AnyTokenizer tokenizer = load_any_tokenizer(folder, config.end_tokens);
@@ -77,14 +77,14 @@ inline FolderPolicyParts load_policy_parts(const std::string& folder, const Fold
   return {std::move(config), std::move(tokenizer), read, read_folder_texts(folder)};
 }
 
-/// Reads a folder as a policy whose every parameter is trained:
+/// Reads a folder as a policy in which every parameter is trained:
 ///
 ///     auto policy = load_policy("examples/models/base");
 ///
-/// Configuration, weights, tokenizer, chat format, prompt start and stop tokens are the folder's, or those of a GGUF
-/// file. Byte-level BPE tokenizers need maestro::tokenizers: see load_any_tokenizer.
-/// @throws IoError, BadFile naming file and field or tensor, Unsupported naming what is not implemented, BadArgument if
-/// the parts do not belong together.
+/// Configuration, weights, tokenizer, chat format, prompt start and stop tokens are those of the folder or GGUF file.
+/// Byte-level BPE tokenizers need maestro::tokenizers; see load_any_tokenizer.
+/// @throws IoError; BadFile naming file and field or tensor; Unsupported naming what is not implemented; BadArgument if
+///         the parts do not belong together.
 template <class T = float, class Backend = NativeBackend>
 TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folder,
                                                         const FolderPolicyOptions& options = {}) {
@@ -92,12 +92,13 @@ TransformerPolicy<T, Backend, AnyTokenizer> load_policy(const std::string& folde
   return {load_model<T>(folder), std::move(parts.tokenizer), parts.options};
 }
 
-/// Reads a folder as a policy that trains fresh LoRA adapters beside frozen weights:
+/// Reads a folder as a policy that trains new LoRA adapters of frozen weights:
 ///
 ///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.lora = {.rank = 16}});
 ///
-/// The weights stay quantized if they are so in a GGUF file, and in bfloat16 if they are (LoraPolicyOptions::store).
-/// @throws as the overload that trains every parameter, and BadArgument for LoRA options outside their domains.
+/// Weights that are quantized in a GGUF file stay so, and weights in bfloat16 stay in bfloat16
+/// (LoraPolicyOptions::store).
+/// @throws what the overload that trains every parameter throws; BadArgument for LoRA options outside their domains.
 template <class T = float>
 TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T>> load_policy(const std::string& folder,
                                                                             const LoraPolicyOptions& options) {
@@ -107,11 +108,11 @@ TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T>> load_policy(cons
           parts.options};
 }
 
-/// Reads a folder as a policy whose frozen weights have the adapters of another folder:
+/// Reads a folder as a policy of frozen weights with the adapters of another folder:
 ///
 ///     auto policy = load_policy("path/to/Qwen2.5-0.5B-Instruct", {.adapter = "runs/real/adapter"});
 ///
-/// @throws as the overload that trains every parameter, and as load_adapters.
+/// @throws what the overload that trains every parameter throws; what load_adapters throws.
 template <class T = float>
 TransformerPolicy<T, NativeBackend, AnyTokenizer, LoraModel<T>> load_policy(const std::string& folder,
                                                                             const AdapterPolicyOptions& options) {

@@ -27,7 +27,7 @@
 
 namespace maestro {
 
-/// AdapterFiles says in which formats save_adapters writes: PEFT's alone, or beside it adapter.gguf for llama.cpp.
+/// AdapterFiles says in which formats save_adapters writes: PEFT's only, or also adapter.gguf for llama.cpp.
 enum class AdapterFiles : std::uint8_t { peft, peft_and_gguf };
 
 namespace detail {
@@ -40,8 +40,8 @@ inline bool is_adapter_file(std::string_view name) {
   return name == adapter_config_name || name == adapter_weights_name || name == adapter_gguf_name;
 }
 
-/// Reads a module name: "q_proj", "self_attn.q_proj" or "mlp.up_proj", which PEFT matches as well, or the path of a
-/// layer's projection; load_adapters then asks for every layer's.
+/// Reads a module name: "q_proj"; the end of a projection's path, such as "self_attn.q_proj", which PEFT matches too;
+/// or the path of a layer's projection, for which load_adapters then requires every layer's.
 inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
   if (module.is_string()) {
     std::string name = module.get<std::string>();
@@ -56,7 +56,8 @@ inline LoraTarget lora_target(const JsonFields& fields, const Json& module) {
                     ", which is not implemented; it may have " + join_names(lora_target_names));
 }
 
-/// Reads target_modules. A pattern, or none, gives no targets: the tensors beside the file then say what it matched.
+/// Reads target_modules. A pattern, or a missing field, gives no targets: the tensors in the folder show what it
+/// matched.
 inline std::vector<LoraTarget> lora_targets(const JsonFields& fields) {
   if (!fields.has("target_modules")) return {};
   const Json& modules = fields.at("target_modules");
@@ -74,7 +75,7 @@ inline std::vector<LoraTarget> lora_targets(const JsonFields& fields) {
   return targets;
 }
 
-/// Gives the targets whose factors a file holds.
+/// Gives the targets whose factors a file contains.
 inline std::vector<LoraTarget> stored_targets(const SafetensorsFile& file) {
   std::vector<LoraTarget> targets;
   for (std::size_t t = 0; t < lora_target_count; ++t) {
@@ -86,7 +87,7 @@ inline std::vector<LoraTarget> stored_targets(const SafetensorsFile& file) {
   return targets;
 }
 
-/// These fields of PEFT's LoraConfig change what an adapter computes, and are refused whenever they say something.
+/// The fields of PEFT's LoraConfig that change what an adapter computes. They are refused if they have a value.
 inline constexpr std::array<std::string_view, 18> refused_lora_fields{"use_dora",
                                                                       "lora_bias",
                                                                       "rank_pattern",
@@ -105,7 +106,7 @@ inline constexpr std::array<std::string_view, 18> refused_lora_fields{"use_dora"
                                                                       "use_qalora",
                                                                       "use_bdlora",
                                                                       "enable_lora"};
-/// These are read, or change nothing once an adapter is trained.
+/// The fields that are read, or that change nothing once an adapter is trained.
 inline constexpr std::array<std::string_view, 25> known_lora_fields{"peft_type",         "r",
                                                                     "lora_alpha",        "use_rslora",
                                                                     "target_modules",    "bias",
@@ -120,12 +121,12 @@ inline constexpr std::array<std::string_view, 25> known_lora_fields{"peft_type",
                                                                     "layers_pattern",    "ensure_weight_tying",
                                                                     "megatron_core"};
 
-/// Initializations whose names begin so change the base too.
+/// The beginnings of the names of initializations that change the base too.
 inline constexpr std::array<std::string_view, 5> changing_initializations{"pissa", "corda", "olora", "loftq",
                                                                           "lora_ga"};
 
-/// Refuses adapters whose initialization also changed the base: beside the base as it is published they compute
-/// something else than was trained, and nothing in the file says so but this field.
+/// Refuses adapters whose initialization also changed the base. With the published base they compute something other
+/// than what was trained, and only this field shows it.
 inline void refuse_changed_base(const JsonFields& fields) {
   const std::string key = "init_lora_weights";
   if (!fields.has(key) || fields.at(key).is_boolean()) return;
@@ -161,11 +162,12 @@ inline void refuse_lora_options(const JsonFields& fields) {
 
 }  // namespace detail
 
-/// Reads the text of an adapter_config.json; `file` is named in messages. If target_modules is a pattern or
-/// absent, the options have no targets, and load_adapter_config takes those of the stored tensors. Dropout is no
-/// option: responses are made without it, and training goes on without it (adapter_remarks says so).
-/// @throws BadFile naming field and content, Unsupported naming what changes the result and is not implemented (DoRA,
-///   biases, patterns of ranks, further trained modules, initializations that change the base, ...).
+/// Reads the text of an adapter_config.json. If target_modules is a pattern or absent, the options have no targets, and
+/// load_adapter_config takes those of the stored tensors. Dropout is not an option, since responses are drawn without
+/// it; further training is without it too (adapter_remarks reports it).
+/// @param file  name of the file, for messages.
+/// @throws BadFile naming field and value; Unsupported naming what changes the result and is not implemented (DoRA,
+///         biases, patterns of ranks, further trained modules, initializations that change the base, ...).
 inline LoraOptions parse_adapter_config(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -178,9 +180,9 @@ inline LoraOptions parse_adapter_config(std::string_view text, const std::string
   return options;
 }
 
-/// Gives what a user should know of the text of an adapter_config.json, one sentence each: dropout that training goes
-/// on without, fields that neither maestro nor PEFT knows and that are ignored.
-/// @throws BadFile for what is no JSON object.
+/// Gives remarks for the user about the text of an adapter_config.json, one sentence each: dropout without which
+/// training continues, and fields that are ignored since neither maestro nor PEFT knows them.
+/// @throws BadFile if the text is not a JSON object.
 inline std::vector<std::string> adapter_remarks(std::string_view text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
@@ -203,15 +205,15 @@ inline std::vector<std::string> adapter_remarks(std::string_view text, const std
 }
 
 /// Gives adapter_remarks of the adapter_config.json of a folder.
-/// @throws IoError, BadFile
+/// @throws IoError; BadFile if it is not a JSON object.
 inline std::vector<std::string> load_adapter_remarks(const std::string& folder) {
   const std::string path = folder + "/" + detail::adapter_config_name;
   return adapter_remarks(read_file(path, std::size_t{1} << 24), path);
 }
 
 /// Reads the adapter_config.json of a folder. If its target_modules is a pattern or absent, the targets are the
-/// projections whose factors adapter_model.safetensors holds.
-/// @throws as parse_adapter_config, and IoError.
+/// projections whose factors are in adapter_model.safetensors.
+/// @throws IoError; BadFile or Unsupported as parse_adapter_config.
 inline LoraOptions load_adapter_config(const std::string& folder) {
   const std::string path = folder + "/" + detail::adapter_config_name;
   LoraOptions options = parse_adapter_config(read_file(path, std::size_t{1} << 24), path);
@@ -225,8 +227,9 @@ inline LoraOptions load_adapter_config(const std::string& folder) {
   return options;
 }
 
-/// Writes the text of an adapter_config.json that PEFT and parse_adapter_config read.
-/// @param base  folder or name of the model that the adapters belong to.
+/// Gives the text of an adapter_config.json that PEFT and parse_adapter_config read.
+/// @param base  folder or name of the model to which the adapters belong.
+/// @throws BadArgument for options outside their domains.
 inline std::string adapter_config_text(const LoraOptions& options, const std::string& base) {
   check(options);
   std::vector<std::string> targets;
@@ -249,10 +252,10 @@ inline std::string adapter_config_text(const LoraOptions& options, const std::st
   return dump_json(json, 2) + "\n";
 }
 
-/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears at once; an older folder of adapters
-/// is replaced, any other folder is refused. With AdapterFiles::peft_and_gguf it holds adapter.gguf (save_lora_gguf)
-/// too, which PEFT does not read.
-/// @throws IoError, BadArgument if the folder holds other files.
+/// Writes a folder that PEFT's PeftModel.from_pretrained reads. The folder appears in one step. An older folder of
+/// adapters is replaced, and any other folder is refused. With AdapterFiles::peft_and_gguf it also contains
+/// adapter.gguf (save_lora_gguf), which PEFT does not read.
+/// @throws IoError; BadArgument if the folder contains other files.
 template <class T>
 void save_adapters(const std::string& folder, const LoraFactors<T>& factors, const std::string& base,
                    AdapterFiles formats = AdapterFiles::peft) {
@@ -273,8 +276,8 @@ void save_adapters(const std::string& folder, const LoraFactors<T>& factors, con
 }
 
 /// Reads the adapters of a model with this configuration.
-/// @throws IoError, BadFile naming tensors that are missing, surplus, of another shape, or not finite; Unsupported as
-/// parse_adapter_config.
+/// @throws IoError; BadFile naming tensors that are missing, surplus, of another shape, or not finite; Unsupported as
+///         parse_adapter_config.
 template <class T>
 LoraFactors<T> load_adapters(const std::string& folder, const ModelConfig& config) {
   const LoraOptions options = load_adapter_config(folder);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// LoRA adapters as llama.cpp reads them beside a GGUF model (--lora).
+/// LoRA adapters in llama.cpp's format, for use with a GGUF model (--lora).
 /// Source: https://github.com/ggml-org/llama.cpp (convert_lora_to_gguf.py, src/llama-adapter.cpp).
 
 #include <array>
@@ -22,7 +22,8 @@ namespace detail {
 
 inline constexpr const char* adapter_gguf_name = "adapter.gguf";
 
-/// Gives the values of a factor as floats; rows of B in llama's order of queries and keys if its target is one.
+/// Gives the values of a factor as floats. Rows of B are in llama's order for queries and keys if its target is one of
+/// them.
 template <class T>
 std::vector<float> gguf_factor(const ModelConfig& config, TensorKind kind, MatrixView<const T> factor, bool outputs) {
   std::vector<float> values(factor.rows() * factor.cols());
@@ -38,10 +39,11 @@ std::vector<float> gguf_factor(const ModelConfig& config, TensorKind kind, Matri
 
 }  // namespace detail
 
-/// Writes the factors of every adapter into one GGUF file of type "adapter", in F32, for llama.cpp's --lora beside the
+/// Writes the factors of every adapter into one GGUF file of type "adapter", in F32, for llama.cpp's --lora with the
 /// GGUF file of the same model: `blk.N.NAME.weight.lora_a` (r x in) and `blk.N.NAME.weight.lora_b` (out x r). llama.cpp
-/// scales their product by alpha / r; for rank-stabilized adapters the alpha that gives their scale is written.
-/// @throws IoError; an older file then survives.
+/// scales their product by alpha / r. For rank-stabilized adapters, the written alpha is the one that gives their
+/// scale.
+/// @throws IoError if the file cannot be written; an older file is then kept.
 template <class T>
 void save_lora_gguf(const std::string& path, const LoraFactors<T>& factors) {
   const ModelConfig& config = factors.config();

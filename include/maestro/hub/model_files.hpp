@@ -35,19 +35,20 @@
 
 namespace maestro {
 
-/// StoreAs is the element type of stored weights. F32 is exact for models in float; BF16 halves the file and rounds to
+/// StoreAs is the element type of stored weights. F32 is exact for models in float. BF16 halves the file and rounds to
 /// nearest.
 enum class StoreAs : std::uint8_t { f32, bf16 };
 
-/// SaveOptions say how weights are written.
+/// SaveOptions holds how weights are written.
 struct SaveOptions {
   StoreAs store = StoreAs::f32;
-  /// The most bytes of tensors in one file. More bytes go into shards with an index, and a single larger tensor has a
-  /// shard of its own.
+  /// The largest number of bytes of tensors in one file. More bytes are written as shards with an index. A larger
+  /// tensor has its own shard.
   std::size_t max_shard_size = std::numeric_limits<std::size_t>::max();
-  /// The checkpoint's own texts (read_folder_texts): they are written again, with what training changed.
+  /// The checkpoint's own texts (read_folder_texts), which are written with the changes of training.
   FolderTexts texts{};
-  /// Tokens that end responses (TransformerPolicy::stop_tokens), for generation_config.json; empty: the model's.
+  /// Tokens that end responses (TransformerPolicy::stop_tokens), for generation_config.json; if empty, those of the
+  /// model.
   std::vector<std::int32_t> stop_tokens{};
 };
 
@@ -61,7 +62,7 @@ inline void check_shape(const CheckpointFiles& files, std::string_view name, std
   }
 }
 
-/// Checks that a tied head, if it is stored too, is the embedding.
+/// Checks that a tied head, if it is stored too, equals the embedding.
 inline void check_tied_head(const CheckpointFiles& files) {
   constexpr std::string_view head_name = tensor_name(TensorKind::head);
   constexpr std::string_view embedding_name = tensor_name(TensorKind::embedding);
@@ -79,7 +80,7 @@ inline void check_tied_head(const CheckpointFiles& files) {
 }
 
 /// Reads one tensor of the expected shape, and releases its part of the file.
-/// @throws BadFile naming what is missing, misshapen or not finite.
+/// @throws BadFile naming a tensor that is missing, of another shape, or not finite.
 template <class T>
 void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<const std::size_t> shape,
                  std::span<T> values) {
@@ -98,22 +99,22 @@ void read_tensor(const CheckpointFiles& files, std::string_view name, std::span<
   files.release(name);
 }
 
-/// Gives the name of a tensor in a checkpoint of a causal model: models that were saved without a head lack the prefix
-/// "model.". Frequencies of RoPE, which old checkpoints store, are computed here; they get no name.
+/// Gives the name of a tensor in a checkpoint of a causal model. Models that were saved without a head lack the prefix
+/// "model.". Frequencies of RoPE, which old checkpoints store, get no name, since they are computed here.
 inline std::string canonical_name(std::string_view name) {
   if (name.ends_with(".rotary_emb.inv_freq")) return {};
   const bool bare = name.starts_with("layers.") || name.starts_with("embed_tokens.") || name.starts_with("norm.");
   return (bare ? "model." : "") + std::string(name);
 }
 
-/// Opens the weights of a model folder, under the names of a causal model.
+/// Opens the weights of a model folder, with the names of a causal model.
 inline CheckpointFiles open_weights(const std::string& folder) {
   CheckpointFiles files = CheckpointFiles::of_folder(folder);
   files.rename(canonical_name);
   return files;
 }
 
-/// Writes a list of names for a message: "a", "b" and 3 more.
+/// Gives a list of names for a message: "a", "b" and 3 more.
 inline std::string name_list(const std::vector<std::string>& names) {
   std::string text;
   const std::size_t listed = std::min<std::size_t>(names.size(), 5);
@@ -122,8 +123,9 @@ inline std::string name_list(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Checks that every tensor of the layout is there in its shape, and no other except those in `others`. It is called
-/// before anything of the sizes that config.json claims is allocated.
+/// Checks that every tensor of the layout exists with its shape, and that there is no other except those in `others`.
+/// It must be called before memory of the sizes in config.json is allocated.
+/// @throws BadFile naming the tensors.
 inline void check_tensors(const CheckpointFiles& files, const ModelLayout& layout,
                           std::span<const std::string_view> others) {
   std::unordered_set<std::string_view> known(others.begin(), others.end());
@@ -146,7 +148,7 @@ inline void check_tensors(const CheckpointFiles& files, const ModelLayout& layou
   for (const TensorSpec& tensor : layout.tensors()) check_shape(files, tensor.name, tensor.shape());
 }
 
-/// The tied head, which a file may hold beside the embedding.
+/// The tied head, which a file may contain in addition to the embedding.
 inline constexpr std::array<std::string_view, 1> tied_head{tensor_name(TensorKind::head)};
 inline std::span<const std::string_view> optional_names(const ModelConfig& config) {
   if (config.head == HeadWeights::tied) return tied_head;
@@ -154,7 +156,7 @@ inline std::span<const std::string_view> optional_names(const ModelConfig& confi
 }
 
 /// Reads every tensor of `weights`.
-/// @throws as read_tensor.
+/// @throws BadFile as read_tensor.
 template <class T>
 void read_tensors(const CheckpointFiles& files, ModelWeights<T>& weights) {
   for (std::size_t i = 0; i < weights.layout().size(); ++i) {
@@ -163,7 +165,7 @@ void read_tensors(const CheckpointFiles& files, ModelWeights<T>& weights) {
   }
 }
 
-/// Adds a tensor to a file, by its place in the layout.
+/// Adds a tensor to a file, by its index in the layout.
 template <class T>
 void add_tensor(SafetensorsWriter& writer, const ModelWeights<T>& weights, std::size_t index, Dtype dtype) {
   const TensorSpec& tensor = weights.layout()[index];
@@ -201,8 +203,8 @@ inline std::string shard_name(std::size_t index, std::size_t count) {
 
 }  // namespace detail
 
-/// Writes the weights alone, in the order and layout of transformers' own checkpoints. A tied head is left out.
-/// @throws IoError; an older file then survives.
+/// Writes only the weights, in the order and layout of transformers' own checkpoints. A tied head is not written.
+/// @throws IoError if the file cannot be written; an older file is then kept.
 template <class T>
 void save_weights(const std::string& path, const ModelWeights<T>& weights, StoreAs store = StoreAs::f32) {
   SafetensorsWriter writer;
@@ -214,8 +216,8 @@ void save_weights(const std::string& path, const ModelWeights<T>& weights, Store
 }
 
 /// Writes the weights into an existing folder: model.safetensors, or shards of at most options.max_shard_size and their
-/// model.safetensors.index.json, filled in visiting order.
-/// @throws IoError, BadArgument if shards would lie beside a model.safetensors, which readers prefer.
+/// model.safetensors.index.json. Shards are filled in visiting order.
+/// @throws IoError; BadArgument if there is already a model.safetensors beside the shards, which readers prefer.
 template <class T>
 void save_shards(const std::string& folder, const ModelWeights<T>& weights, const SaveOptions& options = {}) {
   const Dtype dtype = detail::stored_dtype(options.store);
@@ -255,7 +257,7 @@ void save_shards(const std::string& folder, const ModelWeights<T>& weights, cons
 }
 
 /// Reads the weights of a model with this configuration from F64, F32, F16 or BF16.
-/// @throws BadFile naming the file and tensors that are missing, surplus, of another shape, or not finite.
+/// @throws BadFile naming the file and the tensors that are missing, surplus, of another shape, or not finite.
 template <class T>
 ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& config) {
   detail::check_tensors(files, ModelLayout(config), detail::optional_names(config));
@@ -265,15 +267,15 @@ ModelWeights<T> load_weights(const CheckpointFiles& files, const ModelConfig& co
   return weights;
 }
 /// Reads the weights from a safetensors file, or from the .json index of several.
-/// @throws as the other overload, and IoError.
+/// @throws IoError; what the other overload throws.
 template <class T>
 ModelWeights<T> load_weights(const std::string& path, const ModelConfig& config) {
   return load_weights<T>(CheckpointFiles(path), config);
 }
 
-/// Writes config.json, generation_config.json and the weights into an existing folder. Each file appears at once or not
-/// at all. With SaveOptions::texts the first two are the checkpoint's own, with what training changed.
-/// @throws IoError, Unsupported as config_text, BadArgument as save_shards and for texts of another model.
+/// Writes config.json, generation_config.json and the weights into an existing folder. Each file appears complete or
+/// not at all. With SaveOptions::texts, the first two are the checkpoint's own, with the changes of training.
+/// @throws IoError; Unsupported as config_text; BadArgument as save_shards, and for texts of another model.
 template <class T>
 void write_model_files(const std::string& folder, const ModelWeights<T>& weights, const SaveOptions& options = {}) {
   const ModelConfig& config = weights.config();
@@ -291,10 +293,11 @@ void write_model_files(const std::string& folder, const ModelWeights<T>& weights
   write_model_files(folder, weights, SaveOptions{.store = store});
 }
 
-/// Writes a model folder that transformers' AutoTokenizer and AutoModelForCausalLM read. The folder appears at once; an
-/// older model folder is replaced, any other folder is refused.
-/// @tparam Tok  ByteTokenizer, BpeTokenizer or AnyTokenizer; files that it was read from are written as they were.
-/// @throws IoError, BadArgument if the folder holds other files, Unsupported as config_text.
+/// Writes a model folder that transformers' AutoTokenizer and AutoModelForCausalLM read. The folder appears in one
+/// step. An older model folder is replaced, and any other folder is refused.
+/// @tparam Tok  ByteTokenizer, BpeTokenizer or AnyTokenizer; the files from which it was read are written unchanged.
+/// @throws IoError; BadArgument if the folder contains other files, or if the tokenizer makes tokens outside the
+///         model's vocabulary; Unsupported as config_text.
 template <class T, class Tok>
 void save_model(const std::string& folder, const ModelWeights<T>& weights, const Tok& tokenizer,
                 const SaveOptions& options = {}) {
@@ -324,7 +327,7 @@ void save_model(const std::string& folder, const ModelWeights<T>& weights, const
 
 /// Reads the model of a folder: its configuration (load_model_config) and its weights, in one file or in shards; or the
 /// model of a GGUF file.
-/// @throws IoError, BadFile naming file and field or tensor, Unsupported naming what is not implemented.
+/// @throws IoError; BadFile naming file and field or tensor; Unsupported naming what is not implemented.
 template <class T>
 ModelWeights<T> load_model(const std::string& folder) {
   if (is_gguf(folder)) return load_gguf<T>(folder);

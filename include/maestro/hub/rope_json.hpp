@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a config.json of Hugging Face says about RoPE, in the fields of old and new files.
+/// The settings of RoPE in Hugging Face's config.json, in the fields of old and new files.
 
 #include <algorithm>
 #include <array>
@@ -18,19 +18,19 @@
 
 namespace maestro::detail {
 
-/// RopeFields is what the top level, `rope_parameters` or `rope_scaling` says.
+/// RopeFields holds the settings of the top level, of `rope_parameters` or of `rope_scaling`.
 struct RopeFields {
   std::optional<double> theta;
   std::optional<RopeScaling> scaling;
 };
 
-/// A rope type under transformers' name, and the members of the object that it reads.
+/// RopeTypeName is a rope type with transformers' name, and the members of the object that it reads.
 struct RopeTypeName {
   std::string_view name;
   RopeType type;
   std::array<std::string_view, 8> fields;
 };
-/// Type "dynamic" changes nothing within max_position_embeddings, and nothing goes beyond.
+/// The rope types. Type "dynamic" changes nothing within max_position_embeddings, which is the limit of positions here.
 inline constexpr std::array<RopeTypeName, 5> rope_type_names{
     {{"default", RopeType::unscaled, {}},
      {"dynamic", RopeType::unscaled, {"factor"}},
@@ -59,7 +59,7 @@ inline bool reads_rope_field(const RopeTypeName& type, std::string_view name) {
   return std::find(type.fields.begin(), type.fields.end(), name) != type.fields.end();
 }
 
-/// Gives the factor of cosines and sines of type yarn.
+/// Gives the factor of cosines and sines for type yarn.
 inline double yarn_attention_factor(const JsonFields& rope, double factor) {
   if (rope.has("attention_factor")) return rope.positive_number("attention_factor");
   const auto scale = [&](double m) { return factor <= 1.0 ? 1.0 : 0.1 * m * std::log(factor) + 1.0; };
@@ -69,7 +69,7 @@ inline double yarn_attention_factor(const JsonFields& rope, double factor) {
 }
 
 /// Reads one of the objects.
-/// @param context  max_position_embeddings, which is also the old context if nothing names another.
+/// @param context  max_position_embeddings, which is also the old context if there is no other value.
 inline RopeFields read_rope_object(const JsonFields& rope, std::size_t context) {
   const RopeTypeName& type = read_rope_type(rope);
   for (const auto& item : rope.json().items()) {
@@ -117,8 +117,8 @@ inline void add_ignored_rope_fields(const Json& config, std::vector<std::string>
   }
 }
 
-/// Sets rope_theta and rope_scaling. Old files have `rope_theta` and `rope_scaling`, newer ones `rope_parameters`; if
-/// several say the same thing, they must agree.
+/// Sets rope_theta and rope_scaling. Old files have `rope_theta` and `rope_scaling`, newer ones `rope_parameters`.
+/// Settings that are given several times must agree.
 inline void read_rope(const JsonFields& fields, ModelConfig& config) {
   RopeFields all;
   // transformers prefers the old context of the top level.
@@ -145,7 +145,7 @@ inline void read_rope(const JsonFields& fields, ModelConfig& config) {
   config.rope_scaling = all.scaling.value_or(RopeScaling{});
 }
 
-/// Writes the fields of old and new files, so that old and new readers find what they know.
+/// Writes the fields of old and new files, so that old and new readers find those that they know.
 inline void write_rope(const ModelConfig& config, OrderedJson& json) {
   const RopeScaling& s = config.rope_scaling;
   OrderedJson scaling = OrderedJson::object();

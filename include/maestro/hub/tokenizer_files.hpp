@@ -26,7 +26,7 @@ namespace detail {
 
 inline constexpr std::size_t largest_tokenizer_file = std::size_t{1} << 28;
 
-/// Reads name and content of the files of a folder that belong to its tokenizer.
+/// Gives names and contents of the files in a folder that belong to its tokenizer.
 inline std::map<std::string, std::string> read_tokenizer_files(const std::string& folder) {
   static constexpr std::array names{
       "tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json",
@@ -40,7 +40,8 @@ inline std::map<std::string, std::string> read_tokenizer_files(const std::string
   return files;
 }
 
-/// Gives the eos_token of a tokenizer_config.json, a text or an object with its content; empty if there is none.
+/// Gives the eos_token of a tokenizer_config.json, which is a text or an object with its content; empty if there is
+/// none.
 inline std::string read_eos_token(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
   const JsonFields fields(json, path);
@@ -53,8 +54,8 @@ inline void write_files_as_read(const std::string& folder, const std::map<std::s
   for (const auto& [name, content] : files) write_file(folder + "/" + name, content);
 }
 
-/// Makes the byte-level tokenizer of some files. A response ends with the eos_token, else with the special token
-/// `end_id`, else with <|endoftext|>.
+/// Makes the byte-level tokenizer from files. A response ends with the eos_token, else with the special token `end_id`,
+/// else with <|endoftext|>.
 inline ByteTokenizer parse_byte_tokenizer(const std::map<std::string, std::string>& files, const std::string& folder,
                                           std::optional<std::int32_t> end_id) {
   std::string end;
@@ -68,28 +69,27 @@ inline ByteTokenizer parse_byte_tokenizer(const std::map<std::string, std::strin
   return parse_tokenizer(files.at("tokenizer.json"), folder + "/tokenizer.json", end);
 }
 
-/// A TokenizerReader reads a byte-level BPE tokenizer. The one below is nullptr if no translation unit includes
-/// maestro/tokenizers.hpp; hub/bpe_tokenizer_json.hpp sets it before main begins.
+/// TokenizerReader is a function that reads a byte-level BPE tokenizer. The variable below is nullptr if no translation
+/// unit includes maestro/tokenizers.hpp; hub/bpe_tokenizer_json.hpp sets it before main begins.
 using TokenizerReader = AnyTokenizer (*)(const std::string& folder, std::optional<std::int32_t> end_id);
 inline TokenizerReader bpe_tokenizer_reader = nullptr;
-/// The same for the tokenizer of a GGUF file; hub/gguf_tokenizer.hpp sets it.
+/// The reader for the tokenizer of a GGUF file, which hub/gguf_tokenizer.hpp sets.
 inline TokenizerReader gguf_tokenizer_reader = nullptr;
 
 }  // namespace detail
 
-/// Reads the tokenizer of a model folder. The end token is the `eos_token` of tokenizer_config.json, if that exists.
-/// @throws IoError, BadFile, Unsupported for any tokenizer but the byte-level one.
+/// Reads the tokenizer of a model folder. The end token is the `eos_token` of tokenizer_config.json, if there is one.
+/// @throws IoError; BadFile; Unsupported for any tokenizer except the byte-level one.
 inline ByteTokenizer load_tokenizer(const std::string& folder) {
   return detail::parse_byte_tokenizer(detail::read_tokenizer_files(folder), folder, std::nullopt);
 }
 
-/// Reads the tokenizer of a model folder, whichever it is: the byte-level one without merges, or byte-level BPE. BPE
-/// needs a program that links maestro::tokenizers and includes maestro/tokenizers.hpp in any of its translation units,
-/// and so does the tokenizer of a GGUF file. The folder's files are kept, so that write_tokenizer_files writes them as
-/// they are.
-/// @param end_tokens  the model's (ModelConfig::end_tokens); the first ends a response if the folder names no
-///   eos_token.
-/// @throws IoError, BadFile, Unsupported naming what is not implemented, or that header and target if they are missing.
+/// Reads the tokenizer of a model folder of either kind: the byte-level one without merges, or BPE. BPE and the
+/// tokenizers of GGUF files need a program that links maestro::tokenizers and includes maestro/tokenizers.hpp in any of
+/// its translation units. The folder's files are kept, so that write_tokenizer_files writes them unchanged.
+/// @param end_tokens  those of the model (ModelConfig::end_tokens); the first one ends a response if the folder has no
+///                    eos_token.
+/// @throws IoError; BadFile; Unsupported naming what is not implemented, or the missing header and target.
 inline AnyTokenizer load_any_tokenizer(const std::string& folder, std::span<const std::int32_t> end_tokens = {}) {
   std::optional<std::int32_t> end_id;
   if (!end_tokens.empty()) end_id = end_tokens.front();
@@ -115,7 +115,7 @@ inline AnyTokenizer load_any_tokenizer(const std::string& folder, std::span<cons
 }
 
 /// Writes tokenizer.json and tokenizer_config.json into an existing folder.
-/// @throws IoError
+/// @throws IoError if a file cannot be written.
 inline void write_tokenizer_files(const std::string& folder, const ByteTokenizer& tokenizer) {
   write_file(folder + "/tokenizer.json", tokenizer_text(tokenizer));
   OrderedJson json = OrderedJson::object();
@@ -127,9 +127,9 @@ inline void write_tokenizer_files(const std::string& folder, const ByteTokenizer
   write_file(folder + "/tokenizer_config.json", dump_json(json, 2) + "\n");
 }
 
-/// Writes the files that the tokenizer was read from, byte for byte, into an existing folder. The files of a
-/// ByteTokenizer that was not read from files are written anew.
-/// @throws IoError, BadArgument for another tokenizer that was not read from files.
+/// Writes the files from which the tokenizer was read, byte for byte, into an existing folder. The files of a
+/// ByteTokenizer that was not read from files are made anew.
+/// @throws IoError; BadArgument for another tokenizer that was not read from files.
 inline void write_tokenizer_files(const std::string& folder, const AnyTokenizer& tokenizer) {
   const ByteTokenizer* bytes = tokenizer.get_if<ByteTokenizer>();
   if (tokenizer.files().empty() && bytes != nullptr) return write_tokenizer_files(folder, *bytes);

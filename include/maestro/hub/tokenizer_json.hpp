@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The tokenizer.json of the byte tokenizer: a BPE model of the 256 byte symbols without merges, behind the byte-level
+/// The tokenizer.json of the byte tokenizer: a BPE model of the 256 byte symbols without merges, after the byte-level
 /// pre-tokenizer, so that Hugging Face's `tokenizers` gives the same ids.
 
 #include <cstddef>
@@ -29,8 +29,8 @@ inline std::string symbol_of_byte(std::size_t byte) {
 
 }  // namespace detail
 
-/// Writes the text of a tokenizer.json. Special tokens and padding are listed as added tokens. Unlike
-/// ByteTokenizer::encode, the `tokenizers` library turns text that spells them into the token.
+/// Gives the text of a tokenizer.json. Special tokens and padding are added tokens. The `tokenizers` library reads text
+/// that spells them as the tokens, unlike ByteTokenizer::encode.
 inline std::string tokenizer_text(const ByteTokenizer& tokenizer) {
   const auto byte_level = [] {
     return OrderedJson{
@@ -77,7 +77,7 @@ namespace detail {
   throw Unsupported(file + ": " + what + "; only the byte-level tokenizer without merges is implemented");
 }
 
-/// Refuses a member of `part` that is not in `allowed`, unless it says nothing (null, false).
+/// Refuses a member of `part` that is not in `allowed`, unless its value is null or false.
 inline void check_members(const JsonFields& part, const std::string& prefix,
                           std::initializer_list<const char*> allowed) {
   for (const auto& [key, value] : part.json().items()) {
@@ -119,9 +119,11 @@ inline void check_bpe(const JsonFields& model) {
 
 }  // namespace detail
 
-/// Reads the text of a tokenizer.json that tokenizer_text wrote. `file` is named in messages, and `end` ends responses.
-/// @throws BadFile for what is malformed, Unsupported naming what is not the byte-level tokenizer (merges,
-///   normalizers).
+/// Reads the text of a tokenizer.json that tokenizer_text wrote.
+/// @param file  name of the file, for messages.
+/// @param end   the special token that ends responses.
+/// @throws BadFile for malformed text; Unsupported naming what differs from the byte-level tokenizer (merges,
+///         normalizers).
 inline ByteTokenizer parse_tokenizer(std::string_view text, const std::string& file,
                                      std::string_view end = "<|endoftext|>") {
   const Json json = parse_json(text, file);

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What a config.json of Hugging Face says about sliding windows: position i of a windowed layer sees j <= i with
-/// i - j < window.
+/// The sliding windows in Hugging Face's config.json: position i of a windowed layer sees the positions j <= i with i -
+/// j < window.
 /// Source: the configurations and masks of the families in https://github.com/huggingface/transformers.
 
 #include <algorithm>
@@ -18,8 +18,8 @@ namespace maestro::detail {
 
 inline bool is_qwen(Architecture family) { return family == Architecture::qwen2 || family == Architecture::qwen3; }
 
-/// Tells for each layer whether it looks through a window, as transformers' class of the family decides it. Mistral's
-/// class windows all layers, whatever the list says.
+/// Tells for each layer whether it has a window, by the rules of transformers' class of the family. Mistral's class
+/// gives all layers a window, whatever the list says.
 inline std::vector<bool> windowed_layers(const JsonFields& fields, Architecture family, std::size_t layers) {
   std::vector<bool> windowed(layers, !is_qwen(family));
   if (!fields.has("layer_types")) {
@@ -40,16 +40,17 @@ inline std::vector<bool> windowed_layers(const JsonFields& fields, Architecture 
   return windowed;
 }
 
-/// Gives the window of the layers that have one; 0: there is none. Files without the field have that of their class.
+/// Gives the window of the layers that have one; 0 if there is none. If a file lacks the field, the default of its
+/// class holds.
 inline std::size_t read_window(const JsonFields& fields, Architecture family) {
   if (is_qwen(family) && !fields.boolean_or("use_sliding_window", false)) return 0;
   const bool usual = family != Architecture::llama && !fields.json().contains("sliding_window");
   return fields.count_or("sliding_window", usual ? 4096 : 0);
 }
 
-/// Sets the windows of the layers, none where they hide nothing within the context.
-/// @throws BadFile naming a field of another type, Unsupported for layers of other kinds, for windows that the family's
-///   class does not have, and for windowed layers without a window.
+/// Sets the windows of the layers. There are none if they hide nothing within the context.
+/// @throws BadFile naming a field of another type; Unsupported for layers of other kinds, for windows that the family's
+///         class does not have, and for windowed layers without a window.
 inline void read_windows(const JsonFields& fields, ModelConfig& config) {
   if (fields.count_or("attention_chunk_size", config.max_positions) < config.max_positions) {
     fields.unsupported("attention_chunk_size", "attention in chunks is not implemented");
@@ -70,7 +71,7 @@ inline void read_windows(const JsonFields& fields, ModelConfig& config) {
 }
 
 /// Writes the windows of `config` under the names of its family.
-/// @throws Unsupported if the family's config.json cannot say them.
+/// @throws Unsupported if the family's config.json cannot express them.
 inline void write_windows(const ModelConfig& config, OrderedJson& json) {
   const bool qwen = is_qwen(config.architecture);
   const bool mistral = config.architecture == Architecture::mistral;
