@@ -72,7 +72,7 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
   return finite;
 }
 
-/// Gives the form asked for; automatic is what find() finds, but T other than float has no bfloat16.
+/// Resolves the form: automatic becomes the form that find() gives, or full if that is bfloat16 and T is not float.
 template <class T, class Find>
 FrozenStore form_for(FrozenStore asked, Find&& find) {
   if (asked != FrozenStore::automatic && asked != FrozenStore::quantized) return asked;
@@ -100,8 +100,8 @@ inline FrozenStore stored_form(const GgufFile& file) {
 }
 
 /// Gives the form in which load_frozen stores the matrices of a model folder or a GGUF file.
-/// @param asked  automatic: stored_form for a GGUF file; for a folder bfloat16 if stores_bf16, else full. Any other form
-///               is taken as it is.
+/// @param asked  automatic: stored_form for a GGUF file; for a folder bfloat16 if stores_bf16, else full. Any other
+///               form is taken as it is.
 /// @throws IoError; BadFile; BadArgument if quantized is asked for and `path` is not a GGUF file.
 inline FrozenStore frozen_store(const std::string& path, FrozenStore asked) {
   const bool gguf = is_gguf(path);
@@ -158,8 +158,8 @@ std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, Frozen
 
 /// Reads the weights of a model folder or a GGUF file, part by part, so that no second copy exists in between.
 /// @param asked  automatic: frozen_store, but full instead of bfloat16 if T is not float.
-/// @throws IoError, BadFile, Unsupported or BadArgument as load_model and frozen_store; BadArgument for bfloat16 if T is
-///         not float.
+/// @throws IoError, BadFile, Unsupported or BadArgument as load_model and frozen_store; BadArgument for bfloat16 if T
+///         is not float.
 template <class T>
 std::shared_ptr<const FrozenWeights<T>> load_frozen(const std::string& folder, FrozenStore asked = FrozenStore::full) {
   if (is_gguf(folder)) return load_frozen<T>(GgufFile(folder), asked);
