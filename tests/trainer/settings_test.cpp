@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "maestro/conductor/learned_options.hpp"
@@ -60,6 +61,16 @@ BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
 BOOST_AUTO_TEST_CASE(a_forgotten_member_shows) {
   BOOST_TEST(member_count::members<Forgetful>() == 2u);
   BOOST_TEST(visits_of_forgetful() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(features_are_content_of_the_prompts) {
+  std::vector<maestro::Prompt> prompts(2);
+  const std::string texts = maestro::prompts_content(prompts);
+  prompts[0].features = {1.0f, 2.0f};
+  const std::string numbers = maestro::prompts_content(prompts);
+  BOOST_TEST(numbers != texts);
+  std::swap(prompts[0].features[0], prompts[0].features[1]);
+  BOOST_TEST(maestro::prompts_content(prompts) != numbers);
 }
 
 BOOST_AUTO_TEST_CASE(the_fingerprint_is_that_of_earlier_checkpoints) {

@@ -31,11 +31,12 @@ inline std::string hash_text(std::uint64_t hash) {
   return text;
 }
 
-/// Gives a hash of the texts, references, tasks, metadata and messages of the prompts, from whatever source they came.
+/// Gives a hash of the texts, references, tasks, metadata, messages and features of the prompts, from whatever source
+/// they came.
 inline std::string prompts_content(std::span<const Prompt> prompts) {
   std::uint64_t hash = fnv1a_start;
   for (const Prompt& prompt : prompts) {
-    const auto add = [&](const std::string& field) {
+    const auto add = [&](std::string_view field) {
       hash = fnv1a(std::to_string(field.size()) + ":", hash);
       hash = fnv1a(field, hash);
     };
@@ -43,6 +44,9 @@ inline std::string prompts_content(std::span<const Prompt> prompts) {
     for (const Message& message : prompt.messages) {
       add(message.role);
       add(message.content);
+    }
+    if (!prompt.features.empty()) {
+      add({reinterpret_cast<const char*>(prompt.features.data()), prompt.features.size() * sizeof(float)});
     }
   }
   return hash_text(hash);
