@@ -147,7 +147,8 @@ MAESTRO_INLINE void dequantize_q45_k(const std::uint8_t* __restrict b, std::size
   const std::uint8_t* const s = b + 4;
   for (std::size_t j = begin; j < end; ++j, out += 32) {
     const unsigned scale = j < 4 ? s[j] & 63u : (s[j + 4] & 15u) | (static_cast<unsigned>(s[j - 4] >> 6) << 4);
-    const unsigned least = j < 4 ? s[j + 4] & 63u : static_cast<unsigned>(s[j + 4] >> 4) | ((s[j] >> 6) << 4);
+    const unsigned least =
+        j < 4 ? s[j + 4] & 63u : static_cast<unsigned>(s[j + 4] >> 4) | (static_cast<unsigned>(s[j] >> 6) << 4);
     const float dl = d * static_cast<float>(scale);
     const float ml = d_min * static_cast<float>(least);
     const std::uint8_t* __restrict const q = b + (five ? 48 : 16) + j / 2 * 32;
