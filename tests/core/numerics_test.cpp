@@ -15,25 +15,17 @@
 #include "maestro/core/statistics.hpp"
 #include "maestro/gemm/eigen.hpp"
 #include "maestro/gemm/native.hpp"
+#include "noise.hpp"
 #if defined(MAESTRO_TEST_BLAS)
 #include "maestro/gemm/cblas.hpp"
 #endif
 
 using namespace maestro;
+using maestro_test::noise;
 
 BOOST_AUTO_TEST_SUITE(numerics)
 
 namespace {
-
-template <class T>
-Matrix<T> noise(std::size_t rows, std::size_t cols, std::uint32_t salt) {
-  Matrix<T> result(rows, cols);
-  const RandomStream stream({.seed = salt});
-  for (std::size_t i = 0; i < rows * cols; ++i) {
-    result.data()[i] = static_cast<T>(stream.normal(static_cast<std::uint32_t>(i)));
-  }
-  return result;
-}
 
 /// Every transpose, odd sizes, views with a stride, alpha and beta; NaN in C is overwritten where beta is 0.
 template <class Backend, class T>

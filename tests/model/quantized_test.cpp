@@ -14,6 +14,7 @@
 #include "maestro/model/frozen_weights.hpp"
 #include "maestro/model/lora_model.hpp"
 #include "model/model_tools.hpp"
+#include "noise.hpp"
 
 // Weights that stay quantized give the bits of the same weights dequantized.
 BOOST_AUTO_TEST_SUITE(quantized)
@@ -31,52 +32,25 @@ std::vector<std::byte> random_rows(GgufType type, std::size_t rows, std::size_t 
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     bytes[i] = static_cast<std::byte>(static_cast<unsigned>(stream.uniform(static_cast<std::uint32_t>(i)) * 256.0));
   }
-  // Half-precision numbers with these high bytes lie within 1/64 and 1/4, in plain ones within 1/64 and 2.
-  const auto put = [&](std::size_t at, unsigned high) {
-    bytes[at] = static_cast<std::byte>(high | (std::to_integer<unsigned>(bytes[at]) & 0x81u));
-  };
-  for (std::size_t at = 0; at < bytes.size(); at += block.bytes) {
-    switch (type) {
-      case GgufType::f32:
-      case GgufType::bf16:
-        put(at + block.bytes - 1, 0x3c);
-        break;
-      case GgufType::f16:
-      case GgufType::q4_0:
-      case GgufType::q5_0:
-      case GgufType::q8_0:
-        put(at + 1, 0x24);
-        break;
-      case GgufType::q4_1:
-      case GgufType::q5_1:
-      case GgufType::q4_k:
-      case GgufType::q5_k:
-        put(at + 1, 0x24);
-        put(at + 3, 0x24);
-        break;
-      case GgufType::q2_k:
-        put(at + 81, 0x24);
-        put(at + 83, 0x24);
-        break;
-      case GgufType::q3_k:
-        put(at + 109, 0x24);
-        break;
-      case GgufType::q6_k:
-        put(at + 209, 0x24);
-        break;
+  // The high bytes of numbers: half-precision ones lie within 1/64 and 1/4 then, plain ones within 1/64 and 2.
+  std::vector<std::size_t> highs{1};
+  unsigned high = 0x24;
+  if (type == GgufType::f32 || type == GgufType::bf16) {
+    highs = {block.bytes - 1};
+    high = 0x3c;
+  }
+  if (type == GgufType::q4_1 || type == GgufType::q5_1 || type == GgufType::q4_k || type == GgufType::q5_k) {
+    highs = {1, 3};
+  }
+  if (type == GgufType::q2_k) highs = {81, 83};
+  if (type == GgufType::q3_k || type == GgufType::q6_k) highs = {block.bytes - 1};
+  for (std::size_t first = 0; first < bytes.size(); first += block.bytes) {
+    for (const std::size_t i : highs) {
+      std::byte& at = bytes[first + i];
+      at = static_cast<std::byte>(high) | (at & std::byte{0x81});
     }
   }
   return bytes;
-}
-
-template <class T>
-Matrix<T> noise(std::size_t rows, std::size_t cols, std::uint32_t salt) {
-  Matrix<T> result(rows, cols);
-  const RandomStream stream({.seed = salt});
-  for (std::size_t i = 0; i < rows * cols; ++i) {
-    result.data()[i] = static_cast<T>(stream.normal(static_cast<std::uint32_t>(i)));
-  }
-  return result;
 }
 
 /// Both products with W (rows of several types) as it is and dequantized, by every instruction set.

@@ -79,12 +79,13 @@ MAESTRO_INLINE float half_at(const std::uint8_t* at) {
   return from_f16(bits);
 }
 
-// Each function below fills the values of steps [begin, end) of one block. Products to which something is added have
-// at most 24 bits, hence are exact: a fused multiplication and addition gives the same.
+// Each function below fills the values of steps [begin, end) of one block, which is one step in types of 32 values.
+// Products to which something is added have at most 24 bits, hence are exact: a fused multiplication and addition gives
+// the same.
 
 /// Q4_0, Q4_1, Q5_0, Q5_1: low halves of 16 bytes first; the fifth bits lie in 32 bits of their own.
 template <bool five, bool minimum>
-MAESTRO_INLINE void dequantize_45(const std::uint8_t* __restrict b, float* __restrict out) {
+MAESTRO_INLINE void dequantize_45(const std::uint8_t* __restrict b, std::size_t, std::size_t, float* __restrict out) {
   const float d = half_at(b);
   const float m = minimum ? half_at(b + 2) : 0.0f;
   const std::uint8_t* const low = b + (minimum ? 4 : 2) + (five ? 4 : 0);
@@ -103,7 +104,7 @@ MAESTRO_INLINE void dequantize_45(const std::uint8_t* __restrict b, float* __res
   }
 }
 
-MAESTRO_INLINE void dequantize_q8_0(const std::uint8_t* __restrict b, float* __restrict out) {
+MAESTRO_INLINE void dequantize_q8_0(const std::uint8_t* __restrict b, std::size_t, std::size_t, float* __restrict out) {
   const float d = half_at(b);
   for (std::size_t i = 0; i < 32; ++i) out[i] = d * static_cast<float>(static_cast<std::int8_t>(b[2 + i]));
 }
@@ -179,31 +180,16 @@ MAESTRO_INLINE void dequantize_q6_k(const std::uint8_t* __restrict b, std::size_
   }
 }
 
-/// Fills steps [begin, end) of a block of a quantized type.
-template <GgufType type>
-MAESTRO_INLINE void dequantize_steps(const std::uint8_t* b, std::size_t begin, std::size_t end, float* out) {
-  if constexpr (type == GgufType::q4_0) dequantize_45<false, false>(b, out);
-  if constexpr (type == GgufType::q4_1) dequantize_45<false, true>(b, out);
-  if constexpr (type == GgufType::q5_0) dequantize_45<true, false>(b, out);
-  if constexpr (type == GgufType::q5_1) dequantize_45<true, true>(b, out);
-  if constexpr (type == GgufType::q8_0) dequantize_q8_0(b, out);
-  if constexpr (type == GgufType::q2_k) dequantize_q2_k(b, begin, end, out);
-  if constexpr (type == GgufType::q3_k) dequantize_q3_k(b, begin, end, out);
-  if constexpr (type == GgufType::q4_k) dequantize_q45_k<false>(b, begin, end, out);
-  if constexpr (type == GgufType::q5_k) dequantize_q45_k<true>(b, begin, end, out);
-  if constexpr (type == GgufType::q6_k) dequantize_q6_k(b, begin, end, out);
-}
-
 /// Fills values [first, first + count) of a row of a quantized type.
-template <GgufType type>
+template <GgufType type, auto dequantize_steps>
 MAESTRO_INLINE void dequantize_blocks(const std::uint8_t* row, std::size_t first, std::size_t count, float* out) {
   constexpr GgufBlock block = gguf_block(type);
   const std::size_t last = first + count;
   while (first < last) {
     const std::size_t at = first / block.values;
     const std::size_t end = std::min(last, (at + 1) * block.values);
-    dequantize_steps<type>(row + at * block.bytes, first % block.values / gguf_step,
-                           (end - at * block.values) / gguf_step, out);
+    dequantize_steps(row + at * block.bytes, first % block.values / gguf_step, (end - at * block.values) / gguf_step,
+                     out);
     out += end - first;
     first = end;
   }
@@ -233,25 +219,25 @@ MAESTRO_INLINE void dequantize_plain(GgufType type, const std::byte* row, std::s
     case GgufType::bf16:
       return widen(b + 2 * first, count, out, [](std::uint16_t bits) { return from_bf16(bits); });
     case GgufType::q4_0:
-      return dequantize_blocks<GgufType::q4_0>(b, first, count, out);
+      return dequantize_blocks<GgufType::q4_0, &dequantize_45<false, false>>(b, first, count, out);
     case GgufType::q4_1:
-      return dequantize_blocks<GgufType::q4_1>(b, first, count, out);
+      return dequantize_blocks<GgufType::q4_1, &dequantize_45<false, true>>(b, first, count, out);
     case GgufType::q5_0:
-      return dequantize_blocks<GgufType::q5_0>(b, first, count, out);
+      return dequantize_blocks<GgufType::q5_0, &dequantize_45<true, false>>(b, first, count, out);
     case GgufType::q5_1:
-      return dequantize_blocks<GgufType::q5_1>(b, first, count, out);
+      return dequantize_blocks<GgufType::q5_1, &dequantize_45<true, true>>(b, first, count, out);
     case GgufType::q8_0:
-      return dequantize_blocks<GgufType::q8_0>(b, first, count, out);
+      return dequantize_blocks<GgufType::q8_0, &dequantize_q8_0>(b, first, count, out);
     case GgufType::q2_k:
-      return dequantize_blocks<GgufType::q2_k>(b, first, count, out);
+      return dequantize_blocks<GgufType::q2_k, &dequantize_q2_k>(b, first, count, out);
     case GgufType::q3_k:
-      return dequantize_blocks<GgufType::q3_k>(b, first, count, out);
+      return dequantize_blocks<GgufType::q3_k, &dequantize_q3_k>(b, first, count, out);
     case GgufType::q4_k:
-      return dequantize_blocks<GgufType::q4_k>(b, first, count, out);
+      return dequantize_blocks<GgufType::q4_k, &dequantize_q45_k<false>>(b, first, count, out);
     case GgufType::q5_k:
-      return dequantize_blocks<GgufType::q5_k>(b, first, count, out);
+      return dequantize_blocks<GgufType::q5_k, &dequantize_q45_k<true>>(b, first, count, out);
     case GgufType::q6_k:
-      return dequantize_blocks<GgufType::q6_k>(b, first, count, out);
+      return dequantize_blocks<GgufType::q6_k, &dequantize_q6_k>(b, first, count, out);
   }
 }
 

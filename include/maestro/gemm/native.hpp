@@ -37,10 +37,10 @@ struct TaskGrid {
                          bool packed, std::size_t extra_rows = 0) {
     TaskGrid grid;
     grid.col_parts = (panels + task_panels - 1) / task_panels;
-    const std::size_t work =
-        ((rows + extra_rows) * panels * panel * (depth > 0 ? depth : 1)) >> 18;  // below a quarter of a million
-    const std::size_t threads = threads_here();                                  // products a thread is not
-    if (threads == 1 || work < 2) return grid;                                   // worth waking
+    // Below a quarter of a million products a thread is not worth waking.
+    const std::size_t work = ((rows + extra_rows) * panels * panel * (depth > 0 ? depth : 1)) >> 18;
+    const std::size_t threads = threads_here();
+    if (threads == 1 || work < 2) return grid;
     const std::size_t wanted = std::min(work, 3 * threads);
     if (grid.tasks() >= wanted) return grid;
     const std::size_t least_rows = packed ? tile : 8 * tile;
@@ -134,7 +134,7 @@ struct Gemm<NativeBackend> {
   }
 
  private:
-  /// Dequantizing a weight takes about as long as this many products with it.
+  /// Dequantizing a weight takes longer than this many products with it.
   static constexpr std::size_t dequantizing_rows = 8;
 
   /// Makes the function that run_repacked needs from pack(column, first, count, to), which writes one panel.

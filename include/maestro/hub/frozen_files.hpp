@@ -72,13 +72,11 @@ bool read_part_in_parallel(const SafetensorsFile& file, const TensorInfo& tensor
   return finite;
 }
 
-/// Resolves the form: automatic becomes the form that find() gives, or full if that is bfloat16 and T is not float.
-template <class T, class Find>
-FrozenStore form_for(FrozenStore asked, Find&& find) {
-  if (asked != FrozenStore::automatic && asked != FrozenStore::quantized) return asked;
-  const FrozenStore found = find();
-  if (asked == FrozenStore::quantized) return asked;
-  return found == FrozenStore::bfloat16 && !std::is_same_v<T, float> ? FrozenStore::full : found;
+/// Gives the form that was found, but full in place of a bfloat16 that nobody asked for, if T is not float.
+template <class T>
+FrozenStore form_for(FrozenStore asked, FrozenStore found) {
+  const bool cannot = found == FrozenStore::bfloat16 && !std::is_same_v<T, float>;
+  return asked == FrozenStore::automatic && cannot ? FrozenStore::full : found;
 }
 
 }  // namespace detail
@@ -136,7 +134,7 @@ inline std::uint64_t frozen_matrix_bytes(const std::string& path, const ModelCon
 /// @throws BadFile or Unsupported as load_gguf; BadArgument for bfloat16 if T is not float.
 template <class T>
 std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, FrozenStore asked = FrozenStore::full) {
-  const FrozenStore store = detail::form_for<T>(asked, [&] { return stored_form(file); });
+  const FrozenStore store = detail::form_for<T>(asked, asked == FrozenStore::automatic ? stored_form(file) : asked);
   const ModelConfig config = load_gguf_config(file);
   const ModelLayout layout(config);
   detail::check_gguf_tensors(file, layout);
@@ -163,7 +161,7 @@ std::shared_ptr<const FrozenWeights<T>> load_frozen(const GgufFile& file, Frozen
 template <class T>
 std::shared_ptr<const FrozenWeights<T>> load_frozen(const std::string& folder, FrozenStore asked = FrozenStore::full) {
   if (is_gguf(folder)) return load_frozen<T>(GgufFile(folder), asked);
-  const FrozenStore store = detail::form_for<T>(asked, [&] { return frozen_store(folder, asked); });
+  const FrozenStore store = detail::form_for<T>(asked, frozen_store(folder, asked));
   const ModelConfig config = load_model_config(folder);
   const CheckpointFiles files = detail::open_weights(folder);
   const ModelLayout layout(config);

@@ -5,7 +5,6 @@
 /// when they are read, unless they stay quantized in FrozenWeights.
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -42,34 +41,45 @@ inline std::size_t paired_row(std::size_t row, std::size_t head_dim) {
   return row - i + (i < half ? 2 * i : 2 * (i - half) + 1);
 }
 
+/// @throws BadFile naming the tensor if a value is not finite.
+inline void require_finite(const GgufFile& file, const GgufTensor& tensor, std::span<const float> values) {
+  if (all_finite(values.data(), values.size())) return;
+  throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " holds a value that is not finite");
+}
+
+/// Reads the row of a matrix that is row `row` here, and gives its index in the file.
+/// @throws BadFile for a value that is not finite.
+inline std::size_t read_gguf_row(const GgufFile& file, const ModelConfig& config, const TensorSpec& spec,
+                                 const GgufTensor& tensor, std::size_t row, std::span<float> values) {
+  const std::size_t stored = is_permuted(config, spec.kind) ? paired_row(row, config.head_dim) : row;
+  file.read_row(tensor, stored, values);
+  require_finite(file, tensor, values);
+  return stored;
+}
+
 /// Reads elements [first, first + values.size()) of a tensor: whole rows of a matrix, or all of a vector.
 /// @throws BadFile for a value that is not finite.
 template <class T>
 void read_gguf_part(const GgufFile& file, const ModelConfig& config, const TensorSpec& spec, std::size_t first,
                     std::span<T> values) {
   const GgufTensor& tensor = *file.find(gguf_name(spec.kind, spec.layer));
-  const bool permuted = is_permuted(config, spec.kind);
   const std::size_t cols = spec.cols;
-  std::atomic<bool> finite = true;
   if (!is_matrix(spec.kind)) {
     std::vector<float> read(tensor.count);
     file.read(tensor, read);
-    finite = all_finite(read.data(), read.size());
+    require_finite(file, tensor, read);
+    const bool permuted = is_permuted(config, spec.kind);
     for (std::size_t i = 0; i < values.size(); ++i) {
       values[i] = static_cast<T>(read[permuted ? paired_row(i, config.head_dim) : i]);
     }
-  } else {
-    parallel_for(values.size() / cols, cols, [&](std::size_t i) {
-      std::vector<float> read(cols);
-      const std::size_t row = first / cols + i;
-      file.read_row(tensor, permuted ? paired_row(row, config.head_dim) : row, read);
-      if (!all_finite(read.data(), cols)) finite = false;
-      std::transform(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(i * cols),
-                     [](float value) { return static_cast<T>(value); });
-    });
+    return;
   }
-  if (finite) return;
-  throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " holds a value that is not finite");
+  parallel_for(values.size() / cols, cols, [&](std::size_t i) {
+    std::vector<float> read(cols);
+    read_gguf_row(file, config, spec, tensor, first / cols + i, read);
+    std::transform(read.begin(), read.end(), values.begin() + static_cast<std::ptrdiff_t>(i * cols),
+                   [](float value) { return static_cast<T>(value); });
+  });
 }
 
 /// Copies the blocks of one row of a matrix.
@@ -77,13 +87,9 @@ void read_gguf_part(const GgufFile& file, const ModelConfig& config, const Tenso
 inline void copy_gguf_row(const GgufFile& file, const ModelConfig& config, const TensorSpec& spec, std::size_t row,
                           std::span<std::byte> bytes) {
   const GgufTensor& tensor = *file.find(gguf_name(spec.kind, spec.layer));
-  const std::size_t from = is_permuted(config, spec.kind) ? paired_row(row, config.head_dim) : row;
   std::vector<float> values(spec.cols);
-  file.read_row(tensor, from, values);
-  if (!all_finite(values.data(), values.size())) {
-    throw BadFile(file.path() + ": tensor " + quote_text(tensor.name) + " holds a value that is not finite");
-  }
-  std::ranges::copy(file.row_bytes(tensor, from), bytes.begin());
+  const std::size_t stored = read_gguf_row(file, config, spec, tensor, row, values);
+  std::ranges::copy(file.row_bytes(tensor, stored), bytes.begin());
 }
 
 /// Gives the element type of every tensor of the layout.
