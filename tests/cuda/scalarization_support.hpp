@@ -217,7 +217,7 @@ void check_even_groups(E& executor) {
 
 template <class Which, class E>
 void check_empty_and_large_groups(E& executor) {
-  const RewardedBatch batch(Partition({0, 3, 0, 0, 3000, 1, 0, 7, 0}), 3, 9, 0.3);
+  const RewardedBatch batch(Partition({0, 3, 0, 0, 1100, 1, 0, 7, 0}), 3, 9, 0.3);
   check_all<3, Which>(executor, batch.rewards, batch.decision, batch.partition, {}, 5e-7, "empty and large");
   // Several runs of groups for one team.
   std::vector<std::size_t> sizes;

@@ -1,4 +1,4 @@
-// The smallest user: a product by each backend, a random draw, and the whole library where there is one header for it.
+// The smallest user: a product by each backend, a random draw, and, of the installed package, the whole library.
 
 #include <cstdio>
 #include <string>
@@ -9,7 +9,7 @@
 #if defined(CONSUMER_BLAS)
 #include "maestro/gemm/cblas.hpp"
 #endif
-#if __has_include("maestro/maestro.hpp")
+#if defined(CONSUMER_WHOLE)
 #include "maestro/maestro.hpp"
 #endif
 #if defined(CONSUMER_TOKENIZERS)
