@@ -66,7 +66,7 @@ void write_prompts(const Options& o) {
   maestro::JsonlWriter lines(o.output, maestro::OpenMode::replace);
   for (const contexts::Pair& pair : contexts::make_pairs(split_named(o.split), o.count, o.seed)) {
     OrderedJson line{{"prompt", pair.prompt.text}, {"reference", pair.prompt.reference}, {"task", pair.prompt.task}};
-    line.update(OrderedJson::parse(pair.prompt.metadata));
+    line.update(maestro::parse_ordered_json(pair.prompt.metadata, "the prompt's metadata"));
     line["demonstration"] = pair.response;
     if (!o.weights.empty()) line["weights"] = weights.at(pair.prompt.task);
     lines.write(line);

@@ -288,7 +288,7 @@ OrderedJson config_of(const cxxopts::ParseResult& given) {
       json[name] = given[name].template as<std::vector<std::string>>();
     } else if constexpr (std::is_arithmetic_v<T>) {
       const auto text = given[name].template as<std::string>();
-      json[name] = Json::accept(text) ? OrderedJson(parse_json(text, "--" + name)) : OrderedJson(text);
+      json[name] = Json::accept(text) ? parse_ordered_json(text, "--" + name) : OrderedJson(text);
     } else {
       json[name] = given[name].template as<std::string>();
     }

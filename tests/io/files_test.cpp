@@ -373,6 +373,11 @@ BOOST_AUTO_TEST_CASE(json_values_are_those_of_the_library) {
   const std::string text = R"( {"n": null, "t": [true, false], "i": -3, "u": 18446744073709551615, "f": 1.5e3,
     "s": "\u00e9\n", "o": {"": {}, "e": []}, "deep": [[[{"x": [1, {"y": 2}]}]]]} )";
   BOOST_TEST((parse_json(text, "j") == Json::parse(text)));
+  BOOST_TEST((parse_ordered_json(text, "j") == OrderedJson::parse(text)));
+  BOOST_TEST(parse_ordered_json(R"({"b": {"z": 1, "y": [{"q": 2, "p": 3}]}, "a": 4})", "j").dump() ==
+             R"({"b":{"z":1,"y":[{"q":2,"p":3}]},"a":4})");
+  BOOST_TEST(refusal<BadFile>([] { parse_ordered_json(R"({"b": 1, "a": 2, "b": 3})", "j"); }) ==
+             "j: key \"b\" appears twice in one JSON object");
   BOOST_TEST((parse_json("\"x\"", "j") == Json("x")));
 }
 

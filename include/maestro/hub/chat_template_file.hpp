@@ -64,10 +64,10 @@ inline std::vector<jinja::Variable> template_variables(const std::string& text) 
   std::vector<jinja::Variable> variables;
   if (text.empty()) return variables;
   const std::string place = "the variables of the chat template";
-  if (!parse_json(text, place).is_object()) {
+  const OrderedJson json = parse_ordered_json(text, place);
+  if (!json.is_object()) {
     throw BadFile(place + ": they must be a JSON object, such as {\"enable_thinking\": false}");
   }
-  const OrderedJson json = OrderedJson::parse(text);
   for (const auto& [name, value] : json.items()) {
     variables.emplace_back(name, template_value(value, place));
   }

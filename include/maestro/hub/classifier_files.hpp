@@ -179,7 +179,7 @@ void save_classifier(const std::string& folder, const ModelWeights<T>& backbone,
   const ModelConfig& config = backbone.config();
   require(score.size() == config.hidden, "save_classifier: the head needs one value per hidden unit");
   const std::string dtype = store == StoreAs::f32 ? "float32" : "bfloat16";
-  OrderedJson json = OrderedJson::parse(config_text(config, dtype));
+  OrderedJson json = parse_ordered_json(config_text(config, dtype), "config.json");
   std::string name = json["architectures"][0].get<std::string>();
   name.replace(name.size() - detail::causal_suffix.size(), detail::causal_suffix.size(), detail::classifier_suffix);
   json["architectures"][0] = name;

@@ -45,7 +45,7 @@ inline std::string updated_config_text(const std::string& text, const ModelConfi
   ModelConfig read = parse_config(text, "config.json");
   read.end_tokens = config.end_tokens;
   if (read != config) throw BadArgument("save_model: the config.json of SaveOptions::texts describes another model");
-  OrderedJson json = OrderedJson::parse(text);
+  OrderedJson json = parse_ordered_json(text, "config.json");
   json["architectures"] =
       std::vector<std::string>{std::string(family_names[static_cast<std::size_t>(config.architecture)].architecture)};
   json.erase("auto_map");
@@ -62,8 +62,7 @@ inline std::string updated_generation_text(const std::string& text, const ModelC
   const std::vector<std::int32_t>& ends = stop_tokens.empty() ? config.end_tokens : stop_tokens;
   OrderedJson json = OrderedJson::object();
   if (!text.empty()) {
-    parse_json(text, "generation_config.json");
-    json = OrderedJson::parse(text);
+    json = parse_ordered_json(text, "generation_config.json");
   } else {
     if (config.begin_token >= 0) json["bos_token_id"] = config.begin_token;
     if (!ends.empty()) json["eos_token_id"] = ends;

@@ -57,21 +57,34 @@ inline void refuse_lfs_pointer(std::string_view text, std::string_view file) {
 
 }  // namespace detail
 
+namespace detail {
+
+template <class AnyJson>
+AnyJson parse_json_as(std::string_view text, std::string_view file, int max_depth) {
+  refuse_lfs_pointer(text, file);
+  // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
+  if (text.find('\0') != std::string_view::npos) {
+    throw BadFile(std::string(file) + ": not valid JSON: it holds a zero byte");
+  }
+  JsonBuilder<AnyJson> builder(text, max_depth);
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) {  // one parser for both: it takes long to compile
+    throw BadFile(std::string(file) + (builder.is_valid() ? ": " : ": not valid JSON: ") + builder.problem());
+  }
+  return std::move(builder.value());
+}
+
+}  // namespace detail
+
 /// Parses one JSON value, in time linear in the text.
 /// @param file  name of the file, for messages.
 /// @throws BadFile for a syntax error, broken UTF-8, a duplicate key, nesting deeper than `max_depth`, or a pointer of
 ///         Git LFS instead of the file.
 inline Json parse_json(std::string_view text, std::string_view file, int max_depth = 64) {
-  detail::refuse_lfs_pointer(text, file);
-  // The parser takes a zero byte for the end of its input: whatever follows one would go unread.
-  if (text.find('\0') != std::string_view::npos) {
-    throw BadFile(std::string(file) + ": not valid JSON: it holds a zero byte");
-  }
-  detail::JsonBuilder builder(text, max_depth);
-  if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
-    throw BadFile(std::string(file) + (builder.is_valid() ? ": " : ": not valid JSON: ") + builder.problem());
-  }
-  return std::move(builder.value());
+  return detail::parse_json_as<Json>(text, file, max_depth);
+}
+/// Does the same and keeps the order of members, in time quadratic in the members of an object.
+inline OrderedJson parse_ordered_json(std::string_view text, std::string_view file, int max_depth = 64) {
+  return detail::parse_json_as<OrderedJson>(text, file, max_depth);
 }
 
 /// JsonFields gives typed access to the members of one JSON object. A member that is null counts as absent. Every

@@ -18,10 +18,10 @@ namespace maestro::detail {
 /// JsonBuilder receives the events of nlohmann's parser and builds the value. `problem` describes an error in one line;
 /// it is empty if there was none. (nlohmann's own parser with a callback is quadratic, since it scans all members of an
 /// object after each of them.)
+/// @tparam Json  nlohmann::json or nlohmann::ordered_json; with the latter the time is quadratic in an object's members
+template <class Json>
 class JsonBuilder {
  public:
-  using Json = nlohmann::json;
-
   JsonBuilder(std::string_view text, int max_depth) : text_(text), max_depth_(max_depth) {}
 
   Json& value() { return value_; }
@@ -31,11 +31,11 @@ class JsonBuilder {
 
   bool null() { return add(Json()); }
   bool boolean(bool value) { return add(Json(value)); }
-  bool number_integer(Json::number_integer_t value) { return add(Json(value)); }
-  bool number_unsigned(Json::number_unsigned_t value) { return add(Json(value)); }
-  bool number_float(Json::number_float_t value, const std::string&) { return add(Json(value)); }
+  bool number_integer(typename Json::number_integer_t value) { return add(Json(value)); }
+  bool number_unsigned(typename Json::number_unsigned_t value) { return add(Json(value)); }
+  bool number_float(typename Json::number_float_t value, const std::string&) { return add(Json(value)); }
   bool string(std::string& value) { return add(Json(std::move(value))); }
-  bool binary(Json::binary_t&) { return false; }  // JSON text has none
+  bool binary(typename Json::binary_t&) { return false; }  // JSON text has none
   bool start_object(std::size_t) { return enter(Json::object()); }
   bool start_array(std::size_t) { return enter(Json::array()); }
   bool end_object() { return leave(); }
@@ -50,7 +50,7 @@ class JsonBuilder {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string& token, const Json::exception& error) {
+  bool parse_error(std::size_t position, const std::string& token, const nlohmann::json::exception& error) {
     const std::string_view before = text_.substr(0, std::min(position, text_.size()));
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
     const std::size_t column = before.size() - (before.rfind('\n') + 1);
@@ -67,7 +67,8 @@ class JsonBuilder {
   /// Gives a short printable form of a text.
   static std::string quoted(std::string_view text) {
     constexpr std::size_t limit = 96;
-    return Json(std::string(text.substr(0, limit))).dump(-1, ' ', true, Json::error_handler_t::replace) +
+    return nlohmann::json(std::string(text.substr(0, limit)))
+               .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
            (text.size() > limit ? "..." : "");
   }
   bool fail(std::string problem) {

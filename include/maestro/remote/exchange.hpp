@@ -48,7 +48,7 @@ inline OrderedJson exchange_item(const Completion& completion) {
   if (!prompt.reference.empty()) item["reference"] = prompt.reference;
   if (!prompt.task.empty()) item["task"] = prompt.task;
   if (!prompt.metadata.empty()) {
-    item["metadata"] = OrderedJson(parse_json(prompt.metadata, "the prompt's metadata"));
+    item["metadata"] = parse_ordered_json(prompt.metadata, "the prompt's metadata");
   }
   for (const Message& message : prompt.messages) {
     item["messages"].push_back({{"role", message.role}, {"content", message.content}});
