@@ -1,5 +1,5 @@
-// The reward side of MAESTRO in a CUDA program of your own: hidden states, rewards and groups are already on the
-// device; actions, weights, advantages and the Conductor's update come out without leaving it.
+// The reward side of MAESTRO in a CUDA program of your own. Hidden states, rewards and groups are already on the device;
+// actions, weights, advantages and the Conductor's update are computed there.
 
 #include <cstdio>
 #include <random>
@@ -11,8 +11,8 @@ using namespace maestro;
 
 constexpr std::size_t K = 3;  // rewards
 
-/// Everything the reward side keeps between steps, on one stream. From libtorch: pass
-/// at::cuda::getCurrentCUDAStream(), and hidden.data_ptr<float>() and its like to step().
+/// RewardSide holds what the reward side keeps between steps, and works on one stream. From libtorch, pass
+/// at::cuda::getCurrentCUDAStream() to it, and hidden.data_ptr<float>() and the like to step().
 class RewardSide {
  public:
   RewardSide(cudaStream_t stream, std::size_t hidden_size)
@@ -21,7 +21,7 @@ class RewardSide {
         scalarize_(executor_),
         record_(executor_) {}
 
-  /// Enqueues a step and returns: `advantages` (B) is valid once the stream has come that far.
+  /// Enqueues a step and returns; `advantages` (B) is valid once the stream has done this work.
   gpu::DecisionView step(const float* hidden, const float* rewards, gpu::GroupLayout groups,
                          const std::int64_t* data_rows, std::uint32_t number, float* advantages) {
     counterfactuals_.reserve(groups.rows * K);
@@ -39,7 +39,7 @@ class RewardSide {
     conductor_.update(record_.data());
     return d;
   }
-  /// Waits for the stream; throws what the kernels found, an infinite reward for instance.
+  /// Waits for the stream, and throws for bad data that the kernels found, such as an infinite reward.
   void check() { record_.check(executor_); }
   ConductorReport report() { return conductor_.report(); }
 
@@ -65,8 +65,8 @@ int main() try {
     std::printf("No CUDA device here (%s): nothing to show.\n", reason.c_str());
     return 77;
   }
-  // 64 prompts with 8 responses each. Every response is good at one of the rewards, which its hidden state tells, so
-  // that stressing that one pays.
+  // There are 64 prompts with 8 responses each. Every response is good at one of the rewards, which its hidden state
+  // shows, so the Conductor gains by stressing that reward.
   constexpr std::size_t prompts = 64, group = 8, rows = prompts * group, width = 256;
   std::mt19937 random(3);
   std::normal_distribution<float> normal;

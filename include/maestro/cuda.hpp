@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What runs on a CUDA device, and the same bodies on the host. It needs the toolkit's headers; the kernels are
-/// included in files that nvcc compiles. Link maestro::cuda.
+/// This header includes everything that runs on a CUDA device. It needs the toolkit's headers. The headers with kernels
+/// are included only if nvcc compiles the file. Link maestro::cuda.
 
 #include "maestro/cuda/conductor/decide.hpp"
 #include "maestro/cuda/conductor/dense.hpp"

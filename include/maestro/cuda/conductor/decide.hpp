@@ -2,7 +2,7 @@
 
 /// @file
 /// Kernel bodies, and elements for launch_elements(), of a decision: logits -> probabilities -> action -> weights.
-/// Neutral.
+/// This header compiles without nvcc and without the CUDA toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -17,22 +17,22 @@
 
 namespace maestro::gpu {
 
-/// DecisionView is the actions of B rows and the weights that follow from them; all in the executor's memory,
-/// row-major.
+/// DecisionView points to the actions of B rows and to the weights that follow from them. The arrays are row-major, in
+/// the executor's memory.
 struct DecisionView {
-  std::int32_t* actions = nullptr;  ///< (B)
-  float* probabilities = nullptr;   ///< (B x K) propensities
-  float* weights = nullptr;         ///< (B x K)
-  float* base = nullptr;            ///< (B x K) w_i(a) = base_i + emphasis e_a
-  float emphasis = 0.0f;
+  std::int32_t* actions = nullptr;  ///< (B) drawn actions, in [0, K)
+  float* probabilities = nullptr;   ///< (B x K) propensities: the probabilities that the actions were drawn with
+  float* weights = nullptr;         ///< (B x K) weights of the actions drawn
+  float* base = nullptr;  ///< (B x K) w_i(a) = base_i + emphasis e_a, the weights of response i under action a
+  float emphasis = 0.0f;  ///< what the action adds to the weight of its reward
 };
 
-/// StepScalars holds what changes from one step to the next, in the executor's memory, so that a recorded sequence
-/// stays valid.
+/// StepScalars holds the scalars that change from one step to the next. They lie in the executor's memory, so that a
+/// recorded sequence stays valid.
 struct StepScalars {
-  std::uint64_t seed = 0;
-  std::uint32_t step = 0;
-  AdamWStep<float> adamw{};
+  std::uint64_t seed = 0;    ///< of the run
+  std::uint32_t step = 0;    ///< of the trainer
+  AdamWStep<float> adamw{};  ///< of the next update
 };
 
 /// SetScalars sets *scalars = value, in the order of the launches.
@@ -48,8 +48,8 @@ struct SetScalars {
   }
 };
 
-/// CountResponses computes numbers (N): how many responses to the data row of a group earlier groups of the batch hold.
-/// O(N) a group, all groups at once.
+/// CountResponses computes numbers (N): for each group, how many responses to its data row are in earlier groups of the
+/// batch. It costs O(N) for each group; all groups are counted at once.
 struct CountResponses {
   const std::int64_t* data_rows = nullptr;  ///< (N)
   GroupLayout groups;
@@ -70,20 +70,20 @@ struct CountResponses {
   }
 };
 
-/// DrawAction is an epilogue of a head: it draws the row's action and writes its part of the decision, as
-/// conductor/learned.hpp does.
+/// DrawAction is an epilogue of a head (see DenseForward): it draws the row's action and writes the row of the
+/// decision, as conductor/learned.hpp does.
 template <std::size_t K>
 struct DrawAction {
   const float* rewards = nullptr;  ///< (B x K) NaN masks an action
   GroupLayout groups;
   const std::int64_t* data_rows = nullptr;  ///< (N)
-  const std::uint32_t* numbers = nullptr;   ///< (N), of CountResponses
+  const std::uint32_t* numbers = nullptr;   ///< (N), by CountResponses
   const StepScalars* scalars = nullptr;
   const float* log_tau = nullptr;
   ProbabilityFloor floor = ProbabilityFloor::mix;
   double epsilon = 0.0;
-  float policy_share = 0.0f;  ///< of the probabilities in the weights
-  float even = 0.0f;          ///< what every weight starts from
+  float policy_share = 0.0f;  ///< base_ik = even + policy_share q_ik
+  float even = 0.0f;          ///< the part of every weight that is the same for all rewards
   DecisionView out;
   FaultWord* record = nullptr;
 
@@ -119,7 +119,7 @@ struct DrawAction {
   }
 };
 
-/// DrawPerGroup draws from stored logits (B x K), one action for all rows of a group.
+/// DrawPerGroup draws from stored logits (B x K) one action for all rows of a group: that of its first row.
 template <std::size_t K>
 struct DrawPerGroup {
   DrawAction<K> draw;
@@ -131,7 +131,7 @@ struct DrawPerGroup {
   }
 };
 
-/// SoftWeights is an epilogue of a head: weights (rows x K) = softmax(logits / tau), without floor or draw.
+/// SoftWeights is an epilogue of a head: it computes weights (rows x K) = softmax(logits / tau), without floor or draw.
 template <std::size_t K>
 struct SoftWeights {
   const float* log_tau = nullptr;

@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// Kernel bodies, and elements for launch_elements(), of a layer y = x W' + b for heads of few outputs, which no
-/// library's kernels suit. The inputs are read once for several outputs and rows at a time. Neutral.
+/// Kernel bodies, and elements for launch_elements(), of a layer y = x W' + b (' transposes) with few outputs, for
+/// which the kernels of libraries are not made. The inputs are read once for several outputs and rows at a time. This
+/// header compiles without nvcc and without the CUDA toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -14,7 +15,7 @@
 
 namespace maestro::gpu {
 
-/// Four holds four neighbors, loaded at once.
+/// Four holds four adjacent values, which are loaded at once.
 template <class S>
 struct alignas(4 * sizeof(S)) Four {
   S value[4];
@@ -26,9 +27,9 @@ bool fours_fit(const S* values, std::size_t inputs) {
   return inputs % 4 == 0 && reinterpret_cast<std::uintptr_t>(values) % sizeof(Four<S>) == 0;
 }
 
-/// DenseForward lets a team compute `Rows` rows of `Outputs` outputs: each member takes a share of the inputs in float
-/// sums, then the members' sums are added. epilogue(row, first output, count, values) says what becomes of them, on one
-/// member.
+/// DenseForward computes the layer's outputs: each team those of `rows_per_team` rows for up to `Outputs` outputs. Each
+/// member of the team sums a share of the inputs in float, then the members' sums are added. Then one member for each
+/// row calls the epilogue, a function epilogue(row, first output, count, values), which stores or uses the outputs.
 template <std::size_t Outputs, class S, class Epilogue>
 struct DenseForward {
   static_assert(Outputs >= 1 && Outputs <= 64, "maestro: at most 64 outputs at once");
@@ -111,8 +112,8 @@ struct StoreValues {
   }
 };
 
-/// StoreTanh is the epilogue that stores activations (rows x outputs) = tanh. A value that is not finite is that of a
-/// hidden state that is not.
+/// StoreTanh is the epilogue that stores activations (rows x outputs) = tanh(values). A value that is not finite is
+/// reported as Fault::hidden_not_finite.
 template <class S>
 struct StoreTanh {
   S* activations = nullptr;
@@ -139,9 +140,9 @@ struct ApplyEpilogue {
   MAESTRO_HD void operator()(std::size_t at) const { epilogue(at / outputs, at % outputs, 1, values + at); }
 };
 
-/// DenseWeightGradients computes partial (chunks x outputs x (inputs + 1)): y' x over a chunk of rows, and in the last
-/// column the sums of y. y (rows x outputs) is the gradient with respect to the layer's outputs. Each member takes one
-/// column; float sums run in the order of the rows.
+/// DenseWeightGradients computes partial (chunks x outputs x (inputs + 1)): y' x over each chunk of rows, and in the
+/// last column the sums of y over the chunk. y (rows x outputs) is the gradient with respect to the layer's outputs.
+/// Each member computes one column; float sums run in the order of the rows.
 template <class Y, class S>
 struct DenseWeightGradients {
   static constexpr unsigned threads = 256;
@@ -158,7 +159,7 @@ struct DenseWeightGradients {
   static std::size_t blocks(std::size_t inputs, std::size_t outputs) {
     return (inputs + threads) / threads * ((outputs + outputs_per_team - 1) / outputs_per_team);
   }
-  /// Chooses a number of chunks that keeps a device busy and is worth the sum.
+  /// Chooses the number of chunks: enough teams to keep a device busy, but at least 32 rows in each chunk.
   static std::size_t choose_chunks(std::size_t rows, std::size_t inputs, std::size_t outputs) {
     constexpr std::size_t busy = 512;
     const std::size_t wanted = busy / blocks(inputs, outputs);
@@ -193,7 +194,7 @@ struct DenseWeightGradients {
   }
 };
 
-/// SumChunks computes weight (outputs x inputs) and bias (outputs) gradients = the sums of the chunks, in order.
+/// SumChunks computes the gradients of weight (outputs x inputs) and bias (outputs): the sums of the chunks, in order.
 struct SumChunks {
   const float* partial = nullptr;
   std::size_t chunks = 1;
@@ -212,8 +213,8 @@ struct SumChunks {
   }
 };
 
-/// DenseInputGradients computes by_in (rows x inputs) = (y W) (1 - a^2): the gradient through the layer and the tanh
-/// before it, whose outputs are a (rows x inputs).
+/// DenseInputGradients computes by_in (rows x inputs) = (y W) (1 - a^2), the gradient through the layer and the tanh
+/// before it. a (rows x inputs) are the outputs of the tanh.
 template <class Y, class S>
 struct DenseInputGradients {
   const Y* y = nullptr;       ///< (rows x outputs)
@@ -237,7 +238,8 @@ struct DenseInputGradients {
   }
 };
 
-/// ThroughTanh does the same as an epilogue of a product y W that a library computed.
+/// ThroughTanh is the epilogue that computes by_in (rows x inputs) = (y W) (1 - a^2) from the values of y W that a
+/// library computed.
 template <class S>
 struct ThroughTanh {
   const S* activations = nullptr;
@@ -253,8 +255,8 @@ struct ThroughTanh {
   }
 };
 
-/// CopyRows computes to (rows x size) = from, converted, with each row scaled to unit RMS if `unit_rms`; a zero row
-/// stays zero.
+/// CopyRows copies `from` (rows x size) to `to`, converted to the type To. If `unit_rms` is set, each row is scaled to
+/// a root mean square of 1; a row of zeros stays zero.
 template <class From, class To>
 struct CopyRows {
   static constexpr unsigned threads = 256;

@@ -15,8 +15,9 @@
 
 namespace maestro::gpu {
 
-/// Makes a learned Conductor on the current device, with a stream of its own. It is called from a function in a .cu
-/// file, which the rest of the program, compiled without nvcc, sees as a declaration:
+/// Makes a learned Conductor on the current device, with a stream of its own. S is the type of hidden states and
+/// activations on the device (see Head). Call it from a function in a .cu file; the rest of the program, compiled
+/// without nvcc, needs only the function's declaration:
 ///
 ///     gpu::DeviceConductor<LinearNetwork<5>> on_device(const LearnedConductorOptions& options) {
 ///       return gpu::make_conductor<LinearNetwork<5>>(options);

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// A Conductor for the Trainer whose work is done on an executor. Neutral.
+/// A Conductor for the Trainer whose work is done on an executor. This header compiles without nvcc and without the
+/// CUDA toolkit.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +22,8 @@
 
 namespace maestro::gpu {
 
-/// Interface of a learned Conductor that works elsewhere. Its members are those of conductor/learned.hpp.
+/// ConductorBackend is the interface of a learned Conductor on some executor. Its members do what those of
+/// maestro::LearnedConductor do; `save` and `load` move its state.
 template <class Network>
 class ConductorBackend {
  public:
@@ -35,13 +37,15 @@ class ConductorBackend {
   virtual void load(LearnedState<Network>& state) = 0;
 };
 
-/// Works on an executor for data on the host: batches go up, decisions come down, and it waits for both. S is as in
-/// cuda/conductor/learned.hpp.
+/// ConductorOn runs gpu::LearnedConductor on an executor for data on the host: it copies batches to the executor and
+/// decisions back, and waits for both. S is the type of hidden states and activations (see Head).
 template <Executor E, class Network, class S = float>
 class ConductorOn final : public ConductorBackend<Network> {
  public:
   static constexpr std::size_t actions = Network::actions;
 
+  /// Makes a Conductor.
+  /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
   explicit ConductorOn(const LearnedConductorOptions& options) : conductor_(executor_, options), record_(executor_) {}
 
   const LearnedConductorOptions& options() const override { return conductor_.options(); }
@@ -74,8 +78,8 @@ class ConductorOn final : public ConductorBackend<Network> {
     return decision;
   }
 
-  /// Remembers a step. Hidden states at the address of the last decision's, in the same step, are taken to be those:
-  /// they are on the executor already.
+  /// Adds the step's responses to the buffer. Hidden states at the address of the last decision's, in the same step,
+  /// are taken to be the same; they are on the executor already and are not copied again.
   void observe(const Feedback& feedback) override {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
@@ -130,7 +134,8 @@ class ConductorOn final : public ConductorBackend<Network> {
   template <class T>
   using Buffer = typename E::template Buffer<T>;
 
-  /// Uploads a matrix, packed first if its rows lie apart. Waits if the host's memory is this object's.
+  /// Uploads a matrix. If its rows are not contiguous, they are packed into packed_ first, and the call waits until
+  /// packed_ was read.
   void upload(MatrixView<const float> from, Buffer<float>& to) const {
     to.reserve(from.rows() * from.cols());
     if (from.contiguous()) return executor_.upload(from.data(), to.data(), from.rows() * from.cols());
@@ -170,7 +175,7 @@ class ConductorOn final : public ConductorBackend<Network> {
   mutable LearnedConductor<E, Network, S> conductor_;
   mutable FaultRecord<E> record_;
   mutable Buffer<S> hidden_;
-  mutable maestro::detail::DecidedHidden decided_;  // whether hidden_ holds them
+  mutable maestro::detail::DecidedHidden decided_;  // the hidden states that hidden_ holds, if any
   Buffer<float> rewards_;
   Buffer<float> meta_;
   Buffer<float> propensities_;
@@ -183,9 +188,9 @@ class ConductorOn final : public ConductorBackend<Network> {
   mutable std::vector<S> rounded_;
 };
 
-/// DeviceConductor satisfies maestro::Conductor, so that a Trainer's Conductor works on a device. Interface, options,
-/// checkpoints and errors are those of conductor/learned.hpp, and each reads the other's checkpoints. A C++ file needs
-/// this header only; the backend is made in a file that nvcc compiles (make_conductor of cuda/conductor/device.cuh).
+/// DeviceConductor is a maestro::Conductor that works on a device, for a Trainer. Interface, options and errors are
+/// those of maestro::LearnedConductor; each of the two reads the other's checkpoints. A C++ file needs this header
+/// only; the backend is made in a file that nvcc compiles (make_conductor() of cuda/conductor/device.cuh).
 template <class Network>
 class DeviceConductor {
  public:

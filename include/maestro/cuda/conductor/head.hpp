@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The head of a Conductor on an executor: its parameters, and its passes over a batch. Neutral.
+/// The head of a Conductor on an executor: its parameters, and its passes over a batch. This header compiles without
+/// nvcc and without the CUDA toolkit.
 
 #include <algorithm>
 #include <array>
@@ -20,7 +21,8 @@
 
 namespace maestro::gpu {
 
-/// NetworkShape gives the widths of a network that the device knows.
+/// NetworkShape gives the number of outputs of each layer of a network. It is defined for the networks that the device
+/// has kernels for: LinearNetwork and MlpNetwork.
 template <class Network>
 struct NetworkShape {
   static_assert(sizeof(Network) == 0,
@@ -35,9 +37,9 @@ struct NetworkShape<MlpNetwork<K, Widths...>> {
   static constexpr std::array<std::size_t, sizeof...(Widths) + 1> outputs{Widths..., K};
 };
 
-/// Head holds a network's parameters in float, in one array (weight and bias of each layer, then log tau), with
-/// gradients and moments. S is the type that products read: float, or Bfloat16 for hidden states and activations in
-/// bfloat16. The weights are then rounded for the products; sums and parameters stay float.
+/// Head holds a network's parameters in float, in one array (weight and bias of each layer, then log tau), with their
+/// gradients and AdamW's moments. S is the type that products read: float, or Bfloat16 for hidden states and
+/// activations in bfloat16. With Bfloat16 the weights are rounded for the products; sums and parameters stay float.
 template <Executor E, class Network, class S = float>
 class Head {
   static_assert(std::is_same_v<S, float> || std::is_same_v<S, Bfloat16>, "maestro: float or Bfloat16");
@@ -51,8 +53,8 @@ class Head {
 
   explicit Head(E& executor) : executor_(&executor) {}
 
-  /// Sets d; 0 means that it is not known. The parameters must then be loaded, unless d was the same: then nothing
-  /// changes.
+  /// Sets d and allocates; 0 means that d is not known. If d changes, the parameters are undefined until values() were
+  /// written; if it does not change, nothing happens.
   void resize(std::size_t inputs) {
     if (inputs == inputs_) return;
     inputs_ = inputs;
@@ -72,8 +74,9 @@ class Head {
     if constexpr (rounds) rounded_.reserve(end);
     square_sums_.reserve(SquareSums::teams(end));
   }
-  /// Gives d; 0 until resize().
+  /// Gives d, and 0 before resize().
   std::size_t inputs() const { return inputs_; }
+  /// Gives the inputs of a layer: d, or the outputs of the layer before.
   std::size_t inputs_of(std::size_t layer) const { return layer == 0 ? inputs_ : Shape::outputs[layer - 1]; }
   /// Gives the number of parameters, log tau included; 0 while d is not known.
   std::size_t count() const { return inputs_ == 0 ? 0 : segments_.end[segments_.count - 1]; }
@@ -84,7 +87,7 @@ class Head {
   float* log_tau() { return values_.data() + count() - 1; }
   float* log_tau_gradient() { return gradients_.data() + count() - 1; }
 
-  /// Tells the head that `values` were written from outside.
+  /// Follows a change of values() from outside: with Bfloat16 it rounds the weights anew.
   void values_changed() {
     if constexpr (rounds) {
       launch_elements(*executor_, count(), RoundValues<S>{values_.data(), rounded_.data()});
@@ -109,10 +112,11 @@ class Head {
     if (backward) moves_ += partial_.reserve(partial);
   }
 
-  /// Gives a number that changes whenever a workspace has moved, so that recordings know.
+  /// Gives a number that changes whenever a workspace moves, so that a recording with old addresses is not replayed.
   std::size_t moves() const { return moves_; }
 
-  /// Computes logits of x (rows x d), which go row by row to `last` (an epilogue of dense.hpp).
+  /// Computes the logits of x (rows x d) and gives them row by row to `last`, an epilogue (see DenseForward).
+  /// @param record  where activations that are not finite are reported.
   template <class Epilogue>
   void forward(const S* x, std::size_t rows, const Epilogue& last, FaultWord* record) {
     for (std::size_t l = 0; l + 1 < layers; ++l) {
@@ -148,13 +152,14 @@ class Head {
     }
   }
 
-  /// Computes figures->gradient_norm of all parameters, except log tau if it is fixed.
+  /// Computes figures->gradient_norm, the norm of the gradients of all parameters.
+  /// @param with_log_tau  whether log tau is one of them.
   void measure(bool with_log_tau, UpdateFigures* figures, FaultWord* record) {
     const std::size_t trained = count() - (with_log_tau ? 0 : 1);
     executor_->launch(SquareSums::teams(trained), SquareSums{gradients_.data(), trained, square_sums_.data()});
     executor_->launch(1, FinishNorm{square_sums_.data(), gradients_.data(), trained, segments_, figures, record});
   }
-  /// Takes one AdamW step.
+  /// Takes one AdamW step, with gradients clipped to the norm `max_norm`.
   void step(bool with_log_tau, double max_norm, const UpdateFigures* figures, const StepScalars* scalars) {
     launch_elements(*executor_, count() - (with_log_tau ? 0 : 1),
                     StepParameters<S>{values_.data(), gradients_.data(), first_.data(), second_.data(),
@@ -258,7 +263,7 @@ class Head {
   Buffer<S> rounded_;
   Buffer<double> square_sums_;
   Buffer<float> partial_;                      // sums of chunks of rows
-  Buffer<float> products_;                     // what a library computed, before its epilogue
+  Buffer<float> products_;                     // values that a library computed, before the epilogue
   std::array<Buffer<S>, layers> activations_;  // of the hidden layers; the last is not used
   std::array<Buffer<S>, layers> by_activations_;
 };

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The MAESTRO Conductor on data that lies on the device. CUDA programs begin here. Neutral.
+/// The learned Conductor on data that lies on a device. CUDA programs begin here. This header compiles without nvcc and
+/// without the CUDA toolkit.
 
 #include <algorithm>
 #include <cmath>
@@ -25,7 +26,7 @@
 
 namespace maestro::gpu {
 
-/// DecideBatch holds what the Conductor reads to decide. Every pointer is the executor's memory.
+/// DecideBatch holds what the Conductor reads to decide. Every pointer points into the executor's memory.
 template <class S>
 struct DecideBatch {
   const S* hidden = nullptr;                ///< (B x d) terminal hidden states
@@ -36,11 +37,11 @@ struct DecideBatch {
   std::uint32_t step = 0;                   ///< trainer step
 };
 
-/// LearnedConductor is the learned Conductor of conductor/learned.hpp, with all of its options, on an executor. decide,
-/// observe and update enqueue their work and return: nothing leaves the executor's memory, nothing is allocated once
-/// the largest batch has been seen, and nothing waits. A whole decision and a whole update are each one recorded
-/// sequence (a CUDA graph on a device) for the pointers and sizes that it was given; with others, the sequence is first
-/// run without a recording.
+/// LearnedConductor is maestro::LearnedConductor, with all of its options, on an executor. `decide`, `observe` and
+/// `update` enqueue their work and return: nothing leaves the executor's memory, no device memory is allocated once the
+/// largest batch was seen, and nothing waits. A complete decision is one recorded sequence (a CUDA graph on a device),
+/// a complete update another. A recording is valid for the pointers and sizes that it was made with; for others the
+/// sequence is first run without a recording.
 ///
 ///     gpu::LearnedConductor<gpu::StreamExecutor, LinearNetwork<5>> conductor(executor, {.hidden_size = 4096});
 ///     gpu::DecisionView d = conductor.decide({hidden, rewards, layout, data_rows, seed, step}, record.data());
@@ -49,7 +50,8 @@ struct DecideBatch {
 ///     if (conductor.update(record.data())) report = conductor.report();   // report() waits
 ///
 /// The same logits, seed and keys give the same actions as on the host. Logits agree with the host's up to the rounding
-/// of float sums. S is the type of hidden states and activations (head.hpp). The object is for one thread at a time.
+/// of float sums. S is the type of hidden states and activations (see Head). One thread at a time may use the object.
+/// Source: MAESTRO (arXiv 2601.07208), as maestro::LearnedConductor.
 template <Executor E, class Network, class S = float>
 class LearnedConductor {
  public:
@@ -65,10 +67,11 @@ class LearnedConductor {
     if (options_.hidden_size > 0) initialize(options_.hidden_size);
   }
   const LearnedConductorOptions& options() const { return options_; }
-  /// Gives d; 0 while it is not known.
+  /// Gives d, and 0 while it is not known.
   std::size_t hidden_size() const { return head_.inputs(); }
 
-  /// Starts the head for hidden states of size d, as the host's does: the same seed gives the same parameters.
+  /// Initializes the head for hidden states of size d; the same options give the same parameters as on the host.
+  /// @throws BadFile if the options name another hidden_size.
   void initialize(std::size_t hidden_size) {
     LearnedState<Network> state;
     state.network.initialize(hidden_size, options_.init);
@@ -76,8 +79,9 @@ class LearnedConductor {
     load(state);
   }
 
-  /// Draws an action per response. The view is this object's memory, valid until the next call.
-  /// @throws BadArgument if the size of the hidden states is not known, or a pointer is missing.
+  /// Draws an action for each response. The result points into this object's memory and is valid until the next call.
+  /// @param record  where hidden states and data rows that no formula admits are reported (FaultRecord::data).
+  /// @throws BadArgument if the size of the hidden states is not known, or a pointer is null.
   DecisionView decide(const DecideBatch<S>& in, FaultWord* record) {
     const std::size_t rows = in.groups.rows;
     require_size();
@@ -95,10 +99,12 @@ class LearnedConductor {
     return out;
   }
 
-  /// Remembers a step for the next update. Meta-rewards are advantages (B) for the sampled estimator, counterfactual
-  /// advantages (B x K) for the counterfactual one.
+  /// Adds the responses of a step to the buffer for the next update. If they are more than the options' `capacity`, the
+  /// last ones are kept.
   /// @param hidden  (B x d), as at the decision.
-  /// @throws BadArgument if the size of the hidden states is not known, or a pointer is missing.
+  /// @param meta    the meta-rewards: advantages (B) for the sampled estimator, counterfactual advantages (B x K) for
+  ///   the counterfactual one.
+  /// @throws BadArgument if the size of the hidden states is not known, or a pointer is null.
   void observe(const DecisionView& decision, const S* hidden, const float* meta, std::size_t rows, std::uint32_t step,
                FaultWord* record) {
     require_size();
@@ -113,8 +119,8 @@ class LearnedConductor {
     observed_ = 1;
   }
 
-  /// Takes, every `period` observed steps, one optimizer step over the buffer, which is then cleared or kept. The
-  /// result is false if no update was due.
+  /// Takes, after every `period` observed steps, one optimizer step over the buffer, which is then cleared or kept as
+  /// the options say. It returns false if no update was due.
   bool update(FaultWord* record) {
     if (observed_ == 0) return false;
     observed_ = 0;
@@ -137,7 +143,7 @@ class LearnedConductor {
     return true;
   }
 
-  /// Gives the report of the last update. Waits for it.
+  /// Gives the report of the last update, and waits for that update.
   /// @throws BadArgument while the size of the hidden states is not known.
   ConductorReport report() {
     require_size();
@@ -155,8 +161,9 @@ class LearnedConductor {
     return result;
   }
 
-  /// Computes the loss over the buffer and its gradients, in gradients(); the parameters do not move. Waits.
-  /// @throws BadArgument while nothing is remembered.
+  /// Computes the loss over the buffer and its gradients, which gradients() gives; the parameters do not change. It
+  /// waits for the result.
+  /// @throws BadArgument if the buffer is empty.
   ConductorReport differentiate(FaultWord* record) {
     require(entries() > 0, "conductor: nothing was observed that could be differentiated");
     report_ = ConductorReport{.samples = entries(), .dropped = static_cast<std::size_t>(dropped_)};
@@ -168,7 +175,7 @@ class LearnedConductor {
   float* gradients() { return head_.gradients(); }
   std::size_t parameter_count() const { return head_.count(); }
 
-  /// Gives weights without exploration: out (rows x K) = softmax(logits / tau), without floor, overwritten.
+  /// Computes weights without exploration: it overwrites out (rows x K) with softmax(logits / tau), without floor.
   /// @throws BadArgument if the size of the hidden states is not known.
   void weights(const S* hidden, std::size_t rows, float* out, FaultWord* record) {
     require_size();
@@ -177,12 +184,13 @@ class LearnedConductor {
     head_.forward(scaled(hidden, rows), rows, SoftWeights<actions>{head_.log_tau(), out, record}, record);
   }
 
+  /// Tells whether the meta-rewards of observe() are counterfactual advantages (B x K).
   bool wants_counterfactuals() const { return options_.estimator == Estimator::counterfactual; }
   /// Gives the number of entries in the buffer.
   std::size_t entries() const { return steps_.size(); }
 
-  /// Gives everything that the next step depends on, in the host's form, so that the host's Conductor can read it.
-  /// Waits.
+  /// Gives everything that the next step depends on, in the form of the host's Conductor, which can read it. It waits
+  /// for the copies.
   LearnedState<Network> save() {
     LearnedState<Network> state;
     state.last_step = last_step_;
@@ -228,7 +236,7 @@ class LearnedConductor {
     return state;
   }
 
-  /// Loads such a state, also one that the host's Conductor saved.
+  /// Loads a state that save() gave, or that the host's Conductor saved.
   /// @throws BadFile naming what does not fit this Conductor.
   void load(LearnedState<Network>& state) {
     state.check(options_, actions);
@@ -331,7 +339,7 @@ class LearnedConductor {
     Buffer<T> larger;
     larger.reserve(size);
     executor_->copy(buffer.data(), larger.data(), kept);
-    executor_->wait();  // the old memory goes
+    executor_->wait();  // before the old memory is freed
     buffer = std::move(larger);
   }
 
@@ -423,13 +431,13 @@ class LearnedConductor {
   Buffer<float> logits_;
   Buffer<S> scaled_;
 
-  // These hold what is remembered, oldest first; steps_ says how many entries there are.
+  // The buffer's entries, oldest first; steps_ has one element for each.
   Buffer<S> hidden_;
   Buffer<float> propensities_;
   Buffer<float> meta_;
   Buffer<std::int32_t> actions_;
   Buffer<unsigned char> shifted_;
-  std::size_t hidden_rows_ = 0;  // entries there is room for
+  std::size_t hidden_rows_ = 0;  // the number of entries that there is room for
   std::vector<std::uint32_t> steps_;
   std::uint32_t last_step_ = 0;
   std::uint32_t steps_since_update_ = 0;

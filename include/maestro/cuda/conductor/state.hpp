@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The state of a learned Conductor in the host's form, which checkpoints hold. Neutral.
+/// The state of a learned Conductor in the host's form, which checkpoints hold. This header compiles without nvcc and
+/// without the CUDA toolkit.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,7 @@
 
 namespace maestro::gpu {
 
-/// AdamWState is AdamW's state, under the names of optimizer/adamw.hpp.
+/// AdamWState holds the state of AdamW under the names that optimizer/adamw.hpp gives it in checkpoints.
 struct AdamWState {
   std::uint64_t step = 0;
   std::uint64_t layout = 0;
@@ -33,8 +34,8 @@ struct AdamWState {
   }
 };
 
-/// LearnedState holds what maestro::LearnedConductor<Network> keeps between steps, under the same names: a checkpoint
-/// of either can be loaded by the other.
+/// LearnedState holds what maestro::LearnedConductor<Network> keeps between steps, under the same names, so that each
+/// of the two Conductors loads the other's checkpoints.
 template <class Network>
 struct LearnedState {
   Network network;
@@ -71,7 +72,7 @@ struct LearnedState {
       for (float& value : view.values) value = values[at++];
     });
   }
-  /// Gives the layout of what the optimizer trains, as LearnedConductor::visit presents it.
+  /// Gives the layout of the parameters that the optimizer trains, in the order of LearnedConductor::visit.
   ParameterLayout layout(bool with_temperature) {
     ParameterLayout layout = layout_of(network);
     if (with_temperature) layout.add("conductor.log_temperature", 1);

@@ -2,7 +2,7 @@
 
 /// @file
 /// Kernel bodies, and elements for launch_elements(), of a Conductor's update: entries -> gradients of the logits ->
-/// global norm -> AdamW. Neutral.
+/// global norm -> AdamW. This header compiles without nvcc and without the CUDA toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -16,16 +16,16 @@
 
 namespace maestro::gpu {
 
-/// UpdateFigures holds what an update found, in the executor's memory.
+/// UpdateFigures holds the statistics of an update, in the executor's memory.
 struct UpdateFigures {
   double surrogate = 0.0;
   double entropy = 0.0;
   double baseline = 0.0;
-  double gradient_norm = 0.0;  ///< before clipping; not finite if the step was left out
+  double gradient_norm = 0.0;  ///< before clipping; if it is not finite, the parameters did not change
 };
 
-/// DifferentiateEntry is an epilogue of a head: an entry's logits become d loss / d logits (n x K), and its terms (n)
-/// are stored beside them.
+/// DifferentiateEntry is an epilogue of a head (see DenseForward): from the logits of an entry of the buffer it
+/// computes its row of d loss / d logits (n x K) and its terms (n) of the report.
 template <std::size_t K>
 struct DifferentiateEntry {
   EntryRule rule;
@@ -49,8 +49,8 @@ struct DifferentiateEntry {
   }
 };
 
-/// StartUpdate sets figures = {} except for the baseline, which is the mean of the meta-rewards (n) if `centered`. One
-/// team.
+/// StartUpdate sets all statistics to 0, and the baseline to the mean of the meta-rewards (n) if `centered` is set. It
+/// is a body for one team.
 struct StartUpdate {
   static constexpr unsigned threads = 256;
   const float* meta = nullptr;
@@ -72,7 +72,7 @@ struct StartUpdate {
   }
 };
 
-/// SumTerms adds the entries' terms up. One team.
+/// SumTerms adds the entries' terms up. It is a body for one team.
 struct SumTerms {
   static constexpr unsigned threads = 256;
   const EntryTerms* terms = nullptr;
@@ -104,8 +104,9 @@ struct ParameterSegments {
   std::size_t end[most] = {};  ///< one past the last element
   std::size_t count = 0;
 
-  /// Tells whether a segment decays. Weights are the even segments, except log tau; they decay.
+  /// Tells whether weight decay applies to a segment: to weights, but not to biases and log tau.
   MAESTRO_HD bool decays(std::size_t segment) const { return segment % 2 == 0 && segment + 1 < count; }
+  /// Gives the segment of an element of the array.
   MAESTRO_HD std::size_t of(std::size_t element) const {
     std::size_t segment = 0;
     while (segment + 1 < count && element >= end[segment]) ++segment;
@@ -113,7 +114,7 @@ struct ParameterSegments {
   }
 };
 
-/// SquareSums computes partial (teams): sums of squares of the gradients, each of 4096.
+/// SquareSums computes partial (teams): sums of the squares of 4096 gradients each.
 struct SquareSums {
   static constexpr unsigned threads = 256;
   static constexpr std::size_t share = 4096;
@@ -135,7 +136,8 @@ struct SquareSums {
   }
 };
 
-/// FinishNorm computes the global norm. A gradient that is not finite is reported with the parameter's place. One team.
+/// FinishNorm computes the global norm. If a gradient is not finite, its segment is reported. It is a body for one
+/// team.
 struct FinishNorm {
   static constexpr unsigned threads = 256;
   const double* partial = nullptr;
@@ -161,8 +163,9 @@ struct FinishNorm {
   }
 };
 
-/// StepParameters is one AdamW step on every parameter, with gradients clipped by the global norm (optimizer/clip.hpp).
-/// If the norm is not finite, nothing moves. If S is not float, `rounded` follows the values.
+/// StepParameters takes one AdamW step on every parameter, with gradients clipped by the global norm
+/// (optimizer/clip.hpp). If the norm is not finite, no parameter changes. If S is not float, `rounded` is kept equal to
+/// the rounded values.
 template <class S>
 struct StepParameters {
   float* values = nullptr;
@@ -188,7 +191,7 @@ struct StepParameters {
   }
 };
 
-/// RoundValues computes rounded (count) = values.
+/// RoundValues computes rounded (count) = the values rounded to S.
 template <class S>
 struct RoundValues {
   const float* values = nullptr;
@@ -197,15 +200,14 @@ struct RoundValues {
   MAESTRO_HD void operator()(std::size_t at) const { rounded[at] = S(values[at]); }
 };
 
-/// KeepEntries remembers the entries of a step, and reports the first row that cannot be learned from: an action
-/// outside [0, K) or of propensity 0, or a meta-reward of a possible action that is not finite. Such an action is kept
-/// as 0.
+/// KeepEntries copies the entries of a step into the buffer. It reports rows that cannot be learned from: an action
+/// outside [0, K) or of propensity 0 (kept as action 0), or a meta-reward of a possible action that is not finite.
 template <std::size_t K>
 struct KeepEntries {
-  const std::int32_t* actions = nullptr;  ///< (rows), as are the next
-  const float* propensities = nullptr;    ///< x K
-  const float* meta = nullptr;            ///< x meta_columns
-  std::size_t meta_columns = 1;
+  const std::int32_t* actions = nullptr;  ///< (rows)
+  const float* propensities = nullptr;    ///< (rows x K)
+  const float* meta = nullptr;            ///< (rows x meta_columns)
+  std::size_t meta_columns = 1;           ///< 1 for the sampled estimator, K for the counterfactual one
   std::int32_t* kept_actions = nullptr;
   float* kept_propensities = nullptr;
   float* kept_meta = nullptr;

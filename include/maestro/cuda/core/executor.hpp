@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What the device's algorithms need of the place where they run: memory, launches, and sequences of launches that are
-/// recorded once and replayed. Neutral.
+/// An executor is what the algorithms of this folder need of the place where they run: memory, launches, and sequences
+/// of launches that are recorded once and replayed. This header compiles without nvcc and without the CUDA toolkit.
 
 #include <concepts>
 #include <cstddef>
@@ -33,14 +33,15 @@ class GraphKey {
   std::vector<unsigned char> bytes_;
 };
 
-/// LayerProduct is one of the three products of a layer y = x W' + b with `inputs` and `outputs`, on `rows` rows,
-/// row-major and packed. S is the type that is multiplied (float or Bfloat16); sums and results are float.
+/// LayerProduct is one of the three products of a layer y = x W' + b, where ' transposes. x has the shape (rows x
+/// inputs), y (rows x outputs), W (outputs x inputs) and b (outputs); all are row-major and packed. S is the type of
+/// the factors (float or Bfloat16); sums and results are float.
 template <class S>
 struct LayerProduct {
   enum class Kind : std::uint8_t {
     forward,  ///< result (rows x outputs) = x W' + b
-    weights,  ///< result (outputs x inputs) = y' x, bias (outputs) = the sums of y's columns; y is the gradient by y
-    input,    ///< result (rows x inputs) = y W
+    weights,  ///< result (outputs x inputs) = y' x, bias (outputs) = the column sums of y; `y` is d loss / d y
+    input,    ///< result (rows x inputs) = y W; `y` is d loss / d y
   };
   Kind kind = Kind::forward;
   std::size_t rows = 0;
@@ -55,7 +56,7 @@ struct LayerProduct {
 
 namespace detail {
 
-/// EmptyBody is the least that a kernel's body has; it serves to state the concept.
+/// EmptyBody is the smallest body of a kernel; the concept Executor is stated with it.
 struct EmptyBody {
   static constexpr unsigned threads = 32;
   std::size_t shared_bytes() const { return 0; }
@@ -67,13 +68,17 @@ struct EmptyBody {
 
 /// An Executor is a place where kernel bodies run.
 ///
-/// - `launch(teams, body)`: calls body(team, t) for every t in [0, teams), in any order. A body has `threads` (of a
-///   block) and `shared_bytes()`, and is copied.
-/// - `replay(graph, key, record)`: runs what `record()` launches. It is recorded first if `key` is not that of the
-///   recording in `graph`.
-/// - `multiply(product)`: is true if a library of the executor's has done it, and false if the product does not suit.
-/// - `copy`, `upload`, `download`, `clear`: run in the order of the launches; the host may read after `wait()`.
-/// - `Buffer<T>`: memory; `reserve(count)` grows it, and is the only function that allocates.
+/// - `launch(teams, body)` calls body(team, t) for every t in [0, teams), in any order. A body has `threads` (of a
+///   block) and `shared_bytes()` (of scratch for a team); it is copied.
+/// - `replay(graph, key, record)` runs what `record()` launches. If `key` is that of the recording in `graph`, the
+///   recording may be replayed instead.
+/// - `multiply(product)` computes the product by a library and returns true, or does nothing and returns false if the
+///   executor has no library for this product.
+/// - `copy`, `upload`, `download` and `clear` run in the order of the launches; the host may read what was downloaded
+///   after `wait()`.
+/// - `shared_limit()` returns the largest `shared_bytes()` that a body may have.
+/// - `Buffer<T>` is memory of the executor. `reserve(count)` makes room and returns whether the storage moved; no other
+///   function of a buffer allocates.
 template <class E>
 concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKey& key, void (*record)(),
                             typename E::template Buffer<float>& buffer, const float* from, float* to) {
@@ -92,7 +97,7 @@ concept Executor = requires(E& executor, typename E::Graph& graph, const GraphKe
 
 namespace detail {
 
-/// Is a kernel body that calls element(i) for every i in [0, count), on one member each.
+/// ElementsBody is a kernel body that calls element(i) for every i in [0, count), each on one member of a team.
 template <class F>
 struct ElementsBody {
   static constexpr unsigned threads = 256;
@@ -111,8 +116,8 @@ struct ElementsBody {
 
 }  // namespace detail
 
-/// Calls element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call is
-/// MAESTRO_HD.
+/// Launches element(i) for every i in [0, count), in any order. `element` is copied; it is a functor whose call
+/// operator is MAESTRO_HD.
 template <Executor E, class F>
 void launch_elements(E& executor, std::size_t count, const F& element) {
   constexpr std::size_t threads = detail::ElementsBody<F>::threads;

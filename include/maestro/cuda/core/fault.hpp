@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// The device record: the first value that no formula admits. Kernels find it, and it is thrown when the caller
-/// synchronizes. Neutral.
+/// The record of faults: kernels cannot throw, so they write the first value that no formula admits into a word of
+/// device memory, and the host throws it when the caller synchronizes. This header compiles without nvcc and without
+/// the CUDA toolkit.
 
 #include <array>
 #include <cstddef>
@@ -19,19 +20,19 @@
 
 namespace maestro::gpu {
 
-/// Fault says what was found; of two, the one that comes first here is thrown.
+/// Fault is a kind of fault. If a launch finds several, the one that comes first in this list is thrown.
 enum class Fault : std::uint8_t {
   group_too_large,         ///< a group has more rows than GroupLayout::largest
-  data_row_out_of_range,   ///< of group `row`: outside [0, 2^32)
-  too_many_responses,      ///< to data row `row` in one step
-  offsets_do_not_fit,      ///< a response's token offsets decrease, or leave the tokens
-  weight_not_finite,       ///< w_ik, or base_ik
-  kl_log_prob_not_finite,  ///< of the KL in the reward
+  data_row_out_of_range,   ///< the data row of group `row` is outside [0, 2^32)
+  too_many_responses,      ///< data row `row` has more than 2^24 responses in one step
+  offsets_do_not_fit,      ///< a response's token offsets decrease, or lie outside the tokens
+  weight_not_finite,       ///< a weight w_ik or its base_ik is not finite
+  kl_log_prob_not_finite,  ///< a log-prob that the KL in the reward reads is not finite
   penalty_not_finite,
-  reward_infinite,   ///< NaN marks a missing reward, infinity nothing
-  scalar_undefined,  ///< the scalarizer `column` has no value for the row
+  reward_infinite,   ///< a reward is infinite (NaN is admitted: it marks a missing reward)
+  scalar_undefined,  ///< the scalarizer number `column` has no value for the row
   hidden_not_finite,
-  action_impossible,  ///< outside [0, K), or of propensity 0
+  action_impossible,  ///< an action is outside [0, K), or its propensity is 0
   meta_not_finite,
   gradient_not_finite,
   advantage_not_finite,
@@ -42,12 +43,12 @@ enum class Fault : std::uint8_t {
   ratio_overflow,
 };
 
-/// FaultWord is one word of kind, row and column, so that the least word is the first fault. If all bits are 1, nothing
-/// was found.
+/// FaultWord holds kind (8 bits), row (32) and column (24) of a fault in one word, so that the least word is the first
+/// fault. If all bits are 1, nothing was found.
 using FaultWord = unsigned long long;
 inline constexpr FaultWord no_fault = ~FaultWord{0};
 
-/// Makes a word. Rows are counted up to 2^32 - 1 and columns up to 2^24 - 1; a larger place is named as that limit.
+/// Makes a word. A row above 2^32 - 1 or a column above 2^24 - 1 is replaced by that limit.
 MAESTRO_HD constexpr FaultWord fault_word(Fault kind, std::size_t row, std::size_t column) {
   constexpr std::size_t max_row = 0xFFFFFFFFu;
   constexpr std::size_t max_column = 0xFFFFFFu;
@@ -55,7 +56,8 @@ MAESTRO_HD constexpr FaultWord fault_word(Fault kind, std::size_t row, std::size
          static_cast<FaultWord>(column < max_column ? column : max_column);
 }
 
-/// Keeps the least word in *record. It is safe from any number of threads; the result does not depend on their order.
+/// Sets *record to this fault's word if that is less. Any number of threads may call it at once; the result does not
+/// depend on their order.
 MAESTRO_HD inline void report_fault(FaultWord* record, Fault kind, std::size_t row, std::size_t column = 0) {
   const FaultWord word = fault_word(kind, row, column);
 #if defined(__CUDA_ARCH__)
@@ -69,7 +71,8 @@ MAESTRO_HD inline void report_fault(FaultWord* record, Fault kind, std::size_t r
 }
 
 /// Throws what a word says, unless it is no_fault.
-/// @throws BadData with the place and the remedy; BadArgument for the caller's own mistakes.
+/// @throws BadData naming the place and the remedy; BadArgument if the fault is a wrong argument of the caller (a
+///   layout, offsets or data rows); Error for a word that no kernel writes.
 inline void throw_fault(FaultWord word) {
   if (word == no_fault) return;
   const auto kind = static_cast<Fault>(word >> 56);
@@ -126,7 +129,8 @@ inline void throw_fault(FaultWord word) {
   throw Error("the device record holds a word that no kernel writes; was it initialized?");
 }
 
-/// FaultRecord is a record on an executor. Bad data that launches with its `data()` find is thrown by `check()`.
+/// FaultRecord is a record in the memory of an executor: `check()` throws the first fault that launches with its
+/// `data()` have found.
 template <class Executor>
 class FaultRecord {
  public:
@@ -136,10 +140,10 @@ class FaultRecord {
   }
   /// Forgets what was found, in the order of the launches.
   void reset(Executor& executor) { executor.upload(&no_fault, word_.data(), 1); }
-  /// Gives the word that kernels write.
+  /// Gives the word that kernels write, in the executor's memory.
   FaultWord* data() { return word_.data(); }
   /// Waits for the launches so far.
-  /// @throws BadData naming what was found, which is then forgotten.
+  /// @throws BadData, BadArgument or Error as throw_fault() does; the record is then reset.
   void check(Executor& executor) {
     FaultWord found = no_fault;
     executor.download(word_.data(), &found, 1);

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// A team's walk over its groups: as many whole groups at a time as its scratch has room for. Neutral.
+/// A team walks over its groups in runs: as many whole groups at a time as its scratch has room for. This header
+/// compiles without nvcc and without the CUDA toolkit.
 
 #include <algorithm>
 #include <cstddef>
@@ -12,7 +13,8 @@
 
 namespace maestro::gpu {
 
-/// Up to this many rows, one member adds up a group, in the order of moments_of(), sooner than a team meets.
+/// A group of at most this many rows is summed by one member of the team, in the order of moments_of(). That takes less
+/// time than the barriers of a sum by the whole team.
 inline constexpr std::size_t one_member_rows = 64;
 
 /// GroupRun is consecutive whole groups [first, last) and their rows [begin, end).
@@ -26,8 +28,8 @@ struct GroupRun {
   MAESTRO_HD std::size_t rows() const { return end - begin; }
 };
 
-/// Gives the longest run from group `first` on, before `last`, of at most `max_rows` rows and `max_groups` groups. A
-/// group of more rows is a run of its own. O(log max_groups).
+/// Gives the longest run that begins with group `first`, ends before group `last`, and has at most `max_rows` rows and
+/// `max_groups` groups. A group of more than `max_rows` rows is a run of its own. O(log max_groups).
 MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first, std::size_t last,
                                     std::size_t max_rows, std::size_t max_groups) {
   const std::size_t begin = layout.begin(first);
@@ -44,8 +46,8 @@ MAESTRO_HD inline GroupRun run_from(const GroupLayout& layout, std::size_t first
   return {first, fits, begin, layout.begin(fits)};
 }
 
-/// Cuts the groups [first, last) into runs (see run_from) and calls f(run) for one after another. Every member of a
-/// team gets the same runs, so f may hold barriers.
+/// Cuts the groups [first, last) into runs (see run_from) and calls f(run) for each, in order. Every member of a team
+/// gets the same runs, so f may contain barriers.
 template <class F>
 MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::size_t last, std::size_t max_rows,
                              std::size_t max_groups, const F& f) {
@@ -56,10 +58,10 @@ MAESTRO_HD void for_each_run(const GroupLayout& layout, std::size_t first, std::
   }
 }
 
-/// Tells which of the run's groups its row i belongs to, both counted from the run's first. O(log of the run's groups).
-/// Runs of several groups are short, so 32 bits are enough.
+/// Gives the group of row i of a run; group and row are counted from the run's first. O(log of the run's groups).
 MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const GroupRun& run, std::size_t i) {
   if (run.groups() == 1) return 0;
+  // Runs of several groups are short, so 32 bits are enough.
   if (layout.offsets == nullptr) return static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(layout.largest);
   std::size_t low = run.first;
   std::size_t high = run.last;
@@ -74,8 +76,8 @@ MAESTRO_HD inline std::size_t group_in_run(const GroupLayout& layout, const Grou
   return low - run.first;
 }
 
-/// Tells how many consecutive groups to give a team, so that it has about `rows` rows if groups are of average size: at
-/// least 1, at most `max_groups`. It is for the host, which knows B and N, but not the offsets.
+/// Gives the number of consecutive groups for a team, in [1, max_groups], so that the team has about `rows` rows if its
+/// groups are of average size. The host calls it; it knows B and N, but not the offsets.
 inline std::size_t groups_per_team(const GroupLayout& layout, std::size_t rows, std::size_t max_groups) {
   if (layout.rows == 0) return max_groups;
   return std::clamp<std::size_t>(rows * layout.groups / layout.rows, 1, max_groups);

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// An executor that runs kernel bodies on the host: one team after another, each a team of one. It is the reference for
-/// the device, and runs where there is none. Neutral.
+/// The executor of the host runs kernel bodies one team after another, each a team of one. It is the reference for the
+/// device, and runs on machines without one. This header compiles without nvcc and without the CUDA toolkit.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,14 +15,14 @@
 
 namespace maestro::gpu {
 
-/// HostExecutor is the executor whose memory is the host's; everything is done when a call returns.
+/// HostExecutor is the executor whose memory is the host's. Its calls return when their work is done.
 class HostExecutor {
  public:
-  /// Buffer is storage that only ever grows; its contents are lost when it does.
+  /// Buffer is storage that never shrinks. If it grows, its contents are lost.
   template <class T>
   class Buffer {
    public:
-    /// Makes room for `count` values, and tells whether the storage moved.
+    /// Makes room for `count` values, and returns whether the storage moved.
     bool reserve(std::size_t count) {
       if (count <= values_.size()) return false;
       values_.assign(count, T{});
@@ -35,21 +35,23 @@ class HostExecutor {
    private:
     AlignedVector<T> values_;
   };
-  /// Graph has nothing to remember: a recorded sequence is simply run.
+  /// Graph is empty, since nothing is recorded on the host.
   struct Graph {};
 
-  /// Runs body(team, t) for every team.
-  /// @throws BadArgument for a body that wants more scratch than a team may share.
+  /// Runs body(team, t) for every t in [0, teams), in order.
+  /// @throws BadArgument if the body needs more scratch than shared_limit().
   template <class Body>
   void launch(std::size_t teams, const Body& body) {
     require(body.shared_bytes() <= shared_limit(), "executor: a team cannot share that much scratch");
     scratch_.resize(std::max(scratch_.size(), body.shared_bytes()));
     for (std::size_t t = 0; t < teams; ++t) body(SerialTeam(scratch_.data()), t);
   }
+  /// Runs `record()`, every time.
   template <class Record>
   void replay(Graph&, const GraphKey&, const Record& record) {
     record();
   }
+  /// Returns false: the host's executor has no library for products.
   template <class S>
   bool multiply(const LayerProduct<S>&) {
     return false;
@@ -71,8 +73,8 @@ class HostExecutor {
     std::fill_n(values, count, T{});
   }
   void wait() {}
-  /// Gives the bytes that a team may share. They are those of the devices that the library is built for, so that the
-  /// host takes the same paths.
+  /// Gives the bytes of scratch that a team may have. They are about those of a device of compute capability 8.0, so
+  /// that the host takes the same branches as a device.
   std::size_t shared_limit() const { return std::size_t{160} * 1024; }
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The products of a layer by cuBLASLt. Needs the toolkit's headers and libcublasLt, not the compiler.
+/// cuBLASLt computes the products of a layer. This header needs the toolkit's headers and libcublasLt, but not nvcc.
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
@@ -19,9 +19,9 @@
 
 namespace maestro::gpu {
 
-/// Matmul computes products with the bias, or its gradient, fused into them. Single precision is computed as such, not
-/// as TF32. The algorithm of a shape is chosen once, for the last 64 shapes; the workspace is allocated once. Results
-/// are identical from run to run on one device.
+/// Matmul computes the products of a layer, with the bias or its gradient fused into them. Floats are multiplied in
+/// single precision, not in TF32. The algorithm of a shape is chosen once and kept with those of 63 other shapes; the
+/// workspace of 32 MiB is allocated at the first product. Results are identical from run to run on one device.
 class Matmul {
  public:
   Matmul() { MAESTRO_CUDA(cublasLtCreate(&handle_)); }
@@ -32,8 +32,8 @@ class Matmul {
     cublasLtDestroy(handle_);
   }
 
-  /// Tells whether a layer is large enough to be worth a library's launch. For a smaller one, the kernels that take a
-  /// few outputs at once read the same bytes in one pass.
+  /// Tells whether cuBLASLt is used for a product: rows, inputs and outputs are at least 32, and pointers and rows are
+  /// aligned to 16 bytes. For smaller layers the kernels of cuda/conductor/dense.hpp read the same bytes in one pass.
   template <class S>
   static bool suits(const LayerProduct<S>& p) {
     constexpr std::size_t least = 32;
@@ -44,7 +44,8 @@ class Matmul {
            aligned(address(p.y)) && aligned(address(p.bias)) && aligned(address(p.result));
   }
 
-  /// Computes the product. If the layer does not suit, the result is false and nothing is done.
+  /// Enqueues the product on `stream` and returns true, or does nothing and returns false if suits() is false.
+  /// @throws CudaError naming the call that failed, or the shape for which cuBLASLt has no algorithm.
   template <class S>
   bool operator()(const LayerProduct<S>& p, cudaStream_t stream) {
     if (!suits(p)) return false;
@@ -64,11 +65,11 @@ class Matmul {
   }
 
  private:
-  static constexpr std::uint32_t alignment = 16;  // of pointers and rows: what cuBLASLt's fast kernels load at once
+  static constexpr std::uint32_t alignment = 16;  // bytes, of pointers and rows: cuBLASLt's fast kernels load so many
   static constexpr std::size_t max_plans = 64;
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
-  /// Plan is a product as cuBLAS does it. cuBLAS is column-major: a row-major matrix is its own transpose there.
+  /// Plan describes a product to cuBLASLt, which is column-major: it reads a row-major matrix as its transpose.
   struct Plan {
     int kind = 0;
     cudaDataType type = CUDA_R_32F;
@@ -101,7 +102,7 @@ class Matmul {
       }
     }
     workspace_.reserve(workspace_bytes);
-    if (plans_.size() == max_plans) {  // batches that are never the same size
+    if (plans_.size() == max_plans) {  // the oldest goes, so that batches of ever new sizes do not fill the memory
       plans_.front().destroy();
       plans_.erase(plans_.begin());
     }

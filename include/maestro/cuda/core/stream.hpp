@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Streams, graphs and device memory as types that own them. Needs the toolkit's headers, not its compiler.
+/// The types here own a CUDA stream and device memory. This header needs the toolkit's headers, but not its compiler.
 
 #include <cuda_runtime_api.h>
 
@@ -12,9 +12,11 @@
 
 namespace maestro::gpu {
 
-/// Stream is a stream that does not wait for the legacy default stream. Destroying it does not wait for its work.
+/// Stream is a CUDA stream that does not wait for the legacy default stream. Its destructor does not wait for its work.
 class Stream {
  public:
+  /// Makes a stream on the current device.
+  /// @throws CudaError if there is no device.
   Stream() { MAESTRO_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
   Stream(Stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
   Stream& operator=(Stream&& other) noexcept {
@@ -26,14 +28,16 @@ class Stream {
   }
 
   cudaStream_t get() const { return stream_; }
+  /// Waits until everything on the stream is done.
+  /// @throws CudaError if that failed.
   void wait() const { MAESTRO_CUDA(cudaStreamSynchronize(stream_)); }
 
  private:
   cudaStream_t stream_ = nullptr;
 };
 
-/// DeviceBuffer is device memory for values of T that only ever grows; its contents are lost when it does. It is not
-/// initialized.
+/// DeviceBuffer is device memory for values of T that never shrinks. If it grows, its contents are lost. The memory is
+/// not initialized.
 template <class T>
 class DeviceBuffer {
  public:
@@ -49,8 +53,9 @@ class DeviceBuffer {
     if (data_ != nullptr) cudaFree(data_);
   }
 
-  /// Makes room for `count` values, and tells whether the storage moved. Only then does it allocate, and wait for the
-  /// device.
+  /// Makes room for `count` values, and returns whether the storage moved. Only if it moves does the call allocate, and
+  /// wait for the device.
+  /// @throws CudaError if there is not enough memory; BadArgument if the size overflows.
   bool reserve(std::size_t count) {
     if (count <= capacity_) return false;
     if (count > static_cast<std::size_t>(-1) / sizeof(T)) throw BadArgument("device buffer: the size overflows");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// An executor that runs kernel bodies on the device: one block per team, on a stream.
+/// The executor of a device runs kernel bodies on a CUDA stream, one block of threads for each team.
 
 #if !defined(__CUDACC__)
 #error "maestro/cuda/core/stream_executor.cuh holds kernels: compile this file with nvcc (name it .cu)"
@@ -23,7 +23,7 @@
 
 namespace maestro::gpu {
 
-/// BlockTeam is the threads of a block.
+/// BlockTeam is the team whose members are the threads of a block.
 template <unsigned Threads>
 class BlockTeam {
   static_assert(Threads % 32 == 0 && Threads >= 32 && Threads <= 1024, "maestro: a block has whole warps");
@@ -44,7 +44,7 @@ class BlockTeam {
     __syncthreads();
 #endif
   }
-  /// Uses cub::BlockReduce in its default order, which depends on the block's size alone.
+  /// Reduces by cub::BlockReduce in its default order, which depends on the block's size alone.
   template <class T, class Op>
   MAESTRO_HD T reduce(T value, const Op& op) const {
 #if defined(__CUDA_ARCH__)
@@ -61,7 +61,7 @@ class BlockTeam {
 #endif
     return value;
   }
-  /// Uses shuffles within warps, then one sum over the warps. `Most` bounds count.
+  /// Adds by shuffles within warps, then over the warps in order. `count` is at most Most.
   template <std::size_t Most>
   MAESTRO_HD void sum_each(const float* values, std::size_t count, float* sums) const {
 #if defined(__CUDA_ARCH__)
@@ -97,7 +97,7 @@ class BlockTeam {
 
 namespace detail {
 
-/// This is the only kernel: it runs every body.
+/// run_body is the only kernel of the library: it runs every body.
 template <class Body>
 __global__ void __launch_bounds__(Body::threads) run_body(const Body body) {
   extern __shared__ __align__(16) unsigned char maestro_shared[];
@@ -107,7 +107,8 @@ __global__ void __launch_bounds__(Body::threads) run_body(const Body body) {
 }  // namespace detail
 
 /// StreamExecutor is the executor of a device. Launches and copies go to the stream that it was given, in order. It
-/// waits only in wait(), and if a buffer grows.
+/// waits in wait() and if a buffer grows; a copy between host and device waits if cudaMemcpyAsync does so, as it may
+/// for host memory that is not page-locked.
 class StreamExecutor {
  public:
   template <class T>
@@ -134,18 +135,22 @@ class StreamExecutor {
     cudaGraphExec_t graph_ = nullptr;
   };
 
-  /// @param stream  everything runs on it; it must outlive the executor. The legacy default stream is fine.
+  /// Makes an executor on the current device.
+  /// @param stream  everything runs on it; it must outlive the executor. It may be the legacy default stream.
+  /// @throws CudaError if there is no device.
   explicit StreamExecutor(cudaStream_t stream) : stream_(stream) {
     int device = 0;
     int limit = 0;
     MAESTRO_CUDA(cudaGetDevice(&device));
     MAESTRO_CUDA(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-    constexpr int fixed = 8 * 1024;  // what reductions take beside
+    constexpr int fixed = 8 * 1024;  // for the static shared memory of reductions
     shared_limit_ = limit > fixed ? static_cast<std::size_t>(limit - fixed) : 0;
   }
 
   cudaStream_t stream() const { return stream_; }
 
+  /// Enqueues one kernel of `teams` blocks of Body::threads threads.
+  /// @throws BadArgument for more than 2^31 - 1 teams; CudaError if the launch is refused.
   template <class Body>
   void launch(std::size_t teams, const Body& body) {
     if (teams == 0) return;
@@ -162,10 +167,12 @@ class StreamExecutor {
     MAESTRO_CUDA(cudaPeekAtLastError());
   }
 
-  /// Runs or replays a sequence. The first time that a key is met its sequence is run without a recording, since
-  /// kernels must not be loaded and nothing be allocated while recording. The second time it is recorded, and from then
-  /// on replayed. It records on a stream of its own, so that the caller's may be the legacy default stream. A caller
-  /// that is recording a graph itself gets the launches in it.
+  /// Runs or replays a sequence. The first call with a key runs the sequence without a recording, since nothing may be
+  /// allocated and no kernel loaded during a recording. The second call records it, and this call and later ones replay
+  /// the recording, until a call has another key. Recording takes place on a stream of the executor's own, so that the
+  /// caller's stream may be the legacy default stream. If the caller is recording a graph on its stream, the launches
+  /// become part of that graph.
+  /// @throws CudaError if a call of the CUDA runtime fails.
   template <class Record>
   void replay(Graph& graph, const GraphKey& key, const Record& record) {
     cudaStreamCaptureStatus status{};
@@ -181,7 +188,8 @@ class StreamExecutor {
     MAESTRO_CUDA(cudaGraphLaunch(graph.graph_, stream_));
   }
 
-  /// Multiplies by cuBLASLt if the layer is large enough for it.
+  /// Multiplies by cuBLASLt and returns true, or returns false if the layer is too small for it (Matmul::suits).
+  /// @throws CudaError as Matmul does.
   template <class S>
   bool multiply(const LayerProduct<S>& product) {
     return matmul_(product, target());
@@ -203,7 +211,10 @@ class StreamExecutor {
   void clear(T* values, std::size_t count) {
     if (count > 0) MAESTRO_CUDA(cudaMemsetAsync(values, 0, count * sizeof(T), target()));
   }
+  /// Waits until everything on the stream is done.
+  /// @throws CudaError if a launch or copy has failed.
   void wait() { MAESTRO_CUDA(cudaStreamSynchronize(stream_)); }
+  /// Gives the bytes of scratch that a team may have: 8 KiB less than the shared memory that a block can ask for.
   std::size_t shared_limit() const { return shared_limit_; }
 
  private:

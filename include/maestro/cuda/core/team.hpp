@@ -2,7 +2,8 @@
 
 /// @file
 /// Teams: the threads that work together on one piece of a batch. A kernel's body is a function over a team, so that
-/// the very same body runs as a block on the device and as a plain loop on the host. Neutral.
+/// the very same body runs as a block on the device and as a plain loop on the host. This header compiles without nvcc
+/// and without the CUDA toolkit.
 
 #include <concepts>
 #include <cstddef>
@@ -13,14 +14,16 @@
 
 namespace maestro::gpu {
 
-/// A Team is the threads that work together on one piece of a batch. Every member must reach every barrier.
+/// A Team is the threads, its members, that work together on one piece of a batch. Every member must reach every
+/// barrier.
 ///
-/// - `rank()`: gives a member's number in [0, `size()`).
-/// - `sync()`: is a barrier after which every member sees what the others wrote.
-/// - `reduce(value, op)`: gives op over the members' values, in a fixed order, to every member. It is a barrier too.
-/// - `sum_each(values, count, sums)`: writes sums[v] = the sum of the members' values[v]; `sums` is shared. It is a
-///   barrier too.
-/// - `shared()`: gives the team's scratch, aligned to 16 bytes.
+/// - `rank()` gives a member's number in [0, `size()`).
+/// - `sync()` is a barrier, after which every member sees what the others wrote.
+/// - `reduce(value, op)` combines the members' values by op, in a fixed order, and gives the result to every member. It
+///   is a barrier too.
+/// - `sum_each<Most>(values, count, sums)` writes sums[v] = the sum of the members' values[v] for v < count <= Most;
+///   `sums` lies in the shared scratch. It is a barrier too.
+/// - `shared()` gives the team's scratch, aligned to 16 bytes.
 template <class T>
 concept Team = requires(const T& team, double value, double (*op)(double, double), const float* values, float* sums) {
   { team.rank() } -> std::convertible_to<std::size_t>;
@@ -31,7 +34,7 @@ concept Team = requires(const T& team, double value, double (*op)(double, double
   { team.shared() } -> std::same_as<unsigned char*>;
 };
 
-/// SerialTeam is a team of one, which the host uses.
+/// SerialTeam is the host's team, of one member.
 class SerialTeam {
  public:
   MAESTRO_HD explicit SerialTeam(unsigned char* shared) : shared_(shared) {}
@@ -59,18 +62,21 @@ MAESTRO_HD void for_each(const T& team, std::size_t count, const F& f) {
   for (std::size_t i = team.rank(); i < count; i += team.size()) f(i);
 }
 
+/// Add is the operation a + b of reduce().
 struct Add {
   template <class T>
   MAESTRO_HD T operator()(const T& a, const T& b) const {
     return a + b;
   }
 };
+/// Larger is the operation max(a, b) of reduce().
 struct Larger {
   template <class T>
   MAESTRO_HD T operator()(const T& a, const T& b) const {
     return a < b ? b : a;
   }
 };
+/// Smaller is the operation min(a, b) of reduce().
 struct Smaller {
   template <class T>
   MAESTRO_HD T operator()(const T& a, const T& b) const {
@@ -78,8 +84,9 @@ struct Smaller {
   }
 };
 
-/// Computes moments_of(count, get) by the whole team; every member gets them. Equal values give exactly 0 as squares,
-/// as there; sums are made in another order. `get` may read what is shared. It has four barriers.
+/// Computes the moments of get(0), ..., get(count - 1) by the whole team and gives them to every member. As with
+/// moments_of(), NaN is skipped and equal values give exactly 0 as `squares`; but the values are summed in another
+/// order, which depends on the team's size. It has up to four barriers.
 template <Team T, class Get>
 MAESTRO_HD Moments team_moments(const T& team, std::size_t count, const Get& get) {
   constexpr std::uint64_t none = ~std::uint64_t{0};

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// KL in the reward, on an executor. Neutral.
+/// The KL penalty in the reward, computed on an executor. This header compiles without nvcc and without the CUDA
+/// toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -21,7 +22,7 @@ namespace maestro::gpu {
 
 namespace detail {
 
-/// ResponseKlPenalty computes the penalty of one response, and how many of its tokens were clamped.
+/// ResponseKlPenalty computes the penalty of one response, and the number of its tokens whose KL was clamped.
 template <class T>
 struct ResponseKlPenalty {
   static constexpr unsigned threads = 128;
@@ -63,6 +64,7 @@ struct ResponseKlPenalty {
   }
 };
 
+/// SumOfCounts computes the sum of the rows' counts. It is a body for one team.
 struct SumOfCounts {
   static constexpr unsigned threads = 128;
 
@@ -83,9 +85,9 @@ struct SumOfCounts {
 
 }  // namespace detail
 
-/// KlPenalty is maestro::kl_penalty on an executor: penalty_i = beta sum_t k(d_t). One team works per response. Sums
-/// are in double, in an order that depends on the team's size alone, so that results are identical from run to run. On
-/// HostExecutor the order is the CPU's own. O(t).
+/// KlPenalty is maestro::kl_penalty on an executor: penalty_i = beta sum_t k(d_t), in nats times beta. One team works
+/// on each response. Sums are in double, in an order that depends on the team's size alone, so that results are
+/// identical from run to run. On HostExecutor the order is that of maestro::kl_penalty. O(t).
 template <Executor E>
 class KlPenalty {
  public:
@@ -99,16 +101,16 @@ class KlPenalty {
     executor_->clear(total_.data(), 1);
   }
 
-  /// Makes room for this many responses. Calls that are no larger then allocate nothing.
+  /// Makes room for `rows` responses; calls with no more responses then allocate nothing.
   void reserve(std::size_t rows) { counts_.reserve(rows); }
 
-  /// Launches the penalties of some responses. Everything lies in the executor's memory; T is float or double.
+  /// Launches the penalties of b responses. All arrays lie in the executor's memory; T is float or double.
   /// @param log_probs            (t) of the policy that generated, packed.
-  /// @param reference_log_probs  (t)
+  /// @param reference_log_probs  (t) of the reference, packed.
   /// @param penalty              (b) overwritten; 0 for an empty response.
-  /// @param record               as FaultRecord::data(): names row and token of a log-prob that is not finite, or a row
-  ///   whose offsets do not fit. If it holds a fault, the penalties mean nothing.
-  /// @throws BadArgument if something needed is null.
+  /// @param record               as FaultRecord::data(). It gets row and token of a log-prob that is not finite, or the
+  ///   row whose offsets do not fit. If it holds a fault, the penalties are undefined.
+  /// @throws BadArgument if a pointer that is needed is null.
   template <class T>
   void operator()(const Responses& responses, const T* log_probs, const T* reference_log_probs, float* penalty,
                   FaultWord* record) {
@@ -131,7 +133,8 @@ class KlPenalty {
     executor_->launch(1, detail::SumOfCounts{.counts = counts_.data(), .rows = responses.rows, .total = total_.data()});
   }
 
-  /// Tells how many tokens of the last call had |d| above 20 and were clamped. Waits for the launches so far.
+  /// Gives the number of tokens of the last call whose |d_t| was above 20 nats and was clamped. It waits for the
+  /// launches so far.
   std::size_t clamped() const {
     std::uint64_t count = 0;
     executor_->download(total_.data(), &count, 1);

@@ -2,7 +2,7 @@
 
 /// @file
 /// The policy loss of a micro-batch on an executor: its value, and its gradient with respect to per-token log-probs and
-/// entropies. Neutral.
+/// entropies. This header compiles without nvcc and without the CUDA toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -32,18 +32,17 @@ struct LossBatch {
   BatchCounts batch;                       ///< of the whole batch over all ranks, by count_batch
 };
 
-/// LossGradients says where the results go, in the executor's memory. All are overwritten, and none may alias the
-/// batch.
+/// LossGradients points to the results, in the executor's memory. All are overwritten; none may alias the batch.
 template <class T>
 struct LossGradients {
   T* d_log_probs = nullptr;      ///< (t) d loss / d log_probs
   T* d_entropies = nullptr;      ///< (t) d loss / d entropies; may be null if entropy_bonus is 0
-  LossReport* report = nullptr;  ///< (1) the micro-batch's report, for who does not wait for it; may be null
+  LossReport* report = nullptr;  ///< (1) the micro-batch's report in the executor's memory; may be null
 };
 
 namespace detail {
 
-/// ResponseLoss computes report and gradient of one response. Members take its tokens in turn.
+/// ResponseLoss computes the report and the gradients of one response. The team's members share its tokens.
 template <class T>
 struct ResponseLoss {
   static constexpr unsigned threads = 128;
@@ -65,7 +64,7 @@ struct ResponseLoss {
     if (first) finite(in.advantages[row], Fault::advantage_not_finite, row, 0);
     const bool sequence = rule.ratio_level == RatioLevel::sequence;
 
-    LossReport own;  // what this member has counted
+    LossReport own;  // the sums of this member
     SurrogateTerm of_response;
     double mean_kl = 0.0;
     if (sequence) {
@@ -139,7 +138,7 @@ struct ResponseLoss {
     return term;
   }
 
-  /// Gives the value, and reports it if it is not finite. Members go on with it, for all must reach the barriers.
+  /// Gives the value, and reports it if it is not finite. The member continues, since all must reach the barriers.
   template <class V>
   MAESTRO_HD double finite(V value, Fault kind, std::size_t row, std::size_t token) const {
     if (!std::isfinite(value)) fault(kind, row, token);
@@ -181,9 +180,9 @@ struct SumOfReports {
 
 }  // namespace detail
 
-/// PolicyLoss is maestro::Objective on an executor: its loss, gradients and report. One team works per response, then
-/// one adds up the reports. Sums are in double, each in an order that depends on the team's size alone, so that results
-/// are identical from run to run. On HostExecutor the sums are made in the CPU's own order. O(t).
+/// PolicyLoss is maestro::Objective on an executor: it computes the same loss, gradients and report. One team works on
+/// each response, then one team adds up the reports. Sums are in double, in an order that depends on the team's size
+/// alone, so that results are identical from run to run. On HostExecutor the order is that of maestro::Objective. O(t).
 ///
 ///     FaultRecord faults(executor);
 ///     PolicyLoss loss(executor, options);
@@ -205,14 +204,14 @@ class PolicyLoss {
     executor_->clear(report_.data(), 1);
   }
 
-  /// Makes room for micro-batches of this many responses. Calls that are no larger then allocate nothing.
+  /// Makes room for micro-batches of `rows` responses; calls with no more responses then allocate nothing.
   void reserve(std::size_t rows) { reports_.reserve(rows); }
 
   /// Launches the loss of a micro-batch. T is float or double.
-  /// @param record  in the executor's memory, as FaultRecord::data(): names row and token of a log-prob, entropy or
-  ///   advantage that is not finite, of a ratio that overflows, or a row whose offsets do not fit. If it holds a fault,
-  ///   gradients and report mean nothing.
-  /// @throws BadArgument if sizes do not fit or something needed is null.
+  /// @param record  in the executor's memory, as FaultRecord::data(). It gets row and token of a log-prob, entropy or
+  ///   advantage that is not finite or of a ratio that overflows, or the row whose offsets do not fit. If it holds a
+  ///   fault, gradients and report are undefined.
+  /// @throws BadArgument if sizes do not fit each other, or a pointer that is needed is null.
   template <class T>
   void operator()(const LossBatch<T>& in, const LossGradients<T>& out, FaultWord* record) {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "maestro: log-probs are float or double");
@@ -229,7 +228,7 @@ class PolicyLoss {
                              .reports = reports_.data(), .rows = rows, .report = report_.data(), .copy = out.report});
   }
 
-  /// Gives the report of the last micro-batch, and zeros before the first. Waits for the launches so far.
+  /// Gives the report of the last micro-batch, all zeros before the first. It waits for the launches so far.
   LossReport report() const {
     LossReport report;
     executor_->download(report_.data(), &report, 1);

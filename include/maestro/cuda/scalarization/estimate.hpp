@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Kernel bodies of the advantages by any estimator. Neutral.
+/// Kernel bodies that compute the advantages by any estimator. This header compiles without nvcc and without the CUDA
+/// toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -21,15 +22,15 @@
 
 namespace maestro::gpu {
 
-/// Which part of the work a launch does.
+/// EstimatePart says which part of the work a launch does.
 enum class EstimatePart {
-  collect,  ///< the teams' parts of the batch's figures
+  collect,  ///< the teams' parts of the statistics of the batch
   finish,   ///< scalar rewards, advantages, counterfactuals
 };
 
-/// normalize -> weigh -> statistics of the group -> advantage -> counterfactuals, each team on its own groups.
-/// Estimators are those of the host, and see the same rows; figures of groups of up to 64 rows are made by one thread
-/// in the same order as there.
+/// Estimate is a kernel body: each team normalizes the rewards of its own groups, makes the scalar rewards, and
+/// computes the groups' statistics, the advantages and the counterfactuals. The estimators are those of the host and
+/// see the same rows. One thread computes the statistics of a group of up to 64 rows, in the host's order.
 template <std::size_t K, AdvantageEstimator E, EstimatePart Part>
 struct Estimate {
   static constexpr unsigned threads = 256;
@@ -43,16 +44,17 @@ struct Estimate {
   AdvantagesOptions options;
   GroupTiling tiling;
   FaultWord* record = nullptr;
-  double* workspace = nullptr;   ///< for groups that do not fit into the scratch: (B per_row + N per_group)
-  int round = 0;                 ///< of collect
-  Batch* parts = nullptr;        ///< (teams) of collect
-  const Batch* batch = nullptr;  ///< (1) what the rounds before gave
+  double* workspace = nullptr;   ///< (B per_row + N per_group), for groups that do not fit into the scratch; else null
+  int round = 0;                 ///< of the part collect
+  Batch* parts = nullptr;        ///< (teams) written by the part collect
+  const Batch* batch = nullptr;  ///< (1) the statistics of the batch after the rounds before
 
-  /// Doubles of scratch a row: the scalar reward, and the normalized rewards if there are any.
+  /// Gives the doubles of scratch for a row: the scalar reward, and the normalized rewards if there is a normalizer.
   static std::size_t per_row(const Normalizer& normalizer) {
     return 1 + (normalizer.kind != NormalizerKind::none ? K : 0);
   }
-  /// And a group: rows that are not left out, the estimator's statistics, and what z-scores need.
+  /// The doubles of scratch for a group: the number of rows that are not left out, the estimator's statistics, and the
+  /// mean and standard deviation of each reward for z-scores.
   static constexpr std::size_t doubles_of_statistics = (sizeof(Statistics) + sizeof(double) - 1) / sizeof(double);
   static constexpr std::size_t per_group = 1 + doubles_of_statistics + 2 * K;
   static_assert(alignof(Statistics) <= alignof(double), "maestro: statistics are made of doubles and integers");
@@ -114,7 +116,7 @@ struct Estimate {
     return scratch;
   }
 
-  /// The rows of the run's group g.
+  /// Gives the rows of the run's group g.
   MAESTRO_HD Rows rows_of(const GroupRun& run, const Scratch& scratch, std::size_t g) const {
     const std::size_t begin = in.groups.begin(run.first + g);
     const std::size_t first = begin - run.begin;
@@ -128,11 +130,11 @@ struct Estimate {
             static_cast<std::size_t>(scratch.present[g])};
   }
 
-  /// R of the run's row i; NaN if every reward is missing.
+  /// Gives R of the run's row i, NaN if the row is left out because every reward is missing.
   MAESTRO_HD double total(const Scratch& scratch, const GroupRun& run, std::size_t i) const {
     const std::size_t row = run.begin + i;
     detail::check_row(in, out.counterfactuals != nullptr, row, record);
-    scratch.totals[i] = 0.0;  // present, until it is found to be left out
+    scratch.totals[i] = 0.0;  // not NaN, so that the row counts as present below
     const Rows rows{in.rewards + row * K,
                     scratch.values == nullptr ? nullptr : scratch.values + i * K,
                     in.weights + row * K,
@@ -147,7 +149,7 @@ struct Estimate {
     }
     return sum;
   }
-  /// @param row  of the batch
+  /// Gives R of a row, which is row `row` of the batch.
   template <class R>
   MAESTRO_HD double total_of(const R& r, std::size_t row) const {
     if (!has_reward(r)) return options.missing_rows == MissingRows::zero ? -r.penalty() : static_cast<double>(NAN);
@@ -180,7 +182,7 @@ struct Estimate {
     team.sync();
   }
 
-  /// Whether each group of the run is one thread's work.
+  /// Tells whether one thread computes the statistics of each group of the run.
   MAESTRO_HD static bool small(const GroupRun& run) { return run.rows() <= one_member_rows * run.groups(); }
 
   template <Team T>
@@ -240,7 +242,7 @@ struct Estimate {
     });
   }
 
-  /// @param place  the row's in the batch
+  /// Writes the K counterfactuals of the row that is row `place` of the batch.
   MAESTRO_HD void find_counterfactuals(const Rows& rows, const Statistics& statistics, const Row<Rows>& own,
                                        std::size_t place, float advantage) const {
     float* to = out.counterfactuals + place * K;
@@ -271,7 +273,8 @@ struct Estimate {
   }
 };
 
-/// *total = what was known before and the parts of all teams, merged in order by one team.
+/// MergeParts merges the parts of all teams, in order, and then merges them into *total, which it overwrites in round
+/// 0. It is a body for one team.
 template <AdvantageEstimator E>
 struct MergeParts {
   static constexpr unsigned threads = 256;

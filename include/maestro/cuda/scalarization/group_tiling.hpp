@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// How a scalarization deals groups out to teams, and the moments of the groups of a run. Neutral.
+/// The assignment of groups to teams in a scalarization, and the moments of the groups of a run. This header compiles
+/// without nvcc and without the CUDA toolkit.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,18 +16,20 @@
 
 namespace maestro::gpu {
 
-/// How the groups of a batch are dealt out to teams.
+/// GroupTiling says which groups of a batch each team works on: team t has `groups_per_team` groups from group
+/// t groups_per_team on.
 struct GroupTiling {
   GroupLayout layout;
   std::size_t groups_per_team = 1;
-  std::size_t max_rows = 0;  ///< rows of a run; a group of more is a run of its own
+  std::size_t max_rows = 0;  ///< largest number of rows of a run; a group of more rows is a run of its own
 
   std::size_t teams() const { return teams_for(layout, groups_per_team); }
 };
 
-/// About 256 rows a team. A group of up to 1024 rows is one run where the scratch allows it.
-/// @param per_row, per_group  doubles of scratch
-/// @param limit               bytes that a team may share
+/// Gives each team about 256 rows. A group of up to 1024 rows is worked on in the scratch if it fits there.
+/// @param per_row    doubles of scratch for each row.
+/// @param per_group  doubles of scratch for each group.
+/// @param limit      bytes of scratch that a team may have.
 inline GroupTiling tile_groups(const GroupLayout& layout, std::size_t per_row, std::size_t per_group,
                                std::size_t limit) {
   constexpr std::size_t usual = 256;
@@ -41,7 +44,7 @@ inline GroupTiling tile_groups(const GroupLayout& layout, std::size_t per_row, s
 }
 
 /// Calls f(run) for the runs of team `index` that have rows, with a barrier after each. A group larger than the
-/// layout's bound is reported, and its run left out where there is no scratch for it.
+/// layout's `largest` is reported; its run is left out if it does not fit into the scratch.
 template <Team T, class F>
 MAESTRO_HD void for_each_run_of(const T& team, const GroupTiling& tiling, std::size_t index, FaultWord* record,
                                 const F& f) {
@@ -59,9 +62,10 @@ MAESTRO_HD void for_each_run_of(const T& team, const GroupTiling& tiling, std::s
   });
 }
 
-/// store(g, column, moments) of every group g of a run, counted from its first, and every column, each on one member;
-/// no barrier afterwards. Small groups are one member's work each, with the bits of moments_of; large ones the team's.
-/// @param get  get(i, column): a value of the run's row i, NaN where it is missing
+/// Computes the moments of every column of every group of a run, and calls store(g, column, moments) for each on one
+/// member; g counts from the run's first group. One member computes those of a small group, with the bits of
+/// moments_of(); the team computes those of a large one. There is no barrier at the end.
+/// @param get  get(i, column) gives a value of the run's row i, NaN if it is missing.
 template <Team T, class Get, class Store>
 MAESTRO_HD void group_moments(const T& team, const GroupLayout& layout, const GroupRun& run, std::size_t columns,
                               const Get& get, const Store& store) {

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// What a scalarization on the device reads and writes, and what its kernels share. Neutral.
+/// The arrays that a scalarization on an executor reads and writes, and functions that its kernels share. This header
+/// compiles without nvcc and without the CUDA toolkit.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,25 +17,26 @@
 
 namespace maestro::gpu {
 
-/// Rewards and weights of B rows; every pointer is the executor's memory, row-major and packed.
+/// RewardBatch holds what a scalarization of B rows reads. The arrays are row-major and packed, in the executor's
+/// memory.
 template <std::size_t K>
 struct RewardBatch {
-  const float* rewards = nullptr;         ///< (B x K), NaN where a reward does not apply
+  const float* rewards = nullptr;         ///< (B x K), NaN if a reward does not apply
   const float* weights = nullptr;         ///< (B x K), of the actions taken
   GroupLayout groups;                     ///< of the B rows
   const float* penalty = nullptr;         ///< (B) subtracted from the scalar reward; may be null
   const float* base = nullptr;            ///< (B x K) for counterfactuals: w_i(a) = base_i + emphasis e_a
   float emphasis = 0.0f;                  ///< for counterfactuals
-  const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null where none was drawn
+  const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null if no action was drawn
   const std::int32_t* lengths = nullptr;  ///< (B) tokens of the responses; null if the estimator needs none
-  const double* ranks = nullptr;          ///< (B x K) unit ranks (sorted_ranks), for the rank normalizer in groups so
-                                          ///< large that O(G) a value is slow; null: they are counted
+  const double* ranks = nullptr;          ///< (B x K) unit ranks by sorted_ranks(), for the rank normalizer in large
+                                          ///< groups; null: the ranks are counted, in O(G) for each value
 };
 
-/// What it writes, all overwritten; the last two may be null.
+/// AdvantageBatch points to what a scalarization overwrites, in the executor's memory. The last two may be null.
 struct AdvantageBatch {
   float* advantages = nullptr;       ///< (B)
-  float* scalar_rewards = nullptr;   ///< (B) NaN where every reward is missing
+  float* scalar_rewards = nullptr;   ///< (B) R, NaN if every reward is missing
   float* counterfactuals = nullptr;  ///< (B x K) advantage of row i had it drawn action k while the others keep theirs
 };
 
@@ -42,7 +44,8 @@ namespace detail {
 
 MAESTRO_HD inline bool is_finite(float value) { return value - value == 0.0f; }
 
-/// Reports what no formula admits in row `row`: as scalarization/checks.hpp does on the host.
+/// Reports the values of row `row` that no formula admits, as throw_bad_value() of scalarization/checks.hpp does on the
+/// host.
 template <std::size_t K>
 MAESTRO_HD void check_row(const RewardBatch<K>& in, bool with_base, std::size_t row, FaultWord* record) {
   for (std::size_t k = 0; k < K; ++k) {
@@ -68,7 +71,8 @@ MAESTRO_HD bool drew(const RewardBatch<K>& in, std::size_t row, std::size_t acti
   return in.actions != nullptr && static_cast<std::size_t>(in.actions[row]) == action;
 }
 
-/// One z-score of the values of a run, in place. figures: (groups x K x 2).
+/// Replaces the values of a run by their z-scores in their groups.
+/// @param figures  (groups x K x 2) scratch: mean and standard deviation of each reward in each group.
 template <std::size_t K, Team T>
 MAESTRO_HD void standardize(const T& team, const Normalizer& normalizer, const GroupLayout& layout, const GroupRun& run,
                             double* values, double* figures) {
@@ -88,7 +92,8 @@ MAESTRO_HD void standardize(const T& team, const Normalizer& normalizer, const G
   team.sync();
 }
 
-/// values (rows x K) = the run's normalized rewards, NaN if missing. Ends with a barrier.
+/// Overwrites values (rows x K) with the run's normalized rewards, NaN if missing. It ends with a barrier.
+/// @param figures  as for standardize().
 template <std::size_t K, Team T>
 MAESTRO_HD void stage_values(const T& team, const RewardBatch<K>& in, const Normalizer& normalizer, const GroupRun& run,
                              double* values, double* figures) {

@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The library's scalarizations on an executor: what to launch for each. Neutral.
+/// The library's scalarizations on an executor. This header compiles without nvcc and without
+/// the CUDA toolkit.
 
 #include <cstddef>
 #include <utility>
@@ -20,24 +21,29 @@
 
 namespace maestro::gpu {
 
-/// Advantages of K rewards from rewards, weights and groups that lie in the executor's memory: any advantage estimator,
-/// the library's or your own, by the very code that runs on the host.
+/// Scalarizer computes advantages from K rewards, weights and groups that lie in the executor's memory. It takes any
+/// advantage estimator, the library's or your own, and runs the code that runs on the host.
 ///
 ///     gpu::Scalarizer<gpu::StreamExecutor, 5> scalarize(executor);
 ///     scalarize(DefaultScalarization{}, {.rewards = r, .weights = w, .groups = gpu::GroupLayout::uniform(n, 8)},
 ///               {.advantages = a}, record.data());
 ///
-/// One launch for estimators of the group, and two more for each round that those of the batch ask for. It enqueues and
-/// returns; nothing is allocated once the largest batch has been seen. In double; identical from run to run; equal to
-/// the host to the bit in groups of up to 64 rows, but for the batch's figures, and for compilers that fuse other
-/// products. Bad data is reported as scalarization/advantages.hpp says; the batch's advantages are then not to be used.
+/// An estimator that reads only the group takes one launch. One that reads statistics of the batch takes two more for
+/// each of its rounds. A call enqueues its work and returns; no memory is allocated once the largest batch was seen.
+/// The arithmetic is in double, and results are identical from run to run. In groups of up to 64 rows they are those of
+/// the host to the bit, with two exceptions: statistics of the batch, which are summed in another order, and a compiler
+/// that fuses other multiplications and additions than the host's. Values for which scalarization/advantages.hpp throws
+/// BadData go to the record; the advantages of the batch are then undefined.
 template <Executor E, std::size_t K>
 class Scalarizer {
  public:
+  /// @param executor  must outlive this object.
   explicit Scalarizer(E& executor) : executor_(&executor) {}
 
-  /// @param record  what bad data is reported to (FaultRecord::data)
-  /// @throws BadArgument for a pointer or a size that is missing; BadData for an emphasis that is not finite.
+  /// Launches the advantages of a batch.
+  /// @param record  where rewards, weights and penalties that no formula admits are reported (FaultRecord::data).
+  /// @throws BadArgument for a pointer or a size that is missing, or a gate that is none of the rewards; BadData for an
+  ///   emphasis that is not finite.
   template <AdvantageEstimator A>
   void operator()(const Advantages<A>& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out,
                   FaultWord* record) {
@@ -66,11 +72,14 @@ class Scalarizer {
     body.batch = storage.batch;
     executor_->launch(body.tiling.teams(), body);
   }
-  /// An estimator alone: without normalizer, by the weighed sum.
+  /// Launches the advantages by an estimator alone: rewards are not normalized, and R is their weighted sum.
+  /// @throws BadArgument and BadData as above.
   template <AdvantageEstimator A>
   void operator()(const A& estimator, const RewardBatch<K>& in, const AdvantageBatch& out, FaultWord* record) {
     (*this)(Advantages<A>(estimator), in, out, record);
   }
+  /// Launches the advantages by a scalarization that was chosen at run time.
+  /// @throws BadArgument and BadData as above.
   void operator()(const AnyScalarization& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out,
                   FaultWord* record) {
     std::visit([&](const auto& chosen) { (*this)(chosen, in, out, record); }, scalarization.get());
@@ -95,7 +104,7 @@ class Scalarizer {
     throw_bad_emphasis(in.emphasis);
   }
 
-  /// Room for `count` of T in a buffer of doubles.
+  /// Makes room for `count` values of T in a buffer of doubles.
   template <class T>
   static T* reserve(typename E::template Buffer<double>& buffer, std::size_t count) {
     static_assert(alignof(T) <= alignof(double));

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// One group as an advantage estimator sees it on a device: its rows in the executor's memory, and figures that one
-/// thread or a whole team makes. Neutral.
+/// One group as an advantage estimator sees it on a device: its rows in the executor's memory, and statistics that a
+/// whole team computes. This header compiles without nvcc and without the CUDA toolkit.
 
 #include <cmath>
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace maestro::gpu {
 
-/// Rows of one group as they lie in the executor's memory: the layout that Row asks for.
+/// DeviceRows describes the rows of one group in the executor's memory. It is a layout for Row.
 template <std::size_t K>
 struct DeviceRows {
   using Weight = float;
@@ -50,7 +50,8 @@ struct DeviceRows {
   MAESTRO_HD Row<DeviceRows> row(std::size_t i) const { return {*this, i, weights + i * K, totals[i]}; }
 };
 
-/// SerialGroup's members, each figure made by the whole team; every thread of the team gets it.
+/// TeamGroup has the members of SerialGroup. The whole team computes each statistic, and every thread of the team gets
+/// it; so all threads must call the members in the same order.
 template <std::size_t K, Team T>
 class TeamGroup {
  public:

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The policy with which Thrust runs on a stream of the device, with scratch that is kept.
+/// The execution policy with which Thrust runs on a stream of the device and reuses its scratch memory.
 
 #if !defined(__CUDACC__)
 #error "maestro/cuda/statistics/device_policy.cuh holds kernels: compile this file with nvcc (name it .cu)"
@@ -19,14 +19,16 @@
 
 namespace maestro::gpu {
 
-/// An allocator for Thrust's scratch: blocks of device memory that are handed out again and freed by the destructor
-/// alone. For one stream, whose order makes it safe to hand a block out while its last use still runs.
+/// DeviceScratch is an allocator for Thrust's scratch memory. It reuses blocks of device memory and frees them in its
+/// destructor alone. It is for one stream: the order of the stream makes it safe to reuse a block while the last kernel
+/// that uses it still runs.
 class DeviceScratch {
  public:
   using value_type = char;
 
-  /// The smallest free block that is large enough, else a new one of a power of two: only then does it allocate.
-  /// @throws CudaError where memory is out.
+  /// Gives the smallest free block that is large enough. If there is none, it allocates a new block, whose size is a
+  /// power of two and at least 4096 bytes.
+  /// @throws CudaError if there is not enough memory.
   char* allocate(std::ptrdiff_t bytes) {
     const auto wanted = static_cast<std::size_t>(bytes);
     Block* best = nullptr;
@@ -44,6 +46,7 @@ class DeviceScratch {
     best->used = true;
     return best->memory.data();
   }
+  /// Marks a block as free; the memory stays allocated.
   void deallocate(char* memory, std::size_t) {
     for (Block& block : blocks_) {
       if (block.memory.data() == memory) block.used = false;
@@ -58,7 +61,8 @@ class DeviceScratch {
   std::vector<Block> blocks_;
 };
 
-/// Thrust's policy for a stream: nothing waits but what returns a value to the host. Keep it, for it keeps the scratch.
+/// DevicePolicy makes Thrust's execution policy for a stream. Only algorithms that return a value to the host wait.
+/// Reuse the object, since it owns the scratch memory.
 class DevicePolicy {
  public:
   /// @param stream  must outlive the policy and its work.
@@ -66,7 +70,7 @@ class DevicePolicy {
   DevicePolicy(const DevicePolicy&) = delete;
   DevicePolicy& operator=(const DevicePolicy&) = delete;
 
-  /// What algorithms take; it refers to this object.
+  /// Gives the policy that Thrust's algorithms take; it refers to this object.
   auto get() { return thrust::cuda::par_nosync(scratch_).on(stream_); }
 
  private:

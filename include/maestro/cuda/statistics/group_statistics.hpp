@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Statistics of every group and reward, in one pass over the rewards. Neutral.
+/// Statistics of each reward in each group, in one pass over the rewards. This header compiles without nvcc and without
+/// the CUDA toolkit.
 
 #include <algorithm>
 #include <cmath>
@@ -20,24 +21,28 @@
 
 namespace maestro::gpu {
 
-/// Where group_statistics() writes, in the executor's memory, all packed row-major; null for what is not wanted.
+/// GroupStatistics points to what group_statistics() overwrites: arrays in the executor's memory, row-major and packed.
+/// A statistic whose pointer is null is not computed.
 struct GroupStatistics {
   std::int32_t* count = nullptr;  ///< (N x K) rewards that are not missing
-  float* mean = nullptr;          ///< (N x K) NaN where all are missing
-  float* std_dev = nullptr;       ///< (N x K) 0 where there are not more than ddof
-  float* least = nullptr;         ///< (N x K) NaN where all are missing
-  float* largest = nullptr;       ///< (N x K) NaN where all are missing
+  float* mean = nullptr;          ///< (N x K) NaN if all are missing
+  float* std_dev = nullptr;       ///< (N x K) 0 if there are no more than ddof rewards
+  float* least = nullptr;         ///< (N x K) NaN if all are missing
+  float* largest = nullptr;       ///< (N x K) NaN if all are missing
   float* covariance = nullptr;    ///< (N x K x K) symmetric
-  double* ranks = nullptr;        ///< (B x K) unit ranks; NaN where the reward is missing
+  double* ranks = nullptr;        ///< (B x K) unit ranks in [0, 1]; NaN if the reward is missing
 };
 
-/// Ranks cost O(G) per reward here; of larger groups sorted_ranks() makes them.
+/// The largest group whose ranks group_statistics() computes, at a cost of O(G) for each reward. sorted_ranks()
+/// computes those of larger groups.
 inline constexpr std::size_t max_ranked_rows = 4096;
 
 namespace detail {
 
-/// A team takes `per_team` consecutive groups and copies as many of them as fit into its scratch at a time.
-/// @param Covariance  whether it is wanted; beforehand, because it takes half as many registers again
+/// GroupStatisticsBody is a kernel body: a team works on `per_team` consecutive groups, and copies as many of them as
+/// fit into its scratch at a time.
+/// @tparam Covariance  whether the covariance is computed; the compiler must know it, since the code for it takes half
+///   as many registers again.
 template <std::size_t K, bool Covariance>
 struct GroupStatisticsBody {
   static constexpr unsigned threads = 256;
@@ -85,7 +90,7 @@ struct GroupStatisticsBody {
   }
 
  private:
-  /// Of one run.
+  /// Scratch is the team's scratch memory, laid out for one run.
   struct Scratch {
     MAESTRO_HD Scratch(unsigned char* memory, std::size_t groups)
         : means(reinterpret_cast<double*>(memory)),
@@ -99,15 +104,17 @@ struct GroupStatisticsBody {
     float* values;         // (rows x K), at place(i)
   };
 
-  /// The members read the same reward of different groups at once; a gap every 32 values keeps groups of 32 values
-  /// from falling on one bank of shared memory.
+  /// Gives the place of value i in the scratch. The members read the same reward of different groups at once; an unused
+  /// element after every 32 values keeps groups of 32 values from one bank of shared memory.
   MAESTRO_HD static std::size_t place(std::size_t i) { return i + i / 32; }
 
-  /// A group that the layout does not admit; its outputs are left as they are.
+  /// Tells whether the group is larger than the layout admits; its outputs are then left unwritten.
   MAESTRO_HD bool refused(std::size_t g) const { return groups.size(g) > groups.largest; }
+  /// Tells whether one member computes the group's statistics.
   MAESTRO_HD bool by_lane(std::size_t g) const { return groups.size(g) <= one_member_rows && !refused(g); }
 
-  /// @param value  value(i): the i-th of the run's rewards (rows x K)
+  /// Computes the statistics of a run.
+  /// @param value  value(i) gives the i-th of the run's rewards (rows x K).
   template <Team T, class Value>
   MAESTRO_HD void work(const T& team, const GroupRun& run, const Scratch& scratch, const Value& value) const {
     for_each(team, run.groups() * K, [&](std::size_t q) {
@@ -127,7 +134,7 @@ struct GroupStatisticsBody {
     for_each(team, run.rows() * K, [&](std::size_t i) { rank(run, i, scratch, value); });
   }
 
-  /// Reward q % K of group q / K of the run: get(j) of member j.
+  /// Gives a function get(j): reward k of row j of group g.
   template <class Value>
   MAESTRO_HD auto column(const GroupRun& run, std::size_t g, std::size_t k, const Value& value) const {
     const std::size_t at = (groups.begin(g) - run.begin) * K + k;
@@ -196,7 +203,8 @@ struct GroupStatisticsBody {
       scratch.degrees[q] = present - ddof;
     });
     team.sync();  // means and degrees are there
-    // Every pair once, k with its right-hand neighbors around the circle; of an even K the opposite ones come twice.
+    // Every pair once: k with the rewards up to K / 2 places after it, modulo K. If K is even, the pairs at a distance
+    // of K / 2 occur twice; the second is left out below.
     constexpr std::size_t pairs = K * (K / 2 + 1);
     for_each(team, run.groups() * pairs, [&](std::size_t q) {
       const std::size_t g = run.first + q / pairs;
@@ -240,7 +248,7 @@ struct GroupStatisticsBody {
     }
     return any;
   }
-  /// sum + the product of the deviations of member j's rewards k and l, 0 where missing.
+  /// Gives sum + d_k d_l for row j of group g, where d is the deviation of a reward from its mean, 0 if it is missing.
   template <class Value>
   MAESTRO_HD double add_product(const GroupRun& run, std::size_t g, std::size_t j, std::size_t k, std::size_t l,
                                 const Scratch& scratch, const Value& value, double sum) const {
@@ -284,21 +292,22 @@ void launch_statistics(E& executor, const float* rewards, const GroupLayout& gro
 
 }  // namespace detail
 
-/// Count, mean, deviation, least and largest of every reward in every group, the covariance of every group's rewards,
-/// and the unit rank of every reward in its group; what `out` asks for. With n_gk the count:
-///   deviation_gk = sqrt(sum (r - mean_gk)^2 / (n_gk - ddof)),
-///   C_gkl = sum d_k d_l / (n_g - ddof), d = r - mean, 0 where missing, n_g the rows with any reward; 0 if n_g <= ddof,
-///   rank = mid-rank / (n_gk - 1) in [0, 1], ties share their mean rank, 0.5 for a lone reward.
-/// @param rewards  (B x K) packed, row-major, NaN where missing; no output may alias it.
-/// @param groups   may have empty groups, of which mean, least and largest are NaN, all else 0.
+/// Computes the statistics that `out` has pointers for: count, mean, standard deviation, minimum and maximum of each
+/// reward in each group, the covariance of each group's rewards, and the unit rank of each reward in its group. With
+/// n_gk the count of reward k in group g, and n_g the number of rows of the group with any reward:
+///   std_dev_gk = sqrt(sum (r - mean_gk)^2 / (n_gk - ddof)),
+///   C_gkl = sum d_k d_l / (n_g - ddof), with d = r - mean, 0 if the reward is missing; C = 0 if n_g <= ddof,
+///   rank = mid-rank / (n_gk - 1) in [0, 1]; ties share their mean rank, a single reward has 0.5.
+/// @param rewards  (B x K) packed, row-major, NaN if missing; no output may alias it.
+/// @param groups   may have empty groups; of these mean, least and largest are NaN, all else is 0.
 /// @param ddof     0 or 1.
-/// @param record   where infinite rewards and too large groups are reported; what was computed is then unspecified.
-/// Sums are made in double relative to the first value, so equal rewards give exactly 0 as deviation. The bits do not
-/// depend on the run; of groups of up to 64 rows they are those of moments_of() on a CPU with FMA.
-/// Reads the rewards once; O(B K), and O(B K^2) for covariances, O(B K G) for ranks. Groups of more than 512 rows (of
-/// 256 where K > 8) do not fit into a team's scratch and are read again from the cache, by one team each: a batch of
-/// few such groups leaves a device mostly idle. One launch; nothing is waited for or allocated.
-/// @throws BadArgument for another ddof, and for ranks of groups that may have more than max_ranked_rows rows.
+/// @param record   where infinite rewards and too large groups are reported; the outputs are then undefined.
+/// Sums are made in double relative to the first value, so the standard deviation of equal rewards is exactly 0.
+/// Results are identical from run to run; for groups of up to 64 rows they have the bits of moments_of() on a CPU with
+/// FMA. The rewards are read once. The cost is O(B K), and O(B K^2) for covariances, O(B K G) for ranks. A group of
+/// more than 512 rows (256 if K > 8) does not fit into a team's scratch; one team reads it again from the cache, so
+/// that a batch of few such groups leaves a device mostly idle. The call is one launch; it neither waits nor allocates.
+/// @throws BadArgument for another ddof, and for ranks if groups.largest is above max_ranked_rows.
 template <std::size_t K, Executor E>
 void group_statistics(E& executor, const float* rewards, const GroupLayout& groups, int ddof,
                       const GroupStatistics& out, FaultWord* record) {

@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// What sorting does best: ranks inside groups of any size, and a partition from the rows' group ids. By Thrust:
-/// include the folder of CCCL. Where the compiler is not nvcc, set THRUST_DEVICE_SYSTEM to that of the policies.
+/// Ranks inside groups of any size, and a partition from the rows' group ids, computed by sorting. This header needs
+/// Thrust: the include folder of CCCL. If the compiler is not nvcc, set THRUST_DEVICE_SYSTEM to the system of the
+/// policies.
 
 #include <thrust/copy.h>
 #include <thrust/fill.h>
@@ -28,11 +29,11 @@
 
 namespace maestro::gpu {
 
-/// Scratch of sorted_ranks(), in the memory of an executor. It only grows.
+/// RankWorkspace is the scratch of sorted_ranks(), in the memory of an executor. It never shrinks.
 template <class E>
 class RankWorkspace {
  public:
-  /// Room for `count` rewards: 20 bytes each.
+  /// Makes room for `count` rewards, of 20 bytes each.
   void reserve(std::size_t count) {
     keys_.reserve(count);
     items_.reserve(count);
@@ -41,8 +42,8 @@ class RankWorkspace {
   }
   std::uint64_t* keys() { return keys_.data(); }      ///< segment and value, in sorted order
   std::uint32_t* items() { return items_.data(); }    ///< the rewards in that order
-  std::uint32_t* firsts() { return firsts_.data(); }  ///< where the run of equal keys begins
-  std::uint32_t* lasts() { return lasts_.data(); }    ///< where it ends; from the back to the front
+  std::uint32_t* firsts() { return firsts_.data(); }  ///< the index at which the run of equal keys begins
+  std::uint32_t* lasts() { return lasts_.data(); }    ///< the index at which it ends; in reverse order
 
  private:
   typename E::template Buffer<std::uint64_t> keys_;
@@ -51,17 +52,17 @@ class RankWorkspace {
   typename E::template Buffer<std::uint32_t> lasts_;
 };
 
-/// Scratch of offsets_from_ids(), in the memory of an executor. It only grows.
+/// IdWorkspace is the scratch of offsets_from_ids(), in the memory of an executor. It never shrinks.
 template <class E>
 class IdWorkspace {
  public:
-  /// Room for `count` groups: 16 bytes each.
+  /// Makes room for `count` groups, of 16 bytes each.
   void reserve(std::size_t count) {
     ids_.reserve(count);
     rows_.reserve(count);
   }
   std::int64_t* ids() { return ids_.data(); }    ///< of the groups, sorted
-  std::int64_t* rows() { return rows_.data(); }  ///< where the group begins
+  std::int64_t* rows() { return rows_.data(); }  ///< the first row of the group
 
  private:
   typename E::template Buffer<std::int64_t> ids_;
@@ -70,8 +71,9 @@ class IdWorkspace {
 
 namespace detail {
 
-/// A sort key: the segment (group and reward) above, the value's bits below, so that unsigned order is the values'
-/// order. Equal values, also 0 and -0, have equal keys; a missing one has all ones, behind every other.
+/// RankKey makes sort keys: the segment (group and reward) in the high 32 bits and the value's bits in the low ones, so
+/// that the order of the keys is that of the values. Equal values, also 0 and -0, have equal keys. A missing value has
+/// all ones, so that it follows every other.
 struct RankKey {
   static constexpr std::uint32_t missing = 0xFFFFFFFFu;
 
@@ -92,13 +94,14 @@ struct RankKey {
   }
 };
 
-/// j where a run of equal keys begins, else 0: the running maximum is where j's run begins.
+/// RunBegin gives j if a run of equal keys begins at j, else 0. The running maximum is the first index of j's run.
 struct RunBegin {
   const std::uint64_t* keys;
   MAESTRO_HD std::uint32_t operator()(std::uint32_t j) const { return j > 0 && keys[j] != keys[j - 1] ? j : 0; }
 };
 
-/// The same from the back: the running minimum over falling j = n - 1 - back is where j's run ends.
+/// RunEnd gives j = n - 1 - back if a run of equal keys ends at j, else n - 1. The running minimum, from the last key
+/// to the first, is the last index of j's run.
 struct RunEnd {
   const std::uint64_t* keys;
   std::uint32_t last;
@@ -108,7 +111,7 @@ struct RunEnd {
   }
 };
 
-/// Writes the rank of the j-th in sorted order.
+/// WriteRank writes the rank of the reward that is the j-th in sorted order.
 struct WriteRank {
   const float* rewards;
   GroupLayout groups;
@@ -138,41 +141,45 @@ struct WriteRank {
   }
 };
 
-/// Whether a group begins at the row.
+/// BeginsGroup tells whether a group begins at the row.
 struct BeginsGroup {
   const std::int64_t* ids;
   MAESTRO_HD bool operator()(std::int64_t row) const { return row == 0 || ids[row] != ids[row - 1]; }
 };
 
-/// A row where an id comes back.
+/// ReturningId is a row at which an id occurs again after another one.
 struct ReturningId {
   std::int64_t row;
   std::int64_t id;
 };
 inline constexpr std::int64_t no_row = 0x7FFFFFFFFFFFFFFF;
 
+/// FindReturn gives the j-th of the sorted groups if its id is also that of the group before it, else no_row.
 struct FindReturn {
   const std::int64_t* ids;
   const std::int64_t* rows;
   MAESTRO_HD ReturningId operator()(std::int64_t j) const { return {ids[j] == ids[j - 1] ? rows[j] : no_row, ids[j]}; }
 };
+/// EarlierRow gives the one of two with the smaller row.
 struct EarlierRow {
   MAESTRO_HD ReturningId operator()(const ReturningId& a, const ReturningId& b) const { return b.row < a.row ? b : a; }
 };
 
 }  // namespace detail
 
-/// The unit rank of every reward in its group: mid-rank / (n - 1) in [0, 1], n the group's rewards of this kind that
-/// are not missing; ties share their mean rank, a lone reward has 0.5. To the bit what group_statistics() makes,
-/// whatever the size of the groups: one sort by (group, reward, value) and two scans, O(B K log(B K)).
-/// @param policy     Thrust's, where `rewards` and the workspace lie: DevicePolicy's on a device, thrust::omp::par.
-/// @param rewards    (B x K) packed, row-major; NaN stays NaN and is not ranked; infinities are.
-/// @param groups     B rows in all, even or ragged; `largest` of ragged ones is not read.
+/// Computes the unit rank of each reward in its group: mid-rank / (n - 1) in [0, 1], where n is the number of rewards
+/// of this kind in the group that are not missing. Ties share their mean rank; a single reward has 0.5. The results
+/// have the bits of group_statistics(), for groups of any size. One sort by (group, reward, value) and two scans
+/// compute them, in O(B K log(B K)).
+/// @param policy     Thrust's execution policy for the memory of `rewards` and the workspace: DevicePolicy::get() on a
+///   device, thrust::omp::par on the host.
+/// @param rewards    (B x K) packed, row-major. NaN stays NaN and is not ranked; infinities are ranked.
+/// @param groups     B rows in all, uniform or ragged; `largest` of ragged ones is not read.
 /// @param count      K.
-/// @param workspace  grows to 20 bytes per reward; the policy's sort takes about 12 more.
-/// @param ranks      (B x K) overwritten; no alias.
-/// The bits do not depend on the run or the policy.
-/// @throws BadArgument for 2^32 rewards or more, or 2^32 groups times K.
+/// @param workspace  grows to 20 bytes for each reward; the policy's sort takes about 12 more.
+/// @param ranks      (B x K) overwritten; it may alias no other array.
+/// The bits do not depend on the run or on the policy.
+/// @throws BadArgument if B K or N K is 2^32 or more.
 template <class Policy, class E>
 void sorted_ranks(const Policy& policy, const float* rewards, const GroupLayout& groups, std::size_t count,
                   RankWorkspace<E>& workspace, double* ranks) {
@@ -196,13 +203,13 @@ void sorted_ranks(const Policy& policy, const float* rewards, const GroupLayout&
                                        workspace.lasts(), last, ranks});
 }
 
-/// The partition in which row i belongs to the group named ids[i]; equal ids must be neighbors.
-/// @param policy     Thrust's, where `ids` and the workspace lie.
+/// Computes the partition in which row i belongs to the group ids[i]. Rows with equal ids must be adjacent.
+/// @param policy     Thrust's execution policy for the memory of `ids` and the workspace.
 /// @param ids        (B) any numbers.
-/// @param workspace  grows to 16 bytes per row.
-/// @param offsets    room for B + 1; the first N + 1 are overwritten: GroupLayout's.
-/// @return N, so the host waits for it. O(B + N log N).
-/// @throws BadArgument naming the first row where an id returns after another one.
+/// @param workspace  grows to 16 bytes for each group.
+/// @param offsets    (B + 1) of which the first N + 1 are overwritten with the offsets of GroupLayout::ragged().
+/// @return N, the number of groups; the call waits for it. O(B + N log N).
+/// @throws BadArgument naming the first row whose id occurred before, with another id between.
 template <class Policy, class E>
 std::size_t offsets_from_ids(const Policy& policy, const std::int64_t* ids, std::size_t rows, IdWorkspace<E>& workspace,
                              std::int64_t* offsets) {
