@@ -1,5 +1,5 @@
-// The reward side of MAESTRO in a CUDA program of your own. Hidden states, rewards and groups are already on the device;
-// actions, weights, advantages and the Conductor's update are computed there.
+// The reward side of MAESTRO in a CUDA program of your own. Hidden states, rewards and groups are already on the
+// device; actions, weights, advantages and the Conductor's update are computed there.
 
 #include <cstdio>
 #include <random>
