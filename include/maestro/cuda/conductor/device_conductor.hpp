@@ -196,6 +196,7 @@ class DeviceConductor {
  public:
   static constexpr std::size_t actions = Network::actions;
 
+  /// Takes over a backend, which must not be null.
   explicit DeviceConductor(std::unique_ptr<ConductorBackend<Network>> backend) : backend_(std::move(backend)) {}
 
   const LearnedConductorOptions& options() const { return backend_->options(); }

@@ -173,6 +173,7 @@ class LearnedConductor {
   }
   /// Gives the gradients of the parameters in the order of Network::visit, then log tau's.
   float* gradients() { return head_.gradients(); }
+  /// Gives the number of parameters, log tau included; 0 while d is not known.
   std::size_t parameter_count() const { return head_.count(); }
 
   /// Computes weights without exploration: it overwrites out (rows x K) with softmax(logits / tau), without floor.
@@ -422,7 +423,7 @@ class LearnedConductor {
   typename E::Graph decide_graph_;
   typename E::Graph update_graph_;
 
-  // The last decision.
+  // These hold the last decision.
   Buffer<std::int32_t> decided_actions_;
   Buffer<float> probabilities_;
   Buffer<float> weights_;
@@ -444,7 +445,7 @@ class LearnedConductor {
   std::uint32_t observed_ = 0;
   std::uint64_t dropped_ = 0;
 
-  // The update.
+  // These serve the update.
   Buffer<StepScalars> scalars_;
   Buffer<UpdateFigures> figures_;
   Buffer<float> by_logits_;

@@ -18,9 +18,9 @@ namespace maestro::gpu {
 
 /// UpdateFigures holds the statistics of an update, in the executor's memory.
 struct UpdateFigures {
-  double surrogate = 0.0;
-  double entropy = 0.0;
-  double baseline = 0.0;
+  double surrogate = 0.0;      ///< mean of the estimator's surrogate
+  double entropy = 0.0;        ///< mean entropy of the action distribution, nats
+  double baseline = 0.0;       ///< subtracted from sampled meta-rewards; 0 without MetaBaseline::centered
   double gradient_norm = 0.0;  ///< before clipping; if it is not finite, the parameters did not change
 };
 

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// Teams: the threads that work together on one piece of a batch. A kernel's body is a function over a team, so that
-/// the very same body runs as a block on the device and as a plain loop on the host. This header compiles without nvcc
-/// and without the CUDA toolkit.
+/// A team is the threads that work together on one piece of a batch. A kernel's body is a function over a team, so that
+/// the same body runs as a block of threads on the device and as a plain loop on the host. This header compiles without
+/// nvcc and without the CUDA toolkit.
 
 #include <concepts>
 #include <cstddef>

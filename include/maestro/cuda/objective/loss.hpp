@@ -180,8 +180,9 @@ struct SumOfReports {
 
 }  // namespace detail
 
-/// PolicyLoss is maestro::Objective on an executor: it computes the same loss, gradients and report. One team works on
-/// each response, then one team adds up the reports. Sums are in double, in an order that depends on the team's size
+/// PolicyLoss is maestro::Objective on an executor: it computes the same loss, gradients and report, but has no factors
+/// of the surrogate (LossInput::weights) and no masked responses (LossInput::masked). One team works on each response,
+/// then one team adds up the reports. Sums are in double, in an order that depends on the team's size
 /// alone, so that results are identical from run to run. On HostExecutor the order is that of maestro::Objective. O(t).
 ///
 ///     FaultRecord faults(executor);

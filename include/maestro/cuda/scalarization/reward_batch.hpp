@@ -26,7 +26,7 @@ struct RewardBatch {
   GroupLayout groups;                     ///< of the B rows
   const float* penalty = nullptr;         ///< (B) subtracted from the scalar reward; may be null
   const float* base = nullptr;            ///< (B x K) for counterfactuals: w_i(a) = base_i + emphasis e_a
-  float emphasis = 0.0f;                  ///< for counterfactuals
+  float emphasis = 0.0f;                  ///< for counterfactuals: what an action adds to the weight of its reward
   const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null if no action was drawn
   const std::int32_t* lengths = nullptr;  ///< (B) tokens of the responses; null if the estimator needs none
   const double* ranks = nullptr;          ///< (B x K) unit ranks by sorted_ranks(), for the rank normalizer in large

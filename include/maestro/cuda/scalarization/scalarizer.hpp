@@ -1,8 +1,7 @@
 #pragma once
 
 /// @file
-/// The library's scalarizations on an executor. This header compiles without nvcc and without
-/// the CUDA toolkit.
+/// The library's scalarizations on an executor. This header compiles without nvcc and without the CUDA toolkit.
 
 #include <cstddef>
 #include <utility>
