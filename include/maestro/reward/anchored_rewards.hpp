@@ -25,8 +25,9 @@ namespace maestro {
 
 /// AnchoredRewards is a set of K rewards that score every response, and an anchor that is asked about some groups:
 ///
-///     AnchoredRewards rewards{RewardSet{Format{}, Length{{.max_length = 200}}}, RewardAnchor{MyJudge{}}, {.share =
-///     0.1}}; Trainer trainer{policy, std::move(rewards), AnchoredConductor{}, options};
+///     AnchoredRewards rewards{RewardSet{Format{}, Length{{.max_length = 200}}}, RewardAnchor{MyJudge{}},
+///                             {.share = 0.1}};
+///     Trainer trainer{policy, std::move(rewards), AnchoredConductor{}, options};
 ///
 /// The anchor is no reward. The Conductor learns from its scores (Feedback::judged), and the metrics compare them with
 /// the mixture's advantages. The judged groups train on them if AnchorOptions::training says so. Any Conductor may be
