@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// One group as an advantage estimator sees it: its rows, and figures of them. Neutral.
+/// One group as an advantage estimator reads it: its rows, and statistics of them. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace maestro {
 
-/// One number for every column of a group (see Row).
+/// PerColumn holds one number for every column of a group (see Row).
 template <std::size_t Capacity>
 struct PerColumn {
   double of[Capacity];
@@ -20,25 +20,25 @@ struct PerColumn {
   MAESTRO_HD double& operator[](std::size_t c) { return of[c]; }
 };
 
-/// Count, mean and sum of squared deviations of every column.
+/// ColumnMoments holds the count, the mean and the sum of squared deviations of every column.
 template <std::size_t Capacity>
 struct ColumnMoments {
   PerColumn<Capacity> count;
   PerColumn<Capacity> mean;
   PerColumn<Capacity> squares;
 
-  /// sqrt(squares / (count - ddof)) of a column, 0 if there are not more than ddof values.
+  /// Gives sqrt(squares / (count - ddof)) of a column, and 0 if there are no more than ddof values.
   MAESTRO_HD double std_dev(std::size_t c, int ddof) const {
     const double degrees = count[c] - ddof;
     return degrees > 0.0 ? std::sqrt(squares[c] / degrees) : 0.0;
   }
 };
 
-/// moments_of() of `width` columns side by side, with its bits. The sums are local, so that loops over the columns
-/// vectorize.
-/// @tparam Squares  whether the sums of squared deviations are wanted; 0 if not
-/// @param gaps  whether a value may be missing (NaN)
-/// @param get   get(i, c): a value
+/// Computes the moments of `width` columns side by side, with the bits of moments_of(). The sums are local variables,
+/// so that loops over the columns vectorize.
+/// @tparam Squares  whether the sums of squared deviations are computed; if not, they are 0.
+/// @param gaps  whether a value may be missing (NaN).
+/// @param get   get(i, c) gives the value of row i and column c.
 template <bool Squares, std::size_t Capacity, class Get>
 MAESTRO_HD ColumnMoments<Capacity> column_moments_of(std::size_t size, std::size_t width, bool gaps, const Get& get) {
   PerColumn<Capacity> count{};
@@ -74,7 +74,7 @@ MAESTRO_HD ColumnMoments<Capacity> column_moments_of(std::size_t size, std::size
   return {count, mean, squares};
 }
 
-/// TotalOf is the scalar reward of a row: what most figures of a group are made of.
+/// TotalOf gives the scalar reward of a row. Most statistics of a group are made of it.
 struct TotalOf {
   template <class R>
   MAESTRO_HD double operator()(const R& row) const {
@@ -82,7 +82,7 @@ struct TotalOf {
   }
 };
 
-/// ValueOf is the reward of a column of a row.
+/// ValueOf gives the reward in a column of a row.
 struct ValueOf {
   template <class R>
   MAESTRO_HD double operator()(const R& row, std::size_t c) const {
@@ -90,12 +90,12 @@ struct ValueOf {
   }
 };
 
-/// A group whose figures one thread makes, in index order, from the rows that are not left out.
+/// SerialGroup is a group whose statistics one thread computes, in index order, from the rows that are not left out.
 ///
-/// Figures take a function of a row. NaN (a missing reward) is skipped by all of them but `sum` and `add_up`. A group
-/// that a team of threads makes the figures of (cuda/scalarization/team_group.hpp) has the same members; all threads
-/// meet at every figure, and get it.
-/// @tparam L  the layout of the rows: see Row
+/// Statistics are of a function of a row. All of them but `sum` and `add_up` skip NaN (a missing reward). TeamGroup of
+/// cuda/scalarization/team_group.hpp has the same members; there a team of threads computes each statistic, and every
+/// thread gets it.
+/// @tparam L  the layout of the rows: see Row.
 template <class L>
 class SerialGroup {
  public:
@@ -106,23 +106,23 @@ class SerialGroup {
 
   /// Gives the number of rows, those left out included.
   MAESTRO_HD std::size_t size() const { return rows_->size; }
-  /// n, the rows that are not left out.
+  /// Gives n, the number of rows that are not left out.
   MAESTRO_HD double count() const { return static_cast<double>(rows_->present); }
-  /// K.
+  /// Gives K, the number of rewards.
   MAESTRO_HD std::size_t num_rewards() const { return rows_->num_rewards(); }
-  /// Gives the columns to loop over: see Row.
+  /// Gives the number of columns to loop over: see Row.
   MAESTRO_HD std::size_t width() const { return rows_->width(); }
   MAESTRO_HD RowType row(std::size_t i) const {
     return changed_ != nullptr && changed_->index() == i ? *changed_ : rows_->row(i);
   }
-  /// The group in which `row` stands for the row of the same place. `row` must outlive it.
+  /// Gives the group in which `row` replaces the row of the same index. `row` must outlive it.
   MAESTRO_HD SerialGroup with(const RowType& row) const {
     SerialGroup group = *this;
     group.changed_ = &row;
     return group;
   }
 
-  /// sum of f(row).
+  /// Gives the sum of f(row).
   template <class F>
   MAESTRO_HD double sum(const F& f) const {
     double total = 0.0;
@@ -132,7 +132,8 @@ class SerialGroup {
     }
     return total;
   }
-  /// Sets sums[0] .. sums[count - 1] to what f(row, sums) adds over all rows: many sums in one walk.
+  /// Sets sums[0] .. sums[count - 1] to 0, and calls f(row, sums), which adds to them, for every row: many sums in one
+  /// walk.
   template <class F>
   MAESTRO_HD void add_up(std::size_t count, double* sums, const F& f) const {
     for (std::size_t c = 0; c < count; ++c) sums[c] = 0.0;
@@ -141,7 +142,7 @@ class SerialGroup {
       if (r.present()) f(r, sums);
     }
   }
-  /// Count, mean and sum of squared deviations of f(row).
+  /// Gives count, mean and sum of squared deviations of f(row).
   template <class F>
   MAESTRO_HD Moments moments(const F& f) const {
     return moments_of(size(), [&](std::size_t i) { return value(f, i); });
@@ -157,12 +158,12 @@ class SerialGroup {
     const auto value = [&](std::size_t i, std::size_t c) { return row(i).value(c); };
     return column_moments_of<false, capacity>(size(), width(), rows_->has_gaps(), value).mean;
   }
-  /// Gives the mean of f(row), equal values giving exactly that value; 0 of none.
+  /// Gives the mean of f(row). If all values are equal, it is exactly that value; if there is none, it is 0.
   template <class F>
   MAESTRO_HD double mean(const F& f) const {
     return mean_of(size(), [&](std::size_t i) { return value(f, i); });
   }
-  /// Gives the largest f(row); minus infinity of none.
+  /// Gives the largest f(row), and minus infinity if there is no value.
   template <class F>
   MAESTRO_HD double largest(const F& f) const {
     double most = -static_cast<double>(INFINITY);
@@ -172,7 +173,7 @@ class SerialGroup {
     }
     return most;
   }
-  /// Gives the smallest f(row); infinity of none.
+  /// Gives the smallest f(row), and infinity if there is no value.
   template <class F>
   MAESTRO_HD double smallest(const F& f) const {
     double least = static_cast<double>(INFINITY);
