@@ -119,15 +119,37 @@ concept NamesUncertainty = requires {
   &C::uncertainty;
 };
 
+/// A data member of every object, with whose value the compiler cannot compare K.
+template <class C>
+concept KeepsActions = requires {
+  requires std::is_member_object_pointer_v<decltype(&C::actions)>;
+};
+template <class C>
+concept CountsActions = !KeepsActions<C> && requires {
+  typename std::integral_constant<std::size_t, C::actions>;
+};
+template <class C>
+concept NamesActions = requires {
+  &C::actions;
+};
+
+template <class C>
+concept TellsActions = requires(const C& conductor) {
+  { conductor.num_actions() } -> std::convertible_to<std::size_t>;
+};
+template <class C>
+concept NamesNumActions = requires {
+  &C::num_actions;
+};
+
 /// Every optional member that is there can be called.
 template <class C>
-inline constexpr bool optional_conductor_members_fit = absent_or_fit(NamesObserve<C>, Observes<C>) &&
-                                                       absent_or_fit(NamesUpdate<C>, Updates<C>) &&
-                                                       absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
-                                                       absent_or_fit(NamesCounterfactuals<C>,
-                                                                     AnswersCounterfactuals<C>) &&
-                                                       absent_or_fit(NamesGradients<C>, AnswersGradients<C>) &&
-                                                       absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>);
+inline constexpr bool optional_conductor_members_fit =
+    absent_or_fit(NamesActions<C>, CountsActions<C>) && absent_or_fit(NamesNumActions<C>, TellsActions<C>) &&
+    absent_or_fit(NamesObserve<C>, Observes<C>) && absent_or_fit(NamesUpdate<C>, Updates<C>) &&
+    absent_or_fit(NamesWeights<C>, GivesWeights<C>) &&
+    absent_or_fit(NamesCounterfactuals<C>, AnswersCounterfactuals<C>) &&
+    absent_or_fit(NamesGradients<C>, AnswersGradients<C>) && absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>);
 
 template <class C>
 concept Decides = requires(C& conductor, const StepView& view) {
@@ -149,7 +171,8 @@ concept SaysItsState = Stateful<C> || DeclaredStateless<C>;
 /// - `decide(view)`: weights for every response, and, if it draws, actions and propensities.
 /// - `visit_state(v)` for checkpoints (core/state.hpp), or `static constexpr bool stateless = true` if nothing
 ///   that it keeps changes what it decides later.
-/// - optional `actions`: K as a constant, so that another number of rewards is refused by the compiler.
+/// - optional `static constexpr std::size_t actions`: K, so that another number of rewards is refused by the compiler;
+///   or `num_actions()`: const; K if it is known only at run time.
 /// - optional `observe(feedback)`: keeps what the next update needs.
 /// - optional `update()`: called after every step; nullopt when nothing was due (period M not over, or nothing to
 ///   learn).

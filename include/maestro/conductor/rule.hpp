@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -271,5 +272,34 @@ class RuleConductor {
   std::size_t rewards_ = 0;   // K, 0 before the first decision
   std::vector<float> usual_;  // (K) mean weights of the last decision
 };
+
+namespace detail {
+
+/// RefusedRule takes the place of a refused type, so that no other error follows. It is never called.
+struct RefusedRule {
+  RefusedRule() = default;
+  template <class T>
+  RefusedRule(const T&) {}
+  void weights(const RuleView&, double*) const {}
+};
+
+/// Holds for a type that is meant as a rule and is none.
+template <class R>
+concept RuleRefused = !WeightRule<R> && !Decides<R>;
+
+/// Gives one error that says what R lacks of a WeightRule, and the type RefusedRule.
+template <class R>
+constexpr auto refuse_rule() {
+  static_assert(!RuleRefused<R>,
+                "maestro: a rule of weights is movable and has void weights(const maestro::RuleView& view, double* w) "
+                "const, which writes the K weights");
+  return std::type_identity<RefusedRule>{};
+}
+
+}  // namespace detail
+
+/// Refuses a type that is no rule, with one error.
+template <detail::RuleRefused R>
+RuleConductor(R) -> RuleConductor<typename decltype(detail::refuse_rule<R>())::type>;
 
 }  // namespace maestro

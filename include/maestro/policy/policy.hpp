@@ -6,6 +6,8 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/refusal.hpp"
@@ -61,9 +63,28 @@ concept NamesWithoutAdapters = requires {
   &P::without_adapters;
 };
 
+template <class P>
+concept Saves = requires(const P& policy, const std::string& folder) {
+  policy.save(folder);
+};
+template <class P>
+concept NamesSave = requires {
+  &P::save;
+};
+template <class P>
+concept VisitsFigures = requires(P& policy, void (*keep)(std::string_view, double)) {
+  policy.visit_figures(keep);
+};
+template <class P>
+concept NamesFigures = requires {
+  &P::visit_figures;
+};
+
 /// Is true if every optional member that exists can be called.
 template <class P>
-inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckPrompts<P>, ChecksPrompts<P>) &&
+inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesSave<P>, Saves<P>) &&
+                                                    absent_or_fit(NamesFigures<P>, VisitsFigures<P>) &&
+                                                    absent_or_fit(NamesCheckPrompts<P>, ChecksPrompts<P>) &&
                                                     absent_or_fit(NamesWithoutAdapters<P>, GivesBase<P>);
 
 }  // namespace detail
@@ -88,6 +109,11 @@ inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesCheckProm
 /// - optional `check_prompts(prompts, sampling)`: const; throws for a prompt that generate would refuse, so that a run
 ///   is refused before its first step.
 /// - optional `without_adapters()`: const; gives the policy before any training, for the KL reference.
+/// - optional `save(folder)`: const; writes the trained model. Run calls it at the end.
+/// - optional `visit_figures(f)`: calls f(name, value) for what the policy counts itself, such as a server's failures;
+///   they go to the metrics.
+///
+/// An optional member in another form is refused by the compiler.
 /// Copying a policy copies its parameters; workspaces and gradients need not be copied. If a type is not a policy,
 /// Trainer gives one error that names what is missing (trainer/requirements.hpp).
 template <class P>

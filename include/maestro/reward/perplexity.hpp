@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/group_rank.hpp"
 #include "maestro/reward/proxy_scorer.hpp"
+#include "maestro/reward/reward.hpp"
 #include "maestro/reward/scorer.hpp"
 #include "maestro/reward/scorer_hooks.hpp"
 #include "maestro/reward/tag_format.hpp"
@@ -172,5 +174,26 @@ class Perplexity : public detail::ScorerHooks<S> {
   TagStructure structure_;
   PerplexityOptions options_;
 };
+
+namespace detail {
+
+/// LikelihoodScorerRefused holds for a type that is meant as a scorer and is none.
+template <class S>
+concept LikelihoodScorerRefused = !LikelihoodScorer<S> && !BatchReward<S> && !std::same_as<S, PerplexityOptions>;
+
+/// Gives one error that says what S lacks of a LikelihoodScorer, and the type RefusedScorer.
+template <class S>
+constexpr auto refuse_likelihood_scorer() {
+  static_assert(!LikelihoodScorerRefused<S>,
+                "maestro: a likelihood scorer is movable and has void mean_nll(const maestro::Rollouts&, "
+                "std::span<const maestro::LikelihoodQuery> queries, std::span<float> out) const");
+  return std::type_identity<RefusedScorer>{};
+}
+
+}  // namespace detail
+
+/// Refuses a type that is no scorer, with one error.
+template <detail::LikelihoodScorerRefused S>
+Perplexity(S, PerplexityOptions = {}) -> Perplexity<typename decltype(detail::refuse_likelihood_scorer<S>())::type>;
 
 }  // namespace maestro

@@ -5,10 +5,12 @@
 
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
+#include "maestro/reward/reward.hpp"
 #include "maestro/reward/scorer.hpp"
 #include "maestro/reward/scorer_hooks.hpp"
 #include "maestro/reward/text_parts.hpp"
@@ -40,5 +42,26 @@ class Preference : public detail::ScorerHooks<S> {
   }
   { scorer_.check_prompts(prompts, sampling); }
 };
+
+namespace detail {
+
+/// PreferenceScorerRefused holds for a type that is meant as a scorer and is none.
+template <class S>
+concept PreferenceScorerRefused = !PreferenceScorer<S> && !BatchReward<S>;
+
+/// Gives one error that says what S lacks of a PreferenceScorer, and the type RefusedScorer.
+template <class S>
+constexpr auto refuse_preference_scorer() {
+  static_assert(!PreferenceScorerRefused<S>,
+                "maestro: a preference scorer is movable and has void score(const maestro::Rollouts&, std::span<float> "
+                "out) const");
+  return std::type_identity<RefusedScorer>{};
+}
+
+}  // namespace detail
+
+/// Refuses a type that is no scorer, with one error.
+template <detail::PreferenceScorerRefused S>
+Preference(S) -> Preference<typename decltype(detail::refuse_preference_scorer<S>())::type>;
 
 }  // namespace maestro

@@ -188,7 +188,7 @@ class PolicyProxy {
   template <class P>
   void attach(const P& policy) {
     static_assert(TextPolicy<P>, "maestro: a reward that asks a proxy of the policy needs a policy with a tokenizer()");
-    proxy_ = std::make_unique<Model<P>>(ProxyScorer<P>(policy, options_));
+    if constexpr (TextPolicy<P>) proxy_ = std::make_unique<Model<P>>(ProxyScorer<P>(policy, options_));
   }
   bool attached() const { return proxy_ != nullptr; }
 
@@ -205,10 +205,12 @@ class PolicyProxy {
   /// @throws BadArgument if no policy is attached, or if the attached policy is of another type.
   template <class P>
   void before_step(P& policy, std::uint32_t step) {
-    proxy();
-    auto* const model = dynamic_cast<Model<std::remove_const_t<P>>*>(proxy_.get());
-    require(model != nullptr, "PolicyProxy: the policy to follow is of another type than the one attached");
-    model->scorer.before_step(policy, step);
+    if constexpr (TextPolicy<std::remove_const_t<P>>) {  // attach refuses others
+      proxy();
+      auto* const model = dynamic_cast<Model<std::remove_const_t<P>>*>(proxy_.get());
+      require(model != nullptr, "PolicyProxy: the policy to follow is of another type than the one attached");
+      model->scorer.before_step(policy, step);
+    }
   }
   template <class Visitor>
   void visit_state(Visitor& v) {

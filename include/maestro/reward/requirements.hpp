@@ -13,6 +13,7 @@
 
 #include "maestro/core/refusal.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/reward/failures.hpp"
 #include "maestro/reward/reward.hpp"
 
 namespace maestro::detail {
@@ -84,16 +85,40 @@ concept HasNameFunction = requires(const R& reward) {
   reward.name();
 };
 
+template <class R>
+concept NamesFailures = requires {
+  &R::failures;
+};
+template <class R>
+concept VisitsRewardFigures = requires(const R& reward, void (*keep)(std::string_view, double)) {
+  reward.visit_figures(keep);
+};
+template <class R>
+concept NamesRewardFigures = requires {
+  &R::visit_figures;
+};
+
 /// Gives R if R is a reward. Otherwise it gives RefusedReward, with one error that names the first thing that R lacks:
-/// the call operator, then its result, then the name.
+/// the call operator, then its result, then the name, then an optional member in another form.
 template <class R, RewardName Name = RewardName::member>
 constexpr auto accept_reward() {
   constexpr bool judges = GivesScore<R> || FillsScores<R>;
-  if constexpr (judges && (Name == RewardName::given || HasRewardName<R>)&&std::move_constructible<R>) {
+  constexpr bool reports = absent_or_fit(NamesFailures<R>, ReportsFailures<R>);
+  constexpr bool counts = absent_or_fit(NamesRewardFigures<R>, VisitsRewardFigures<R>);
+  constexpr bool named = Name == RewardName::given || HasRewardName<R>;
+  if constexpr (judges && named && std::move_constructible<R> && reports && counts) {
     return std::type_identity<R>{};
   } else {
     if constexpr (judges && !std::move_constructible<R>) {
       static_assert(refused<R>, "maestro: a reward must be movable, since a RewardSet holds it by value");
+    } else if constexpr (judges && named && !reports) {
+      static_assert(
+          refused<R>,
+          "maestro: a reward's failures, if there is one, is const maestro::RewardFailures& failures() const");
+    } else if constexpr (judges && named) {
+      static_assert(refused<R>,
+                    "maestro: a reward's visit_figures, if there is one, is template <class F> void visit_figures(F&& "
+                    "f) const, which calls f(std::string_view name, double value)");
     } else if constexpr (judges && HasNameFunction<R>) {
       static_assert(refused<R>,
                     "maestro: a reward's name is a data member, not a function: "

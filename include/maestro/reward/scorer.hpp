@@ -36,4 +36,16 @@ concept PreferenceScorer = std::move_constructible<S> &&
   scorer.score(rollouts, out);
 };
 
+namespace detail {
+
+/// RefusedScorer takes the place of a refused type, so that no other error follows. It is never called.
+struct RefusedScorer {
+  template <class T>
+  RefusedScorer(const T&) {}
+  void mean_nll(const Rollouts&, std::span<const LikelihoodQuery>, std::span<float>) const {}
+  void score(const Rollouts&, std::span<float>) const {}
+};
+
+}  // namespace detail
+
 }  // namespace maestro

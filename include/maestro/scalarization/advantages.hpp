@@ -28,6 +28,7 @@
 #include "maestro/scalarization/merge_ranks.hpp"
 #include "maestro/scalarization/normalize.hpp"
 #include "maestro/scalarization/options.hpp"
+#include "maestro/scalarization/requirements.hpp"
 #include "maestro/scalarization/row.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 #include "maestro/scalarization/scalarizers.hpp"
@@ -203,7 +204,7 @@ class Advantages {
   void operator()(const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) const {
     check_shapes(in, out);
     detail::check_counts(E::name, in, options_.scalarizer);
-    if constexpr (requires { E::reads_lengths; }) detail::check_lengths(E::name, in);
+    if constexpr (reads_lengths<E>) detail::check_lengths(E::name, in);
     if (!std::isfinite(in.decision.emphasis)) throw_bad_value(in, !out.counterfactuals.empty());
     const std::size_t columns = in.rewards.cols() + (in.penalty.empty() ? 0 : 1);
     if (columns <= detail::usual_width) {
@@ -220,6 +221,11 @@ class Advantages {
   E estimator_;
   AdvantagesOptions options_;
 };
+
+/// Refuses a type that is no estimator, with one error that says what is missing; see requirements.hpp.
+template <detail::EstimatorRefused E>
+Advantages(const E&, const AdvantagesOptions& = {})
+    -> Advantages<typename decltype(detail::refuse_estimator<E>())::type>;
 
 namespace detail {
 

@@ -32,6 +32,8 @@
 ///   what the rounds before gave, which collect() gets as `batch`. Then it is `statistics(group, batch)`, and
 ///   `replace` must follow what a row changes of the batch too.
 /// - optional `check()`: throws BadArgument for options outside their domains. Host only.
+/// - optional `static constexpr bool reads_lengths = true`: it reads row.length(), so that ScalarizationInput::lengths is
+///   needed.
 /// - optional `static constexpr bool reads_total = false`: A is made of single rewards and weights, so that only the
 ///   scalarizer `sum` makes sense.
 
@@ -108,6 +110,15 @@ consteval bool ignores_weights_of() {
 }
 
 template <class E>
+consteval bool reads_lengths_of() {
+  if constexpr (requires { E::reads_lengths; }) {
+    return E::reads_lengths;
+  } else {
+    return false;
+  }
+}
+
+template <class E>
 consteval bool reads_total_of() {
   if constexpr (requires { E::reads_total; }) {
     return E::reads_total;
@@ -124,6 +135,9 @@ inline constexpr int batch_rounds = detail::rounds_of<E>();
 /// ignores_weights tells whether the statistics of E depend on the rewards alone.
 template <class E>
 inline constexpr bool ignores_weights = detail::ignores_weights_of<E>();
+/// reads_lengths tells whether E reads how many tokens the responses have.
+template <class E>
+inline constexpr bool reads_lengths = detail::reads_lengths_of<E>();
 /// reads_total tells whether E reads the scalar reward.
 template <class E>
 inline constexpr bool reads_total = detail::reads_total_of<E>();
@@ -138,9 +152,34 @@ MAESTRO_HD BatchFigures<E> merge_batches(const BatchFigures<E>& a, const BatchFi
   }
 }
 
+namespace detail {
+
+/// DescribesGroups holds if E gives the statistics of groups of type G, in the form that fits its batch figures.
+template <class E, class G>
+concept DescribesGroups = ByLine<E> ||
+                          (reads_batch<E>&& requires(const E& e, const G& group, const BatchFigures<E>& batch) {
+                            e.statistics(group, batch);
+                          }) ||
+                          (!reads_batch<E> && requires(const E& e, const G& group) { e.statistics(group); });
+
+/// CollectsBatch holds if E gives and merges the figures of the batch that it reads.
+template <class E, class G>
+concept CollectsBatch = !reads_batch<E> || requires(const E& e, const G& group, const BatchFigures<E>& batch) {
+  requires std::is_trivially_copyable_v<BatchFigures<E>> && std::default_initializable<BatchFigures<E>>;
+  { e.collect(int{}, group, batch) } -> std::convertible_to<BatchFigures<E>>;
+  requires requires {
+    { E::merge(batch, batch) } -> std::convertible_to<BatchFigures<E>>;
+  } || requires {
+    { merge(batch, batch) } -> std::convertible_to<BatchFigures<E>>;
+  };
+};
+
+}  // namespace detail
+
 /// Gives the statistics of a group in either form of E.
 template <class E, class G>
-MAESTRO_HD auto statistics_of(const E& estimator, const G& group, [[maybe_unused]] const BatchFigures<E>& batch) {
+requires detail::DescribesGroups<E, G> MAESTRO_HD auto statistics_of(const E& estimator, const G& group,
+                                                                     [[maybe_unused]] const BatchFigures<E>& batch) {
   if constexpr (detail::ByLine<E>) {
     const Moments moments = group.moments(TotalOf{});
     return detail::LineStatistics{moments, estimator.line(moments)};
@@ -184,14 +223,30 @@ MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& st
   }
 }
 
-/// AdvantageEstimator is the concept that the head of this file describes. The first error of Advantages<E> names a
-/// missing member.
+namespace detail {
+
+/// UsualGroup is the type of group with which the concept tries an estimator.
+using UsualGroup = SerialGroup<PaddedRows<>>;
+
+/// GivesAdvantages holds if E gives the advantage of a row.
 template <class E>
-concept AdvantageEstimator = std::is_trivially_copyable_v<E> &&
-    requires(const E& e, const SerialGroup<PaddedRows<>>& group, const Row<PaddedRows<>>& row,
-             const BatchFigures<E>& batch) {
-  { E::name } -> std::convertible_to<std::string_view>;
-  { advantage_of(e, statistics_of(e, group, batch), row) } -> std::convertible_to<double>;
+concept GivesAdvantages = ByLine<E> ||
+    requires(const E& e, const UsualGroup& group, const Row<PaddedRows<>>& row, const BatchFigures<E>& batch) {
+  { e.advantage(statistics_of(e, group, batch), row) } -> std::convertible_to<double>;
 };
+
+template <class E>
+concept HasEstimatorName = requires {
+  { E::name } -> std::convertible_to<std::string_view>;
+};
+
+}  // namespace detail
+
+/// AdvantageEstimator is the concept that the head of this file describes. If a type is none, Advantages and Trainer
+/// give one error that names what is missing (scalarization/requirements.hpp).
+template <class E>
+concept AdvantageEstimator =
+    std::is_trivially_copyable_v<E> && detail::HasEstimatorName<E> && detail::DescribesGroups<E, detail::UsualGroup> &&
+    detail::CollectsBatch<E, detail::UsualGroup> && detail::GivesAdvantages<E>;
 
 }  // namespace maestro

@@ -25,9 +25,9 @@ namespace maestro::detail {
 template <Conductor C>
 void check_action_count(const C& conductor, std::size_t rewards) {
   std::size_t actions = rewards;
-  if constexpr (requires { typename std::integral_constant<std::size_t, C::actions>; }) {
+  if constexpr (CountsActions<C>) {
     actions = C::actions;
-  } else if constexpr (requires { conductor.num_actions(); }) {
+  } else if constexpr (TellsActions<C>) {
     actions = conductor.num_actions();
   }
   if (actions == rewards) return;

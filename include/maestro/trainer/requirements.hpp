@@ -18,9 +18,24 @@
 #include "maestro/data/rollouts.hpp"
 #include "maestro/policy/policy.hpp"
 #include "maestro/scalarization/advantages.hpp"
+#include "maestro/scalarization/requirements.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
+
+namespace detail {
+
+/// A data member of every object, with whose value the compiler cannot compare K.
+template <class R>
+concept KeepsSize = requires {
+  requires std::is_member_object_pointer_v<decltype(&R::size)>;
+};
+template <class R>
+concept CountsRewards = !KeepsSize<R> && requires {
+  typename std::integral_constant<std::size_t, R::size>;
+};
+
+}  // namespace detail
 
 /// Rewards is the interface of a set of rewards for Trainer; RewardSet and AnyRewardSet have it. K is the constant
 /// `size`, or `size() const` if it is known only at run time. `names()` gives K names. `evaluate(rollouts, out)`
@@ -28,7 +43,7 @@ namespace maestro {
 template <class R>
 concept Rewards = std::move_constructible<R> &&
     requires(R& rewards, const R& fixed, const Rollouts& rollouts, MatrixView<float> out) {
-  requires requires { typename std::integral_constant<std::size_t, R::size>; } || requires {
+  requires detail::CountsRewards<R> || requires {
     { fixed.size() } -> std::convertible_to<std::size_t>;
   };
   rewards.evaluate(rollouts, out);
@@ -37,14 +52,6 @@ concept Rewards = std::move_constructible<R> &&
 
 namespace detail {
 
-template <class R>
-concept CountsRewards = requires {
-  typename std::integral_constant<std::size_t, R::size>;
-};
-template <class C>
-concept CountsActions = requires {
-  typename std::integral_constant<std::size_t, C::actions>;
-};
 /// SameCount compares K with the Conductor's number of actions if both are known at compile time. Otherwise the
 /// Trainer's constructor compares them. If a Conductor has no number of actions, its decisions are checked.
 template <class R, class C>
@@ -122,6 +129,14 @@ constexpr void refuse_policy() {
     static_assert(refused<P>,
                   "maestro: a policy's without_adapters, where there is one, is const and returns a policy "
                   "of the same type");
+  } else if constexpr (!absent_or_fit(NamesSave<P>, Saves<P>)) {
+    static_assert(refused<P>,
+                  "maestro: a policy's save, if there is one, is void save(const std::string& folder) const");
+  } else if constexpr (!absent_or_fit(NamesFigures<P>, VisitsFigures<P>)) {
+    static_assert(
+        refused<P>,
+        "maestro: a policy's visit_figures, if there is one, is template <class F> void visit_figures(F&& f), "
+        "which calls f(std::string_view name, double value)");
   } else {
     static_assert(refused<P>,
                   "maestro: a policy needs template <class F> void visit(F&& f), which calls "
@@ -146,6 +161,13 @@ constexpr void refuse_conductor() {
     static_assert(refused<C>,
                   "maestro: a Conductor says what a checkpoint holds by template <class V> void "
                   "visit_state(V& v), or that there is nothing by static constexpr bool stateless = true;");
+  } else if constexpr (!absent_or_fit(NamesActions<C>, CountsActions<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's actions, if there is one, is a constant: static constexpr std::size_t "
+                  "actions = 3; if K is known only at run time, write std::size_t num_actions() const");
+  } else if constexpr (!absent_or_fit(NamesNumActions<C>, TellsActions<C>)) {
+    static_assert(refused<C>,
+                  "maestro: a Conductor's num_actions, if there is one, is std::size_t num_actions() const");
   } else if constexpr (!absent_or_fit(NamesObserve<C>, Observes<C>)) {
     static_assert(refused<C>, "maestro: a Conductor's observe, where there is one, takes const maestro::Feedback&");
   } else if constexpr (!absent_or_fit(NamesUpdate<C>, Updates<C>)) {
@@ -175,9 +197,11 @@ constexpr void refuse_conductor() {
 /// Gives one error for the first thing that S lacks of a Scalarization.
 template <class S, class Comm>
 constexpr void refuse_scalarization() {
-  if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
-                  { s(in, out, comm) } -> std::same_as<void>;
-                }) {
+  if constexpr (MeantAsEstimator<S>) {
+    refuse_estimator<S>();
+  } else if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
+                         { s(in, out, comm) } -> std::same_as<void>;
+                       }) {
     static_assert(refused<S>, "maestro: a scalarization must be movable and its call operator const");
   } else if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
                          s(in, out, comm);

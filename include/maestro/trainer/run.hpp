@@ -216,7 +216,7 @@ class Run {
 
   template <class TrainerType>
   void save_model_of(TrainerType& trainer) const {
-    if constexpr (requires { std::as_const(trainer).policy().save(folder_); }) {
+    if constexpr (detail::Saves<std::remove_cvref_t<decltype(trainer.policy())>>) {
       std::as_const(trainer).policy().save(folder_ + "/model");
     }
   }

@@ -115,7 +115,7 @@ class Trainer {
   }
   /// Makes a trainer with DefaultScalarization.
   /// @throws BadArgument as the other constructor.
-  Trainer(P policy, R rewards, C conductor, TrainerOptions options) requires std::same_as<S, DefaultScalarization>
+  Trainer(P policy, R rewards, C conductor, TrainerOptions options = {}) requires std::same_as<S, DefaultScalarization>
       : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(options)) {}
 
   /// Refuses prompts that a step would refuse, as far as policy and rewards can tell (their optional check_prompts).
@@ -288,7 +288,7 @@ class Trainer {
                            DrawKey{.seed = options_.seed, .step = step_, .earlier = prompts.first(share.first)});
     });
     const auto keep = [this](std::string_view name, double value) { report_.served.emplace_back(name, value); };
-    if constexpr (requires { policy_.visit_figures(keep); }) policy_.visit_figures(keep);
+    if constexpr (detail::VisitsFigures<P>) policy_.visit_figures(keep);
     own_groups_ = share;
     if (!shares_step()) {
       rollouts_ = std::move(own_rollouts_);
@@ -584,7 +584,7 @@ requires detail::TrainerParts<P, R, C, Advantages<E>, Comm> Trainer(P, R, C, E, 
 
 /// Deduces DefaultScalarization if there is no scalarization.
 template <class P, class R, class C>
-Trainer(P, R, C, TrainerOptions) -> Trainer<P, R, C, DefaultScalarization>;
+Trainer(P, R, C, TrainerOptions = {}) -> Trainer<P, R, C, DefaultScalarization>;
 
 /// Gives one error for parts that do not fit, which says what is missing; see requirements.hpp.
 template <class P, class R, class C, class S, detail::UnfitFor<P, R, C, S> Comm = SingleProcess>
@@ -592,7 +592,7 @@ Trainer(P, R, C, S, TrainerOptions, Comm = {})
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, S, Comm>())::type, detail::RefusedPart,
                detail::RefusedPart, detail::RefusedPart>;
 template <class P, class R, class C, detail::UnfitFor<P, R, C, DefaultScalarization> Comm = SingleProcess>
-Trainer(P, R, C, TrainerOptions)
+Trainer(P, R, C, TrainerOptions = {})
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, DefaultScalarization, Comm>())::type,
                detail::RefusedPart, detail::RefusedPart, DefaultScalarization>;
 

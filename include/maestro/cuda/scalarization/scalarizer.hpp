@@ -47,7 +47,7 @@ class Scalarizer {
   void operator()(const Advantages<A>& scalarization, const RewardBatch<K>& in, const AdvantageBatch& out,
                   FaultWord* record) {
     check(in, out);
-    if constexpr (requires { A::reads_lengths; }) {
+    if constexpr (reads_lengths<A>) {
       require(in.lengths != nullptr, "scalarization: this estimator needs lengths (B), the tokens of every response");
     }
     const Scalarizer_& scalarizer = scalarization.options().scalarizer;
