@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
     const Decision decision = sampled.decide(batch.view());
     std::vector<double> mean_sampled, mean_exact;
     double mass = 0.0;
-    double std_dev = 0.0;
+    double difference = 0.0;
     for (std::int32_t joint = 0; joint < 27; ++joint) {
       const std::vector<std::int32_t> actions{joint % 3, joint / 3 % 3, joint / 9};
       double probability = 1.0;
@@ -232,11 +232,11 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
       for (std::size_t j = 0; j < a.size(); ++j) {
         mean_sampled[j] += probability * a[j];
         mean_exact[j] += probability * b[j];
-        std_dev = std::max(std_dev, std::abs(a[j] - b[j]));
+        difference = std::max(difference, std::abs(a[j] - b[j]));
       }
     }
     BOOST_TEST(std::abs(mass - 1.0) < 1e-6);
-    BOOST_TEST(std_dev > 1e-2);
+    BOOST_TEST(difference > 1e-2);
     double largest = 0.0;
     for (std::size_t j = 0; j < mean_exact.size(); ++j) {
       BOOST_TEST(std::abs(mean_sampled[j] - mean_exact[j]) < 1e-7);

@@ -151,10 +151,10 @@ inline double kl_to_uniform(const Decision& decision, MatrixView<const float> re
     }
     if (!(total > 0.0)) continue;
     rows += 1.0;
-    const double even = 1.0 / static_cast<double>(applicable == 0 ? q.cols() : applicable);
+    const double own_uniform = 1.0 / static_cast<double>(applicable == 0 ? q.cols() : applicable);
     for (std::size_t k = 0; k < q.cols(); ++k) {
       mean[k] += share[k] / total;
-      uniform[k] += applicable == 0 || applies(k) ? even : 0.0;
+      uniform[k] += applicable == 0 || applies(k) ? own_uniform : 0.0;
     }
   }
   double kl = 0.0;

@@ -28,7 +28,7 @@ struct RuleView {
   std::size_t rewards = 0;              ///< K
   const Moments* group = nullptr;       ///< (K) of each reward over the group's responses that have it
   const Moments* batch = nullptr;       ///< (K) the same over the whole batch
-  const double* deviation = nullptr;    ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
+  const double* std_dev = nullptr;      ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
   const double* correlation = nullptr;  ///< (K x K) mean over groups of Pearson's correlation inside the group; 1 on
                                         ///< the diagonal, 0 where no group has both vary; null unless the rule says
                                         ///< reads_correlation = true
@@ -48,7 +48,7 @@ class RuleFigures {
       : rewards_(rewards.cols()),
         groups_(groups.count() * rewards.cols()),
         batch_(rewards.cols()),
-        deviation_(rewards.cols()) {
+        std_dev_(rewards.cols()) {
     for (std::size_t k = 0; k < rewards_; ++k) {
       batch_[k] = moments_of(rewards.rows(), [&](std::size_t i) { return rewards(i, k); });
       std::size_t counted = 0;
@@ -57,20 +57,20 @@ class RuleFigures {
         Moments& own = groups_[g * rewards_ + k];
         own = moments_of(groups.size(g), [&](std::size_t i) { return rewards(first + i, k); });
         if (own.count < 2) continue;
-        deviation_[k] += own.std_dev(1);
+        std_dev_[k] += own.std_dev(1);
         ++counted;
       }
-      if (counted > 0) deviation_[k] /= static_cast<double>(counted);
+      if (counted > 0) std_dev_[k] /= static_cast<double>(counted);
     }
     if (correlations) correlate(rewards, groups);
   }
   /// Gives the view of group g, which is valid as long as this object.
   RuleView group(std::size_t g, std::int64_t row, std::uint64_t seed, std::uint32_t step) const {
-    return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), correlation(), row, seed, step};
+    return {rewards_, groups_.data() + g * rewards_, batch_.data(), std_dev_.data(), correlation(), row, seed, step};
   }
   /// Gives the whole batch as one group.
   RuleView batch(std::uint64_t seed, std::uint32_t step) const {
-    return {rewards_, batch_.data(), batch_.data(), deviation_.data(), correlation(), -1, seed, step};
+    return {rewards_, batch_.data(), batch_.data(), std_dev_.data(), correlation(), -1, seed, step};
   }
 
  private:
@@ -116,7 +116,7 @@ class RuleFigures {
   std::size_t rewards_;
   std::vector<Moments> groups_;  // (N x K)
   std::vector<Moments> batch_;
-  std::vector<double> deviation_;
+  std::vector<double> std_dev_;
   std::vector<double> correlation_;  // (K x K), or empty
 };
 

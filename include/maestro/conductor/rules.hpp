@@ -96,7 +96,7 @@ struct Contrast {
 
   /// @throws BadArgument if there are other than K weights.
   void weights(const RuleView& view, double* w) const {
-    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = detail::given_weight(base, k, view) * view.deviation[k];
+    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = detail::given_weight(base, k, view) * view.std_dev[k];
   }
 };
 

@@ -72,8 +72,8 @@ class DeviceSide {
 };
 
 /// Numbers of rewards that the device path is compiled for.
-inline constexpr std::size_t least_on_device = 2;
-inline constexpr std::size_t most_on_device = 5;
+inline constexpr std::size_t min_on_device = 2;
+inline constexpr std::size_t max_on_device = 5;
 
 /// Makes the device's form of a Conductor chosen by name; null where there is none: another Conductor, another number
 /// of rewards.
