@@ -30,7 +30,7 @@ class Probe {
 
   /// Fills the buffer under one head, then moves on to another, so that importance weights differ from 1.
   void fill() {
-    randomise(conductor, 0.7, 1);
+    randomize(conductor, 0.7, 1);
     Batch batch({4, 1, 2, 4}, d, K);
     batch.rewards(1, 0) = batch.rewards(3, 2) = batch.rewards(6, 1) = missing;
     batch.rewards(5, 0) = batch.rewards(5, 1) = missing;
@@ -51,7 +51,7 @@ class Probe {
                        .groups = batch.groups,
                        .advantages = advantages,
                        .counterfactuals = meta.view()});
-    randomise(conductor, 0.7, 2);
+    randomize(conductor, 0.7, 2);
   }
 
   struct Row {
@@ -209,8 +209,8 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
     LearnedConductor<Network> sampled(options);
     options.estimator = Estimator::counterfactual;
     LearnedConductor<Network> exact(options);
-    randomise(sampled, 0.5);
-    randomise(exact, 0.5);
+    randomize(sampled, 0.5);
+    randomize(exact, 0.5);
     Batch batch({3}, d, K);
     batch.rewards(1, 2) = missing;
     const Decision decision = sampled.decide(batch.view());
@@ -254,7 +254,7 @@ BOOST_AUTO_TEST_CASE(one_action_per_group_has_no_signal) {
                                                                .entropy_bonus = 0.0,
                                                                .sharing = sharing,
                                                                .hidden_size = d});
-    randomise(conductor, 0.3);
+    randomize(conductor, 0.3);
     Batch batch({8, 8}, d, K);
     for (std::size_t i = 0; i < 16; ++i) {
       for (std::size_t j = 0; j < d; ++j) batch.hidden(i, j) = batch.hidden(i / 8 * 8, j);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What every scalarization starts from: the checked, normalized and weighed rewards of one group, and how the groups
+/// What every scalarization starts from: the checked, normalized and weighted rewards of one group, and how the groups
 /// of a batch are dealt out to threads. Neutral.
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reward normalizers: what happens to each reward inside its group before the rewards are weighed. Neutral.
+/// Reward normalizers: what happens to each reward inside its group before the rewards are weighted. Neutral.
 
 #include <array>
 #include <cmath>

@@ -34,7 +34,7 @@ class Row {
                  double total = 0.0)
       : rows_(&rows), i_(i), weights_(base), total_(total), action_(action), emphasis_(emphasis) {}
 
-  /// R, the scalar reward: normalized, weighed, minus the penalty. NaN if the row is left out.
+  /// R, the scalar reward: normalized, weighted, minus the penalty. NaN if the row is left out.
   MAESTRO_HD double total() const { return total_; }
   /// False for a row that is left out: every reward is missing.
   MAESTRO_HD bool present() const { return total_ == total_; }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// GDPO: standardized rewards, weighed, standardized again. Neutral.
+/// GDPO: standardized rewards, weighted, standardized again. Neutral.
 
 #include <string_view>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Standardized rewards, weighed and added up. Neutral.
+/// Standardized rewards, weighted and added up. Neutral.
 
 #include <cstddef>
 #include <string_view>
