@@ -28,9 +28,10 @@ struct RuleView {
   std::size_t rewards = 0;              ///< K
   const Moments* group = nullptr;       ///< (K) of each reward over the group's responses that have it
   const Moments* batch = nullptr;       ///< (K) the same over the whole batch
-  const double* std_dev = nullptr;      ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
+  const double* std_dev = nullptr;      ///< (K) mean over groups of the group's standard deviation (ddof 1); 0 if no
+                                        ///< group has two values
   const double* correlation = nullptr;  ///< (K x K) mean over groups of Pearson's correlation inside the group; 1 on
-                                        ///< the diagonal, 0 where no group has both vary; null unless the rule says
+                                        ///< the diagonal, 0 if both vary in no group; null unless the rule says
                                         ///< reads_correlation = true
   std::int64_t row = -1;                ///< data row of the group's prompt; -1: the whole batch as one group
   std::uint64_t seed = 0;               ///< of the run
@@ -40,10 +41,11 @@ struct RuleView {
 /// RuleFigures holds the statistics of a batch that rules read.
 class RuleFigures {
  public:
-  /// @param rewards  (B x K), NaN if a reward does not apply.
-  /// @param groups   partition of the B rows.
-  /// @param correlations  whether correlations are computed. Two passes in index order, deterministic, O(B K), with
-  /// correlations O(B K^2).
+  /// Computes the statistics in two passes in index order. It is deterministic and costs O(B K), with correlations
+  /// O(B K^2).
+  /// @param rewards       (B x K), NaN if a reward does not apply.
+  /// @param groups        partition of the B rows.
+  /// @param correlations  whether correlations are computed.
   RuleFigures(MatrixView<const float> rewards, const Groups& groups, bool correlations = false)
       : rewards_(rewards.cols()),
         groups_(groups.count() * rewards.cols()),

@@ -296,7 +296,7 @@ class RewardSide {
   maestro::AnyConductor conductor_;
   maestro::AnyScalarization scalarization_;
   maestro::DrawNoise draw_noise_;
-  std::unique_ptr<DeviceSide> device_;  // null where there is no device path
+  std::unique_ptr<DeviceSide> device_;  // null if there is no device path
   Lives lives_ = Lives::undecided;
 };
 

@@ -17,8 +17,8 @@
 
 namespace maestro {
 
-/// A = (R - mean) / max(floor, sqrt(max(0, sum_kl C_kl) + epsilon)), C the Pearson correlations of the weighted rewards
-/// w_ik r_ik of the group, 0 for one that is constant. Rewards that say the same count once.
+/// CorrGrpo computes A = (R - mean) / max(floor, sqrt(max(0, sum_kl C_kl) + epsilon)), with C the Pearson correlations
+/// of the weighted rewards w_ik r_ik in the group, 0 for a constant one. Rewards that say the same count once.
 /// A missing reward counts as the group's mean of the weighted reward.
 /// Source: CorrGRPO (arXiv 2609.36820); the floor is ours.
 struct CorrGrpo {
