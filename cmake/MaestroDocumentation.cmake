@@ -5,7 +5,8 @@ set(maestro_documentation_dir ${PROJECT_BINARY_DIR}/documentation)
 # In the order of the navigation; pages that are not named here follow.
 set(maestro_pages)
 foreach(page README first_hour run reward_tutorial conductor_tutorial network_tutorial observer_tutorial policy_tutorial
-    policy rollout reward remote_reward scorer conductor scalarization objective observer tokenizer communicator metrics settings formulas)
+    policy rollout reward remote_reward scorer conductor anchored scalarization objective observer tokenizer communicator
+    torch metrics settings formulas)
   list(APPEND maestro_pages ${PROJECT_SOURCE_DIR}/examples/documentation/${page}.md)
 endforeach()
 file(GLOB maestro_pages_there CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/documentation/*.md)

@@ -1,6 +1,6 @@
 #pragma once
 
-// How many members an aggregate has, and whether its list (maestro::Settings) has each of them.
+// How many members an aggregate has, and whether its list (visit_options) has each of them.
 
 #include <boost/test/unit_test.hpp>
 #include <cstddef>

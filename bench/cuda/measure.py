@@ -39,7 +39,7 @@ def parse():
     parser.add_argument("--output", help="folder for results.json and table.md; runs/bench/cuda without it")
     parser.add_argument("--repetitions", type=int, help="of every case (15, or 7 with --quick)")
     parser.add_argument("--seconds", type=float, help="of a repetition (0.1, or 0.05 with --quick)")
-    parser.add_argument("--most-seconds", type=float, help="no case begins later than this; the README's come first")
+    parser.add_argument("--max-seconds", type=float, help="no case begins later than this; the README's come first")
     parser.add_argument("--host", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--python", default="", help=argparse.SUPPRESS)
@@ -61,7 +61,7 @@ class Sides:
         self._ours = os.path.join(options.build, "bench", "cuda", "bench_cuda")
         self._device = "cpu" if options.host else "cuda"
         # With little time, a side that is silent for long is worth less than the cases that would follow.
-        self._patience = PATIENCE_SECONDS if options.most_seconds is None else max(60.0, options.most_seconds / 3)
+        self._patience = PATIENCE_SECONDS if options.max_seconds is None else max(60.0, options.max_seconds / 3)
         self._environment = {
             "TORCHINDUCTOR_CACHE_DIR": os.path.join(os.path.abspath(options.build), "inductor"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",  # the pool of compiling processes has been seen to hang
@@ -194,8 +194,8 @@ def entry_of(sides, case, options, seconds):
     """One case, measured; `seconds` have passed before it."""
     entry = {"name": case.name, "title": case.title, "options": case.options, "gbytes": case.gbytes,
              "gflop": case.gflop, "aims": case.aims}
-    if options.most_seconds is not None and seconds > options.most_seconds:
-        return {**entry, "left_out": f"{options.most_seconds:.0f} s were over"}
+    if options.max_seconds is not None and seconds > options.max_seconds:
+        return {**entry, "left_out": f"{options.max_seconds:.0f} s were over"}
     log(f"{case.title} [{seconds:.0f} s]")
     try:
         entry["sides"] = run_case(sides, case, options)
@@ -215,7 +215,7 @@ def main():
         return NO_DEVICE
     only = options.only or []
     cases = chosen_cases(only, options.title, options.quick, bool(options.python), options.host)
-    if options.most_seconds is not None:
+    if options.max_seconds is not None:
         cases.sort(key=lambda case: (not case.headline, not case.quick))
     os.makedirs(options.output, exist_ok=True)
     start = time.monotonic()

@@ -2,7 +2,7 @@
 # The benchmarks on a device: sets up, builds, measures maestro beside PyTorch on this machine's CUDA device, and prints
 # one table.
 #   bench/cuda/run.sh [--quick] [--only NAME]... [--title TEXT] [--no-peers] [--repetitions N] [--seconds S]
-#     [--most-seconds S] [--output DIR]
+#     [--max-seconds S] [--output DIR]
 # --help says more; bench/README.md, "On a device", says what each work is and how to read the table. Needs nvcc. Where
 # there is no device it builds everything, says so, and exits with 77.
 #   CUDAARCHS=90-real           compiles for this instead of the device that is here, or, without one, of the project's

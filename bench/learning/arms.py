@@ -29,7 +29,7 @@ def alone(reward):
 
 
 def subsets():
-    """Every set of the rewards, weighed equally: {name: weights}."""
+    """Every set of the rewards, weighted equally: {name: weights}."""
     chosen = ([r for place, r in enumerate(REWARDS) if mask >> place & 1] for mask in range(1, 2 ** len(REWARDS)))
     return {"set-" + "-".join(names): [float(r in names) for r in REWARDS] for names in chosen}
 

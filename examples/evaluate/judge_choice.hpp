@@ -25,7 +25,7 @@ struct JudgeChoice {
   bool given() const { return !outside.judge_url.empty(); }
 };
 
-/// The list of its options: see OptionList.
+/// Lists the options of the judge; see OptionList.
 template <OptionsOf<JudgeChoice> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "judge", .group = "A language model as judge"}, o.outside);

@@ -50,7 +50,7 @@ struct Verdict {
 struct Reading {
   bool well_formed = false;  ///< exactly <think>..</think><answer>..</answer>, neither empty, nothing but space around
   bool has_answer = false;   ///< there is an <answer> with its </answer> behind it
-  std::string think;         ///< between the first <think> and the next </think>; empty where there is none
+  std::string think;         ///< between the first <think> and the next </think>; empty if there is none
   std::string answer;        ///< between the first <answer> and the next </answer>
 };
 
@@ -131,7 +131,7 @@ inline nlohmann::json facts_of(const Prompt& prompt, const char* needed) {
   return facts;
 }
 
-/// The string at `key`, empty where there is none. @throws BadData when it is something else.
+/// The string at `key`, empty if there is none. @throws BadData when it is something else.
 inline std::string fact(const nlohmann::json& facts, const char* key, const Prompt& prompt) {
   const auto found = facts.find(key);
   if (found == facts.end() || found->is_null()) return {};

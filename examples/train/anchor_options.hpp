@@ -21,7 +21,7 @@ namespace maestro::examples {
 enum class AnchorSource : std::uint8_t { none, judge, demonstrations };
 inline constexpr std::array<std::string_view, 3> anchor_source_names{"none", "judge", "demonstrations"};
 
-struct AnchorSettings {
+struct AnchorSourceOptions {
   AnchorSource source = AnchorSource::none;
   std::string reward{};              ///< judge: which of the rewards it is
   std::string column = "reference";  ///< demonstrations: key of a prompt's line
@@ -32,7 +32,7 @@ struct AnchorSettings {
 };
 
 /// The list of these options: see OptionList.
-template <OptionsOf<AnchorSettings> S, class F>
+template <OptionsOf<AnchorSourceOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "anchor",
      .help = "Outside signal, from which --conductor anchored learns: {} (a reward that scores few groups; good "
@@ -49,7 +49,7 @@ constexpr void visit_options(S& o, const F& f) {
 
 /// Leaves the rewards that are the run's own, in their order.
 /// @throws BadArgument if the judge is not among them, or if it is all there is.
-inline std::vector<std::string> without_judge(const AnchorSettings& o, std::vector<std::string> names) {
+inline std::vector<std::string> without_judge(const AnchorSourceOptions& o, std::vector<std::string> names) {
   if (o.source != AnchorSource::judge) return names;
   if (o.reward.empty()) throw BadArgument("--anchor judge needs --anchor-reward, one of the rewards");
   index_of_name("--anchor-reward", o.reward, std::vector<std::string_view>(names.begin(), names.end()));

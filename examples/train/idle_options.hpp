@@ -26,7 +26,7 @@ namespace maestro::examples {
 /// @throws BadArgument
 template <class Refuse>
 void refuse_idle_anchor(const TrainOptions& o, const Refuse& refuse) {
-  const AnchorSettings& a = o.anchor;
+  const AnchorSourceOptions& a = o.anchor;
   const bool anchored = o.conductor == "anchored";
   refuse(!anchored, option_names(o.anchored), "without --conductor anchored");
   refuse(o.anchored.context == GroupContextKind::global || o.anchored.context == GroupContextKind::task,

@@ -91,7 +91,7 @@ struct TrainOptions {
   HypervolumeGuidedOptions hypervolume{};
   PredictabilityOptions predictability{};
   AnchoredOptions anchored{.context = GroupContextKind::prompt};
-  AnchorSettings anchor{};
+  AnchorSourceOptions anchor{};
   std::string weights_column = "weights";  ///< prompt: the key of a prompt's weights in its line
   std::vector<double> weights{};           ///< fixed, contrast, hypervolume_guided, and scheduled at its start: one for
                                            ///< each of `rewards`, in order

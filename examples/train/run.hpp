@@ -202,7 +202,7 @@ void print_plan(const TrainOptions& o, P& policy, std::span<const Prompt> prompt
             << " responses of at most " << t.sampling.max_completion_length << " tokens, learning rate "
             << t.learning_rate << "\nrewards   ";
   for (const std::string& name : named_rewards(o)) std::cout << ' ' << name;
-  std::cout << ", normalized " << o.normalize << ", weighed by " << o.conductor << ", advantages " << o.scalarization
+  std::cout << ", normalized " << o.normalize << ", weighted by " << o.conductor << ", advantages " << o.scalarization
             << anchor_plan(o) << rollout_plan(o.rollout) << "\nrun        " << o.steps << " steps, seed " << t.seed
             << ", " << (ranks > 1 ? std::to_string(ranks) + " ranks of " : "") << max_threads() << " threads, "
             << backend_name << ", into " << o.output << "\noptions   "

@@ -27,7 +27,7 @@ struct ScalarizerOptions {
 /// The list of its options: see OptionList.
 template <OptionsOf<ScalarizerOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
-  f({.name = "scalarizer", .help = "One response's weighed rewards to one number: {}", .values = scalarizer_names},
+  f({.name = "scalarizer", .help = "One response's weighted rewards to one number: {}", .values = scalarizer_names},
     s.kind);
   f({.name = "scalarizer_ideal",
      .help = "Of tchebycheff and its kin: the best value of a reward, one for all or one for each of --rewards; 1 "

@@ -5,7 +5,7 @@
 set -euo pipefail
 source=$1 mistake=$2 message=$3
 shift 3
-most_lines=15
+max_lines=15
 if [ "$mistake" = NONE ]; then exec "$@" -fsyntax-only "$source"; fi
 if ! grep -q "defined($mistake)" "$source"; then
   echo "$source knows no mistake $mistake"
@@ -19,4 +19,4 @@ complain() { echo "$1, for $mistake in $source:"; echo "$errors"; exit 1; }
 grep -Eq -- "error: .*$message" <<<"$errors" || complain "The error does not say '$message'"
 [ "$(grep -c ' error: ' <<<"$errors")" = 1 ] || complain "There is not one error"
 # Which headers lead to it depends on how the headers are included, not on the mistake.
-[ "$(grep -Evc '^(In file included| +) ?from ' <<<"$errors")" -le $most_lines ] || complain "There are more than $most_lines lines"
+[ "$(grep -Evc '^(In file included| +) ?from ' <<<"$errors")" -le $max_lines ] || complain "There are more than $max_lines lines"

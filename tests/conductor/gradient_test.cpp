@@ -30,7 +30,7 @@ class Probe {
 
   /// Fills the buffer under one head, then moves on to another, so that importance weights differ from 1.
   void fill() {
-    randomise(conductor, 0.7, 1);
+    randomize(conductor, 0.7, 1);
     Batch batch({4, 1, 2, 4}, d, K);
     batch.rewards(1, 0) = batch.rewards(3, 2) = batch.rewards(6, 1) = missing;
     batch.rewards(5, 0) = batch.rewards(5, 1) = missing;
@@ -51,7 +51,7 @@ class Probe {
                        .groups = batch.groups,
                        .advantages = advantages,
                        .counterfactuals = meta.view()});
-    randomise(conductor, 0.7, 2);
+    randomize(conductor, 0.7, 2);
   }
 
   struct Row {
@@ -209,14 +209,14 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
     LearnedConductor<Network> sampled(options);
     options.estimator = Estimator::counterfactual;
     LearnedConductor<Network> exact(options);
-    randomise(sampled, 0.5);
-    randomise(exact, 0.5);
+    randomize(sampled, 0.5);
+    randomize(exact, 0.5);
     Batch batch({3}, d, K);
     batch.rewards(1, 2) = missing;
     const Decision decision = sampled.decide(batch.view());
     std::vector<double> mean_sampled, mean_exact;
     double mass = 0.0;
-    double std_dev = 0.0;
+    double difference = 0.0;
     for (std::int32_t joint = 0; joint < 27; ++joint) {
       const std::vector<std::int32_t> actions{joint % 3, joint / 3 % 3, joint / 9};
       double probability = 1.0;
@@ -232,11 +232,11 @@ BOOST_AUTO_TEST_CASE(sampled_averages_to_counterfactual) {
       for (std::size_t j = 0; j < a.size(); ++j) {
         mean_sampled[j] += probability * a[j];
         mean_exact[j] += probability * b[j];
-        std_dev = std::max(std_dev, std::abs(a[j] - b[j]));
+        difference = std::max(difference, std::abs(a[j] - b[j]));
       }
     }
     BOOST_TEST(std::abs(mass - 1.0) < 1e-6);
-    BOOST_TEST(std_dev > 1e-2);
+    BOOST_TEST(difference > 1e-2);
     double largest = 0.0;
     for (std::size_t j = 0; j < mean_exact.size(); ++j) {
       BOOST_TEST(std::abs(mean_sampled[j] - mean_exact[j]) < 1e-7);
@@ -254,7 +254,7 @@ BOOST_AUTO_TEST_CASE(one_action_per_group_has_no_signal) {
                                                                .entropy_bonus = 0.0,
                                                                .sharing = sharing,
                                                                .hidden_size = d});
-    randomise(conductor, 0.3);
+    randomize(conductor, 0.3);
     Batch batch({8, 8}, d, K);
     for (std::size_t i = 0; i < 16; ++i) {
       for (std::size_t j = 0; j < d; ++j) batch.hidden(i, j) = batch.hidden(i / 8 * 8, j);

@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE(starts_uniform_and_follows_its_probabilities) {
   const Decision start = conductor.decide(batch.view());
   for (const float q : start.probabilities.flat()) BOOST_TEST(std::abs(q - 1.0f / 3.0f) < 1e-6f);
   LinearConductor<3> tuned({.hidden_size = 4});
-  randomise(tuned, 1.0);
+  randomize(tuned, 1.0);
   for (std::size_t i = 0; i < 2000; ++i) {
     for (std::size_t j = 0; j < 4; ++j) batch.hidden(i, j) = batch.hidden(0, j);
   }
@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(starts_uniform_and_follows_its_probabilities) {
 // The same prompt in another batch, at another place, draws the same actions; another step or seed does not.
 BOOST_AUTO_TEST_CASE(actions_depend_on_their_key_alone) {
   LinearConductor<3> conductor({.hidden_size = 5});
-  randomise(conductor, 0.3);
+  randomize(conductor, 0.3);
   const Batch whole({8, 5, 8}, 5, 3);
   const Decision all = conductor.decide(whole.view());
   Batch part({8}, 5, 3);
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(a_data_row_that_comes_again_draws_anew) {
 
 BOOST_AUTO_TEST_CASE(threads_do_not_change_a_decision) {
   LinearConductor<3> conductor({.hidden_size = 5});
-  randomise(conductor, 0.3);
+  randomize(conductor, 0.3);
   std::vector<std::size_t> sizes(100, 8);
   sizes.insert(sizes.begin() + 50, {0, 1, 300});
   Batch batch(sizes, 5, 3);
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(threads_do_not_change_a_decision) {
 
 BOOST_AUTO_TEST_CASE(missing_rewards_mask_their_action) {
   LinearConductor<3> conductor({.hidden_size = 5});
-  randomise(conductor, 0.3);
+  randomize(conductor, 0.3);
   Batch batch({200}, 5, 3);
   for (std::size_t i = 0; i < 200; ++i) batch.rewards(i, i % 3) = missing;
   for (std::size_t k = 0; k < 3; ++k) batch.rewards(7, k) = missing;
@@ -367,7 +367,7 @@ BOOST_AUTO_TEST_CASE(options_outside_their_domain_are_refused) {
   refused({.temperature = INFINITY}, "temperature");
   refused({.importance_cap = 0.5}, "importance_cap");
   refused({.capacity = 0}, "capacity");
-  refused({.init = {.std_dev = 0.0}}, "deviation");
+  refused({.init = {.std_dev = 0.0}}, "init.std_dev");
   refused({.emphasis = Emphasis::soft, .estimator = Estimator::sampled}, "do not depend on the action");
   refused({.emphasis = Emphasis::soft, .estimator = Estimator::counterfactual}, "do not depend on the action");
   refused({.estimator = Estimator::counterfactual, .baseline = MetaBaseline::centered}, "baseline");

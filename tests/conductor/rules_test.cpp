@@ -110,7 +110,7 @@ static_assert(maestro::detail::Observes<RuleConductor<Exp3>>);
 BOOST_AUTO_TEST_CASE(every_rule) {
   check_rule(Saw{});
   check_rule(Contrast{});
-  check_rule(Exp3{}, Exp3Options{}.share * 2.0 / 3.0 + 1e-6);  // one arm towards a reward, or none
+  check_rule(Exp3{}, Exp3Options{}.share * 2.0 / 3.0 + 1e-6);  // one arm toward a reward, or none
   check_rule(Predictability{});
   check_rule(Consensus{});
   check_rule(Widest{});

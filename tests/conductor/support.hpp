@@ -166,7 +166,7 @@ void load(Part& part, Memory memory) {
 
 /// Sets every parameter of a network or a Conductor to normal draws.
 template <class Part>
-void randomise(Part& part, double std_dev, std::uint32_t salt = 0) {
+void randomize(Part& part, double std_dev, std::uint32_t salt = 0) {
   const maestro::RandomStream stream({.seed = 99, .step = salt});
   std::uint32_t at = 0;
   part.visit([&](auto parameter) {

@@ -367,7 +367,7 @@ def bench(step, place):
     shutil.rmtree(folder, ignore_errors=True)
     options = ["--build", place.build, "--output", folder, "--quick", *(["--host"] if place.dry else [])]
     options += ["--python", sys.executable] if peers else ["--no-peers"]
-    options += ["--most-seconds", f"{max(5.0, step.left() - 45):.0f}"]
+    options += ["--max-seconds", f"{max(5.0, step.left() - 45):.0f}"]
     try:
         done = step.command(sys.executable, os.path.join(ROOT, "bench", "cuda", "measure.py"), *options)
     finally:

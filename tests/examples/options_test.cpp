@@ -44,7 +44,7 @@ BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<maestro::PredictabilityOptions>();
   member_count::check_list<maestro::AnchoredOptions>();
   member_count::check_list<maestro::AnchorOptions>();
-  member_count::check_list<maestro::examples::AnchorSettings>();
+  member_count::check_list<maestro::examples::AnchorSourceOptions>();
   member_count::check_list<maestro::examples::ModelOptions>();
   member_count::check_list<maestro::LoraOptions>();
   member_count::check_list<maestro::PromptFileOptions>();

@@ -113,10 +113,10 @@ BOOST_AUTO_TEST_CASE(the_papers_reading_brings_its_own_advantages) {
     const auto run = stage.train("--dry-run " + arguments);
     BOOST_TEST(run.output.find(words) != std::string::npos, run.output);
   };
-  plan("", "normalized z_score, weighed by linear, advantages own_weight");
-  plan("--conductor maestro_paper", "normalized none, weighed by maestro_paper, advantages group");
-  plan("--conductor maestro_paper --scalarization gdpo", "normalized none, weighed by maestro_paper, advantages gdpo");
-  plan("--conductor maestro_paper --normalize rank", "normalized rank, weighed by maestro_paper, advantages group");
+  plan("", "normalized z_score, weighted by linear, advantages own_weight");
+  plan("--conductor maestro_paper", "normalized none, weighted by maestro_paper, advantages group");
+  plan("--conductor maestro_paper --scalarization gdpo", "normalized none, weighted by maestro_paper, advantages gdpo");
+  plan("--conductor maestro_paper --normalize rank", "normalized rank, weighted by maestro_paper, advantages group");
 }
 
 BOOST_AUTO_TEST_CASE(presets_are_listed_and_what_is_given_wins) {
@@ -130,13 +130,13 @@ BOOST_AUTO_TEST_CASE(presets_are_listed_and_what_is_given_wins) {
     BOOST_TEST(run.code == 0, run.output);
     BOOST_TEST(run.output.find(words) != std::string::npos, arguments << ": " << run.output);
   };
-  plan("--preset trl", "normalized none, weighed by unit, advantages group");
-  plan("--preset trl --conductor saw", "normalized none, weighed by saw, advantages group");
-  plan("--preset gdpo --normalize rank", "normalized rank, weighed by unit, advantages gdpo");
+  plan("--preset trl", "normalized none, weighted by unit, advantages group");
+  plan("--preset trl --conductor saw", "normalized none, weighted by saw, advantages group");
+  plan("--preset gdpo --normalize rank", "normalized rank, weighted by unit, advantages gdpo");
   plan("--preset trl,gspo --num-iterations 2 --epsilon 0.001", "--epsilon 0.001 --epsilon-high 0.0004");
-  plan("--preset maestro_paper", "normalized none, weighed by maestro_paper, advantages group");
+  plan("--preset maestro_paper", "normalized none, weighted by maestro_paper, advantages group");
   plan("--conductor maestro_paper --preset dr_grpo --reward-model '' --rewards format --conductor maestro_paper",
-       "weighed by maestro_paper, advantages dr_grpo");
+       "weighted by maestro_paper, advantages dr_grpo");
   check_refused(stage.train("--dry-run --preset openrhlf"), {"unknown name 'openrhlf'"});
   check_refused(stage.train("--dry-run --preset trll"), {"did you mean 'trl'?"});
 }
@@ -299,7 +299,7 @@ BOOST_AUTO_TEST_CASE(demonstrations_come_from_a_column_of_the_prompts) {
 BOOST_AUTO_TEST_CASE(weights_of_a_prompt_come_from_its_line) {
   const Stage stage;
   {
-    std::ofstream file(stage.root / "weighed.jsonl");
+    std::ofstream file(stage.root / "weighted.jsonl");
     file
         << R"({"prompt": "a", "reference": "b", "weights": {"format": 0.5, "length": 2}, "w": [3, 4], "u": [0.5, -1]})"
         << "\n\n"
@@ -307,7 +307,7 @@ BOOST_AUTO_TEST_CASE(weights_of_a_prompt_come_from_its_line) {
         << '\n';
   }
   const std::string some = "--reward-model '' --rewards length,format --prompts '" +
-                           (stage.root / "weighed.jsonl").string() + "' --conductor ";
+                           (stage.root / "weighted.jsonl").string() + "' --conductor ";
   const auto run = stage.train(some + "prompt");
   BOOST_REQUIRE_MESSAGE(run.code == 0, run.output);
   check_weights(logged_weights(stage, "length"), {2.0, 2.0});
@@ -316,8 +316,8 @@ BOOST_AUTO_TEST_CASE(weights_of_a_prompt_come_from_its_line) {
   BOOST_REQUIRE_MESSAGE(listed.code == 0, listed.output);
   check_weights(logged_weights(stage, "length"), {0.5, 0.5});
   check_refused(stage.train(some + "prompt --weights-column w"),
-                {"weighed.jsonl:3: field 'w' must be the weights of length, format", "found [3,0,1]"});
-  check_refused(stage.train(some + "prompt --weights-column v"), {"weighed.jsonl:1: field 'v' is missing"});
+                {"weighted.jsonl:3: field 'w' must be the weights of length, format", "found [3,0,1]"});
+  check_refused(stage.train(some + "prompt --weights-column v"), {"weighted.jsonl:1: field 'v' is missing"});
   check_refused(stage.train(some + "equal --weights-column w"), {"--weights-column has no effect"});
   check_refused(stage.bare("--dry-run --conductor prompt --rewards format --reward-model '' --model '" +
                            (stage.root / "base").string() + "'"),

@@ -162,9 +162,9 @@ BOOST_AUTO_TEST_CASE(golden_sapo_and_cispo) {
     const SurrogateTerm gate = surrogate_term(soft, log_ratio, batch.log_probs[t], advantage);
     BOOST_TEST(close(gate.value, sapo[t]));
     BOOST_TEST(close(gate.derivative, sapo_slope[t]));
-    const SurrogateTerm weighed = surrogate_term(capped, log_ratio, batch.log_probs[t], advantage);
-    BOOST_TEST(close(weighed.derivative, cispo_slope[t]));
-    BOOST_TEST(close(weighed.value, cispo_slope[t] * batch.log_probs[t]));
+    const SurrogateTerm weighted = surrogate_term(capped, log_ratio, batch.log_probs[t], advantage);
+    BOOST_TEST(close(weighted.derivative, cispo_slope[t]));
+    BOOST_TEST(close(weighted.value, cispo_slope[t] * batch.log_probs[t]));
     sapo_loss += sapo[t] / (t < 2 ? 4 : 6);                   // mean over responses of the token mean
     cispo_loss += cispo_slope[t] * batch.log_probs[t] / 5.0;  // mean over tokens
   }

@@ -38,7 +38,7 @@ struct Server {
   std::mutex mutex{};
   std::vector<HttpRequest> requests{};
   std::atomic<int> in_flight{0};
-  std::atomic<int> most_in_flight{0};
+  std::atomic<int> max_in_flight{0};
 
   HttpTransport transport() {
     return [this](const HttpRequest& request) {
@@ -49,7 +49,7 @@ struct Server {
         hit = static_cast<int>(requests.size());
       }
       const int now = ++in_flight;
-      for (int most = most_in_flight; now > most && !most_in_flight.compare_exchange_weak(most, now);) {
+      for (int most = max_in_flight; now > most && !max_in_flight.compare_exchange_weak(most, now);) {
       }
       const HttpReply answer = reply(request, hit);
       --in_flight;
@@ -73,7 +73,7 @@ CallOptions quick(std::uint32_t retries = 0) {
 std::vector<CallRequest> requests_of(const std::vector<std::string>& bodies) {
   std::vector<CallRequest> requests;
   for (const std::string& body : bodies) {
-    requests.push_back({.body = body, .most_prompt_tokens = 20, .most_completion_tokens = 5});
+    requests.push_back({.body = body, .max_prompt_tokens = 20, .max_completion_tokens = 5});
   }
   return requests;
 }
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(equal_requests_are_called_once_and_the_counts_add_up) {
   const auto outcomes = calls(requests_of(bodies), ten_and_two);
   for (std::size_t i = 0; i < bodies.size(); ++i) BOOST_TEST(outcomes[i].body.value() == "answer to " + bodies[i]);
   BOOST_TEST(server.requests.size() == 20u);
-  BOOST_TEST((server.most_in_flight > 1 && server.most_in_flight <= 4));
+  BOOST_TEST((server.max_in_flight > 1 && server.max_in_flight <= 4));
   BOOST_TEST(calls.figures().made.calls == 20u);
   BOOST_TEST(calls.figures().cached == 2u);
   BOOST_TEST(calls.figures().made.usage.prompt_tokens == 200u);

@@ -108,7 +108,7 @@ Column column(const Batch& batch, std::size_t k, bool standardized) {
   return values;
 }
 
-/// A batch with its rewards, and the weighed sum of any columns.
+/// A batch with its rewards, and the weighted sum of any columns.
 struct ByHand {
   explicit ByHand(const Batch& of) : batch(of), rows(of.rewards.rows()), k_max(of.rewards.cols()) {
     for (std::size_t k = 0; k < k_max; ++k) {
@@ -119,12 +119,12 @@ struct ByHand {
     for (const Column& values : raw) {
       for (std::size_t i = 0; i < rows; ++i) seen[i] = seen[i] || !std::isnan(values[i]);
     }
-    R = weighed(raw);
+    R = weighted(raw);
     all = spread_of(R);
   }
   double weight(std::size_t i, std::size_t k) const { return double(batch.decision.weights(i, k)); }
   /// sum_k factor_k w_k values_k - penalty, NaN for a row without rewards.
-  Column weighed(const std::vector<Column>& values, const Column& factor = {}) const {
+  Column weighted(const std::vector<Column>& values, const Column& factor = {}) const {
     Column sums(rows, 0.0);
     for (std::size_t i = 0; i < rows; ++i) {
       for (std::size_t k = 0; k < k_max; ++k) {
@@ -216,8 +216,8 @@ double in_group(const std::string& name, const ByHand& h, std::size_t g, std::si
 
 /// Advantages made of standardized rewards, one row after the other.
 Column of_scores(const std::string& name, const ByHand& h) {
-  if (name == "mo_grpo") return h.weighed(h.z);
-  if (name == "gdpo" || name == "trl_gdpo") return h.over_the_batch(h.weighed(h.z));
+  if (name == "mo_grpo") return h.weighted(h.z);
+  if (name == "gdpo" || name == "trl_gdpo") return h.over_the_batch(h.weighted(h.z));
   Column factor;
   double most = 0;
   for (std::size_t k = 0; k < h.k_max; ++k) {
@@ -231,10 +231,10 @@ Column of_scores(const std::string& name, const ByHand& h) {
     factor[k] = name == "dara" ? std::min(4.0, factor[k] > 0 ? std::sqrt(most / factor[k]) : 0.0)
                                : std::sqrt(std::clamp(1.0 - saturated, 0.0, 1.0));
   }
-  if (name == "dara") return h.weighed(h.z, factor);
-  if (name == "sa_mrpo") return h.over_the_batch(h.weighed(h.z, factor));
+  if (name == "dara") return h.weighted(h.z, factor);
+  if (name == "sa_mrpo") return h.over_the_batch(h.weighted(h.z, factor));
   // gd2po
-  Column sums = h.weighed(h.z);
+  Column sums = h.weighted(h.z);
   for (std::size_t g = 0; g < h.batch.groups.count(); ++g) {
     double n = 0, kept = 0;
     std::vector<bool> dropped(h.rows, false);

@@ -70,7 +70,7 @@ class AnyConductor {
 
   /// @throws BadArgument for a name that is not in the list, K outside [1, max_actions], another number of weights than
   /// K, or options that the chosen Conductor refuses. The constructor is a template, so that the Conductors of every K
-  /// are compiled only where one is made.
+  /// are compiled only if one is made.
   template <std::size_t most = max_actions>
   AnyConductor(std::string_view name, std::size_t actions, const AnyConductorOptions& options = {})
       : name_(name), actions_(actions), conductor_(make<most>(name, actions, options)) {}

@@ -20,7 +20,7 @@ namespace maestro {
 /// Exp3Options holds the options of Exp3.
 struct Exp3Options {
   double rate = 0.07;  ///< g, in (0, 1]: exploration, and the bandit's rate
-  double share = 0.1;  ///< how far an arm moves the weights towards its reward, in (0, 1)
+  double share = 0.1;  ///< how far an arm moves the weights toward its reward, in (0, 1)
 };
 
 /// Lists these options; see OptionList.
@@ -30,7 +30,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "exp3_share", .help = "Of --conductor exp3: how far a step moves the weights, in (0, 1)"}, s.share);
 }
 
-/// Exp3 is a rule with a bandit of K + 1 arms. Arm k < K moves the weights towards reward k, w <- (1 - share) w + share
+/// Exp3 is a rule with a bandit of K + 1 arms. Arm k < K moves the weights toward reward k, w <- (1 - share) w + share
 /// e_k; the last arm leaves them as they are. Each step draws an arm by
 ///
 ///     p = (1 - g) v / sum v + g / (K + 1),   v_arm *= exp(g x / (p_arm (K + 1))),

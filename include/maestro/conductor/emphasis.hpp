@@ -66,10 +66,10 @@ inline void apply_emphasis(Emphasis emphasis, double strength, Decision& decisio
   decision.base.resize(rows, rewards);
   decision.weights.resize(rows, rewards);
   const auto pi = static_cast<float>(policy_share(emphasis, strength));
-  const float even = uniform_share(emphasis, strength, rewards);
+  const float uniform = uniform_share(emphasis, strength, rewards);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t k = 0; k < rewards; ++k) {
-      decision.base(i, k) = even + pi * decision.probabilities(i, k);
+      decision.base(i, k) = uniform + pi * decision.probabilities(i, k);
       decision.weights(i, k) = decision.base(i, k);
     }
     decision.weights(i, static_cast<std::size_t>(decision.actions[i])) += decision.emphasis;

@@ -48,8 +48,8 @@ struct GroupContextOptions {
 /// - prompt: as hidden, of the hidden state at the end of the prompt.
 /// - task: 1 at the task's own index. Indices are assigned in the order in which tasks first occur.
 ///
-/// Deterministic; O(B d) a batch, and O(N d projection) where projected. The signs are the same in every run and are
-/// not part of the state. Source of the projection: Achlioptas 2003.
+/// It is deterministic and costs O(B d) a batch, and O(N d projection) more with a projection. The signs are the same
+/// in every run and are not part of the state. Source of the projection: Achlioptas 2003.
 class GroupContext {
  public:
   explicit GroupContext(const GroupContextOptions& options = {}) : options_(options) {}

@@ -27,7 +27,7 @@ struct GradientGuidedOptions {
   double rate = 0.1;  ///< eta, above 0
 };
 
-/// The list of its options: see OptionList.
+/// Lists the options of GradientGuided; see OptionList.
 template <OptionsOf<GradientGuidedOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "gradient_rate", .help = "Of --conductor gradient_guided: how fast the weights move, above 0"}, s.rate);
@@ -92,7 +92,7 @@ struct HypervolumeGuidedOptions {
   std::size_t draws = 4096;   ///< of the volume's estimate, at least 1
 };
 
-/// The list of its options: see OptionList.
+/// Lists the options of HypervolumeGuided; see OptionList.
 template <OptionsOf<HypervolumeGuidedOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "hypervolume_draws", .help = "Of --conductor hypervolume_guided: draws of the volume's estimate"},

@@ -27,12 +27,12 @@ inline void check_observed(const Decision& decision, std::size_t actions) {
   }
 }
 
-/// Columns of the meta-rewards that the estimator reads.
+/// Gives the number of columns of the meta-rewards that the estimator reads.
 inline std::size_t meta_columns(Estimator estimator, std::size_t actions) {
   return estimator == Estimator::sampled ? 1 : actions;
 }
 
-/// The meta-rewards (rows x 1 or K) that the estimator asks of the feedback.
+/// Gives the meta-rewards (rows x 1 or K) that the estimator reads from the feedback.
 /// @throws Unsupported if they were not given; BadArgument naming shapes that differ.
 inline MatrixView<const float> meta_rewards(const LearnedConductorOptions& options, const Feedback& feedback,
                                             std::size_t rows, std::size_t actions) {

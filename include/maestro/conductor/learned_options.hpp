@@ -180,7 +180,7 @@ inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   in_domain(o.temperature > 0.0, "temperature", o.temperature, "above 0");
   in_domain(o.importance_cap >= 1.0, "importance_cap", o.importance_cap, "at least 1");
   in_domain(o.capacity >= 1, "capacity", static_cast<double>(o.capacity), "at least 1");
-  in_domain(o.init.std_dev > 0.0, "init.deviation", o.init.std_dev, "above 0");
+  in_domain(o.init.std_dev > 0.0, "init.std_dev", o.init.std_dev, "above 0");
   check_estimator(o.emphasis, o.strength, o.estimator);
   if (o.baseline == MetaBaseline::centered && o.estimator != Estimator::sampled) {
     throw BadArgument(

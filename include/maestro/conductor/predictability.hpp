@@ -25,7 +25,7 @@ struct PredictabilityOptions {
   double floor = 0.01;   ///< added to every R^2, above 0
 };
 
-/// The list of its options: see OptionList.
+/// Lists the options of Predictability; see OptionList.
 template <OptionsOf<PredictabilityOptions> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "predictability_rate", .help = "Of --conductor predictability: rate of its prediction, in (0, 1]"},

@@ -5,7 +5,7 @@
 ///
 ///     z = logits / tau,   p = softmax(z),   u = floor(p),   q = u / sum of u over the applicable actions.
 ///
-/// Everything in double. Neutral.
+/// Everything is computed in double. Neutral.
 
 #include <cmath>
 #include <cstddef>
@@ -25,8 +25,8 @@ enum class ProbabilityFloor : std::uint8_t {
   clamp_renormalize,  ///< u = max(p, eps), the paper's words: an action under the floor is nearly dead
 };
 
-/// One row of the distribution with what its derivatives need. p and its entropy speak of all K actions, q of the
-/// applicable ones: q is 0 elsewhere.
+/// ActionDistribution holds one row of the distribution with what its derivatives need. p and its entropy are over all
+/// K actions; q is over the applicable ones, and 0 for the others.
 template <std::size_t K>
 struct ActionDistribution {
   double tau = 1.0;
@@ -80,7 +80,7 @@ MAESTRO_HD ActionDistribution<K> action_distribution(const T* logits, double tau
   return row;
 }
 
-/// gradient += d (sum_k c_k q_k) / dz, with `c` held constant. gradient: (K).
+/// Adds d (sum_k c_k q_k) / dz to `gradient` (K), with `c` held constant.
 template <std::size_t K>
 MAESTRO_HD void add_expectation_gradient(const ActionDistribution<K>& row, const double* c, double* gradient) {
   double mean_q = 0.0;
@@ -94,7 +94,7 @@ MAESTRO_HD void add_expectation_gradient(const ActionDistribution<K>& row, const
   for (std::size_t k = 0; k < K; ++k) gradient[k] += row.p[k] * (by_p[k] - mean_p);
 }
 
-/// gradient += scale * d log q_a / dz. gradient: (K); q_a must be above 0.
+/// Adds scale * d log q_a / dz to `gradient` (K). q_a must be above 0.
 template <std::size_t K>
 MAESTRO_HD void add_log_probability_gradient(const ActionDistribution<K>& row, std::size_t action, double scale,
                                              double* gradient) {
@@ -103,7 +103,7 @@ MAESTRO_HD void add_log_probability_gradient(const ActionDistribution<K>& row, s
   add_expectation_gradient(row, c, gradient);
 }
 
-/// gradient += scale * d H(p) / dz, H in nats. gradient: (K).
+/// Adds scale * d H(p) / dz to `gradient` (K), with H in nats.
 template <std::size_t K>
 MAESTRO_HD void add_entropy_gradient(const ActionDistribution<K>& row, double scale, double* gradient) {
   for (std::size_t k = 0; k < K; ++k) gradient[k] -= scale * row.p[k] * (row.log_p[k] + row.entropy);
@@ -124,9 +124,10 @@ MAESTRO_HD double gradient_through_temperature(const ActionDistribution<K>& row,
 /// learned_kl is the KL to uniform, in nats, below which a Conductor counts as not learned.
 inline constexpr double learned_kl = 0.05;
 
-/// KL(mean over rows of q || mean over rows of the row's own uniform) in nats: 0 while no action is preferred. A row's
-/// uniform is over the actions it may draw: those whose reward applies and those of positive propensity, or all if
-/// there are none. So a masked action is no preference, whether it is masked in some rows or in all.
+/// Gives KL(mean over rows of q || mean over rows of the row's own uniform) in nats. It is 0 while no action is
+/// preferred. A row's uniform is over the actions it may draw: those whose reward applies and those of positive
+/// propensity, or all if there are none. So a masked action is no preference, whether it is masked in some rows or in
+/// all.
 ///
 /// For a decision that drew no action, the absolute weights of the rewards that apply are used, each row scaled to sum
 /// 1; rows without such weights are skipped. With K actions allowed everywhere the figure is at most log K.
@@ -151,10 +152,10 @@ inline double kl_to_uniform(const Decision& decision, MatrixView<const float> re
     }
     if (!(total > 0.0)) continue;
     rows += 1.0;
-    const double even = 1.0 / static_cast<double>(applicable == 0 ? q.cols() : applicable);
+    const double own_uniform = 1.0 / static_cast<double>(applicable == 0 ? q.cols() : applicable);
     for (std::size_t k = 0; k < q.cols(); ++k) {
       mean[k] += share[k] / total;
-      uniform[k] += applicable == 0 || applies(k) ? even : 0.0;
+      uniform[k] += applicable == 0 || applies(k) ? own_uniform : 0.0;
     }
   }
   double kl = 0.0;

@@ -35,11 +35,11 @@ class Ridge {
     inverse_.assign(features, features, 0.0);
     for (std::size_t i = 0; i < features; ++i) inverse_(i, i) = 1.0 / lambda;
   }
-  /// D, 0 before the start.
+  /// Gives D; 0 before the start.
   std::size_t features() const { return inverse_.rows(); }
-  /// (M x D).
+  /// Gives theta (M x D).
   MatrixView<const double> theta() const { return theta_.view(); }
-  /// P (D x D).
+  /// Gives P (D x D).
   MatrixView<const double> inverse() const { return inverse_.view(); }
 
   /// Gives theta_m . f.
@@ -105,7 +105,7 @@ class Ridge {
     for (std::size_t i = 0; i < a.size(); ++i) sum = multiply_add(a[i], b[i], sum);
     return sum;
   }
-  /// v = P f.
+  /// Computes v = P f.
   void direction(std::span<const double> f) {
     direction_.resize(features());
     parallel_for(features(), features(), [&](std::size_t i) { direction_[i] = dot(inverse_.row(i), f); });

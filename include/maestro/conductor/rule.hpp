@@ -29,9 +29,10 @@ struct RuleView {
   std::size_t rewards = 0;              ///< K
   const Moments* group = nullptr;       ///< (K) of each reward over the group's responses that have it
   const Moments* batch = nullptr;       ///< (K) the same over the whole batch
-  const double* deviation = nullptr;    ///< (K) mean over groups of the group's ddof-1 deviation; 0 where none has two
+  const double* std_dev = nullptr;      ///< (K) mean over groups of the group's standard deviation (ddof 1); 0 if no
+                                        ///< group has two values
   const double* correlation = nullptr;  ///< (K x K) mean over groups of Pearson's correlation inside the group; 1 on
-                                        ///< the diagonal, 0 where no group has both vary; null unless the rule says
+                                        ///< the diagonal, 0 if both vary in no group; null unless the rule says
                                         ///< reads_correlation = true
   std::int64_t row = -1;                ///< data row of the group's prompt; -1: the whole batch as one group
   std::uint64_t seed = 0;               ///< of the run
@@ -41,15 +42,16 @@ struct RuleView {
 /// RuleFigures holds the statistics of a batch that rules read.
 class RuleFigures {
  public:
-  /// @param rewards  (B x K), NaN if a reward does not apply.
-  /// @param groups   partition of the B rows.
-  /// @param correlations  whether correlations are computed. Two passes in index order, deterministic, O(B K), with
-  /// correlations O(B K^2).
+  /// Computes the statistics in two passes in index order. It is deterministic and costs O(B K), with correlations
+  /// O(B K^2).
+  /// @param rewards       (B x K), NaN if a reward does not apply.
+  /// @param groups        partition of the B rows.
+  /// @param correlations  whether correlations are computed.
   RuleFigures(MatrixView<const float> rewards, const Groups& groups, bool correlations = false)
       : rewards_(rewards.cols()),
         groups_(groups.count() * rewards.cols()),
         batch_(rewards.cols()),
-        deviation_(rewards.cols()) {
+        std_dev_(rewards.cols()) {
     for (std::size_t k = 0; k < rewards_; ++k) {
       batch_[k] = moments_of(rewards.rows(), [&](std::size_t i) { return rewards(i, k); });
       std::size_t counted = 0;
@@ -58,20 +60,20 @@ class RuleFigures {
         Moments& own = groups_[g * rewards_ + k];
         own = moments_of(groups.size(g), [&](std::size_t i) { return rewards(first + i, k); });
         if (own.count < 2) continue;
-        deviation_[k] += own.std_dev(1);
+        std_dev_[k] += own.std_dev(1);
         ++counted;
       }
-      if (counted > 0) deviation_[k] /= static_cast<double>(counted);
+      if (counted > 0) std_dev_[k] /= static_cast<double>(counted);
     }
     if (correlations) correlate(rewards, groups);
   }
   /// Gives the view of group g, which is valid as long as this object.
   RuleView group(std::size_t g, std::int64_t row, std::uint64_t seed, std::uint32_t step) const {
-    return {rewards_, groups_.data() + g * rewards_, batch_.data(), deviation_.data(), correlation(), row, seed, step};
+    return {rewards_, groups_.data() + g * rewards_, batch_.data(), std_dev_.data(), correlation(), row, seed, step};
   }
   /// Gives the whole batch as one group.
   RuleView batch(std::uint64_t seed, std::uint32_t step) const {
-    return {rewards_, batch_.data(), batch_.data(), deviation_.data(), correlation(), -1, seed, step};
+    return {rewards_, batch_.data(), batch_.data(), std_dev_.data(), correlation(), -1, seed, step};
   }
 
  private:
@@ -117,7 +119,7 @@ class RuleFigures {
   std::size_t rewards_;
   std::vector<Moments> groups_;  // (N x K)
   std::vector<Moments> batch_;
-  std::vector<double> deviation_;
+  std::vector<double> std_dev_;
   std::vector<double> correlation_;  // (K x K), or empty
 };
 

@@ -76,7 +76,7 @@ struct Saw {
   }
 };
 
-/// The list of its options: see OptionList.
+/// Lists the options of Saw; see OptionList.
 template <OptionsOf<Saw> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "saw_delta", .help = "Of --conductor saw: added to the mean that a deviation is divided by"}, s.delta);
@@ -88,15 +88,15 @@ inline void check(const Saw& rule) {
 }
 
 /// Contrast is a rule that weights each reward by how much it differs between responses: w_k = base_k c_k / sum_l
-/// base_l c_l, c_k the mean over the batch's groups of the group's ddof-1 deviation of r_k, for rewards of one scale,
-/// such as [0, 1]. Equal where every base_k c_k is 0. In the manner of POW3R (arXiv 2605.20164), whose exact rule may
-/// differ.
+/// base_l c_l, with c_k the mean over the batch's groups of the group's standard deviation of r_k (ddof 1). It is for
+/// rewards of one scale, such as [0, 1]. The weights are equal if every base_k c_k is 0. Source: in the manner of POW3R
+/// (arXiv 2605.20164), whose exact rule may differ.
 struct Contrast {
   std::vector<float> base{};  ///< (K) at least 0; none given means 1/K each
 
   /// @throws BadArgument if there are other than K weights.
   void weights(const RuleView& view, double* w) const {
-    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = detail::given_weight(base, k, view) * view.deviation[k];
+    for (std::size_t k = 0; k < view.rewards; ++k) w[k] = detail::given_weight(base, k, view) * view.std_dev[k];
   }
 };
 

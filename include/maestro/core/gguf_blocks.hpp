@@ -83,7 +83,8 @@ MAESTRO_INLINE float half_at(const std::uint8_t* at) {
 // Products to which something is added have at most 24 bits, hence are exact: a fused multiplication and addition gives
 // the same.
 
-/// Q4_0, Q4_1, Q5_0, Q5_1: low halves of 16 bytes first; the fifth bits lie in 32 bits of their own.
+/// Dequantizes a block of Q4_0, Q4_1, Q5_0 or Q5_1: low halves of 16 bytes first; the fifth bits lie in 32 bits of
+/// their own.
 template <bool five, bool minimum>
 MAESTRO_INLINE void dequantize_45(const std::uint8_t* __restrict b, std::size_t, std::size_t, float* __restrict out) {
   const float d = half_at(b);
@@ -139,7 +140,8 @@ MAESTRO_INLINE void dequantize_q3_k(const std::uint8_t* __restrict b, std::size_
   }
 }
 
-/// Q4_K, and Q5_K, whose fifth bits lie before the rest. Scale and minimum of a step have 6 bits each, of 12 bytes.
+/// Dequantizes a block of Q4_K, or of Q5_K, whose fifth bits lie before the rest. Scale and minimum of a step have 6
+/// bits each, of 12 bytes.
 template <bool five>
 MAESTRO_INLINE void dequantize_q45_k(const std::uint8_t* __restrict b, std::size_t begin, std::size_t end,
                                      float* __restrict out) {

@@ -106,7 +106,7 @@ inline std::int32_t read_pad_token(const JsonFields& fields) {
 }
 
 /// Runs check(config), and reports its error as an error of the file.
-inline void validate_file(const ModelConfig& config, const std::string& file) {
+inline void check_file(const ModelConfig& config, const std::string& file) {
   try {
     check(config);
   } catch (const BadArgument& error) {
@@ -125,13 +125,13 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   const Json json = parse_json(text, file);
   const JsonFields fields(json, file);
   constexpr std::size_t most = std::size_t{1} << 30;
-  constexpr std::size_t most_layers = 4096;  // each gets a place before check() sees the rest
+  constexpr std::size_t max_layers = 4096;  // each gets a place before check() sees the rest
   ModelConfig config;
   config.architecture = detail::read_family(fields);
   // If a field is absent, transformers' class of the family says what it is.
   const bool llama = config.architecture == Architecture::llama;
   const bool mistral = config.architecture == Architecture::mistral;
-  config.layers = fields.positive("num_hidden_layers", most_layers);
+  config.layers = fields.positive("num_hidden_layers", max_layers);
   config.max_positions = fields.positive_or("max_position_embeddings", llama ? 2048 : mistral ? 131072 : 32768, most);
   detail::refuse_unimplemented(fields);
   detail::read_windows(fields, config);
@@ -162,7 +162,7 @@ inline ModelConfig parse_config(std::string_view text, const std::string& file) 
   }
   detail::add_end_tokens(fields, config.end_tokens);
   config.pad_token = detail::read_pad_token(fields);
-  detail::validate_file(config, file);
+  detail::check_file(config, file);
   return config;
 }
 
@@ -183,7 +183,7 @@ inline std::vector<std::string> ignored_config_fields(std::string_view text, con
 inline void add_generation_config(std::string_view text, const std::string& file, ModelConfig& config) {
   const Json json = parse_json(text, file);
   detail::add_end_tokens(JsonFields(json, file), config.end_tokens);
-  detail::validate_file(config, file);
+  detail::check_file(config, file);
 }
 
 /// Reads a config.json.

@@ -122,7 +122,7 @@ inline void require_config(bool condition, const char* field, const std::string&
   if (!condition) throw BadArgument(std::string("model config: ") + field + " " + rule);
 }
 
-inline void validate_rope_scaling(const RopeScaling& s) {
+inline void check_rope_scaling(const RopeScaling& s) {
   if (s.type == RopeType::unscaled) return;
   const auto positive = [](double value, const char* field) {
     require_config(std::isfinite(value) && value > 0.0, field, "must be positive and finite");
@@ -168,7 +168,7 @@ inline void check(const ModelConfig& c) {
   require_config(c.head_dim % 2 == 0, "head_dim",
                  std::string("must be even for RoPE, got ") + std::to_string(c.head_dim));
   require_config(std::isfinite(c.rope_theta) && c.rope_theta > 0.0, "rope_theta", "must be positive and finite");
-  detail::validate_rope_scaling(c.rope_scaling);
+  detail::check_rope_scaling(c.rope_scaling);
   require_config(c.rope_scaling.type != RopeType::yarn || c.rope_theta > 1.0, "rope_theta", "must be above 1 for yarn");
   require_config(std::isfinite(c.norm_eps) && c.norm_eps >= 0.0, "norm_eps", "must be non-negative and finite");
   const auto token = [&](std::int32_t id, const char* field) {

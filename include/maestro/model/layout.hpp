@@ -42,7 +42,7 @@ enum class TensorKind : std::uint8_t {
   final_norm,
   head,
 };
-/// The number of kinds.
+/// The number of kinds of tensors.
 inline constexpr std::size_t tensor_kinds = 21;
 
 /// TensorInit says how a tensor is initialized in a new model.

@@ -24,7 +24,7 @@
 namespace maestro {
 
 /// LoraGradients holds the gradients of the adapters only. For all other parameters it gives the backward pass empty
-/// views, or, where sums are always written, a buffer that is never read.
+/// views, or a buffer that is never read if sums are always written.
 template <class T>
 class LoraGradients {
  public:

@@ -154,7 +154,7 @@ class Judge : public detail::CalledReward {
     std::string body = dump_json(json);
     // A token is a byte at least, but for the few that a template adds.
     const std::uint64_t most = body.size() + 64;
-    return {.body = std::move(body), .most_prompt_tokens = most, .most_completion_tokens = options_.max_tokens};
+    return {.body = std::move(body), .max_prompt_tokens = most, .max_completion_tokens = options_.max_tokens};
   }
 
   /// Gives the reward of an answer that parse_chat_answer has accepted before.

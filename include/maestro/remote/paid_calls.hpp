@@ -80,8 +80,8 @@ inline void check(const CallOptions& o) {
 /// CallRequest is one call to make.
 struct CallRequest {
   std::string body;
-  std::uint64_t most_prompt_tokens = 0;      ///< upper bound for rate limits and the budget; 0 if not counted
-  std::uint64_t most_completion_tokens = 0;  ///< likewise
+  std::uint64_t max_prompt_tokens = 0;      ///< upper bound for rate limits and the budget; 0 if not counted
+  std::uint64_t max_completion_tokens = 0;  ///< likewise
 };
 
 /// CallOutcome is the result of a CallRequest.
@@ -207,8 +207,8 @@ class PaidCalls {
             static_cast<double>(usage.completion_tokens) * options_.completion_price) *
            1e-6;
   }
-  static TokenUsage most_of(const CallRequest& request) {
-    return {request.most_prompt_tokens, request.most_completion_tokens};
+  static TokenUsage max_usage(const CallRequest& request) {
+    return {request.max_prompt_tokens, request.max_completion_tokens};
   }
 
   /// Makes the calls that are neither cached nor repeated, by as many threads as may be in flight.
@@ -292,7 +292,7 @@ class PaidCalls {
 
   /// Waits until the limits allow the call, and records it. It gives the reason if the budget refuses the call.
   std::string admit(const CallRequest& request, const std::string& key) {
-    const TokenUsage most = most_of(request);
+    const TokenUsage most = max_usage(request);
     const auto tokens = static_cast<double>(most.prompt_tokens + most.completion_tokens);
     while (true) {
       double wait = 0.0;
@@ -344,7 +344,7 @@ class PaidCalls {
       }
     }
     const std::lock_guard lock(mutex_);
-    reserved_ -= cost_of(most_of(request));
+    reserved_ -= cost_of(max_usage(request));
     if (usage && options_.keep_answers == KeepAnswers::yes) {
       ledger_.add_answer(key, reply.body, *usage, cost_of(*usage));
     } else if (usage) {

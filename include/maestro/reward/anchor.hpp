@@ -152,7 +152,7 @@ constexpr void visit_options(S& s, const F& f) {
      .help = "Share of --anchor-max-calls that is spread evenly over the steps; the rest may be used early"},
     s.kept);
   f({.name = "anchor_train",
-     .help = "Advantages of the judged groups: {} (the mixture's, moved towards the judge's without bias)",
+     .help = "Advantages of the judged groups: {} (the mixture's, moved toward the judge's without bias)",
      .values = anchor_training_names},
     s.training);
   f({.name = "anchor_control", .help = "c of --anchor-train control, in (0, 1]; 1 has no bias"}, s.control);

@@ -130,7 +130,7 @@ inline void check_reward_shape(const char* set, const Rollouts& rollouts, Matrix
 template <class... Rs>
 class RewardSet {
  public:
-  /// K, the number of rewards.
+  /// size is K, the number of rewards.
   static constexpr std::size_t size = sizeof...(Rs);
   static_assert(size > 0, "maestro: a RewardSet needs at least one reward");
 

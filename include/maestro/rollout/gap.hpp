@@ -35,8 +35,8 @@ struct LogProbGap {
   }
 };
 
-/// GapBounds limits the difference between server and local policy, in nats per token, where both have the same
-/// weights. Different kernels and bfloat16 give a mean of about 0.01; outdated weights give more.
+/// GapBounds limits the difference between server and local policy, in nats per token, if both have the same weights.
+/// Different kernels and bfloat16 give a mean of about 0.01; outdated weights give more.
 struct GapBounds {
   double mean = 0.05;  ///< no bound if 0
   double max = 0.0;    ///< no bound if 0; single tokens of small probability may differ much

@@ -45,7 +45,7 @@ struct ServedOptions {
   std::size_t read_tokens = 2048;  ///< tokens of one pass of the local policy over the responses
   std::size_t probe_tokens = 32;   ///< with `ahead`, tokens of the response that checks new weights
   std::size_t folders_kept = 2;    ///< number of newest weight folders that are kept, at least 2
-  /// Called repeatedly while the policy waits for the server. If it returns true, all calls are cancelled for good and
+  /// Called repeatedly while the policy waits for the server. If it returns true, all calls are canceled for good and
   /// `generate` throws Interrupted. If it is not set, the policy waits.
   std::function<bool()> should_stop{};
 };

@@ -240,7 +240,7 @@ struct ScalarizationOf<E> {
 
 }  // namespace detail
 
-/// The scalarization that S stands for: `Advantages<S>` if S is an estimator, else S itself.
+/// ScalarizationFor is the scalarization that S stands for: `Advantages<S>` if S is an estimator, else S itself.
 template <class S>
 using ScalarizationFor = typename detail::ScalarizationOf<S>::type;
 

@@ -52,7 +52,7 @@ namespace maestro {
 
 namespace detail {
 
-/// The batch figures of an estimator that has none.
+/// NoBatch is the type of the batch statistics of an estimator that reads none.
 struct NoBatch {};
 
 template <class E>
@@ -205,7 +205,7 @@ MAESTRO_HD double advantage_of(const E& estimator, const S& statistics, const R&
   }
 }
 
-/// The statistics after `before` has become `after`.
+/// Gives the statistics after `before` has become `after`.
 /// @param group  has `after`
 template <class E, class G, class S, class R>
 MAESTRO_HD S replaced_statistics(const E& estimator, const G& group, const S& statistics, const R& before,

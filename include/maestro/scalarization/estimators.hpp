@@ -34,12 +34,12 @@ namespace maestro {
 template <class... T>
 struct TypeList {
   static constexpr std::size_t size = sizeof...(T);
-  /// Wrap<T...>.
+  /// To is Wrap<T...>.
   template <template <class...> class Wrap>
   using apply = Wrap<T...>;
 };
 
-/// Every advantage estimator that has a name.
+/// AdvantageEstimators lists every advantage estimator that has a name.
 using AdvantageEstimators = TypeList<OwnWeightBaseline,  //
                                      GroupRelative,      //
                                      BatchScaled,        //
@@ -67,7 +67,7 @@ struct NamesOf {
 
 }  // namespace detail
 
-/// Their names, in the list's order.
+/// The names of the advantage estimators, in the list's order.
 inline constexpr auto advantage_estimator_names = AdvantageEstimators::apply<detail::NamesOf>::value;
 
 }  // namespace maestro

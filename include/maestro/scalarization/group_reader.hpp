@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What every scalarization starts from: the checked, normalized and weighed rewards of one group, and how the groups
+/// What every scalarization starts from: the checked, normalized and weighted rewards of one group, and how the groups
 /// of a batch are dealt out to threads. Neutral.
 
 #include <algorithm>
@@ -48,11 +48,12 @@ void with_count(std::size_t count, F&& f) {
   }
 }
 
-/// A strip is the groups that begin in the same 1024 rows: a piece of work of one thread, whatever the threads.
+/// strip_rows is the number of rows whose groups make a strip: a group is in the strip in whose rows it begins. One
+/// thread does a strip, whatever the number of threads.
 inline constexpr std::size_t strip_rows = 1024;
 
 inline std::size_t count_strips(const Groups& groups) { return (groups.rows() + strip_rows - 1) / strip_rows; }
-/// The strip of a group that has rows.
+/// Gives the strip of a group that has rows.
 inline std::size_t strip_of(const Groups& groups, std::size_t g) { return groups.begin(g) / strip_rows; }
 
 /// Calls body(first, last) with the groups [first, last) of every strip, in parallel if there is enough work.
@@ -70,7 +71,7 @@ void for_each_strip(const Groups& groups, std::size_t cost, const Body& body) {
   });
 }
 
-/// Whether an estimator asks for the single rewards.
+/// Wants says whether an estimator reads the single rewards.
 enum class Wants { totals, rewards };
 
 /// Reads one group after another. One thread reuses it; nothing is allocated once the largest group has been seen.
@@ -94,8 +95,8 @@ class GroupReader {
   GroupReader(const GroupReader&) = delete;
   GroupReader& operator=(const GroupReader&) = delete;
 
-  /// Gives the rows of group g, until the next call; their scalar rewards go to the output. Null for a value that is
-  /// not admissible: throw_bad_value then says which.
+  /// Gives the rows of group g, which are valid until the next call, and writes their scalar rewards to the output. It
+  /// gives null if a value is not admissible; throw_bad_value then says which.
   /// @throws BadData naming the row that the scalarizer has no value for.
   const Rows* read(std::size_t g) {
     turn_to(g);
@@ -113,10 +114,10 @@ class GroupReader {
     return &rows_;
   }
 
-  /// The row with the weights that no action has raised; its scalar reward is the own one's.
+  /// Gives the row with the weights that no action has raised. Its scalar reward is that of `own`.
   Row<Rows> base_row(const Row<Rows>& own) const { return {rows_, own.index(), base_of(own.index()), own.total()}; }
-  /// The row, which is not left out, had it drawn `action`. `base` is base_row(own), its scalar reward
-  /// base_total(base).
+  /// Gives a row, which is not left out, as it would be had it drawn `action`. `base` is base_row(own) with the scalar
+  /// reward base_total(base).
   /// @throws BadData if the scalarizer has no value for it.
   Row<Rows> row_under(const Row<Rows>& base, std::size_t action, double emphasis) const {
     const double* weights = base_of(base.index());
@@ -157,7 +158,7 @@ class GroupReader {
   }
 
   const float* given_base() const { return in_.decision.base.data() + begin_ * rows_.count; }
-  /// Whether all values are admissible; finds out whether one is missing.
+  /// Tells whether all values are admissible, and finds out whether one is missing.
   bool values_are_admissible() {
     const std::size_t entries = rows_.size * rows_.count;
     const std::uint32_t largest = largest_magnitude(rewards_, entries);
@@ -167,8 +168,8 @@ class GroupReader {
            (rows_.penalties == nullptr || all_finite(rows_.penalties, rows_.size));
   }
 
-  /// R straight from the rewards, if none is missing: then all sums are finite, and so is what they are made of. False
-  /// otherwise.
+  /// Computes R straight from the rewards if none is missing. All sums are finite then, and so are their terms. It
+  /// returns false otherwise.
   bool weigh_plain() {
     double gap = rows_.count == 0 ? 1.0 : 0.0;
     with_count(rows_.count, [&](auto count) {
@@ -188,7 +189,8 @@ class GroupReader {
     return gap == 0.0;
   }
 
-  /// values_, weights_ and base_ as PaddedRows has them; totals_ NaN for rows that are left out.
+  /// Fills values_, padded_weights_ and base_ in the layout of PaddedRows, and sets totals_ to NaN for rows that are
+  /// left out.
   void lay_out() {
     const std::size_t entries = rows_.size * rows_.width();
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reward normalizers: what happens to each reward inside its group before the rewards are weighed. Neutral.
+/// Reward normalizers: what happens to each reward inside its group before the rewards are weighted. Neutral.
 
 #include <array>
 #include <cmath>
@@ -62,7 +62,8 @@ MAESTRO_HD double rank_in_group(std::size_t count, std::size_t which, const Get&
 
 namespace detail {
 
-/// Entry i, or (i, c), of values that lie `stride` apart. Not a lambda, which a kernel's compiler takes for the host's.
+/// Strided gives entry i, or (i, c), of values that lie `stride` apart. It is not a lambda, since a kernel's compiler
+/// takes those for the host's.
 struct Strided {
   const double* values;
   std::size_t stride;

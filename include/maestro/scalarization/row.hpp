@@ -11,17 +11,16 @@
 
 namespace maestro {
 
-/// The largest number of rewards K that the advantage estimators take.
+/// max_rewards is the largest number of rewards K that the advantage estimators take.
 inline constexpr std::size_t max_rewards = 64;
 
-/// One response: its rewards after the normalizer, its weights, and the scalar reward that they make. A view.
+/// Row is a view of one response: its rewards after the normalizer, its weights, and the scalar reward that they make.
 ///
 /// Rewards are columns 0 to K - 1. The penalty, if there is one, is column K, a reward of weight -1. Loops run over
-/// `width()` columns, which is a constant where the driver knows it: columns beyond are missing (NaN) or 0, of weight
-/// 0.
-/// @tparam L  how the driver lays rows out: width(), num_rewards(), has_gaps(), value(i, c), penalty(i), length(i),
-/// total(i) and
-///            weight(weights, c), with `Weight` the type of the weights
+/// `width()` columns, which is a constant if the driver knows it. Columns beyond these are missing (NaN) or 0, with
+/// weight 0.
+/// @tparam L  the layout of the rows: width(), num_rewards(), has_gaps(), value(i, c), penalty(i), length(i), total(i)
+///            and weight(weights, c), with `Weight` the type of the weights
 template <class L>
 class Row {
  public:
@@ -34,23 +33,23 @@ class Row {
                  double total = 0.0)
       : rows_(&rows), i_(i), weights_(base), total_(total), action_(action), emphasis_(emphasis) {}
 
-  /// R, the scalar reward: normalized, weighed, minus the penalty. NaN if the row is left out.
+  /// Gives R, the scalar reward: normalized, weighted, minus the penalty. It is NaN if the row is left out.
   MAESTRO_HD double total() const { return total_; }
-  /// False for a row that is left out: every reward is missing.
+  /// Tells whether the row has a reward. A row whose rewards are all missing is left out.
   MAESTRO_HD bool present() const { return total_ == total_; }
-  /// K.
+  /// Gives K.
   MAESTRO_HD std::size_t num_rewards() const { return rows_->num_rewards(); }
   /// Gives the columns to loop over.
   MAESTRO_HD std::size_t width() const { return rows_->width(); }
-  /// The reward of column c after the normalizer; NaN if it is missing.
+  /// Gives the reward of column c after the normalizer; NaN if it is missing.
   MAESTRO_HD double value(std::size_t c) const { return rows_->value(i_, c); }
-  /// Its weight.
+  /// Gives the weight of column c.
   MAESTRO_HD double weight(std::size_t c) const {
     return rows_->weight(weights_, c) + (c == action_ ? emphasis_ : 0.0);
   }
-  /// What is subtracted from R (KL in the reward); 0 if there is none.
+  /// Gives what is subtracted from R (KL in the reward); 0 if there is no penalty.
   MAESTRO_HD double penalty() const { return rows_->penalty(i_); }
-  /// T, the tokens of the response.
+  /// Gives T, the number of tokens of the response.
   MAESTRO_HD double length() const { return rows_->length(i_); }
 
   /// Gives the row's place in its group.
@@ -71,13 +70,13 @@ class Row {
   double emphasis_ = 0.0;
 };
 
-/// PaddedRows holds rows of one group as the host lays them out: everything in double, side by side, padded to
-/// `width()` columns.
+/// PaddedRows holds the rows of one group in the host's layout: all in double, side by side, padded to `width()`
+/// columns.
 /// @tparam W  the width if the compiler is to know it, 0 if not
 template <std::size_t W = 0>
 struct PaddedRows {
   using Weight = double;
-  /// Entries of an array that has one for every column.
+  /// The number of entries of an array that has one for every column.
   static constexpr std::size_t capacity = W == 0 ? max_rewards + 1 : W;
 
   const double* values = nullptr;         ///< (n x width)

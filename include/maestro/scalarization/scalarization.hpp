@@ -26,7 +26,7 @@ struct ScalarizationInput {
 /// ScalarizationOutput holds what a scalarization writes; it overwrites everything.
 struct ScalarizationOutput {
   std::span<float> advantages;          ///< (B)
-  std::span<float> scalar_rewards;      ///< (B) normalized, weighed, minus the penalty; NaN if every reward is missing
+  std::span<float> scalar_rewards;      ///< (B) normalized, weighted, minus the penalty; NaN if every reward is missing
   MatrixView<float> counterfactuals{};  ///< (B x K) advantage of response i had it drawn action k while the others
                                         ///< keep theirs; not computed if empty
 };

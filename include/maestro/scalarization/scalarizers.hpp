@@ -96,7 +96,7 @@ MAESTRO_HD Reward present_or_zero(Reward reward) {
 
 namespace detail {
 
-/// max_k w_k (z_k - r_k), or the sum of these, or mu log sum exp of them over mu.
+/// ShortfallFigures holds the largest and the sum of the shortfalls w_k (z_k - r_k) of a row.
 struct ShortfallFigures {
   double largest = -static_cast<double>(INFINITY);
   double sum = 0.0;
@@ -157,7 +157,7 @@ MAESTRO_HD double geometric(const R& row) {
   return std::exp(log_sum);
 }
 
-/// sum_k w_k r_k - penalty: the penalty is one of the columns.
+/// Gives sum_k w_k r_k - penalty; the penalty is one of the columns.
 template <class R>
 MAESTRO_HD double weighted_sum(const R& row) {
   double sum = 0.0;
@@ -183,9 +183,10 @@ MAESTRO_HD bool has_reward(const R& row) {
   return false;
 }
 
-/// R of a row that has a reward: the scalarizer's value minus the penalty; in double, rewards in index order, so that
-/// equal rows give equal bits. Not finite if the scalarizer has no value for the row: geometric of a reward that is not
-/// above 0, softmin of weights that do not add up to more than 0. gated with a missing gate counts as not reached.
+/// Gives R of a row that has a reward: the scalarizer's value minus the penalty. It is computed in double, with the
+/// rewards in index order, so that equal rows give equal bits. It is not finite if the scalarizer has no value for the
+/// row: for `geometric` if a reward is not above 0, for `softmin` if the weights do not add up to more than 0. The gate
+/// of `gated` counts as not reached if its reward is missing.
 template <class R>
 MAESTRO_HD double scalarize(const Scalarizer& scalarizer, const R& row) {
   switch (scalarizer.kind) {

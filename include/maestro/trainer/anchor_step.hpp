@@ -59,7 +59,7 @@ inline double anchor_rank_correlation(const AnchorSignal& signal, const Groups& 
   return counted > 0.0 ? sum / counted : std::numeric_limits<double>::quiet_NaN();
 }
 
-/// Moves the advantages of judged responses towards those of the judge:
+/// Moves the advantages of judged responses toward those of the judge:
 ///
 ///     A <- A + blend (A_judge - A),   A_judge = (score - mean) / (std + 1e-4),
 ///

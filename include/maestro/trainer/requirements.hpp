@@ -123,11 +123,11 @@ constexpr void refuse_policy() {
     static_assert(refused<P>, "maestro: a policy needs void zero_gradients()");
   } else if constexpr (!absent_or_fit(NamesCheckPrompts<P>, ChecksPrompts<P>)) {
     static_assert(refused<P>,
-                  "maestro: a policy's check_prompts, where there is one, is void check_prompts("
+                  "maestro: a policy's check_prompts, if there is one, is void check_prompts("
                   "std::span<const maestro::Prompt>, const maestro::Sampling&) const");
   } else if constexpr (!absent_or_fit(NamesWithoutAdapters<P>, GivesBase<P>)) {
     static_assert(refused<P>,
-                  "maestro: a policy's without_adapters, where there is one, is const and returns a policy "
+                  "maestro: a policy's without_adapters, if there is one, is const and returns a policy "
                   "of the same type");
   } else if constexpr (!absent_or_fit(NamesSave<P>, Saves<P>)) {
     static_assert(refused<P>,
@@ -169,25 +169,25 @@ constexpr void refuse_conductor() {
     static_assert(refused<C>,
                   "maestro: a Conductor's num_actions, if there is one, is std::size_t num_actions() const");
   } else if constexpr (!absent_or_fit(NamesObserve<C>, Observes<C>)) {
-    static_assert(refused<C>, "maestro: a Conductor's observe, where there is one, takes const maestro::Feedback&");
+    static_assert(refused<C>, "maestro: a Conductor's observe, if there is one, takes const maestro::Feedback&");
   } else if constexpr (!absent_or_fit(NamesUpdate<C>, Updates<C>)) {
     static_assert(refused<C>,
-                  "maestro: a Conductor's update, where there is one, takes nothing and returns "
+                  "maestro: a Conductor's update, if there is one, takes nothing and returns "
                   "std::optional<maestro::ConductorReport>");
   } else if constexpr (!absent_or_fit(NamesWeights<C>, GivesWeights<C>)) {
     static_assert(refused<C>,
-                  "maestro: a Conductor's weights, where there is one, is void weights("
+                  "maestro: a Conductor's weights, if there is one, is void weights("
                   "maestro::MatrixView<const float> hidden, maestro::MatrixView<float> out) const");
   } else if constexpr (!absent_or_fit(NamesCounterfactuals<C>, AnswersCounterfactuals<C>)) {
     static_assert(refused<C>,
-                  "maestro: a Conductor's wants_counterfactuals, where there is one, is const and returns "
+                  "maestro: a Conductor's wants_counterfactuals, if there is one, is const and returns "
                   "bool");
   } else if constexpr (!absent_or_fit(NamesGradients<C>, AnswersGradients<C>)) {
     static_assert(refused<C>,
-                  "maestro: a Conductor's wants_reward_gradients, where there is one, is const and returns bool");
+                  "maestro: a Conductor's wants_reward_gradients, if there is one, is const and returns bool");
   } else if constexpr (!absent_or_fit(NamesUncertainty<C>, GivesUncertainty<C>)) {
     static_assert(refused<C>,
-                  "maestro: a Conductor's uncertainty, where there is one, is void uncertainty("
+                  "maestro: a Conductor's uncertainty, if there is one, is void uncertainty("
                   "const maestro::StepView& view, std::span<double> out) const");
   } else {
     static_assert(refused<C>, "maestro: a Conductor must be movable, since a trainer holds it by value");

@@ -23,10 +23,10 @@ struct OnStream {
 template <class F>
 bool with_rewards(std::size_t rewards, const F& f) {
   return [&]<std::size_t... k>(std::index_sequence<k...>) {
-    return ((rewards == least_on_device + k && (f(std::integral_constant<std::size_t, least_on_device + k>{}), true)) ||
+    return ((rewards == min_on_device + k && (f(std::integral_constant<std::size_t, min_on_device + k>{}), true)) ||
             ...);
   }
-  (std::make_index_sequence<most_on_device - least_on_device + 1>{});
+  (std::make_index_sequence<max_on_device - min_on_device + 1>{});
 }
 
 }  // namespace

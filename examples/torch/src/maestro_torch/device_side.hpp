@@ -72,10 +72,10 @@ class DeviceSide {
 };
 
 /// Numbers of rewards that the device path is compiled for.
-inline constexpr std::size_t least_on_device = 2;
-inline constexpr std::size_t most_on_device = 5;
+inline constexpr std::size_t min_on_device = 2;
+inline constexpr std::size_t max_on_device = 5;
 
-/// Makes the device's form of a Conductor chosen by name; null where there is none: another Conductor, another number
+/// Makes the device's form of a Conductor chosen by name; null if there is none: another Conductor, another number
 /// of rewards.
 /// @throws BadArgument naming an option outside its domain.
 std::unique_ptr<DeviceSide> make_device_side(std::size_t rewards, std::string_view conductor,

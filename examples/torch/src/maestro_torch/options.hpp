@@ -20,17 +20,17 @@ namespace maestro_torch {
 
 namespace py = pybind11;
 
-using Settings = std::map<std::string, py::object>;
+using Options = std::map<std::string, py::object>;
 
-/// Takes the value of an option out of `settings`, if it is there, under its name on train's command line.
+/// Takes the value of an option out of `given`, if it is there, under its name on train's command line.
 struct SetOption {
-  Settings& settings;
+  Options& given;
 
   template <class T>
   void operator()(const maestro::OptionInfo& info, T& value) const {
     if (info.help.empty()) return;
-    const auto found = settings.find(std::string(info.name));
-    if (found == settings.end()) return;
+    const auto found = given.find(std::string(info.name));
+    if (found == given.end()) return;
     if constexpr (std::is_enum_v<T>) {
       const auto name = py::cast<std::string>(found->second);
       value = static_cast<T>(maestro::index_of_name(info.name, name, info.values));
@@ -39,28 +39,28 @@ struct SetOption {
     } else {
       return;
     }
-    settings.erase(found);
+    given.erase(found);
   }
 };
 
 /// Takes a value that is in no list of options.
 template <class T>
-void take(Settings& settings, const char* name, T& value) {
-  const auto found = settings.find(name);
-  if (found == settings.end()) return;
+void take(Options& given, const char* name, T& value) {
+  const auto found = given.find(name);
+  if (found == given.end()) return;
   value = py::cast<T>(found->second);
-  settings.erase(found);
+  given.erase(found);
 }
 
-inline void refuse_the_rest(const Settings& settings, const std::string& part) {
-  if (settings.empty()) return;
-  throw maestro::BadArgument(part + " has no option '" + settings.begin()->first + "'");
+inline void refuse_the_rest(const Options& given, const std::string& part) {
+  if (given.empty()) return;
+  throw maestro::BadArgument(part + " has no option '" + given.begin()->first + "'");
 }
 
 /// The options of the Conductor of this name; those of another one are refused.
-inline maestro::AnyConductorOptions conductor_options(const std::string& name, Settings settings) {
+inline maestro::AnyConductorOptions conductor_options(const std::string& name, Options given) {
   maestro::AnyConductorOptions options;
-  const SetOption set{settings};
+  const SetOption set{given};
   if (name == "linear" || name == "mlp") maestro::visit_values(options.learned, set);
   if (name == "random") maestro::visit_values(options.random, set);
   if (name == "exp3") maestro::visit_values(options.exp3, set);
@@ -69,30 +69,30 @@ inline maestro::AnyConductorOptions conductor_options(const std::string& name, S
   if (name == "hypervolume_guided") maestro::visit_values(options.hypervolume, set);
   if (name == "anchored") maestro::visit_values(options.anchored, set);
   if (name == "fixed" || name == "contrast" || name == "hypervolume_guided" || name == "scheduled") {
-    take(settings, "weights", options.weights);
+    take(given, "weights", options.weights);
   }
   if (name == "scheduled") {
-    take(settings, "weights_end", options.weights_end);
-    take(settings, "first_step", options.first_step);
-    take(settings, "last_step", options.last_step);
+    take(given, "weights_end", options.weights_end);
+    take(given, "first_step", options.first_step);
+    take(given, "last_step", options.last_step);
   }
-  refuse_the_rest(settings, "the Conductor '" + name + "'");
+  refuse_the_rest(given, "the Conductor '" + name + "'");
   return options;
 }
 
-inline maestro::AnyScalarization make_scalarization(const std::string& name, Settings settings) {
+inline maestro::AnyScalarization make_scalarization(const std::string& name, Options given) {
   if (name == "default") {
-    refuse_the_rest(settings, "the default scalarization");
+    refuse_the_rest(given, "the default scalarization");
     return maestro::AnyScalarization();
   }
   maestro::AdvantagesOptions options;
   std::string normalizer = "none";
   std::string scalarizer = "sum";
-  take(settings, "normalizer", normalizer);
-  take(settings, "scalarizer", scalarizer);
+  take(given, "normalizer", normalizer);
+  take(given, "scalarizer", scalarizer);
   options.normalizer.kind = maestro::normalizer_from_name(normalizer);
   options.scalarizer.kind = maestro::scalarizer_from_name(scalarizer);
-  refuse_the_rest(settings, "the scalarization");
+  refuse_the_rest(given, "the scalarization");
   return maestro::AnyScalarization(name, options);
 }
 

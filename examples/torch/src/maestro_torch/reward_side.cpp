@@ -30,7 +30,7 @@ using namespace maestro_torch;
 /// Advantages of given weights, by any estimator or preset.
 torch::Tensor advantages_of(const std::string& name, const torch::Tensor& rewards, const torch::Tensor& weights,
                             const std::vector<std::int64_t>& group_sizes,
-                            std::optional<std::vector<std::int32_t>> lengths, Settings options) {
+                            std::optional<std::vector<std::int32_t>> lengths, Options options) {
   check_tensor(rewards, "rewards", 2);
   check_tensor(weights, "weights", 2);
   TORCH_CHECK_VALUE(weights.sizes() == rewards.sizes(), "weights has shape ", weights.sizes(), ", rewards ",
@@ -111,9 +111,9 @@ PYBIND11_MODULE(_reward_side, m) {
   m.attr("scalarizations") = list_of(maestro::scalarization_names);
   py::class_<RewardSide>(m, "RewardSide",
                          "A Conductor and a scalarization: what turns K rewards of a batch into advantages.")
-      .def(py::init<std::size_t, const std::string&, Settings, const std::string&, Settings, std::uint64_t>(),
-           py::arg("rewards"), py::arg("conductor") = "linear", py::arg("conductor_options") = Settings{},
-           py::arg("scalarization") = "default", py::arg("scalarization_options") = Settings{}, py::arg("seed") = 0,
+      .def(py::init<std::size_t, const std::string&, Options, const std::string&, Options, std::uint64_t>(),
+           py::arg("rewards"), py::arg("conductor") = "linear", py::arg("conductor_options") = Options{},
+           py::arg("scalarization") = "default", py::arg("scalarization_options") = Options{}, py::arg("seed") = 0,
            "Options have the names of the program train: conductor_learning_rate, conductor_period, ...")
       .def(
           "step", &RewardSide::step, py::arg("hidden"), py::arg("rewards"), py::arg("group_sizes"),
@@ -131,7 +131,7 @@ PYBIND11_MODULE(_reward_side, m) {
       .def_property_readonly("steps_done", &RewardSide::steps_done)
       .def_property_readonly("learns", &RewardSide::learns, "Whether this Conductor learns.");
   m.def("advantages", &advantages_of, py::arg("scalarization"), py::arg("rewards"), py::arg("weights"),
-        py::arg("group_sizes"), py::arg("lengths") = py::none(), py::arg("options") = Settings{},
+        py::arg("group_sizes"), py::arg("lengths") = py::none(), py::arg("options") = Options{},
         "Advantages (B) of rewards (B x K) under weights (B x K), by any estimator or preset in `scalarizations`.");
   m.def("group_statistics", &group_statistics, py::arg("rewards"), py::arg("group_sizes"),
         "Mean and standard deviation (ddof 1) of each reward in each group, without NaN; (groups x K) in float64, NaN "

@@ -37,10 +37,10 @@ namespace maestro_torch {
 /// the rewards do. The Conductor's state stays where its first step was.
 class RewardSide {
  public:
-  RewardSide(std::size_t rewards, const std::string& conductor, Settings conductor_settings,
-             const std::string& scalarization, Settings scalarization_settings, std::uint64_t seed)
-      : RewardSide(rewards, conductor, conductor_options(conductor, std::move(conductor_settings)),
-                   make_scalarization(scalarization, std::move(scalarization_settings)), seed) {}
+  RewardSide(std::size_t rewards, const std::string& conductor, Options conductor_given,
+             const std::string& scalarization, Options scalarization_given, std::uint64_t seed)
+      : RewardSide(rewards, conductor, conductor_options(conductor, std::move(conductor_given)),
+                   make_scalarization(scalarization, std::move(scalarization_given)), seed) {}
 
   /// Decides, scalarizes, learns. The order of a Trainer's step.
   py::dict step(const torch::Tensor& hidden, const torch::Tensor& rewards, const std::vector<std::int64_t>& group_sizes,
@@ -296,7 +296,7 @@ class RewardSide {
   maestro::AnyConductor conductor_;
   maestro::AnyScalarization scalarization_;
   maestro::DrawNoise draw_noise_;
-  std::unique_ptr<DeviceSide> device_;  // null where there is no device path
+  std::unique_ptr<DeviceSide> device_;  // null if there is no device path
   Lives lives_ = Lives::undecided;
 };
 

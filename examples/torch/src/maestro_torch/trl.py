@@ -32,7 +32,7 @@ class MaestroGRPOConfig(GRPOConfig):
 
     conductor: str = field(default="linear", metadata={"help": "Conductor that weighs the rewards"})
     conductor_options: dict | str | None = field(default=None, metadata={"help": "Its options"})
-    scalarization: str = field(default="default", metadata={"help": "Weighed rewards to advantages"})
+    scalarization: str = field(default="default", metadata={"help": "Weighted rewards to advantages"})
     scalarization_options: dict | str | None = field(default=None, metadata={"help": "Its options"})
     hidden_states: str = field(default="auto", metadata={"help": "auto, pass, generation or forward"})
 

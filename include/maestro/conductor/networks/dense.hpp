@@ -19,7 +19,8 @@
 
 namespace maestro::detail {
 
-/// Dot product in the precision of `w`, summed in 16 lanes and then in lane order: vectorizes without reordering.
+/// Gives the dot product in the precision of `w`. It is summed in 16 lanes and then in lane order, which vectorizes
+/// without reordering.
 template <class X, class T>
 T lane_dot(const X* x, const T* w, std::size_t count) {
   constexpr std::size_t lanes = 16;

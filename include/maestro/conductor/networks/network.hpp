@@ -19,7 +19,7 @@ namespace maestro {
 /// standard deviation 1/sqrt(inputs), since zeros would stay zero.
 enum class Initialization : std::uint8_t {
   zero,    ///< every action equally likely for every h
-  normal,  ///< weights normal with the given deviation, biases 0
+  normal,  ///< weights normal with `std_dev`, biases 0
 };
 
 /// NetworkInit holds the options of a head's initialization.
@@ -33,7 +33,7 @@ struct NetworkInit {
 template <OptionsOf<NetworkInit> S, class F>
 constexpr void visit_options(S& s, const F& f) {
   f({.name = "head"}, s.head);
-  f({.name = "deviation"}, s.std_dev);
+  f({.name = "std_dev", .key = "deviation"}, s.std_dev);
   f({.name = "seed"}, s.seed);
 }
 

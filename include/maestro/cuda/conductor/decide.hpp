@@ -82,8 +82,8 @@ struct DrawAction {
   const float* log_tau = nullptr;
   ProbabilityFloor floor = ProbabilityFloor::mix;
   double epsilon = 0.0;
-  float policy_share = 0.0f;  ///< base_ik = even + policy_share q_ik
-  float even = 0.0f;          ///< the part of every weight that is the same for all rewards
+  float policy_share = 0.0f;  ///< base_ik = uniform + policy_share q_ik
+  float uniform = 0.0f;       ///< the part of every weight that is the same for all rewards
   DecisionView out;
   FaultWord* record = nullptr;
 
@@ -112,7 +112,7 @@ struct DrawAction {
     const std::size_t action = sample_index(q, K, stream.uniform(0));
     out.actions[row] = static_cast<std::int32_t>(action);
     for (std::size_t k = 0; k < K; ++k) {
-      const float base = even + policy_share * q[k];
+      const float base = uniform + policy_share * q[k];
       out.base[row * K + k] = base;
       out.weights[row * K + k] = k == action ? base + out.emphasis : base;
     }

@@ -259,8 +259,8 @@ struct Estimate {
       for (std::size_t k = 0; k < K; ++k) {
         to[k] = advantage;
         if (!own.present() || detail::drew(in, place, k)) continue;
-        const Row<Rows> unweighed(rows, own.index(), base, k, emphasis);
-        const Row<Rows> other = unweighed.with_total(total_of(unweighed, place));
+        const Row<Rows> unweighted(rows, own.index(), base, k, emphasis);
+        const Row<Rows> other = unweighted.with_total(total_of(unweighted, place));
         if constexpr (ignores_weights<E> && !reads_batch<E>) {
           to[k] = static_cast<float>(advantage_of(estimator, statistics, other));
         } else {

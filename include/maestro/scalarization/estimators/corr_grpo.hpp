@@ -17,9 +17,9 @@
 
 namespace maestro {
 
-/// A = (R - mean) / max(floor, sqrt(max(0, sum_kl C_kl) + epsilon)), C the Pearson correlations of the weighed rewards
-/// w_ik r_ik of the group, 0 for one that is constant. Rewards that say the same count once.
-/// A missing reward counts as the group's mean of the weighed reward.
+/// CorrGrpo computes A = (R - mean) / max(floor, sqrt(max(0, sum_kl C_kl) + epsilon)), with C the Pearson correlations
+/// of the weighted rewards w_ik r_ik in the group, 0 for a constant one. Rewards that say the same count once.
+/// A missing reward counts as the group's mean of the weighted reward.
 /// Source: CorrGRPO (arXiv 2609.36820); the floor is ours.
 struct CorrGrpo {
   static constexpr std::string_view name = "corr_grpo";
@@ -32,8 +32,8 @@ struct CorrGrpo {
   }
   template <class G>
   MAESTRO_HD AdvantageLine statistics(const G& group) const {
-    const auto weighed = [](const auto& row, std::size_t c) { return row.weight(c) * row.value(c); };
-    const auto moments = group.column_moments(weighed);
+    const auto weighted = [](const auto& row, std::size_t c) { return row.weight(c) * row.value(c); };
+    const auto moments = group.column_moments(weighted);
     PerColumn<G::capacity> scale;  // 1 / root of the sum of squares, 0 of a constant reward
     for (std::size_t c = 0; c < group.width(); ++c) {
       const bool varies = moments.squares[c] > 0.0 && c < group.num_rewards();
@@ -43,7 +43,7 @@ struct CorrGrpo {
     const double correlations = group.sum([&](const auto& row) {
       double sum = 0.0;
       for (std::size_t c = 0; c < row.width(); ++c) {
-        sum += present_or_zero((weighed(row, c) - moments.mean[c]) * scale[c]);
+        sum += present_or_zero((weighted(row, c) - moments.mean[c]) * scale[c]);
       }
       return sum * sum;
     });

@@ -28,7 +28,7 @@ struct Dara {
   double max_factor = 4.0;  ///< at least 1
   MoGrpo scores{};
 
-  /// Groups in which every reward varies.
+  /// Batch counts, for each reward, the groups in which it varies.
   struct Batch {
     double varying[max_rewards] = {};
   };

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// DVAO: divided by the weighed deviations of the rewards. Neutral.
+/// DVAO: divided by the weighted deviations of the rewards. Neutral.
 
 #include <cstddef>
 #include <string_view>
@@ -20,7 +20,7 @@ namespace maestro {
 /// Source: DVAO (arXiv 2605.25604).
 struct Dvao {
   static constexpr std::string_view name = "dvao";
-  double epsilon = 1e-4;  ///< added to the weighed deviations, at least 0
+  double epsilon = 1e-4;  ///< added to the weighted deviations, at least 0
 
   template <std::size_t Capacity>
   struct Statistics {

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Standardized rewards, weighed and added up. Neutral.
+/// Standardized rewards, weighted and added up. Neutral.
 
 #include <cstddef>
 #include <string_view>
@@ -41,7 +41,7 @@ struct MoGrpo {
     }
     return s;
   }
-  /// z_c of a row, 0 if the reward is missing or constant.
+  /// Gives z_c of a row; 0 if the reward is missing or constant.
   template <std::size_t Capacity, class R>
   MAESTRO_HD static double z(const Statistics<Capacity>& s, const R& row, std::size_t c) {
     return present_or_zero((row.value(c) - s.mean[c]) * s.scale[c]);

@@ -33,13 +33,13 @@ struct OwnWeight {
     PerColumn<Capacity> mean;
     double covariance[Capacity * Capacity];  // (width x width)
 
-    /// The deviation of a row from the group's mean, 0 if it is missing.
+    /// Gives the deviation of a row's reward from the group's mean; 0 if the reward is missing.
     template <class R>
     MAESTRO_HD double deviation(const R& row, std::size_t c) const {
       return present_or_zero(row.value(c) - mean[c]);
     }
   };
-  /// What a row's weights make of its group.
+  /// Projection holds the group's figures along the weights w of one row.
   template <std::size_t Capacity>
   struct Projection {
     double along;                // w.d
@@ -81,7 +81,8 @@ struct OwnWeight {
   MAESTRO_HD Projection<Capacity> probe(const Statistics<Capacity>& s, const R&, const R& base) const {
     return project(s, base);
   }
-  /// One weight is larger by the emphasis e: w.d grows by e d_a, w' C w by 2 e (C w)_a + e^2 C_aa.
+  /// Gives the advantage if the weight of `action` is larger by the emphasis e: w.d grows by e d_a, and w' C w by
+  /// 2 e (C w)_a + e^2 C_aa.
   template <std::size_t Capacity, class R>
   MAESTRO_HD double advantage_if(const Statistics<Capacity>& s, const Projection<Capacity>& base, const R& row,
                                  std::size_t action, double emphasis) const {
@@ -113,7 +114,7 @@ struct OwnWeight {
     }
     return p;
   }
-  /// w.d / sqrt(w' C w + epsilon); 0 if w' C w is 0, since then w.d is 0 too, but for rounding.
+  /// Gives w.d / sqrt(w' C w + epsilon). It is 0 if w' C w is 0, since then w.d is 0 too, but for rounding.
   MAESTRO_HD double ratio(double along, double variance) const {
     return variance > 0.0 ? along / std::sqrt(variance + epsilon) : 0.0;
   }

@@ -18,11 +18,11 @@
 
 namespace maestro {
 
-/// SaturationWeighed computes A = sum_k w_k (1 - s_k)^gamma z_k - penalty, z_k as in MoGrpo, s_k = (batch mean of r_k -
-/// low) / (high - low) clamped to [0, 1]: how saturated reward k is. `SaMrpo` standardizes it over the batch. Source:
+/// SaturationWeighted computes A = sum_k w_k (1 - s_k)^gamma z_k - penalty, z_k as in MoGrpo, s_k = (batch mean of r_k
+/// - low) / (high - low) clamped to [0, 1]: how saturated reward k is. `SaMrpo` standardizes it over the batch. Source:
 /// SA-MRPO (arXiv 2608.16072). The rewards' bounds are declared, since the formula needs them.
-struct SaturationWeighed {
-  static constexpr std::string_view name = "saturation_weighed";
+struct SaturationWeighted {
+  static constexpr std::string_view name = "saturation_weighted";
   static constexpr bool ignores_weights = true;
   static constexpr bool reads_total = false;
   double gamma = 0.5;  ///< at least 0
@@ -74,8 +74,8 @@ struct SaturationWeighed {
   }
 };
 
-/// SA-MRPO: SaturationWeighed, standardized over the batch.
-struct SaMrpo : BatchStandardized<SaturationWeighed> {
+/// SaMrpo is SaturationWeighted, standardized over the batch.
+struct SaMrpo : BatchStandardized<SaturationWeighted> {
   static constexpr std::string_view name = "sa_mrpo";
 };
 

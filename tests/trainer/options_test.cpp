@@ -1,4 +1,4 @@
-// The lists of the settings structs, and the fingerprint that is derived from them.
+// The lists of the options structs, and the fingerprint that is derived from them.
 
 #include <boost/test/unit_test.hpp>
 #include <cstddef>
@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(what_has_an_effect_is_named) {
 }
 
 BOOST_AUTO_TEST_CASE(every_trainer_setting_changes_the_fingerprint) {
-  // Of settings under which each has an effect.
+  // Of options under which each has an effect.
   TrainerOptions base;
   base.optimizer.kind = maestro::OptimizerKind::sgd;
   base.schedule.kind = maestro::ScheduleKind::cosine;
