@@ -4,6 +4,12 @@
 /// The whole CPU library, room by room in the order of dependency. It includes neither CUDA nor Eigen nor a cblas: for
 /// those backends of the matrix product include maestro/gemm/eigen.hpp or maestro/gemm/cblas.hpp beside it.
 
+// These come first, so that what they say of a mistake stands near the top of a compiler's output.
+#include "maestro/core/platform.hpp"
+#include "maestro/reward/requirements.hpp"
+#include "maestro/trainer/requirements.hpp"
+
+// The rooms.
 #include "maestro/conductor/anchor_rows.hpp"
 #include "maestro/conductor/anchored.hpp"
 #include "maestro/conductor/anchored_options.hpp"

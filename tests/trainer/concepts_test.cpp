@@ -88,6 +88,40 @@ struct ChecksTexts : TabularPolicy<float> {
   void check_prompts(const std::vector<std::string>&) const {}
 };
 static_assert(Policy<TabularPolicy<float>> && !Policy<ChecksTexts>);
+struct SavesWhileMutable : TabularPolicy<float> {
+  void save(const std::string&) {}
+};
+struct CountsInObjects : archetype::Conductor<> {
+  std::size_t actions = 2;
+};
+static_assert(!Policy<SavesWhileMutable> && !Conductor<CountsInObjects>);
+
+// An estimator is one by its members, and what has a name alone is none.
+
+struct SomeEstimator {
+  static constexpr std::string_view name = "estimator";
+  template <class G>
+  auto statistics(const G& group) const {
+    return group.moments(TotalOf{});
+  }
+  template <class R>
+  double advantage(const Moments& moments, const R& row) const {
+    return row.total() - moments.mean;
+  }
+};
+struct NamedScalarization : archetype::Scalarization<> {
+  static constexpr std::string_view name = "named";
+};
+struct WithoutAdvantage {
+  static constexpr std::string_view name = "none";
+  template <class G>
+  auto statistics(const G& group) const {
+    return group.moments(TotalOf{});
+  }
+};
+static_assert(AdvantageEstimator<SomeEstimator> && AdvantageEstimator<GroupRelative>);
+static_assert(!AdvantageEstimator<NamedScalarization> && !AdvantageEstimator<WithoutAdvantage>);
+static_assert(std::is_same_v<ScalarizationFor<NamedScalarization>, NamedScalarization>);
 
 /// Every road of a step: reference, reward-side and loss-side sums, several updates, state, evaluation.
 TrainerOptions options() {

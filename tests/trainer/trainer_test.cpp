@@ -10,6 +10,7 @@
 #include "maestro/conductor/fixed.hpp"
 #include "maestro/conductor/rule.hpp"
 #include "maestro/reward/any_reward.hpp"
+#include "maestro/scalarization/estimators/batch_centered.hpp"
 #include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/metrics.hpp"
 #include "trainer/tiny.hpp"
@@ -271,6 +272,14 @@ BOOST_AUTO_TEST_CASE(groups_of_one_and_one_reward_run) {
   const auto& report = trainer.step(tiny::prompts(1));
   BOOST_TEST(report.loss.policy_loss == 0.0);
   for (const float advantage : trainer.trace().advantages) BOOST_TEST(advantage == 0.0f);
+  // A step is harmless; a run of them would learn nothing.
+  BOOST_CHECK_EXCEPTION(trainer.check_prompts(tiny::prompts(1)), maestro::BadArgument, [](const auto& error) {
+    return std::string(error.what()).find("num_generations is 1") != std::string::npos;
+  });
+  auto whole =
+      maestro::Trainer(tiny::Policy({.contexts = 3, .actions = 5}), tiny::Rewards{tiny::Match{}, tiny::Small{}},
+                       maestro::EqualWeights<2>{}, maestro::BatchCentered{}, options);
+  BOOST_CHECK_NO_THROW(whole.check_prompts(tiny::prompts(1)));
 }
 
 namespace {

@@ -13,6 +13,7 @@
 
 #include "maestro/core/refusal.hpp"
 #include "maestro/data/rollouts.hpp"
+#include "maestro/data/sampling.hpp"
 #include "maestro/reward/failures.hpp"
 #include "maestro/reward/reward.hpp"
 
@@ -96,6 +97,16 @@ concept VisitsRewardFigures = requires(const R& reward, void (*keep)(std::string
 template <class R>
 concept NamesRewardFigures = requires {
   &R::visit_figures;
+}
+|| requires(R& reward, void (*keep)(std::string_view, double)) { reward.visit_figures(keep); };
+
+template <class R>
+concept ChecksItsPrompts = requires(const R& reward, std::span<const Prompt> prompts, const Sampling& sampling) {
+  reward.check_prompts(prompts, sampling);
+};
+template <class R>
+concept NamesItsCheck = requires {
+  &R::check_prompts;
 };
 
 /// Gives R if R is a reward. Otherwise it gives RefusedReward, with one error that names the first thing that R lacks:
@@ -105,8 +116,9 @@ constexpr auto accept_reward() {
   constexpr bool judges = GivesScore<R> || FillsScores<R>;
   constexpr bool reports = absent_or_fit(NamesFailures<R>, ReportsFailures<R>);
   constexpr bool counts = absent_or_fit(NamesRewardFigures<R>, VisitsRewardFigures<R>);
+  constexpr bool checks = absent_or_fit(NamesItsCheck<R>, ChecksItsPrompts<R>);
   constexpr bool named = Name == RewardName::given || HasRewardName<R>;
-  if constexpr (judges && named && std::move_constructible<R> && reports && counts) {
+  if constexpr (judges && named && std::move_constructible<R> && reports && counts && checks) {
     return std::type_identity<R>{};
   } else {
     if constexpr (judges && !std::move_constructible<R>) {
@@ -115,6 +127,10 @@ constexpr auto accept_reward() {
       static_assert(
           refused<R>,
           "maestro: a reward's failures, if there is one, is const maestro::RewardFailures& failures() const");
+    } else if constexpr (judges && named && !checks) {
+      static_assert(refused<R>,
+                    "maestro: a reward's check_prompts, if there is one, is void check_prompts("
+                    "std::span<const maestro::Prompt>, const maestro::Sampling&) const");
     } else if constexpr (judges && named) {
       static_assert(refused<R>,
                     "maestro: a reward's visit_figures, if there is one, is template <class F> void visit_figures(F&& "

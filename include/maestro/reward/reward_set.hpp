@@ -225,15 +225,7 @@ class RewardSet {
   void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
     for_each_reward(
         [&](std::size_t, const auto& reward) {
-          using R = std::remove_cvref_t<decltype(reward)>;
-          if constexpr (requires { reward.check_prompts(prompts, sampling); }) {
-            reward.check_prompts(prompts, sampling);
-          } else {
-            static_assert(
-                !requires { &R::check_prompts; },
-                "maestro: this reward has a check_prompts that does not take (std::span<const Prompt>, const "
-                "Sampling&) const");
-          }
+          if constexpr (requires { reward.check_prompts(prompts, sampling); }) reward.check_prompts(prompts, sampling);
         },
         *this);
   }
@@ -271,12 +263,10 @@ class RewardSet {
   /// Calls f(k, reward) for every reward of `self`, in order.
   template <class F, class Self>
   static void for_each_reward(F&& f, Self& self) {
-    std::apply(
-        [&](auto&... reward) {
-          std::size_t k = 0;
-          (f(k++, reward), ...);
-        },
-        self.rewards_);
+    [&]<std::size_t... k>(std::index_sequence<k...>) {  // std::apply would bury a compiler's error
+      (f(k, std::get<k>(self.rewards_)), ...);
+    }
+    (std::make_index_sequence<size>{});
   }
 
   std::tuple<typename decltype(detail::accept_reward<Rs>())::type...> rewards_;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
@@ -37,22 +38,26 @@ std::vector<float> trial_advantages(const S& scalarization, std::size_t rewards,
   std::vector<float> advantages(responses);
   std::vector<float> scalar_rewards(responses);
   SingleProcess alone;
-  scalarization({.rewards = scores,
-                 .decision = decision,
-                 .groups = Groups::uniform(responses / group, group),
-                 .lengths = lengths},
-                {.advantages = advantages, .scalar_rewards = scalar_rewards}, alone);
+  const Groups groups = Groups::uniform(responses / group, group);
+  const ScalarizationInput in{.rewards = scores, .decision = decision, .groups = groups, .lengths = lengths};
+  const ScalarizationOutput out{.advantages = advantages, .scalar_rewards = scalar_rewards};
+  scalarization(in, out, alone);
   return advantages;
 }
 
 }  // namespace detail
 
 /// Tells whether groups of one response get advantages other than 0, tried on eight responses.
+/// A scalarization of the caller's own that refuses the trial is taken to learn.
 template <class S>
 bool learns_from_lone_responses(const S& scalarization, std::size_t rewards) {
-  const std::vector<float> advantages =
-      detail::trial_advantages(scalarization, rewards, 1, 1.0f / static_cast<float>(rewards));
-  return std::any_of(advantages.begin(), advantages.end(), [](float a) { return a != 0.0f; });
+  try {
+    const std::vector<float> advantages =
+        detail::trial_advantages(scalarization, rewards, 1, 1.0f / static_cast<float>(rewards));
+    return std::any_of(advantages.begin(), advantages.end(), [](float a) { return a != 0.0f; });
+  } catch (const std::exception&) {
+    return true;
+  }
 }
 
 /// Tells whether halved weights give other advantages, tried on groups of four responses. It is false for a

@@ -95,8 +95,10 @@ inline void check(const TrainerOptions& options) {
   require(options.num_minibatches <= options.prompts_per_step,
           "trainer: num_minibatches is larger than prompts_per_step; a mini-batch holds at least one whole group");
   require(options.micro_batch_tokens > 0, "trainer: micro_batch_tokens must be at least 1");
-  require(options.learning_rate >= 0.0 && std::isfinite(options.learning_rate),
-          "trainer: learning_rate must be finite and at least 0");
+  if (!(options.learning_rate >= 0.0) || !std::isfinite(options.learning_rate)) {
+    throw BadArgument("trainer: learning_rate is " + std::to_string(options.learning_rate) +
+                      ", expected a finite number of at least 0");
+  }
   check(options.objective);
   check(options.correction);
   check(options.schedule);

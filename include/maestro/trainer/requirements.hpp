@@ -197,11 +197,9 @@ constexpr void refuse_conductor() {
 /// Gives one error for the first thing that S lacks of a Scalarization.
 template <class S, class Comm>
 constexpr void refuse_scalarization() {
-  if constexpr (MeantAsEstimator<S>) {
-    refuse_estimator<S>();
-  } else if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
-                         { s(in, out, comm) } -> std::same_as<void>;
-                       }) {
+  if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
+                  { s(in, out, comm) } -> std::same_as<void>;
+                }) {
     static_assert(refused<S>, "maestro: a scalarization must be movable and its call operator const");
   } else if constexpr (requires(S & s, const ScalarizationInput& in, const ScalarizationOutput& out, Comm& comm) {
                          s(in, out, comm);
@@ -233,10 +231,31 @@ constexpr void refuse_count() {
                 "write for instance maestro::LinearConductor<rewards.size>");
 }
 
+/// Gives one error for a trainer without a Conductor, and the type RefusedPart.
+template <class P>
+constexpr auto refuse_missing_conductor() {
+  static_assert(
+      refused<P>,
+      "maestro: a trainer needs a Conductor too: maestro::Trainer trainer{policy, rewards, conductor, options}; "
+      "fixed equal weights are maestro::EqualWeights<rewards.size>{}");
+  return std::type_identity<RefusedPart>{};
+}
+
+/// Gives one error for parts in another order.
+template <class P>
+constexpr void refuse_order() {
+  static_assert(refused<P>,
+                "maestro: the parts of a trainer are in another order: "
+                "maestro::Trainer trainer{policy, rewards, conductor, options}, or {policy, rewards, conductor, "
+                "scalarization, options}");
+}
+
 /// Gives one error for the first part that does not fit, and the type RefusedPart.
 template <class P, class R, class C, class S, class Comm>
 constexpr auto refuse_parts() {
-  if constexpr (!Policy<P>) {
+  if constexpr (!Policy<P> && (Policy<R> || Policy<C> || (Rewards<P> && !Rewards<R>))) {
+    refuse_order<P>();
+  } else if constexpr (!Policy<P>) {
     refuse_policy<P>();
   } else if constexpr (!Rewards<R>) {
     refuse_rewards<R>();
@@ -244,6 +263,8 @@ constexpr auto refuse_parts() {
     refuse_conductor<C>();
   } else if constexpr (!Communicator<Comm>) {
     refuse_communicator<Comm>();
+  } else if constexpr (!Scalarization<ScalarizationFor<S>> && MeantAsEstimator<S>) {
+    refuse_estimator<S>();
   } else if constexpr (!Scalarization<ScalarizationFor<S>>) {
     refuse_scalarization<S, SingleProcess>();
   } else if constexpr (!SameCount<R, C>) {

@@ -118,10 +118,15 @@ class Trainer {
   Trainer(P policy, R rewards, C conductor, TrainerOptions options = {}) requires std::same_as<S, DefaultScalarization>
       : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(options)) {}
 
+  /// Stands for the trainer that a call without a Conductor would make; such a call does not compile.
+  Trainer(P, R) requires std::same_as<P, detail::RefusedPart>;
+
   /// Refuses prompts that a step would refuse, as far as policy and rewards can tell (their optional check_prompts).
   /// run_loop calls it before its first step.
-  /// @throws what check_prompts of policy and rewards throws.
+  /// @throws what check_prompts of policy and rewards throws; BadArgument for one response a prompt under a
+  ///         scalarization that makes nothing of it.
   void check_prompts(std::span<const Prompt> prompts) const {
+    detail::refuse_lone_responses(scalarization_, num_rewards, options_.sampling.num_generations);
     if constexpr (requires { policy_.check_prompts(prompts, options_.sampling); }) {
       policy_.check_prompts(prompts, options_.sampling);
     }
@@ -595,5 +600,8 @@ template <class P, class R, class C, detail::UnfitFor<P, R, C, DefaultScalarizat
 Trainer(P, R, C, TrainerOptions = {})
     -> Trainer<typename decltype(detail::refuse_parts<P, R, C, DefaultScalarization, Comm>())::type,
                detail::RefusedPart, detail::RefusedPart, DefaultScalarization>;
+template <class P, class R>
+Trainer(P, R) -> Trainer<typename decltype(detail::refuse_missing_conductor<P>())::type, detail::RefusedPart,
+                         detail::RefusedPart, DefaultScalarization>;
 
 }  // namespace maestro

@@ -40,6 +40,22 @@ struct Short {
 #else
   float operator()(const Completion& c) const { return c.text.size() < 80 ? 1.0f : 0.0f; }
 #endif
+#if defined(NOT_MOVABLE)
+  Short() = default;
+  Short(const Short&) = delete;
+#endif
+#if defined(FAILURES_ARE_A_NUMBER)
+  int failures() const { return 0; }
+#endif
+#if defined(FIGURES_NOT_CONST)
+  template <class F>
+  void visit_figures(F&& f) {
+    f(std::string_view("short"), 1.0);
+  }
+#endif
+#if defined(CHECKS_TEXTS)
+  void check_prompts(const std::vector<std::string>&) const {}
+#endif
 };
 
 void use();

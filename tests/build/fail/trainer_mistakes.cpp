@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -24,6 +25,23 @@ struct Constant {
 
 /// Half of each of two rewards.
 struct Halves {
+#if defined(CONDUCTOR_ACTIONS_NOT_STATIC)
+  std::size_t actions = 2;
+#elif defined(CONDUCTOR_NUM_ACTIONS_NOT_CONST)
+  std::size_t num_actions() { return 2; }
+#else
+  std::size_t num_actions() const { return 2; }
+#endif
+#if defined(CONDUCTOR_NOT_MOVABLE)
+  Halves() = default;
+  Halves(const Halves&) = delete;
+#endif
+#if defined(CONDUCTOR_GRADIENTS_NOT_CONST)
+  bool wants_reward_gradients() { return false; }
+#endif
+#if defined(CONDUCTOR_UNCERTAINTY_NOT_CONST)
+  void uncertainty(const StepView&, std::span<double>) {}
+#endif
 #if !defined(CONDUCTOR_WITHOUT_STATE)
   static constexpr bool stateless = true;
 #endif
@@ -57,8 +75,36 @@ struct Halves {
 #endif
 };
 
-/// The first reward is the advantage.
+/// The reward, less the group's mean.
+struct LessMean {
+#if !defined(ESTIMATOR_WITHOUT_NAME)
+  static constexpr std::string_view name = "less_mean";
+#endif
+#if !defined(ESTIMATOR_WITHOUT_STATISTICS)
+  template <class G>
+  auto statistics(const G& group) const {
+    return group.moments(TotalOf{});
+  }
+#endif
+#if defined(ESTIMATOR_GIVES_TEXT)
+  template <class R>
+  std::string_view advantage(const Moments&, const R&) const {
+    return "much";
+  }
+#elif !defined(ESTIMATOR_WITHOUT_ADVANTAGE)
+  template <class R>
+  double advantage(const Moments& moments, const R& row) const {
+    return row.total() - moments.mean;
+  }
+#endif
+#if defined(ESTIMATOR_HOLDS_A_LIST)
+  std::vector<double> list;
+#endif
+};
+
+/// The first reward is the advantage. It has a name, as an estimator has, and is none.
 struct FirstReward {
+  static constexpr std::string_view name = "first";
 #if defined(SCALARIZATION_WITHOUT_CALL_OPERATOR)
   void compute(const ScalarizationInput&, const ScalarizationOutput&, SingleProcess&) const {}
 #elif defined(SCALARIZATION_NOT_CONST)
@@ -78,7 +124,9 @@ struct FirstReward {
 
 /// One logit, whatever the prompt.
 struct Coin {
-#if !defined(POLICY_WITHOUT_SCALAR_TYPE)
+#if defined(POLICY_OF_INTEGERS)
+  using scalar_type = int;
+#elif !defined(POLICY_WITHOUT_SCALAR_TYPE)
   using scalar_type = float;
 #endif
   Coin() = default;
@@ -88,8 +136,28 @@ struct Coin {
 #if !defined(POLICY_WITHOUT_HIDDEN_SIZE)
   std::size_t hidden_size() const { return 1; }
 #endif
+#if defined(POLICY_GENERATES_TEXTS)
+  std::vector<std::string_view> generate(std::span<const Prompt>, const Sampling&, const DrawKey&) { return {}; }
+#else
   Rollouts generate(std::span<const Prompt>, const Sampling&, const DrawKey&) { return {}; }
+#endif
+#if defined(POLICY_FORWARD_WITHOUT_ENTROPIES)
+  void forward(const Rollouts&, GroupRange, std::span<float>) {}
+#else
   void forward(const Rollouts&, GroupRange, std::span<float>, std::span<float>) {}
+#endif
+#if defined(POLICY_CHECKS_TEXTS)
+  void check_prompts(const std::vector<std::string_view>&) const {}
+#endif
+#if defined(POLICY_BASE_NOT_CONST)
+  Coin without_adapters() { return *this; }
+#endif
+#if defined(POLICY_SAVE_NOT_CONST)
+  void save(const std::string&) {}
+#endif
+#if defined(POLICY_FIGURES_WITHOUT_VALUES)
+  void visit_figures(void (*)(std::string_view)) const {}
+#endif
 #if defined(POLICY_BACKWARD_IN_DOUBLE)
   void backward(std::span<const double>, std::span<const double>) {}
 #else
@@ -130,10 +198,25 @@ void use() {
 #if defined(OTHER_COUNT)
   RewardSet rewards{Constant{}, Named<"other", Constant>{}, Named<"third", Constant>{}};
   Trainer trainer{TabularPolicy<float>({.actions = 3}), rewards, EqualWeights<2>{}, GroupRelative{}, TrainerOptions{}};
+#elif defined(NO_CONDUCTOR)
+  RewardSet rewards{Constant{}};
+  Trainer trainer{Coin{}, rewards};
+#elif defined(OTHER_ORDER)
+  RewardSet rewards{Constant{}, Named<"other", Constant>{}};
+  Trainer trainer{rewards, Coin{}, Halves{}};
+#elif defined(FOUR_PARTS)
+  RewardSet rewards{Constant{}, Named<"other", Constant>{}};
+  Trainer trainer{Coin{}, rewards, EqualWeights<3>{}, {.seed = 1}};
+#elif defined(ADVANTAGES_OF_NO_ESTIMATOR)
+  RewardSet rewards{Constant{}, Named<"other", Constant>{}};
+  Trainer trainer{Coin{}, rewards, Halves{}, Advantages{Constant{}}, TrainerOptions{}};
 #elif defined(REWARDS_NOT_A_SET)
   Trainer trainer{Coin{}, Constant{}, Halves{}, FirstReward{}, TrainerOptions{}, Alone{}};
 #else
   RewardSet rewards{Constant{}, Named<"other", Constant>{}};
+  Trainer{Coin{}, rewards, Halves{}}.step(std::vector<Prompt>(1));
+  Trainer{Coin{}, rewards, Halves{}, {.seed = 1}}.step(std::vector<Prompt>(1));
+  Trainer{Coin{}, rewards, Halves{}, LessMean{}, TrainerOptions{}}.step(std::vector<Prompt>(1));
   Trainer trainer{Coin{}, rewards, Halves{}, FirstReward{}, TrainerOptions{}, Alone{}};
 #endif
   const std::vector<Prompt> prompts(1);
