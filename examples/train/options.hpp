@@ -287,7 +287,11 @@ constexpr void visit_options(S& o, const F& f) {
     o.eval_steps);
   f({.name = "save_steps", .help = "Steps between checkpoints; 0: at the end only", .group = group, .recorded = never},
     o.save_steps);
-  f({.name = "save_total_limit", .help = "Checkpoints kept", .group = group, .recorded = never}, o.save_total_limit);
+  f({.name = "save_total_limit",
+     .help = "Newest checkpoints kept; without --save-steps too, since every stop and end leaves one",
+     .group = group,
+     .recorded = never},
+    o.save_total_limit);
   f({.name = "resume",
      .help = "auto: from the newest checkpoint of --output; never: refuse a folder that has one; new_learning_rate: as "
              "auto, "
