@@ -20,6 +20,7 @@
 #include "maestro/trainer/run.hpp"
 #include "train/anchor_options.hpp"
 #include "train/model_options.hpp"
+#include "train/option_names.hpp"
 #include "train/outside_options.hpp"
 #include "train/plan_options.hpp"
 #include "train/rollout_options.hpp"
@@ -39,9 +40,6 @@ enum class LengthChoice : std::uint8_t {
   reference,  ///< an answer as long as the reference, in characters
 };
 inline constexpr std::array<std::string_view, 3> length_choice_names{"overlong", "target", "reference"};
-
-enum class DryRun : std::uint8_t { no, yes };
-enum class TensorBoardFiles : std::uint8_t { no, yes };
 
 /// Whether report.html is written into the run's folder.
 enum class WriteReport : std::uint8_t { yes, no };
