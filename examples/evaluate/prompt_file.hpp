@@ -45,12 +45,13 @@ inline std::vector<NamedModel> named_models(const EvaluateOptions& o) {
     models.push_back({.name = std::move(name), .folder = std::move(folder)});
   }
   for (const std::string& text : o.adapters) {
-    const auto [name, folder] = name_and_folder("--adapter", text);
+    const auto adapter = name_and_folder("--adapter", text);
+    const std::string& name = adapter.first;
     const auto model = std::find_if(models.begin(), models.end(), [&](const NamedModel& m) { return m.name == name; });
     if (model == models.end()) throw BadArgument("--adapter " + name + "=...: no --model has this name");
     if (!model->adapter.empty())
       throw BadArgument("--adapter " + name + "=...: the model of this name has one already");
-    model->adapter = folder;
+    model->adapter = adapter.second;
   }
   return models;
 }

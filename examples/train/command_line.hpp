@@ -162,7 +162,9 @@ Words words_of_config(const std::string& path, const Given& given) {
   const Json json = parse_json(read_file(path), path);
   if (!json.is_object()) throw BadFile(path + ": must be an object of options, such as {\"steps\": 200}");
   Words words;
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& item : json.items()) {
+    const std::string key = item.key();
+    const Json& value = item.value();
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', '-');
     const std::string place = path + ": '" + key + "'";
