@@ -1,4 +1,4 @@
-// The lists of the options of `evaluate` and `generate`, and which options they refuse.
+// The lists of the options of the programs beside `train` and `sft`, and which options they refuse.
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -6,20 +6,25 @@
 #include <string>
 #include <vector>
 
+#include "contexts/options.hpp"
 #include "evaluate/options.hpp"
 #include "generate/options.hpp"
 #include "maestro/core/error.hpp"
 #include "member_count.hpp"
 #include "message_of.hpp"
+#include "pretrain/options.hpp"
 #include "train/option_names.hpp"
 
 BOOST_AUTO_TEST_SUITE(program_options)
 
 namespace {
 
+using maestro::examples::ContextsOptions;
 using maestro::examples::DecodingChoice;
 using maestro::examples::EvaluateOptions;
 using maestro::examples::GenerateOptions;
+using maestro::examples::PretrainedModels;
+using maestro::examples::PretrainOptions;
 using Names = std::vector<std::string>;
 
 /// Whether an option is one of those that were given.
@@ -29,7 +34,8 @@ auto is_one_of(const Names& given) {
 std::string refusal(const EvaluateOptions& o, const Names& given) {
   return test::message_of([&] { refuse_idle_options(o, is_one_of(given)); });
 }
-std::string refusal(const GenerateOptions& o, const Names& given) {
+template <class Options>
+std::string refusal(const Options& o, const Names& given) {
   return test::message_of([&] { check(o, is_one_of(given)); });
 }
 EvaluateOptions of_a_file() {
@@ -43,6 +49,8 @@ EvaluateOptions of_a_file() {
 BOOST_AUTO_TEST_CASE(every_member_is_in_the_list) {
   member_count::check_list<EvaluateOptions>();
   member_count::check_list<GenerateOptions>();
+  member_count::check_list<PretrainOptions>();
+  member_count::check_list<ContextsOptions>();
   member_count::check_list<maestro::examples::OutsideOptions>();
 }
 
@@ -62,6 +70,10 @@ BOOST_AUTO_TEST_CASE(what_may_be_idle_is_an_option) {
   BOOST_TEST(check_names(evaluate, [&](const auto& given) { refuse_idle_options(evaluate, given); }) > 40u);
   const GenerateOptions generate;
   BOOST_TEST(check_names(generate, [&](const auto& given) { check(generate, given); }) == 6u);
+  const PretrainOptions pretrain;
+  BOOST_TEST(check_names(pretrain, [&](const auto& given) { check(pretrain, given); }) == 14u);
+  const ContextsOptions contexts{.write = "prompts", .output = "prompts.jsonl"};
+  BOOST_TEST(check_names(contexts, [&](const auto& given) { check(contexts, given); }) == 13u);
 }
 
 BOOST_AUTO_TEST_CASE(an_evaluation_of_a_file_and_one_of_the_families_have_their_own_options) {
@@ -120,6 +132,49 @@ BOOST_AUTO_TEST_CASE(greedy_responses_are_not_drawn) {
   o = {};
   o.temperature = 0.0;
   BOOST_TEST(refusal(o, {"temperature"}).find("--greedy") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(each_model_has_options_of_its_own) {
+  PretrainOptions o;
+  const Names of_the_base{
+      "steps", "batch", "learning-rate", "first-share", "first-faults", "evaluation-steps", "evaluation-prompts"};
+  const Names of_the_reward{"reward-steps", "reward-batch", "reward-learning-rate"};
+  BOOST_TEST(refusal(o, of_the_base) + refusal(o, of_the_reward) == "");
+  o.models = PretrainedModels::base;
+  BOOST_TEST(refusal(o, of_the_base) == "");
+  for (const std::string& option : of_the_reward) {
+    BOOST_TEST(refusal(o, {option}) == "--" + option + " has no effect with --models base");
+  }
+  o.models = PretrainedModels::reward;
+  BOOST_TEST(refusal(o, {"reward-steps", "warmup-steps"}) == "");
+  for (const std::string& option : of_the_base) {
+    BOOST_TEST(refusal(o, {option}) == "--" + option + " has no effect with --models reward");
+  }
+  BOOST_TEST(refusal(o, {"prompts"}) == "--prompts has no effect with --models reward");
+  o.models = PretrainedModels::none;
+  BOOST_TEST(refusal(o, {"prompts", "final-prompts"}) == "");
+  BOOST_TEST(refusal(o, {"warmup-steps"}) == "--warmup-steps has no effect with --models none");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_written_of_contexts_has_options_of_its_own) {
+  ContextsOptions o{.write = "prompts", .output = "prompts.jsonl"};
+  BOOST_TEST(refusal(o, {"split", "count", "seed", "weights", "threads"}) == "");
+  for (const char* option : {"model", "run", "steps", "batch", "learning-rate", "pairs", "num-generations", "hidden"}) {
+    BOOST_TEST(refusal(o, {option}) == "--" + std::string(option) + " has no effect with --write prompts");
+  }
+  o.write = "responses";
+  BOOST_TEST(refusal(o, {"num-generations", "hidden"}) == "--model FOLDER is missing");
+  o.model = "base";
+  BOOST_TEST(refusal(o, {"model", "split", "count", "num-generations", "hidden"}) == "");
+  o.write = "supervised";
+  BOOST_TEST(refusal(o, {"model", "steps", "batch", "learning-rate", "demonstrations", "seed"}) == "");
+  BOOST_TEST(refusal(o, {"split"}) == "--split has no effect with --write supervised");
+  o.pairs = "pairs.jsonl";
+  BOOST_TEST(refusal(o, {"pairs"}) == "");
+  BOOST_TEST(refusal(o, {"demonstrations"}).starts_with("--demonstrations has no effect with --pairs"));
+  BOOST_TEST(refusal(ContextsOptions{.write = "table", .output = "samples.md"}, {}).starts_with("--run NAME=FOLDER"));
+  BOOST_TEST(refusal(ContextsOptions{.write = "base"}, {}) == "--output FILE or FOLDER is missing");
+  BOOST_TEST(refusal(ContextsOptions{}, {}).find("--write") == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
