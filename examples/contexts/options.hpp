@@ -48,7 +48,7 @@ struct ContextsOptions {
   ContextsTask task() const { return static_cast<ContextsTask>(index_of_name("--write", write, contexts_task_names)); }
 };
 
-/// The list of the program's options: see OptionList.
+/// Lists the options of `contexts`; see OptionList.
 template <OptionsOf<ContextsOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "write",

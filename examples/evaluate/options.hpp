@@ -59,7 +59,7 @@ struct EvaluateOptions {
   bool has_judge() const { return !judge.judge_url.empty(); }
 };
 
-/// The list of the program's options: see OptionList.
+/// Lists the options of `evaluate`; see OptionList.
 template <OptionsOf<EvaluateOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "prompts", .help = "JSONL file of prompts with references, as for train"}, o.prompts);

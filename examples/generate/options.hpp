@@ -37,7 +37,7 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
 };
 
-/// The list of the program's options: see OptionList.
+/// Lists the options of `generate`; see OptionList.
 template <OptionsOf<GenerateOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "model", .help = "Folder of the model, or a GGUF file"}, o.model);

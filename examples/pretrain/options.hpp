@@ -52,7 +52,7 @@ struct PretrainOptions {
   bool reports_base() const { return models != PretrainedModels::reward; }
 };
 
-/// The list of the program's options: see OptionList.
+/// Lists the options of `pretrain`; see OptionList.
 template <OptionsOf<PretrainOptions> S, class F>
 constexpr void visit_options(S& o, const F& f) {
   f({.name = "output", .help = "Folder that gets the folders base and reward"}, o.output);
