@@ -32,8 +32,8 @@
 ///   what the rounds before gave, which collect() gets as `batch`. Then it is `statistics(group, batch)`, and
 ///   `replace` must follow what a row changes of the batch too.
 /// - optional `check()`: throws BadArgument for options outside their domains. Host only.
-/// - optional `static constexpr bool reads_lengths = true`: it reads row.length(), so that ScalarizationInput::lengths is
-///   needed.
+/// - optional `static constexpr bool reads_lengths = true`: it reads row.length(), so that ScalarizationInput::lengths
+///   is needed.
 /// - optional `static constexpr bool reads_total = false`: A is made of single rewards and weights, so that only the
 ///   scalarizer `sum` makes sense.
 
