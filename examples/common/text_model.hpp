@@ -35,6 +35,7 @@ struct ChatChoice {
   std::string format = "auto";  ///< a name, or "auto": the template of the source or folder
   ChatTemplateSource source{};
   Thinking thinking = Thinking::by_template;
+  std::string thinking_option = "--thinking";  ///< its name on the command line
   std::string system{};                  ///< of conversations that have no system message; empty: the format's own
   std::string date = ChatFormat{}.date;  ///< the day that is written as today
 };
@@ -75,7 +76,7 @@ inline ChatFormat chat_format_of(const std::string& folder, const ChatChoice& ch
     return format.kind == ChatKind::own ? format.chat_template->mentions(word) : format.kind == named;
   };
   if (choice.thinking != Thinking::by_template && !mentions("enable_thinking", ChatKind::qwen3)) {
-    throw BadArgument("--thinking has no effect with the chat format " + name +
+    throw BadArgument(choice.thinking_option + " has no effect with the chat format " + name +
                       (format.kind == ChatKind::own
                            ? ": the template does not read enable_thinking; --template-variables sets what it reads"
                            : ""));

@@ -28,19 +28,15 @@ constexpr const char* description =
 
 /// Refuses options that the others leave without effect.
 void refuse_idle(const SftOptions& o, const cxxopts::ParseResult& given) {
-  const auto refuse = [&](bool idle, const std::string& name, const std::string& why) {
-    if (idle && given.count(name) > 0) throw maestro::BadArgument("--" + name + " has no effect " + why);
-  };
+  const auto is_given = [&](const std::string& name) { return given.count(name) > 0; };
+  const auto refuse = maestro::examples::idle_refusal(is_given);
   const auto& m = o.model_options;
-  for (const char* name : {"frozen-dtype", "merge-adapters", "save-gguf-adapter"}) {
-    refuse(!m.trains_adapters(), name, "without --lora-rank or --adapter");
-  }
-  for (const std::string& name : maestro::examples::option_names(m.lora)) {
-    refuse(m.lora_rank == 0 || !m.adapter.empty(), name,
-           m.adapter.empty() ? "without --lora-rank" : "with --adapter, whose own counts");
-  }
-  refuse(!m.adapter.empty(), "lora-rank", "with --adapter, whose own counts");
-  refuse(o.steps > 0, "num-epochs", "with --steps");
+  refuse(!m.trains_adapters(), {"frozen-dtype", "merge-adapters", "save-gguf-adapter"},
+         "without --lora-rank or --adapter");
+  refuse(m.lora_rank == 0 || !m.adapter.empty(), maestro::examples::option_names(m.lora),
+         m.adapter.empty() ? "without --lora-rank" : "with --adapter, whose own counts");
+  refuse(!m.adapter.empty(), {"lora-rank"}, "with --adapter, whose own counts");
+  refuse(o.steps > 0, {"num-epochs"}, "with --steps");
 }
 
 int run(const SftOptions& o) {

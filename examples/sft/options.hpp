@@ -109,7 +109,11 @@ constexpr void visit_options(S& o, const F& f) {
      .group = run,
      .recorded = never},
     o.save_steps);
-  f({.name = "save_total_limit", .help = "Checkpoints kept", .group = run, .recorded = never}, o.save_total_limit);
+  f({.name = "save_total_limit",
+     .help = "Newest checkpoints kept; without --save-steps too, since every stop and end leaves one",
+     .group = run,
+     .recorded = never},
+    o.save_total_limit);
   f({.name = "resume",
      .help = "auto: from the newest checkpoint of --output; never: refuse a folder that has one",
      .group = run,

@@ -23,7 +23,6 @@
 #include "maestro/io/file.hpp"
 #include "maestro/io/json.hpp"
 #include "train/option_names.hpp"
-#include "train/options.hpp"
 
 namespace maestro::examples {
 
@@ -31,7 +30,13 @@ namespace detail {
 
 /// Whether an option is there or not, without a value.
 template <class T>
-inline constexpr bool is_flag = std::is_same_v<T, DryRun> || std::is_same_v<T, TensorBoardFiles>;
+inline constexpr bool is_flag =
+    std::is_same_v<T, bool> || std::is_same_v<T, DryRun> || std::is_same_v<T, TensorBoardFiles>;
+
+/// Whether an option takes one text, and has none unless it is given.
+template <class T>
+inline constexpr bool is_text_without_default =
+    std::is_same_v<T, RepeatedText> || std::is_same_v<T, std::optional<std::string>>;
 
 template <class T>
 inline constexpr bool is_list = requires(T& list) {
@@ -76,6 +81,10 @@ struct Read {
     }
   }
 };
+template <>
+struct Read<std::optional<std::string>> {
+  static std::optional<std::string> from(const OptionInfo&, const std::string& text) { return text; }
+};
 /// 0 is none.
 template <class T>
 struct Read<std::optional<T>> {
@@ -119,10 +128,11 @@ inline std::string argument_text(const Json& value, const std::string& place) {
 using Words = std::vector<std::string>;
 
 /// Refuses a word that names no option, and says which may be meant: TRL's names with underscores too.
+/// @param others  the program's options besides those of the list
 /// @throws BadArgument
 template <OptionList Options>
-void check_option_names(const Words& words) {
-  std::vector<std::string> names{"help", "config"};
+void check_option_names(const Words& words, const Words& others = {"help", "config"}) {
+  std::vector<std::string> names = others;
   std::vector<std::string> flags{"help"};
   detail::for_each_option<Options>([&]<class T>(const OptionInfo& info, const T&) {
     names.push_back(option_name(info));
@@ -152,7 +162,9 @@ Words words_of_config(const std::string& path, const Given& given) {
   const Json json = parse_json(read_file(path), path);
   if (!json.is_object()) throw BadFile(path + ": must be an object of options, such as {\"steps\": 200}");
   Words words;
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& item : json.items()) {
+    const std::string key = item.key();
+    const Json& value = item.value();
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', '-');
     const std::string place = path + ": '" + key + "'";
@@ -193,7 +205,7 @@ void add_options(cxxopts::Options& options, std::string_view first = {}, std::sp
     };
     if constexpr (detail::is_flag<T>) {
       add(cxxopts::value<bool>());
-    } else if constexpr (std::is_same_v<T, RepeatedText>) {
+    } else if constexpr (detail::is_text_without_default<T>) {
       add(cxxopts::value<std::string>());
     } else if constexpr (std::is_same_v<T, std::vector<double>>) {
       add(cxxopts::value<std::vector<std::string>>());
@@ -206,7 +218,7 @@ void add_options(cxxopts::Options& options, std::string_view first = {}, std::sp
   });
 }
 
-/// The options that every program with a list has.
+/// The options that a program whose runs can be repeated from a file has besides those of its list.
 inline void add_config_and_help(cxxopts::Options& options, std::string_view first) {
   options.add_option(std::string(first),
                      {"config", "JSON file of options, such as the run.json of a run's folder; those given here win",
@@ -215,15 +227,16 @@ inline void add_config_and_help(cxxopts::Options& options, std::string_view firs
 }
 
 /// The options that the words give, with those of --config before them.
+/// @param others  as in check_option_names
 /// @throws BadArgument, BadFile, IoError
 template <OptionList Options>
-cxxopts::ParseResult parse(cxxopts::Options& options, const Words& words) {
+cxxopts::ParseResult parse(cxxopts::Options& options, const Words& words, const Words& others = {"help", "config"}) {
   const auto parsed = [&](const Words& all) {
     std::vector<const char*> arguments{"program"};
     for (const std::string& word : all) arguments.push_back(word.c_str());
     return options.parse(static_cast<int>(arguments.size()), arguments.data());
   };
-  check_option_names<Options>(words);
+  check_option_names<Options>(words, others);
   cxxopts::ParseResult given = parsed(words);
   if (given.count("config") > 0) {
     Words all = words_of_config<Options>(given["config"].as<std::string>(),

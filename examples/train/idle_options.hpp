@@ -103,11 +103,7 @@ void refuse_idle_rollouts(const TrainOptions& o, const Refuse& refuse) {
 /// says "none" passes.
 template <class Given>
 void refuse_idle_options(const TrainOptions& o, const Given& given) {
-  const auto refuse = [&](bool idle, const std::vector<std::string>& options, const std::string& why) {
-    for (const std::string& option : options) {
-      if (given(option) && idle) throw BadArgument("--" + option + " has no effect " + why);
-    }
-  };
+  const auto refuse = idle_refusal(given);
   const TrainerOptions& t = o.trainer;
   index_of_name("--conductor", o.conductor, conductor_names);
 

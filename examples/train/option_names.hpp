@@ -1,21 +1,30 @@
 #pragma once
 
 /// @file
-/// The command line's words for settings.
+/// The command line's words for settings, and the types of those that only a command line has.
 
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
 
+#include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
 #include "maestro/core/option.hpp"
 
 namespace maestro::examples {
+
+/// Options that are there or not, without a value.
+enum class DryRun : std::uint8_t { no, yes };
+enum class TensorBoardFiles : std::uint8_t { no, yes };
+
+/// The texts of an option that may be given several times; a comma in one is its own.
+struct RepeatedText : std::vector<std::string> {};
 
 /// The option of a setting, without dashes before it: "top-k" of "top_k".
 inline std::string option_name(const OptionInfo& info) {
@@ -74,6 +83,18 @@ std::string changed_options(const S& options) {
     if (!flag) changed += ' ' + (text.empty() ? "\"\"" : text);
   });
   return changed;
+}
+
+/// What refuses options without effect: refuse(idle, options, why) throws where one of them was given although the
+/// others leave it without effect.
+/// @param given  given(name): whether the option stood on the command line
+template <class Given>
+auto idle_refusal(const Given& given) {
+  return [&given](bool idle, const std::vector<std::string>& options, const std::string& why) {
+    for (const std::string& option : options) {
+      if (given(option) && idle) throw BadArgument("--" + option + " has no effect " + why);
+    }
+  };
 }
 
 /// The options that the command line has of these settings, in the order of their list.

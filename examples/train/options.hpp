@@ -20,6 +20,7 @@
 #include "maestro/trainer/run.hpp"
 #include "train/anchor_options.hpp"
 #include "train/model_options.hpp"
+#include "train/option_names.hpp"
 #include "train/outside_options.hpp"
 #include "train/plan_options.hpp"
 #include "train/rollout_options.hpp"
@@ -39,9 +40,6 @@ enum class LengthChoice : std::uint8_t {
   reference,  ///< an answer as long as the reference, in characters
 };
 inline constexpr std::array<std::string_view, 3> length_choice_names{"overlong", "target", "reference"};
-
-enum class DryRun : std::uint8_t { no, yes };
-enum class TensorBoardFiles : std::uint8_t { no, yes };
 
 /// Whether report.html is written into the run's folder.
 enum class WriteReport : std::uint8_t { yes, no };
@@ -287,7 +285,11 @@ constexpr void visit_options(S& o, const F& f) {
     o.eval_steps);
   f({.name = "save_steps", .help = "Steps between checkpoints; 0: at the end only", .group = group, .recorded = never},
     o.save_steps);
-  f({.name = "save_total_limit", .help = "Checkpoints kept", .group = group, .recorded = never}, o.save_total_limit);
+  f({.name = "save_total_limit",
+     .help = "Newest checkpoints kept; without --save-steps too, since every stop and end leaves one",
+     .group = group,
+     .recorded = never},
+    o.save_total_limit);
   f({.name = "resume",
      .help = "auto: from the newest checkpoint of --output; never: refuse a folder that has one; new_learning_rate: as "
              "auto, "

@@ -15,11 +15,9 @@
 #include "maestro/core/option.hpp"
 #include "maestro/remote/judge.hpp"
 #include "maestro/reward/failures.hpp"
+#include "train/option_names.hpp"
 
 namespace maestro::examples {
-
-/// The texts of an option that may be given several times; a comma in one is its own.
-struct RepeatedText : std::vector<std::string> {};
 
 /// What happens to a response whose reward failed, as --on-reward-error says.
 enum class ErrorChoice : std::uint8_t {
@@ -53,7 +51,7 @@ struct OutsideOptions {
   std::uint32_t judge_max_tokens = 512;
   AnswerSchema judge_schema = AnswerSchema::json_schema;
   std::string judge_key{};    ///< the name of an environment variable
-  std::string judge_cache{};  ///< empty: judge.jsonl in --output
+  std::string judge_cache{};  ///< empty: judge.jsonl in --output, of `evaluate` in runs/evaluate
   std::size_t judge_concurrency = 8;
   double judge_requests = 0.0;
   double judge_tokens = 0.0;
@@ -93,7 +91,8 @@ constexpr void visit_judge_options(S& o, const F& f) {
   f({.name = "judge_key_env", .help = "Environment variable with the API key; empty: none is sent", .recorded = never},
     o.judge_key);
   f({.name = "judge_cache",
-     .help = "File of all answers, none of which is paid twice; empty: judge.jsonl in --output",
+     .help = "File of all answers, none of which is paid twice; empty: judge.jsonl in --output, of evaluate in "
+             "runs/evaluate",
      .recorded = never},
     o.judge_cache);
   f({.name = "judge_concurrency", .help = "Calls in flight", .recorded = never}, o.judge_concurrency);

@@ -22,4 +22,4 @@ fi
 rm -rf "$folder/$name.run"
 mkdir "$folder/$name.run"
 cd "$folder/$name.run"
-OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive "$folder/$name"
+MAESTRO_NUM_THREADS=2 "$folder/$name"

@@ -109,6 +109,7 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
   BOOST_CHECK_THROW(estimator_from_name("pathwise"), BadArgument);
   BOOST_TEST((probability_floor_from_name("clamp_renormalize") == ProbabilityFloor::clamp_renormalize));
   BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
+  BOOST_CHECK_THROW(emphasis_from_name("soft"), BadArgument);
   BOOST_TEST(AnyConductor("mlp", 3).learns());
   BOOST_TEST(!AnyConductor("random", 3).learns());
   AnyConductorOptions options;

@@ -368,8 +368,6 @@ BOOST_AUTO_TEST_CASE(options_outside_their_domain_are_refused) {
   refused({.importance_cap = 0.5}, "importance_cap");
   refused({.capacity = 0}, "capacity");
   refused({.init = {.std_dev = 0.0}}, "init.std_dev");
-  refused({.emphasis = Emphasis::soft, .estimator = Estimator::sampled}, "do not depend on the action");
-  refused({.emphasis = Emphasis::soft, .estimator = Estimator::counterfactual}, "do not depend on the action");
   refused({.estimator = Estimator::counterfactual, .baseline = MetaBaseline::centered}, "baseline");
 }
 

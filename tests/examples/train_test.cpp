@@ -376,6 +376,7 @@ BOOST_AUTO_TEST_CASE(options_without_effect_are_refused) {
   refused("--rewards preference --length-shape target", "length-shape", "unless --rewards has length");
   refused("--length-target 9", "length-target", "without --length-shape target");
   accepted("--length-shape target --length-target 9");
+  accepted("--save-total-limit 1");  // a run that goes on leaves a second checkpoint at its end
   refused("--conductor maestro_paper --conductor-floor mix", "conductor-floor", "take linear");
   accepted("--conductor maestro_paper");
   for (const char* conductor : {"equal", "random"}) {

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,14 +22,10 @@ enum class Emphasis : std::uint8_t {
   one_hot,          ///< e_a
   blended_uniform,  ///< (1 - c) / K + c e_a
   blended_policy,   ///< (1 - c) pi + c e_a
-  soft,             ///< pi; the action has no say
 };
 
 /// The names of the maps, in the enum's order.
-inline constexpr std::array<std::string_view, 4> emphasis_names{"one_hot", "blended_uniform", "blended_policy", "soft"};
-
-/// The names of the maps that a Conductor can learn with: all except soft, for which there is no estimator yet.
-inline constexpr std::span<const std::string_view> learnable_emphasis_names{emphasis_names.data(), 3};
+inline constexpr std::array<std::string_view, 3> emphasis_names{"one_hot", "blended_uniform", "blended_policy"};
 
 /// Finds the map called `name`.
 /// @throws BadArgument listing the known names.
@@ -38,16 +33,13 @@ inline Emphasis emphasis_from_name(std::string_view name) {
   return static_cast<Emphasis>(index_of_name("emphasis", name, emphasis_names));
 }
 
-/// Gives the share of the weights that the action decides: c; 1 for one_hot, 0 for soft.
+/// Gives the share of the weights that the action decides: c; 1 for one_hot.
 inline float action_share(Emphasis emphasis, double strength) {
-  if (emphasis == Emphasis::one_hot) return 1.0f;
-  if (emphasis == Emphasis::soft) return 0.0f;
-  return static_cast<float>(strength);
+  return emphasis == Emphasis::one_hot ? 1.0f : static_cast<float>(strength);
 }
 
-/// Gives the factor of pi in the weights: 1 for soft, 1 - c for blended_policy, else 0.
+/// Gives the factor of pi in the weights: 1 - c for blended_policy, else 0.
 inline double policy_share(Emphasis emphasis, double strength) {
-  if (emphasis == Emphasis::soft) return 1.0;
   return emphasis == Emphasis::blended_policy ? 1.0 - strength : 0.0;
 }
 

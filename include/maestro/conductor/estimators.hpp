@@ -3,19 +3,16 @@
 /// @file
 /// The surrogates whose gradient updates a Conductor, one response at a time. The mean of group-centered advantages is
 /// always 0, so each estimator is defined as the derivative of an explicit function in which the meta-reward m is held
-/// constant. Neutral but for the refusals.
+/// constant. Neutral.
 
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
-#include "maestro/conductor/emphasis.hpp"
 #include "maestro/conductor/probability.hpp"
-#include "maestro/core/error.hpp"
 #include "maestro/core/names.hpp"
 
 namespace maestro {
@@ -33,17 +30,6 @@ inline constexpr std::array<std::string_view, 2> estimator_names{"sampled", "cou
 /// @throws BadArgument listing the known names.
 inline Estimator estimator_from_name(std::string_view name) {
   return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));
-}
-
-/// Refuses an emphasis under which the action does not influence the weights, since both estimators learn from the
-/// drawn action's effect.
-/// @throws BadArgument with the reason and what to choose instead.
-inline void check_estimator(Emphasis emphasis, double strength, Estimator estimator) {
-  if (action_share(emphasis, strength) > 0.0f) return;
-  throw BadArgument("conductor: soft emphasis has no signal under the " +
-                    std::string(estimator_names[static_cast<std::size_t>(estimator)]) +
-                    " estimator, since the weights do not depend on the action drawn; use one_hot, blended_uniform or "
-                    "blended_policy emphasis");
 }
 
 /// Gives the importance weight of an entry that an older head decided: min(cap, q_now(a|h) / q_recorded(a|h)), held

@@ -97,7 +97,7 @@ constexpr void visit_options(S& s, const F& f) {
   f({.name = "conductor_period", .help = "Policy steps per Conductor update (M)"}, s.period);
   f({.name = "conductor_emphasis",
      .help = "Map from action to weights: {}",
-     .values = learnable_emphasis_names,
+     .values = emphasis_names,
      .list = "conductor_emphasis"},
     s.emphasis);
   f({.name = "conductor_strength",
@@ -160,7 +160,7 @@ inline EntryRule entry_rule(const LearnedConductorOptions& o) {
 }
 
 /// Refuses options outside their domains.
-/// @throws BadArgument naming the option, its value and its domain, or an emphasis without signal.
+/// @throws BadArgument naming the option, its value and its domain, or a baseline without effect.
 inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   const auto in_domain = [](bool holds, const char* name, double value, const std::string& domain) {
     if (!holds || !std::isfinite(value)) {
@@ -181,7 +181,6 @@ inline void check(const LearnedConductorOptions& o, std::size_t actions) {
   in_domain(o.importance_cap >= 1.0, "importance_cap", o.importance_cap, "at least 1");
   in_domain(o.capacity >= 1, "capacity", static_cast<double>(o.capacity), "at least 1");
   in_domain(o.init.std_dev > 0.0, "init.std_dev", o.init.std_dev, "above 0");
-  check_estimator(o.emphasis, o.strength, o.estimator);
   if (o.baseline == MetaBaseline::centered && o.estimator != Estimator::sampled) {
     throw BadArgument(
         "conductor: a baseline changes only the sampled estimator; leave it at none with the counterfactual one, whose "

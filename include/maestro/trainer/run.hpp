@@ -11,6 +11,7 @@
 #include <ostream>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "maestro/io/folder_lock.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/io/prompts.hpp"
+#include "maestro/policy/policy.hpp"
 #include "maestro/trainer/checkpoints.hpp"
 #include "maestro/trainer/fingerprint.hpp"
 #include "maestro/trainer/loop.hpp"

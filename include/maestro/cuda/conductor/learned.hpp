@@ -58,7 +58,7 @@ class LearnedConductor {
   static constexpr std::size_t actions = Network::actions;
 
   /// Makes a Conductor.
-  /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
+  /// @throws BadArgument naming an option outside its domain, or a baseline without effect.
   explicit LearnedConductor(E& executor, const LearnedConductorOptions& options = {})
       : options_(options), executor_(&executor), head_(executor) {
     check(options_, actions);
