@@ -8,11 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
-#include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/data/decision.hpp"
 
 namespace maestro {
@@ -31,12 +28,6 @@ inline constexpr std::array<std::string_view, 4> emphasis_names{"one_hot", "blen
 
 /// The names of the maps that a Conductor can learn with: all except soft, for which there is no estimator yet.
 inline constexpr std::span<const std::string_view> learnable_emphasis_names{emphasis_names.data(), 3};
-
-/// Finds the map called `name`.
-/// @throws BadArgument listing the known names.
-inline Emphasis emphasis_from_name(std::string_view name) {
-  return static_cast<Emphasis>(index_of_name("emphasis", name, emphasis_names));
-}
 
 /// Gives the share of the weights that the action decides: c; 1 for one_hot, 0 for soft.
 inline float action_share(Emphasis emphasis, double strength) {

@@ -16,7 +16,6 @@
 #include "maestro/conductor/emphasis.hpp"
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 
 namespace maestro {
 
@@ -28,12 +27,6 @@ enum class Estimator : std::uint8_t {
 
 /// The names of the estimators, in the enum's order.
 inline constexpr std::array<std::string_view, 2> estimator_names{"sampled", "counterfactual"};
-
-/// Finds the estimator called `name`.
-/// @throws BadArgument listing the known names.
-inline Estimator estimator_from_name(std::string_view name) {
-  return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));
-}
 
 /// Refuses an emphasis under which the action does not influence the weights, since both estimators learn from the
 /// drawn action's effect.

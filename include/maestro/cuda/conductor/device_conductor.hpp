@@ -21,6 +21,8 @@
 #include "maestro/cuda/conductor/learned.hpp"
 #include "maestro/cuda/core/executor.hpp"
 #include "maestro/cuda/core/fault.hpp"
+#include "maestro/data/decision.hpp"
+#include "maestro/data/groups.hpp"
 
 namespace maestro::gpu {
 

@@ -62,11 +62,6 @@ MAESTRO_HD void check_row(const RewardBatch<K>& in, bool with_base, std::size_t 
 MAESTRO_HD inline double to_double(float value) { return static_cast<double>(value); }
 
 template <std::size_t K>
-MAESTRO_HD double penalty_of(const RewardBatch<K>& in, std::size_t row) {
-  return in.penalty == nullptr ? 0.0 : to_double(in.penalty[row]);
-}
-
-template <std::size_t K>
 MAESTRO_HD bool drew(const RewardBatch<K>& in, std::size_t row, std::size_t action) {
   return in.actions != nullptr && static_cast<std::size_t>(in.actions[row]) == action;
 }
