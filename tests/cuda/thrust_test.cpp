@@ -12,6 +12,7 @@
 #include "cuda/rewards.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/cuda/core/host_executor.hpp"
+#include "maestro/cuda/scalarization/scalarizer.hpp"
 #include "maestro/cuda/statistics/group_statistics.hpp"
 #include "maestro/cuda/statistics/sorted_ranks.hpp"
 
@@ -112,6 +113,27 @@ BOOST_AUTO_TEST_CASE(ranks_are_those_of_group_statistics) {
   gpu::group_statistics<4>(executor, rewards.data(), partition.ragged(), 1, {.ranks = ranks.data()}, record.data());
   Ranks workspace;
   BOOST_TEST(test::same_bits(by_sorting(parallel, rewards, partition.ragged(), workspace), ranks));
+}
+
+BOOST_AUTO_TEST_CASE(a_scalarization_takes_them_for_those_that_it_counts) {
+  const test::Partition partition({3, 65, 0, 1, 1500});
+  const auto rewards = test::random_rewards(partition.groups.rows(), 3, 0.2, 9);
+  const std::vector<float> weights(rewards.flat().size(), 0.5f);
+  Ranks workspace;
+  const std::vector<double> ranks = by_sorting(parallel, rewards, partition.ragged(), workspace);
+  gpu::HostExecutor executor;
+  gpu::FaultRecord<gpu::HostExecutor> record(executor);
+  gpu::Scalarizer<gpu::HostExecutor, 3> scalarize(executor);
+  const auto advantages = [&](const double* given) {
+    std::vector<float> result(rewards.rows());
+    scalarize(Advantages{DrGrpo{}, {.normalizer = {.kind = NormalizerKind::rank}}},
+              {.rewards = rewards.data(), .weights = weights.data(), .groups = partition.ragged(), .ranks = given},
+              {.advantages = result.data()}, record.data());
+    record.check(executor);
+    return result;
+  };
+  BOOST_TEST(test::same_bits(advantages(ranks.data()), advantages(nullptr)));
+  BOOST_TEST(!test::same_bits(advantages(std::vector<double>(ranks.size(), 0.5).data()), advantages(nullptr)));
 }
 
 BOOST_AUTO_TEST_CASE(one_group_of_a_hundred_thousand) {

@@ -123,7 +123,8 @@ struct WriteRank {
 /// Computes the unit rank of each reward in its group: mid-rank / (n - 1) in [0, 1], where n is the number of rewards
 /// of this kind in the group that are not missing. Ties share their mean rank; a single reward has 0.5. The results
 /// have the bits of group_statistics(), for groups of any size. One sort by (group, reward, value) and two scans
-/// compute them, in O(B K log(B K)).
+/// compute them, in O(B K log(B K)). They are what RewardBatch::ranks takes, for large groups under the rank
+/// normalizer; no other part of the library calls this function.
 /// @param policy     Thrust's execution policy for the memory of `rewards` and the workspace: DevicePolicy::get() on a
 ///   device, thrust::omp::par on the host.
 /// @param rewards    (B x K) packed, row-major. NaN stays NaN and is not ranked; infinities are ranked.
