@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "maestro/core/names.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/objective/kl_penalty.hpp"
 #include "maestro/objective/loss.hpp"
