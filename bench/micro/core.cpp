@@ -8,11 +8,9 @@
 #include "bench/common/backend.hpp"
 #include "bench/micro/support.hpp"
 #include "maestro/core/buffer.hpp"
-#include "maestro/core/communicator.hpp"
 #include "maestro/core/random.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/data/groups.hpp"
-#include "maestro/scalarization/batch_moments.hpp"
 
 namespace maestro::bench {
 namespace {
@@ -62,18 +60,6 @@ void group_moments(benchmark::State& state) {
   report(state, {.items = static_cast<double>(rows)});
 }
 
-void moments_of_batch(benchmark::State& state) {
-  const std::size_t rows = size_arg(state, 0);
-  std::vector<double> values(rows);
-  fill(std::span<double>(values));
-  SingleProcess comm;
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(batch_moments(
-        rows, [&](std::size_t i) { return values[i]; }, comm));
-  }
-  report(state, {.items = static_cast<double>(rows)});
-}
-
 template <class Draw>
 void random_draws(benchmark::State& state, Draw draw) {
   const RandomStream stream({.seed = 3});
@@ -110,7 +96,6 @@ void register_products() {
 const int registered = [] {
   register_products();
   add("group_moments", group_moments)->ArgName("B")->Arg(64)->Arg(1024)->Arg(100'000);
-  add("batch_moments", moments_of_batch)->ArgName("B")->Arg(64)->Arg(1024)->Arg(100'000);
   add("random/uniform", [](benchmark::State& s) {
     random_draws(s, [](const RandomStream& stream, std::uint32_t i) { return stream.uniform(i); });
   });

@@ -271,6 +271,68 @@ BOOST_AUTO_TEST_CASE(uncertainty_is_the_prior_first_and_shrinks_where_judged) {
   BOOST_TEST(after[0] < after[1]);
 }
 
+// What lies where the decision's hidden states lay is known; what lies elsewhere, or of other groups, is read anew.
+BOOST_AUTO_TEST_CASE(hidden_states_are_remembered_wherever_they_lie) {
+  for (const auto context : {GroupContextKind::hidden, GroupContextKind::prompt}) {
+    Batch batch = two_kinds(3, 5, 1);
+    Matrix<float> prompts = prompt_states(batch);
+    const std::vector<float> scores = taste(batch, {0.6, -0.3, 0.1}, {-0.2, 0.3, 0.5});
+    const auto view = [&](const Batch& of, std::uint32_t step) {
+      StepView result = of.view();
+      result.prompt_hidden = prompts;
+      result.step = step;
+      return result;
+    };
+    const auto observe = [&](AnchoredConductor& conductor, const StepView& of) {
+      conductor.observe({.decision = Decision(),
+                         .hidden = of.hidden,
+                         .groups = of.groups,
+                         .advantages = {},
+                         .counterfactuals = {},
+                         .step = of.step,
+                         .rewards = of.rewards,
+                         .judged = scores,
+                         .prompt_hidden = of.prompt_hidden});
+    };
+    AnchoredConductor same({.context = context}), elsewhere(same.options());
+    const Batch copy = batch;
+    const Matrix<float> prompt_copy = prompts;
+    StepView moved = view(copy, 0);
+    moved.prompt_hidden = prompt_copy;
+    std::array<double, 3> known{}, anew{};
+    static_cast<void>(same.decide(view(batch, 0)));
+    static_cast<void>(elsewhere.decide(view(batch, 0)));
+    same.uncertainty(view(batch, 0), known);
+    elsewhere.uncertainty(moved, anew);
+    BOOST_TEST(known == anew, boost::test_tools::per_element());
+    observe(same, view(batch, 0));
+    observe(elsewhere, moved);
+    BOOST_TEST((save(same).entries == save(elsewhere).entries));
+
+    Batch regrouped = batch;
+    regrouped.groups = Groups::uniform(2, 9);
+    regrouped.rows.resize(2);
+    Matrix<float> fewer = prompt_states(regrouped);
+    StepView two = view(batch, 1);
+    two.prompt_hidden = fewer;
+    const StepView others{two.hidden, two.rewards, regrouped.groups, regrouped.rows, two.seed, 1, {}, fewer};
+    static_cast<void>(same.decide(view(batch, 1)));
+    static_cast<void>(elsewhere.decide(view(batch, 1)));
+    observe(same, others);  // the same states, of other groups
+    regrouped.hidden = copy.hidden;
+    const Matrix<float> fewer_copy = fewer;
+    observe(elsewhere, {regrouped.hidden, two.rewards, regrouped.groups, regrouped.rows, two.seed, 1, {}, fewer_copy});
+    BOOST_TEST((save(same).entries == save(elsewhere).entries));
+
+    static_cast<void>(same.decide(view(batch, 2)));
+    batch.hidden(2, 1) = prompts(1, 1) = missing;
+    BOOST_CHECK_NO_THROW(same.uncertainty(view(batch, 2), known));        // not read again
+    BOOST_CHECK_THROW(same.uncertainty(view(batch, 3), known), BadData);  // another step's values at the same place
+    BOOST_CHECK_NO_THROW(observe(same, view(batch, 2)));                  // not read again
+    BOOST_CHECK_THROW(same.uncertainty(view(batch, 2), known), BadData);  // they may have changed since
+  }
+}
+
 BOOST_AUTO_TEST_CASE(large_hidden_states_are_projected) {
   const std::array<double, 3> left{0.6, -0.3, 0.1};
   const std::array<double, 3> right{-0.2, 0.3, 0.5};

@@ -104,12 +104,6 @@ BOOST_AUTO_TEST_CASE(chosen_by_name) {
     for (const auto name : conductor_names) all = all && what.find(name) != std::string::npos;
     return all;
   });
-  BOOST_TEST((emphasis_from_name("blended_policy") == Emphasis::blended_policy));
-  BOOST_TEST((estimator_from_name("counterfactual") == Estimator::counterfactual));
-  BOOST_CHECK_THROW(estimator_from_name("pathwise"), BadArgument);
-  BOOST_TEST((probability_floor_from_name("clamp_renormalize") == ProbabilityFloor::clamp_renormalize));
-  BOOST_CHECK_THROW(emphasis_from_name("onehot"), BadArgument);
-  BOOST_CHECK_THROW(emphasis_from_name("soft"), BadArgument);
   BOOST_TEST(AnyConductor("mlp", 3).learns());
   BOOST_TEST(!AnyConductor("random", 3).learns());
   AnyConductorOptions options;

@@ -12,8 +12,10 @@
 #include "cuda/message_of.hpp"
 #include "cuda/thread_executor.hpp"
 #include "maestro/conductor/learned.hpp"
+#include "maestro/core/any_state_visitor.hpp"
 #include "maestro/core/state.hpp"
 #include "maestro/cuda/conductor/device_conductor.hpp"
+#include "maestro/io/state.hpp"
 
 using namespace maestro;
 using namespace conductor_test;
@@ -111,13 +113,14 @@ BOOST_AUTO_TEST_CASE(runs_as_the_host_does) {
 }
 
 // B = 14 rows of d = 500 in a step, K = 3: rewards, propensities and meta-rewards are 9 numbers of each row.
-BOOST_AUTO_TEST_CASE(hidden_states_go_up_once) {
+BOOST_AUTO_TEST_CASE(what_was_decided_on_goes_up_once) {
   const LearnedConductorOptions options{.period = 1, .hidden_size = 500};
   gpu::ConductorOn<CountingExecutor, LinearNetwork<3>> device(options);
   LinearConductor<3> host(options);
   const Batch batch = batch_of(0, 500, 3);
-  const auto counted = [&](const Batch& observed) {
-    const Decision decision = device.decide(batch.view());
+  const auto counted = [&](const Batch& observed, std::size_t changed = 14) {
+    Decision decision = device.decide(batch.view());
+    if (changed < 14) std::swap(decision.probabilities(changed, 0), decision.probabilities(changed, 1));
     CountingExecutor::floats = 0;
     const auto report = teach(device, observed, decision);
     BOOST_TEST(host.decide(batch.view()).actions == decision.actions, boost::test_tools::per_element());
@@ -125,7 +128,8 @@ BOOST_AUTO_TEST_CASE(hidden_states_go_up_once) {
     return CountingExecutor::floats;
   };
   const std::size_t few = 14u * 6u;
-  BOOST_TEST(counted(batch) == few);
+  BOOST_TEST(counted(batch) == 14u * 3u);
+  BOOST_TEST(counted(batch, 3) == few);  // the caller's propensities count
   const Batch elsewhere = batch_of(5, 500, 3);
   BOOST_TEST(counted(elsewhere) == few + 14u * 500u);
   const Decision decision = device.decide(batch.view());
@@ -134,6 +138,26 @@ BOOST_AUTO_TEST_CASE(hidden_states_go_up_once) {
   CountingExecutor::floats = 0;
   teach(device, batch, decision);
   BOOST_TEST(CountingExecutor::floats == few + 14u * 500u);
+}
+
+BOOST_AUTO_TEST_CASE(a_visit_that_only_saves_loads_nothing) {
+  using Device = gpu::ConductorOn<CountingExecutor, LinearNetwork<3>>;
+  gpu::DeviceConductor<LinearNetwork<3>> device(
+      std::make_unique<Device>(LearnedConductorOptions{.period = 1, .hidden_size = 500}));
+  const Batch batch = batch_of(0, 500, 3);
+  const Decision decision = device.decide(batch.view());
+  CountingExecutor::floats = 0;
+  StateWriter writer, erased;
+  device.visit_state(writer);
+  AnyStateVisitor any(erased);
+  device.visit_state(any);
+  BOOST_TEST(CountingExecutor::floats == 0u);
+  teach(device, batch, decision);
+  BOOST_TEST(CountingExecutor::floats == 14u * 3u);  // the decision is known still
+  const Memory saved = save(device);
+  CountingExecutor::floats = 0;
+  load(device, saved);
+  BOOST_TEST(CountingExecutor::floats > 3u * 500u);
 }
 
 BOOST_AUTO_TEST_CASE(draws_the_actions_of_the_host_over_many_steps) {

@@ -6,13 +6,13 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "cuda/rewards.hpp"
 #include "maestro/core/statistics.hpp"
 #include "maestro/cuda/core/host_executor.hpp"
+#include "maestro/cuda/scalarization/scalarizer.hpp"
 #include "maestro/cuda/statistics/group_statistics.hpp"
 #include "maestro/cuda/statistics/sorted_ranks.hpp"
 
@@ -30,7 +30,6 @@ const auto& parallel = thrust::cpp::par;
 #endif
 
 using Ranks = gpu::RankWorkspace<gpu::HostExecutor>;
-using Ids = gpu::IdWorkspace<gpu::HostExecutor>;
 
 std::vector<double> by_definition(const Matrix<float>& rewards, const Groups& groups) {
   std::vector<double> ranks(rewards.flat().size());
@@ -59,29 +58,6 @@ void check_ranks(const Matrix<float>& rewards, const gpu::GroupLayout& layout, c
   const auto want = by_definition(rewards, groups);
   BOOST_TEST(test::same_bits(by_sorting(thrust::cpp::par, rewards, layout, workspace), want));
   BOOST_TEST(test::same_bits(by_sorting(parallel, rewards, layout, workspace), want));
-}
-
-/// The same partition, or the same refusal.
-template <class Policy>
-void check_ids(const Policy& policy, const std::vector<std::int64_t>& ids) {
-  Ids workspace;
-  std::vector<std::int64_t> offsets(ids.size() + 2, -99);
-  const auto run = [&] { return gpu::offsets_from_ids(policy, ids.data(), ids.size(), workspace, offsets.data()); };
-  Groups groups;
-  std::string refusal;
-  try {
-    groups = Groups::from_ids(ids);
-  } catch (const BadArgument& error) {
-    refusal = error.what();
-  }
-  if (!refusal.empty()) {
-    BOOST_CHECK_EXCEPTION(run(), BadArgument, [&](const BadArgument& error) { return error.what() == refusal; });
-    return;
-  }
-  const std::size_t count = run();
-  BOOST_TEST_REQUIRE(count == groups.count());
-  for (std::size_t g = 0; g <= count; ++g) BOOST_TEST(offsets[g] == std::int64_t(groups.offsets()[g]));
-  BOOST_TEST(offsets.back() == -99);
 }
 
 }  // namespace
@@ -139,6 +115,27 @@ BOOST_AUTO_TEST_CASE(ranks_are_those_of_group_statistics) {
   BOOST_TEST(test::same_bits(by_sorting(parallel, rewards, partition.ragged(), workspace), ranks));
 }
 
+BOOST_AUTO_TEST_CASE(a_scalarization_takes_them_for_those_that_it_counts) {
+  const test::Partition partition({3, 65, 0, 1, 1500});
+  const auto rewards = test::random_rewards(partition.groups.rows(), 3, 0.2, 9);
+  const std::vector<float> weights(rewards.flat().size(), 0.5f);
+  Ranks workspace;
+  const std::vector<double> ranks = by_sorting(parallel, rewards, partition.ragged(), workspace);
+  gpu::HostExecutor executor;
+  gpu::FaultRecord<gpu::HostExecutor> record(executor);
+  gpu::Scalarizer<gpu::HostExecutor, 3> scalarize(executor);
+  const auto advantages = [&](const double* given) {
+    std::vector<float> result(rewards.rows());
+    scalarize(Advantages{DrGrpo{}, {.normalizer = {.kind = NormalizerKind::rank}}},
+              {.rewards = rewards.data(), .weights = weights.data(), .groups = partition.ragged(), .ranks = given},
+              {.advantages = result.data()}, record.data());
+    record.check(executor);
+    return result;
+  };
+  BOOST_TEST(test::same_bits(advantages(ranks.data()), advantages(nullptr)));
+  BOOST_TEST(!test::same_bits(advantages(std::vector<double>(ranks.size(), 0.5).data()), advantages(nullptr)));
+}
+
 BOOST_AUTO_TEST_CASE(one_group_of_a_hundred_thousand) {
   // A permutation, so that the ranks are known without the O(G^2) definition.
   constexpr std::size_t rows = 100000;
@@ -171,33 +168,6 @@ BOOST_AUTO_TEST_CASE(what_32_bits_do_not_count_is_refused) {
   Ranks workspace;
   const auto layout = gpu::GroupLayout::uniform(std::size_t{1} << 16, std::size_t{1} << 14);
   BOOST_CHECK_THROW(gpu::sorted_ranks(thrust::cpp::par, nullptr, layout, 4, workspace, nullptr), BadArgument);
-}
-
-BOOST_AUTO_TEST_CASE(ids_give_the_partition_of_the_host) {
-  std::vector<std::int64_t> many(20000);
-  for (std::size_t i = 0; i < many.size(); ++i) many[i] = -std::int64_t(i * i / 40000);
-  std::vector<std::int64_t> distinct(3000);
-  std::iota(distinct.begin(), distinct.end(), -1500);
-  auto returning = distinct;
-  returning[2900] = returning[7];
-  returning[2000] = returning[1990];
-  constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min();
-  const std::vector<std::vector<std::int64_t>> cases{{},
-                                                     {5},
-                                                     {5, 5, 5},
-                                                     {1, 1, 2, 3, 3},
-                                                     {3, 3, 1, 2, 2},
-                                                     {1, 2, 1},
-                                                     {4, 4, 7, 7, 4, 4, 7},
-                                                     {0, least, -1, least},
-                                                     {9, 8, 8, 9, 8},
-                                                     many,
-                                                     distinct,
-                                                     returning};
-  for (const auto& ids : cases) {
-    check_ids(thrust::cpp::par, ids);
-    check_ids(parallel, ids);
-  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

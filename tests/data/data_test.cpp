@@ -8,11 +8,9 @@ using namespace maestro;
 
 BOOST_AUTO_TEST_SUITE(data)
 
-BOOST_AUTO_TEST_CASE(groups_from_sizes_and_ids_agree) {
+BOOST_AUTO_TEST_CASE(groups_from_sizes) {
   const std::vector<std::size_t> sizes{2, 1, 3};
-  const std::vector<std::int64_t> ids{7, 7, -1, 4, 4, 4};
   const Groups groups = Groups::from_sizes(sizes);
-  BOOST_TEST((groups == Groups::from_ids(ids)));
   BOOST_TEST(groups.count() == 3u);
   BOOST_TEST(groups.rows() == 6u);
   BOOST_TEST(groups.begin(2) == 3u);
@@ -20,7 +18,7 @@ BOOST_AUTO_TEST_CASE(groups_from_sizes_and_ids_agree) {
   const std::size_t expected[] = {0, 0, 1, 2, 2, 2};
   for (std::size_t i = 0; i < 6; ++i) BOOST_TEST(groups.group_of(i) == expected[i]);
   BOOST_TEST((Groups::uniform(3, 4).offsets()[2] == 8u));
-  BOOST_TEST(Groups::from_ids({}).count() == 0u);
+  BOOST_TEST(Groups().count() == 0u);
   BOOST_TEST(Groups().rows() == 0u);
 }
 
@@ -31,13 +29,6 @@ BOOST_AUTO_TEST_CASE(empty_groups_hold_no_row) {
   BOOST_TEST(groups.group_of(0) == 1u);
   BOOST_TEST(groups.group_of(1) == 1u);
   BOOST_TEST(groups.group_of(2) == 4u);
-}
-
-BOOST_AUTO_TEST_CASE(an_id_that_returns_is_refused) {
-  const std::vector<std::int64_t> ids{1, 1, 2, 1};
-  BOOST_CHECK_EXCEPTION(Groups::from_ids(ids), BadArgument, [](const BadArgument& e) {
-    return std::string(e.what()).find("row 3 returns to group 1") != std::string::npos;
-  });
 }
 
 BOOST_AUTO_TEST_CASE(a_data_row_that_comes_again_goes_on_counting_its_responses) {

@@ -238,7 +238,8 @@ BOOST_AUTO_TEST_CASE(bf16_is_read_from_every_floating_type) {
   SafetensorsWriter writer;
   writer.add<float>("f32", {5}, values);
   writer.add<double>("f64", {5}, doubles);
-  writer.add_bf16("bf16", {5}, wanted);
+  const auto bytes_of = std::as_bytes(std::span(wanted));
+  writer.add_owned("bf16", Dtype::bf16, {5}, {bytes_of.begin(), bytes_of.end()});
   writer.add_owned("f16", Dtype::f16, {2}, {std::byte{0}, std::byte{0x3c}, std::byte{1}, std::byte{0}});
   writer.add<std::uint8_t>("u8", {5}, bytes);
   writer.write(scratch.path("a"));

@@ -84,7 +84,6 @@ BOOST_AUTO_TEST_CASE(bytes_without_a_token_are_left_out) {
   json["model"]["vocab"].erase("z");
   json["model"]["vocab"]["spare"] = 'z';  // another token has its id
   const BpeTokenizer tokenizer = parse(json);
-  BOOST_TEST(tokenizer.missing_bytes() == 1u);
   BOOST_TEST(tokenizer.encode("azb") == Ids{256}, boost::test_tools::per_element());
   json["model"]["unk_token"] = "spare";
   BOOST_TEST(refusal<Unsupported>([&] { parse(json); }).find("lacks byte 122") != std::string::npos);

@@ -14,6 +14,8 @@
 
 #include "maestro/core/hash.hpp"
 #include "maestro/hub/bpe_tokenizer_json.hpp"
+#include "maestro/text/pattern.hpp"
+#include "maestro/text/utf8.hpp"
 #include "text/bpe_fixtures.hpp"
 
 using maestro::BpeTokenizer;
@@ -46,6 +48,18 @@ std::string hash_of(const Ids& ids) {
   std::array<char, 17> text{};
   std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
   return text.data();
+}
+
+/// Counts the characters of a valid UTF-8 text that Oniguruma does not know, without noncharacters: their splits may
+/// differ from those of a `tokenizers` with a newer Unicode. Debian 12's Oniguruma has Unicode 14.
+std::size_t count_unassigned(std::string_view text) {
+  static const maestro::Pattern unassigned("\\p{Cn}");
+  std::size_t count = 0;
+  unassigned.for_each_match(text, [&](std::size_t begin, std::size_t) {
+    const char32_t c = maestro::first_code_point(text.substr(begin)).value;
+    if ((c & 0xfffe) != 0xfffe && (c < 0xfdd0 || c > 0xfdef)) ++count;
+  });
+  return count;
 }
 
 std::string repeated(std::string_view text, std::size_t times) {
@@ -135,7 +149,7 @@ BOOST_DATA_TEST_CASE(every_character_has_the_same_ids, boost::unit_test::data::m
   const std::vector<std::string> texts = sweep();
   BOOST_REQUIRE(texts.size() == expected.size());
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    BOOST_TEST(maestro::count_unassigned(texts[i]) == 0u);
+    BOOST_TEST(count_unassigned(texts[i]) == 0u);
     BOOST_TEST(hash_of(tokenizer.encode_with_special(texts[i])) == expected[i].get<std::string>(), "sweep text " << i);
   }
 }

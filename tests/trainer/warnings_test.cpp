@@ -97,6 +97,21 @@ BOOST_AUTO_TEST_CASE(correlations_are_those_inside_the_groups) {
   BOOST_TEST(std::isnan(report.rewards[2].advantage_correlation));
 }
 
+BOOST_AUTO_TEST_CASE(means_are_those_of_the_responses_that_have_both) {
+  const std::vector<float> values{1, 3, 2, 5, 3, 10, std::nanf(""), 100};
+  Matrix<float> scores(4, 2);
+  std::copy(values.begin(), values.end(), scores.flat().begin());
+  StepReport report;
+  report.rewards.resize(2);
+  describe_conflict(scores, std::vector<float>{-3, -1, 0, 4}, Groups::uniform(1, 4), report);
+  // (-1, 0, 1) with (-3, -1, 4); with (-5/3, 1/3, 4/3); all of (-26.5, -24.5, -19.5, 70.5) with (-3, -1, 0, 4)
+  BOOST_TEST(report.rewards[0].correlations[0] == 7.0 / std::sqrt(52.0), boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(report.rewards[0].advantage_correlation == 3.0 / std::sqrt(28.0 / 3.0),
+             boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(report.rewards[1].advantage_correlation == 386.0 / std::sqrt(6653.0 * 26.0),
+             boost::test_tools::tolerance(1e-12));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(progress)

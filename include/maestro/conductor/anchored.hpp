@@ -23,6 +23,7 @@
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/error.hpp"
 #include "maestro/core/statistics.hpp"
+#include "maestro/data/groups.hpp"
 
 namespace maestro {
 
@@ -39,8 +40,11 @@ namespace maestro {
 /// before anything is learned the weights are 1/K. The Conductor draws no action, and reads neither advantages nor its
 /// own past weights. The first decision sets K; the groups are those of this rank. Hidden states are projected
 /// (GroupContext) if the regression would have more than `max_features` features: K (d + 1), or d + 1 with marginal.
-/// Cost: O(n D^2) for a group that it learns from, O(B d + N K d) for a decision; D (D + 1) doubles, in double
-/// throughout. Deterministic: groups and responses in index order, whatever the number of threads.
+/// Hidden states at the address of the last decision's, of the same groups in the same step, are taken to be the same:
+/// they are not checked again, and the features of that decision are used.
+/// Cost: O(n D^2) for a group that it learns from, O(B d + N K d) for a decision; D (D + 1) doubles, and N (d + 1) for
+/// the features, in double throughout. Deterministic: groups and responses in index order, whatever the number of
+/// threads.
 /// Source: ours; inverse reinforcement learning from a judge's comparisons, solved by ridge regression.
 class AnchoredConductor {
  public:
@@ -54,19 +58,19 @@ class AnchoredConductor {
   /// @throws BadArgument naming the sizes that differ; BadData naming the row of a hidden state that is not finite, or
   /// for more than max_tasks tasks.
   Decision decide(const StepView& view) {
+    decided_.forget();
     check_step_view(view, rewards_ > 0 ? rewards_ : view.rewards.cols());
     check_context(view);
     if (view.groups.rows() > 0) start(view.rewards.cols(), states(view).cols());
     context_.learn_tasks(view.tasks);
+    if (view.groups.rows() > 0) remember_features(view);
     Decision decision;
     decision.weights.resize(view.groups.rows(), view.rewards.cols());
-    std::vector<double> x(context_.size());
     std::vector<double> w(view.rewards.cols());
     std::vector<double> sums(w.size());
     for (std::size_t g = 0; g < view.groups.count(); ++g) {
       if (view.groups.size(g) == 0) continue;
-      features(view, g, x);
-      weights_of(x, w);
+      weights_of(decided_features_.row(g), w);
       for (std::size_t i = view.groups.begin(g); i < view.groups.end(g); ++i) {
         detail::leave_out_missing(w, view.rewards.row(i), decision.weights.row(i));
         for (std::size_t k = 0; k < w.size(); ++k) sums[k] += w[k] / static_cast<double>(view.groups.rows());
@@ -80,13 +84,15 @@ class AnchoredConductor {
   /// Learns from the groups for which the feedback has an anchor's signal.
   /// @throws BadArgument for feedback of another shape; BadData as decide.
   void observe(const Feedback& feedback) {
+    const bool known = is_decided(feedback);
+    decided_.forget();
     if (feedback.judged.empty() && feedback.demonstrated.empty()) return;
     check_feedback(feedback);
-    check_context(feedback);
+    if (!known) check_context(feedback);
     start(feedback.rewards.cols(), states(feedback).cols());
     context_.learn_tasks(feedback.tasks);
     bool forgot = false;
-    std::vector<double> x(context_.size());
+    std::vector<double> room(context_.size());
     for (std::size_t g = 0; g < feedback.groups.count(); ++g) {
       const std::size_t first = feedback.groups.begin(g);
       const std::size_t size = feedback.groups.size(g);
@@ -99,7 +105,7 @@ class AnchoredConductor {
       }
       if (judged.size() + demonstrated.size() == 0) continue;
       if (!std::exchange(forgot, true)) ridge_.forget(options_.forgetting, trace_at_start());
-      features(feedback, g, x);
+      const std::span<const double> x = features(feedback, g, known, room);
       learn(x, judged);
       learn(x, demonstrated);
     }
@@ -121,13 +127,14 @@ class AnchoredConductor {
   /// its order has a meaning, not its scale. Before anything is learned it is |x|^2 / lambda.
   /// @throws BadArgument naming sizes that differ.
   void uncertainty(const StepView& view, std::span<double> out) const {
-    check_context(view);
+    const bool known = is_decided(view);
+    if (!known) check_context(view);
     require(out.size() == view.groups.count(), "conductor: uncertainty needs one place for each group");
     std::fill(out.begin(), out.end(), 0.0);
     if (ridge_.features() == 0) return;
-    std::vector<double> x(context_.size());
+    std::vector<double> room(context_.size());
     for (std::size_t g = 0; g < view.groups.count(); ++g) {
-      features(view, g, x);
+      const std::span<const double> x = features(view, g, known, room);
       for (std::size_t first = 0; first < ridge_.features(); first += x.size()) {
         out[g] += ridge_.uncertainty(x, first);
       }
@@ -161,6 +168,7 @@ class AnchoredConductor {
   /// @throws BadFile for parts that do not fit together.
   template <class Visitor>
   void visit_state(Visitor& v) {
+    decided_.forget();
     std::uint64_t rewards = rewards_;
     v("rewards", rewards);
     if (rewards > std::uint64_t{1} << 16) throw BadFile("conductor: " + std::to_string(rewards) + " stored rewards");
@@ -236,9 +244,27 @@ class AnchoredConductor {
                                               feedback.demonstrated.cols() == feedback.rewards.cols()),
             "conductor: Feedback::demonstrated must be (groups x rewards)");
   }
-  /// Computes the features of group g of a StepView or Feedback.
+  /// Tells whether a StepView or Feedback shows the hidden states and groups of the last decision.
   template <class View>
-  void features(const View& view, std::size_t g, std::span<double> x) const {
+  bool is_decided(const View& view) const {
+    return context_.reads_hidden() && decided_.is(states(view), view.step) && view.groups == decided_groups_;
+  }
+  void remember_features(const StepView& view) {
+    decided_features_.resize(view.groups.count(), context_.size());
+    for (std::size_t g = 0; g < view.groups.count(); ++g) make_features(view, g, decided_features_.row(g));
+    decided_groups_ = view.groups;
+    decided_.set(states(view), view.step);
+  }
+  /// Gives the features of group g of a StepView or Feedback: those of the last decision if they are known, or else
+  /// computed in `room`.
+  template <class View>
+  std::span<const double> features(const View& view, std::size_t g, bool known, std::span<double> room) const {
+    if (known) return decided_features_.row(g);
+    make_features(view, g, room);
+    return room;
+  }
+  template <class View>
+  void make_features(const View& view, std::size_t g, std::span<double> x) const {
     MatrixView<const float> rows;
     if (options_.context == GroupContextKind::hidden) {
       rows = view.hidden.middle_rows(view.groups.begin(g), view.groups.size(g));
@@ -298,6 +324,10 @@ class AnchoredConductor {
   std::uint64_t fresh_ = 0;    // rows since the last update
   double error_ = 0.0;         // sum of their squared errors
   std::vector<double> features_;
+
+  detail::DecidedHidden decided_;
+  Groups decided_groups_;
+  Matrix<double> decided_features_;  // (N x features) of that decision
 };
 
 }  // namespace maestro

@@ -7,11 +7,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
-#include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/data/decision.hpp"
 
 namespace maestro {
@@ -26,12 +23,6 @@ enum class Emphasis : std::uint8_t {
 
 /// The names of the maps, in the enum's order.
 inline constexpr std::array<std::string_view, 3> emphasis_names{"one_hot", "blended_uniform", "blended_policy"};
-
-/// Finds the map called `name`.
-/// @throws BadArgument listing the known names.
-inline Emphasis emphasis_from_name(std::string_view name) {
-  return static_cast<Emphasis>(index_of_name("emphasis", name, emphasis_names));
-}
 
 /// Gives the share of the weights that the action decides: c; 1 for one_hot.
 inline float action_share(Emphasis emphasis, double strength) {

@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include "maestro/conductor/probability.hpp"
-#include "maestro/core/names.hpp"
 
 namespace maestro {
 
@@ -25,12 +24,6 @@ enum class Estimator : std::uint8_t {
 
 /// The names of the estimators, in the enum's order.
 inline constexpr std::array<std::string_view, 2> estimator_names{"sampled", "counterfactual"};
-
-/// Finds the estimator called `name`.
-/// @throws BadArgument listing the known names.
-inline Estimator estimator_from_name(std::string_view name) {
-  return static_cast<Estimator>(index_of_name("estimator", name, estimator_names));
-}
 
 /// Gives the importance weight of an entry that an older head decided: min(cap, q_now(a|h) / q_recorded(a|h)), held
 /// constant.

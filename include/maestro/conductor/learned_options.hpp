@@ -15,7 +15,6 @@
 #include "maestro/conductor/networks/network.hpp"
 #include "maestro/conductor/probability.hpp"
 #include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/core/option.hpp"
 #include "maestro/optimizer/adamw.hpp"
 
@@ -55,12 +54,6 @@ enum class AfterUpdate : std::uint8_t {
 inline constexpr std::array<std::string_view, 2> probability_floor_names{"mix", "clamp_renormalize"};
 inline constexpr std::array<std::string_view, 2> hidden_scaling_names{"none", "unit_rms"};
 inline constexpr std::array<std::string_view, 2> meta_baseline_names{"none", "centered"};
-
-/// Finds the floor called `name`.
-/// @throws BadArgument listing the known names.
-inline ProbabilityFloor probability_floor_from_name(std::string_view name) {
-  return static_cast<ProbabilityFloor>(index_of_name("probability floor", name, probability_floor_names));
-}
 
 /// LearnedConductorOptions holds the options of a learned Conductor. [P] marks what the paper states, [ours] what it
 /// does not. The defaults are made for DefaultScalarization (scalarization/default.hpp): all responses share a part of

@@ -30,6 +30,7 @@ class AnyStateVisitor {
   template <class Visitor>
   requires(!std::is_same_v<std::remove_const_t<Visitor>, AnyStateVisitor>) explicit AnyStateVisitor(Visitor& visitor)
       : visitor_(&visitor),
+        may_load_(maestro::may_load(visitor)),
         visit_value_([](void* v, std::string_view name, const Value& value) {
           std::visit([&](auto pointed) { pointed.visit(*static_cast<Visitor*>(v), name); }, value);
         }),
@@ -37,6 +38,8 @@ class AnyStateVisitor {
           const Nested nested{part};
           (*static_cast<Visitor*>(v))(name, nested);
         }) {}
+
+  bool may_load() const { return may_load_; }
 
   template <class T>
   void operator()(std::string_view name, T&& value) {
@@ -95,6 +98,7 @@ class AnyStateVisitor {
   };
 
   void* visitor_;
+  bool may_load_;
   void (*visit_value_)(void*, std::string_view, const Value&);
   void (*visit_part_)(void*, std::string_view, const Part&);
 };

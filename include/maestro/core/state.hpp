@@ -15,7 +15,9 @@
 /// The same function saves and loads: a saving visitor reads the arguments, a loading one overwrites them and throws
 /// BadFile naming an entry that is missing, surplus, or of another type. io/state.hpp holds the two visitors.
 /// Options are not state: a part is built from its options, then its state is loaded.
+/// A visitor that only saves may say so by a const member `may_load()` that gives false.
 
+#include <concepts>
 #include <utility>
 
 namespace maestro {
@@ -32,5 +34,18 @@ template <class T>
 concept Stateful = requires(T& part, detail::AnyVisitor& visitor) {
   part.visit_state(visitor);
 };
+
+/// Tells whether a visitor may overwrite what it visits. A part whose state lies elsewhere, such as on a device, need
+/// not be loaded again after a visit that only saved.
+template <class Visitor>
+constexpr bool may_load(const Visitor& v) {
+  if constexpr (requires {
+                  { v.may_load() } -> std::convertible_to<bool>;
+                }) {
+    return v.may_load();
+  } else {
+    return true;
+  }
+}
 
 }  // namespace maestro

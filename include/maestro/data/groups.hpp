@@ -19,15 +19,6 @@ struct GroupRange {
   std::size_t last = 0;
 };
 
-namespace detail {
-
-[[noreturn]] inline void throw_group_returns(std::size_t row, std::int64_t id) {
-  throw BadArgument("groups: row " + std::to_string(row) + " returns to group " + std::to_string(id) +
-                    "; sort the rows so that each group is consecutive");
-}
-
-}  // namespace detail
-
 /// Groups is a partition of rows 0 .. B-1 into N consecutive groups. A group may have any size, 0 included.
 class Groups {
  public:
@@ -45,22 +36,6 @@ class Groups {
     Groups groups;
     groups.offsets_.reserve(sizes.size() + 1);
     for (const std::size_t size : sizes) groups.offsets_.push_back(groups.offsets_.back() + size);
-    return groups;
-  }
-  /// Makes groups in which row i belongs to the group named ids[i]. Equal ids must be neighbors.
-  /// @throws BadArgument naming the row at which an id returns after another one.
-  static Groups from_ids(std::span<const std::int64_t> ids) {
-    Groups groups;
-    std::vector<std::int64_t> seen;
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (i > 0 && ids[i] == ids[i - 1]) continue;
-      for (const std::int64_t id : seen) {
-        if (id == ids[i]) detail::throw_group_returns(i, id);
-      }
-      seen.push_back(ids[i]);
-      if (i > 0) groups.offsets_.push_back(i);
-    }
-    if (!ids.empty()) groups.offsets_.push_back(ids.size());
     return groups;
   }
 

@@ -409,11 +409,6 @@ class SafetensorsWriter {
             "safetensors: floating values are stored as they are, as F32 or as BF16");
     push(std::move(name), dtype_of<T>(), stored, std::move(shape), std::as_bytes(values));
   }
-  /// Adds the bits of bfloat16 values, stored as BF16.
-  /// @throws BadArgument as `add`.
-  void add_bf16(std::string name, std::vector<std::size_t> shape, std::span<const std::uint16_t> bits) {
-    push(std::move(name), Dtype::bf16, Dtype::bf16, std::move(shape), std::as_bytes(bits));
-  }
   /// Adds bytes that the writer owns, for values that do not live until `write`.
   /// @throws BadArgument as `add`.
   void add_owned(std::string name, Dtype dtype, std::vector<std::size_t> shape, std::vector<std::byte> bytes) {

@@ -70,6 +70,8 @@ inline constexpr bool never = false;
 /// copied; they must live until `write` has returned.
 class StateWriter {
  public:
+  static constexpr bool may_load() { return false; }
+
   template <class Value>
   void operator()(std::string_view name, Value&& value) {
     using V = std::remove_cvref_t<Value>;

@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/core/option.hpp"
 
 namespace maestro {
@@ -69,32 +68,6 @@ inline constexpr std::array<std::string_view, 3> kl_estimator_names{"k1", "k2", 
 inline constexpr std::array<std::string_view, 2> kl_placement_names{"loss", "reward"};
 /// The names of the KL corrections, in the enum's order.
 inline constexpr std::array<std::string_view, 2> kl_correction_names{"none", "ratio"};
-
-/// Finds the reduction called `name`.
-/// @throws BadArgument listing the known names.
-inline Reduction reduction_from_name(std::string_view name) {
-  return static_cast<Reduction>(index_of_name("loss reduction", name, reduction_names));
-}
-/// Finds the surrogate called `name`. @throws BadArgument listing the known names.
-inline Surrogate surrogate_from_name(std::string_view name) {
-  return static_cast<Surrogate>(index_of_name("surrogate", name, surrogate_names));
-}
-/// Finds the ratio level called `name`. @throws BadArgument listing the known names.
-inline RatioLevel ratio_level_from_name(std::string_view name) {
-  return static_cast<RatioLevel>(index_of_name("ratio level", name, ratio_level_names));
-}
-/// Finds the KL estimator called `name`. @throws BadArgument listing the known names.
-inline KlEstimator kl_estimator_from_name(std::string_view name) {
-  return static_cast<KlEstimator>(index_of_name("KL estimator", name, kl_estimator_names));
-}
-/// Finds the KL placement called `name`. @throws BadArgument listing the known names.
-inline KlPlacement kl_placement_from_name(std::string_view name) {
-  return static_cast<KlPlacement>(index_of_name("KL placement", name, kl_placement_names));
-}
-/// Finds the KL correction called `name`. @throws BadArgument listing the known names.
-inline KlCorrection kl_correction_from_name(std::string_view name) {
-  return static_cast<KlCorrection>(index_of_name("KL correction", name, kl_correction_names));
-}
 
 /// ObjectiveOptions holds the options of the policy loss. The defaults are TRL's, except that of kl_correction.
 /// objective/presets.hpp has other choices by name.

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <variant>
 
-#include "maestro/core/names.hpp"
 #include "maestro/core/option.hpp"
 #include "maestro/optimizer/adamw.hpp"
 #include "maestro/optimizer/sgd.hpp"
@@ -19,12 +18,6 @@ enum class OptimizerKind { adamw, sgd };
 
 /// The names of the optimizers, in the enum's order.
 inline constexpr std::array<std::string_view, 2> optimizer_names{"adamw", "sgd"};
-
-/// Finds the optimizer called `name`.
-/// @throws BadArgument listing the known names.
-inline OptimizerKind optimizer_from_name(std::string_view name) {
-  return static_cast<OptimizerKind>(index_of_name("optimizer", name, optimizer_names));
-}
 
 /// OptimizerOptions holds the options of an Optimizer. Each kind reads its own options.
 struct OptimizerOptions {

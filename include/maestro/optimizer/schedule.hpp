@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "maestro/core/error.hpp"
-#include "maestro/core/names.hpp"
 #include "maestro/core/option.hpp"
 
 namespace maestro {
@@ -23,12 +22,6 @@ enum class ScheduleKind {
 
 /// The names of the schedules, in the enum's order.
 inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "linear", "cosine"};
-
-/// Finds the schedule called `name`.
-/// @throws BadArgument listing the known names.
-inline ScheduleKind schedule_from_name(std::string_view name) {
-  return static_cast<ScheduleKind>(index_of_name("learning-rate schedule", name, schedule_names));
-}
 
 /// ScheduleOptions holds the options of a learning-rate schedule.
 struct ScheduleOptions {

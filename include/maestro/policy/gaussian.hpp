@@ -66,8 +66,6 @@ class GaussianPolicy : public detail::FloatAndDouble<GaussianPolicy<T>> {
 
   std::size_t hidden_size() const { return options_.width + options_.dimensions; }
   const GaussianPolicyOptions& options() const { return options_; }
-  /// Gives log sigma (D) at temperature 1.
-  std::span<const T> log_std_dev() const { return log_std_dev_; }
   /// Gives the means of the prompts' plans, (N x T D), which greedy decoding gives too.
   /// @throws BadArgument naming the data row whose features do not fit.
   Matrix<T> means(std::span<const Prompt> prompts) const {

@@ -48,7 +48,6 @@ class AnchoredRewards : public R {
   AnchoredRewards(R rewards, A anchor, AnchorOptions options = {})
       : AnchoredRewards(std::move(rewards), std::optional<A>(std::move(anchor)), options) {}
 
-  const AnchorOptions& anchor_options() const { return options_; }
   const std::optional<A>& anchor() const { return anchor_; }
   /// Gives the number of responses judged in the run.
   std::uint64_t calls() const { return calls_; }

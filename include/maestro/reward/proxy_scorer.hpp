@@ -190,7 +190,6 @@ class PolicyProxy {
     static_assert(TextPolicy<P>, "maestro: a reward that asks a proxy of the policy needs a policy with a tokenizer()");
     if constexpr (TextPolicy<P>) proxy_ = std::make_unique<Model<P>>(ProxyScorer<P>(policy, options_));
   }
-  bool attached() const { return proxy_ != nullptr; }
 
   /// Computes likelihoods; see ProxyScorer::mean_nll.
   /// @throws BadArgument if no policy is attached, and as ProxyScorer.

@@ -17,6 +17,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/text/tokenizer.hpp"
 #include "maestro/text/unicode.hpp"
+#include "maestro/text/utf8.hpp"
 #include "maestro/text/white_space.hpp"
 
 namespace maestro {

@@ -87,7 +87,6 @@ class BpeTables {
   std::size_t size() const { return texts_.size(); }
   const TokenText& at(std::int32_t id) const { return texts_[static_cast<std::size_t>(id)]; }
   std::string_view bytes(std::int32_t id) const { return std::string_view(bytes_).substr(at(id).begin, at(id).size); }
-  const std::array<std::int32_t, 256>& byte_ids() const { return byte_ids_; }
   std::optional<std::int32_t> find(std::string_view word) const {
     const auto it = words_.find(word);
     return it == words_.end() ? std::nullopt : std::optional(it->second);
@@ -281,7 +280,7 @@ class BpeTables {
 /// once.
 ///
 /// Text that is not UTF-8 is read with one U+FFFD for each broken sequence, as with Python's errors="replace". Bytes
-/// without a token in the vocabulary (`missing_bytes`) are omitted, as `tokenizers` does without an unknown token.
+/// without a token in the vocabulary are omitted, as `tokenizers` does without an unknown token.
 /// decode(encode(text)) equals `text`, except for the changes that the file asks for: NFC, lstrip and rstrip, a prefix
 /// space, a split that removes text. There is one deviation: an added token decodes to its own content, while
 /// `tokenizers` reads content that is spelled in the byte-level alphabet (such as "\u00e9") as bytes.
@@ -329,12 +328,6 @@ class BpeTokenizer {
   }
   /// Lists the added tokens, special and plain, in the order of the file.
   const std::vector<AddedToken>& added_tokens() const { return tables_->parts().added_tokens; }
-  /// Gives how many of the 256 bytes have no token.
-  std::size_t missing_bytes() const {
-    std::size_t count = 0;
-    for (const std::int32_t id : tables_->byte_ids()) count += id < 0;
-    return count;
-  }
   /// Gives names and contents of the files that the tokenizer was read from.
   const std::map<std::string, std::string>& files() const { return tables_->parts().files; }
 

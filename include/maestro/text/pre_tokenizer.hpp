@@ -14,6 +14,7 @@
 #include "maestro/core/error.hpp"
 #include "maestro/text/pattern.hpp"
 #include "maestro/text/unicode.hpp"
+#include "maestro/text/utf8.hpp"
 
 namespace maestro {
 

@@ -5,12 +5,9 @@
 
 #include <utf8proc.h>
 
-#include <cstddef>
-#include <cstdint>
 #include <string_view>
 
 #include "maestro/text/pattern.hpp"
-#include "maestro/text/utf8.hpp"
 #include "maestro/text/white_space.hpp"
 
 namespace maestro {
@@ -27,18 +24,6 @@ inline bool is_numeric(char32_t c) {
 inline bool is_word_character(std::string_view character) {
   static const Pattern word("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]");
   return word.found_in(character);
-}
-
-/// Counts the characters of a valid UTF-8 text that Oniguruma does not know, without noncharacters. Their splits may
-/// differ from those of a `tokenizers` with a newer Unicode. Debian 12's Oniguruma has Unicode 14.
-inline std::size_t count_unassigned(std::string_view text) {
-  static const Pattern unassigned("\\p{Cn}");
-  std::size_t count = 0;
-  unassigned.for_each_match(text, [&](std::size_t begin, std::size_t) {
-    const char32_t c = first_code_point(text.substr(begin)).value;
-    if ((c & 0xfffe) != 0xfffe && (c < 0xfdd0 || c > 0xfdef)) ++count;
-  });
-  return count;
 }
 
 }  // namespace maestro

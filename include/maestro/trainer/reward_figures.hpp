@@ -18,11 +18,11 @@ namespace maestro {
 
 namespace detail {
 
-/// ColumnMoments computes moments of columns from consecutive rows, with the bits of core/statistics.hpp. A first pass
+/// TwoPassMoments computes moments of columns from consecutive rows, with the bits of core/statistics.hpp. A first pass
 /// computes all means, and a second pass all squares.
-class ColumnMoments {
+class TwoPassMoments {
  public:
-  explicit ColumnMoments(std::size_t columns) : first_(columns), sum_(columns), moments_(columns) {}
+  explicit TwoPassMoments(std::size_t columns) : first_(columns), sum_(columns), moments_(columns) {}
 
   /// Adds a value in the first pass.
   void add(std::size_t column, double value) {
@@ -40,9 +40,9 @@ class ColumnMoments {
   }
   /// Adds a value in the second pass.
   void add_square(std::size_t column, double value) {
-    const double std_dev = value - moments_[column].mean;
-    if (std_dev == std_dev) {
-      moments_[column].squares = multiply_add(std_dev, std_dev, moments_[column].squares);
+    const double deviation = value - moments_[column].mean;
+    if (deviation == deviation) {
+      moments_[column].squares = multiply_add(deviation, deviation, moments_[column].squares);
     }
   }
   const Moments& operator[](std::size_t column) const { return moments_[column]; }
@@ -55,7 +55,7 @@ class ColumnMoments {
 
 /// Gives the mean of every column; 0 if the matrix has no rows.
 inline std::vector<double> column_means(MatrixView<const float> values) {
-  ColumnMoments columns(values.cols());
+  TwoPassMoments columns(values.cols());
   for (std::size_t i = 0; i < values.rows(); ++i) {
     for (std::size_t k = 0; k < values.cols(); ++k) columns.add(k, static_cast<double>(values(i, k)));
   }
@@ -115,7 +115,7 @@ class GroupVariation {
 inline void describe_rewards(MatrixView<const float> scores, const Decision& decision, const Groups& groups,
                              StepReport& report) {
   const std::size_t count = scores.cols();
-  detail::ColumnMoments columns(count);
+  detail::TwoPassMoments columns(count);
   detail::GroupVariation variation(count);
   for (std::size_t g = 0; g < groups.count(); ++g) {
     variation.begin_group();

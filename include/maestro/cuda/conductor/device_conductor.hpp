@@ -16,9 +16,13 @@
 #include "maestro/conductor/decide.hpp"
 #include "maestro/conductor/learned_checks.hpp"
 #include "maestro/conductor/learned_options.hpp"
+#include "maestro/core/buffer.hpp"
+#include "maestro/core/state.hpp"
 #include "maestro/cuda/conductor/learned.hpp"
 #include "maestro/cuda/core/executor.hpp"
 #include "maestro/cuda/core/fault.hpp"
+#include "maestro/data/decision.hpp"
+#include "maestro/data/groups.hpp"
 
 namespace maestro::gpu {
 
@@ -74,12 +78,16 @@ class ConductorOn final : public ConductorBackend<Network> {
     executor_.download(out.weights, decision.weights.data(), rows * actions);
     executor_.download(out.base, decision.base.data(), rows * actions);
     record_.check(executor_);
+    drawn_ = out;
+    drawn_actions_ = decision.actions;
+    drawn_probabilities_ = decision.probabilities;
     decided_.set(view.hidden, view.step);
     return decision;
   }
 
   /// Adds the step's responses to the buffer. Hidden states at the address of the last decision's, in the same step,
-  /// are taken to be the same; they are on the executor already and are not copied again.
+  /// are taken to be the same; they are on the executor already and are not copied again. Neither are actions and
+  /// propensities that equal those decided on.
   void observe(const Feedback& feedback) override {
     const Decision& decision = feedback.decision;
     const std::size_t rows = decision.rows();
@@ -92,13 +100,9 @@ class ConductorOn final : public ConductorBackend<Network> {
     if (!known) upload_hidden(feedback.hidden);
     decided_.forget();
     upload(meta, meta_);
-    upload(decision.probabilities.view(), propensities_);
-    taken_.reserve(rows);
-    executor_.upload(decision.actions.data(), taken_.data(), rows);
-    DecisionView view;
-    view.actions = taken_.data();
-    view.probabilities = propensities_.data();
-    conductor_.observe(view, hidden_.data(), meta_.data(), rows, feedback.step, record_.data());
+    const bool drawn = known && decision.actions == drawn_actions_ && decision.probabilities == drawn_probabilities_;
+    const DecisionView taken = drawn ? drawn_ : upload_decision(decision);
+    conductor_.observe(taken, hidden_.data(), meta_.data(), rows, feedback.step, record_.data());
     record_.check(executor_);
   }
 
@@ -161,6 +165,16 @@ class ConductorOn final : public ConductorBackend<Network> {
       packed_.insert(packed_.end(), from.row(i).begin(), from.row(i).end());
     }
   }
+  /// Gives a view of the actions and propensities alone.
+  DecisionView upload_decision(const Decision& decision) {
+    upload(decision.probabilities.view(), propensities_);
+    taken_.reserve(decision.rows());
+    executor_.upload(decision.actions.data(), taken_.data(), decision.rows());
+    DecisionView view;
+    view.actions = taken_.data();
+    view.probabilities = propensities_.data();
+    return view;
+  }
   GroupLayout upload_groups(const Groups& groups) {
     std::size_t largest = 0;
     offsets_of_.clear();
@@ -176,6 +190,9 @@ class ConductorOn final : public ConductorBackend<Network> {
   mutable FaultRecord<E> record_;
   mutable Buffer<S> hidden_;
   mutable maestro::detail::DecidedHidden decided_;  // the hidden states that hidden_ holds, if any
+  DecisionView drawn_;                              // of that decision, on the executor
+  std::vector<std::int32_t> drawn_actions_;         // the same, on the host: a caller may change what it was given
+  Matrix<float> drawn_probabilities_;
   Buffer<float> rewards_;
   Buffer<float> meta_;
   Buffer<float> propensities_;
@@ -209,7 +226,7 @@ class DeviceConductor {
   void visit_state(Visitor& v) {
     LearnedState<Network> state = backend_->save();
     state.visit_state(v);
-    backend_->load(state);
+    if (may_load(v)) backend_->load(state);
   }
 
  private:

@@ -112,8 +112,8 @@ MAESTRO_HD Moments team_moments(const T& team, std::size_t count, const Get& get
   result.mean = anchor + team.reduce(sum, Add{}) / number;
   double squares = 0.0;
   for (std::size_t i = team.rank(); i < count; i += team.size()) {
-    const double std_dev = static_cast<double>(get(i)) - result.mean;
-    if (std_dev == std_dev) squares = multiply_add(std_dev, std_dev, squares);
+    const double deviation = static_cast<double>(get(i)) - result.mean;
+    if (deviation == deviation) squares = multiply_add(deviation, deviation, squares);
   }
   result.squares = team.reduce(squares, Add{});
   return result;

@@ -29,8 +29,8 @@ struct RewardBatch {
   float emphasis = 0.0f;                  ///< for counterfactuals: what an action adds to the weight of its reward
   const std::int32_t* actions = nullptr;  ///< (B) for counterfactuals; null if no action was drawn
   const std::int32_t* lengths = nullptr;  ///< (B) tokens of the responses; null if the estimator needs none
-  const double* ranks = nullptr;          ///< (B x K) unit ranks by sorted_ranks(), for the rank normalizer in large
-                                          ///< groups; null: the ranks are counted, in O(G) for each value
+  const double* ranks = nullptr;          ///< (B x K) unit ranks for the rank normalizer, which the caller computes by
+                                          ///< sorted_ranks() (see Scalarizer); null: they are counted
 };
 
 /// AdvantageBatch points to what a scalarization overwrites, in the executor's memory. The last two may be null.
@@ -60,11 +60,6 @@ MAESTRO_HD void check_row(const RewardBatch<K>& in, bool with_base, std::size_t 
 }
 
 MAESTRO_HD inline double to_double(float value) { return static_cast<double>(value); }
-
-template <std::size_t K>
-MAESTRO_HD double penalty_of(const RewardBatch<K>& in, std::size_t row) {
-  return in.penalty == nullptr ? 0.0 : to_double(in.penalty[row]);
-}
 
 template <std::size_t K>
 MAESTRO_HD bool drew(const RewardBatch<K>& in, std::size_t row, std::size_t action) {

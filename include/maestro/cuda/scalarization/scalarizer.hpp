@@ -33,6 +33,15 @@ namespace maestro::gpu {
 /// the host to the bit, with two exceptions: statistics of the batch, which are summed in another order, and a compiler
 /// that fuses other multiplications and additions than the host's. Values for which scalarization/advantages.hpp throws
 /// BadData go to the record; the advantages of the batch are then undefined.
+///
+/// The rank normalizer counts ranks within the launch: every value is compared with the G of its group, O(B K G) in
+/// all. Sorting takes O(B K log(B K)), several launches more, and 40 bytes of memory for each reward, so that it can
+/// pay only if G is far above log2(B K); the G from which it does has not been measured. The caller sorts and passes
+/// the ranks on; the advantages have the same bits:
+///
+///     gpu::sorted_ranks(policy.get(), r, groups, 5, workspace, ranks);  // DevicePolicy, RankWorkspace; needs Thrust
+///     scalarize(Advantages{DrGrpo{}, {.normalizer = {.kind = NormalizerKind::rank}}},
+///               {.rewards = r, .weights = w, .groups = groups, .ranks = ranks}, {.advantages = a}, record.data());
 template <Executor E, std::size_t K>
 class Scalarizer {
  public:

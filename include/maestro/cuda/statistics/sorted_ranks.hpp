@@ -1,19 +1,14 @@
 #pragma once
 
 /// @file
-/// Ranks inside groups of any size, and a partition from the rows' group ids, computed by sorting. This header needs
-/// Thrust: the include folder of CCCL. If the compiler is not nvcc, set THRUST_DEVICE_SYSTEM to the system of the
-/// policies.
+/// Ranks inside groups of any size, computed by sorting. This header needs Thrust: the include folder of CCCL. If the
+/// compiler is not nvcc, set THRUST_DEVICE_SYSTEM to the system of the policies.
 
-#include <thrust/copy.h>
-#include <thrust/fill.h>
 #include <thrust/for_each.h>
-#include <thrust/gather.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/sequence.h>
 #include <thrust/sort.h>
 #include <thrust/transform.h>
-#include <thrust/transform_reduce.h>
 #include <thrust/transform_scan.h>
 
 #include <cmath>
@@ -24,7 +19,6 @@
 #include "maestro/core/platform.hpp"
 #include "maestro/cuda/core/group_layout.hpp"
 #include "maestro/cuda/core/team.hpp"
-#include "maestro/data/groups.hpp"
 #include "maestro/scalarization/advantage_formulas.hpp"
 
 namespace maestro::gpu {
@@ -50,23 +44,6 @@ class RankWorkspace {
   typename E::template Buffer<std::uint32_t> items_;
   typename E::template Buffer<std::uint32_t> firsts_;
   typename E::template Buffer<std::uint32_t> lasts_;
-};
-
-/// IdWorkspace is the scratch of offsets_from_ids(), in the memory of an executor. It never shrinks.
-template <class E>
-class IdWorkspace {
- public:
-  /// Makes room for `count` groups, of 16 bytes each.
-  void reserve(std::size_t count) {
-    ids_.reserve(count);
-    rows_.reserve(count);
-  }
-  std::int64_t* ids() { return ids_.data(); }    ///< of the groups, sorted
-  std::int64_t* rows() { return rows_.data(); }  ///< the first row of the group
-
- private:
-  typename E::template Buffer<std::int64_t> ids_;
-  typename E::template Buffer<std::int64_t> rows_;
 };
 
 namespace detail {
@@ -141,36 +118,13 @@ struct WriteRank {
   }
 };
 
-/// BeginsGroup tells whether a group begins at the row.
-struct BeginsGroup {
-  const std::int64_t* ids;
-  MAESTRO_HD bool operator()(std::int64_t row) const { return row == 0 || ids[row] != ids[row - 1]; }
-};
-
-/// ReturningId is a row at which an id occurs again after another one.
-struct ReturningId {
-  std::int64_t row;
-  std::int64_t id;
-};
-inline constexpr std::int64_t no_row = 0x7FFFFFFFFFFFFFFF;
-
-/// FindReturn gives the j-th of the sorted groups if its id is also that of the group before it, else no_row.
-struct FindReturn {
-  const std::int64_t* ids;
-  const std::int64_t* rows;
-  MAESTRO_HD ReturningId operator()(std::int64_t j) const { return {ids[j] == ids[j - 1] ? rows[j] : no_row, ids[j]}; }
-};
-/// EarlierRow gives the one of two with the smaller row.
-struct EarlierRow {
-  MAESTRO_HD ReturningId operator()(const ReturningId& a, const ReturningId& b) const { return b.row < a.row ? b : a; }
-};
-
 }  // namespace detail
 
 /// Computes the unit rank of each reward in its group: mid-rank / (n - 1) in [0, 1], where n is the number of rewards
 /// of this kind in the group that are not missing. Ties share their mean rank; a single reward has 0.5. The results
 /// have the bits of group_statistics(), for groups of any size. One sort by (group, reward, value) and two scans
-/// compute them, in O(B K log(B K)).
+/// compute them, in O(B K log(B K)). They are what RewardBatch::ranks takes, for large groups under the rank
+/// normalizer; no other part of the library calls this function.
 /// @param policy     Thrust's execution policy for the memory of `rewards` and the workspace: DevicePolicy::get() on a
 ///   device, thrust::omp::par on the host.
 /// @param rewards    (B x K) packed, row-major. NaN stays NaN and is not ranked; infinities are ranked.
@@ -201,35 +155,6 @@ void sorted_ranks(const Policy& policy, const float* rewards, const GroupLayout&
   thrust::for_each_n(policy, index, total,
                      detail::WriteRank{rewards, groups, count, keys, workspace.items(), workspace.firsts(),
                                        workspace.lasts(), last, ranks});
-}
-
-/// Computes the partition in which row i belongs to the group ids[i]. Rows with equal ids must be adjacent.
-/// @param policy     Thrust's execution policy for the memory of `ids` and the workspace.
-/// @param ids        (B) any numbers.
-/// @param workspace  grows to 16 bytes for each group.
-/// @param offsets    (B + 1) of which the first N + 1 are overwritten with the offsets of GroupLayout::ragged().
-/// @return N, the number of groups; the call waits for it. O(B + N log N).
-/// @throws BadArgument naming the first row whose id occurred before, with another id between.
-template <class Policy, class E>
-std::size_t offsets_from_ids(const Policy& policy, const std::int64_t* ids, std::size_t rows, IdWorkspace<E>& workspace,
-                             std::int64_t* offsets) {
-  const auto total = static_cast<std::int64_t>(rows);
-  const thrust::counting_iterator<std::int64_t> index(0);
-  const std::int64_t* end = thrust::copy_if(policy, index, index + total, offsets, detail::BeginsGroup{ids});
-  const std::int64_t count = end - offsets;
-  thrust::fill_n(policy, offsets + count, 1, total);
-  if (count < 2) return static_cast<std::size_t>(count);
-  workspace.reserve(static_cast<std::size_t>(count));
-  thrust::copy_n(policy, offsets, count, workspace.rows());
-  thrust::gather(policy, offsets, offsets + count, ids, workspace.ids());
-  thrust::stable_sort_by_key(policy, workspace.ids(), workspace.ids() + count, workspace.rows());
-  const detail::ReturningId found =
-      thrust::transform_reduce(policy, index + 1, index + count, detail::FindReturn{workspace.ids(), workspace.rows()},
-                               detail::ReturningId{detail::no_row, 0}, detail::EarlierRow{});
-  if (found.row != detail::no_row) {
-    maestro::detail::throw_group_returns(static_cast<std::size_t>(found.row), found.id);
-  }
-  return static_cast<std::size_t>(count);
 }
 
 }  // namespace maestro::gpu
