@@ -21,6 +21,7 @@
 #include "maestro/io/folder_lock.hpp"
 #include "maestro/io/jsonl_writer.hpp"
 #include "maestro/io/prompts.hpp"
+#include "maestro/policy/policy.hpp"
 #include "maestro/trainer/checkpoints.hpp"
 #include "maestro/trainer/fingerprint.hpp"
 #include "maestro/trainer/loop.hpp"

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "maestro/conductor/conductor.hpp"
+#include "maestro/core/refusal.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/rollouts.hpp"
@@ -105,19 +106,44 @@ struct StepTrace {
   std::span<const float> advantages;      ///< (B)
 };
 
-/// Observer is a type whose on_step is called after each step.
+namespace detail {
+
 template <class O>
-concept Observer = requires(O& observer, const StepReport& report, const StepTrace& trace) {
+concept TakesSteps = requires(O& observer, const StepReport& report, const StepTrace& trace) {
   observer.on_step(report, trace);
 };
+
+template <class O>
+concept Begins = requires(O& observer, std::uint32_t steps_done) {
+  observer.begin(steps_done);
+};
+template <class O>
+concept NamesBegin = requires {
+  &O::begin;
+};
+
+}  // namespace detail
+
+/// Observer is a type whose on_step is called after each step. Its optional begin(steps_done) is called before the
+/// first of them, so that an observer can take back what it wrote about steps that a resumed run does again.
+template <class O>
+concept Observer = detail::TakesSteps<O> && detail::absent_or_fit(detail::NamesBegin<O>, detail::Begins<O>);
 
 namespace detail {
 
 /// Gives one error for a type that is passed to a run as an observer and is not one.
 template <class O>
 constexpr void require_observer() {
-  static_assert(Observer<O>,
+  static_assert(TakesSteps<O>,
                 "maestro: an observer needs void on_step(const maestro::StepReport&, const maestro::StepTrace&)");
+  static_assert(absent_or_fit(NamesBegin<O>, Begins<O>),
+                "maestro: an observer's begin, if there is one, is void begin(std::uint32_t steps_done)");
+}
+
+/// Tells an observer how many steps are done, if it wants to know.
+template <class O>
+void begin_observer(O& observer, std::uint32_t steps_done) {
+  if constexpr (Begins<O>) observer.begin(steps_done);
 }
 
 }  // namespace detail
