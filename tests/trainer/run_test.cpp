@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -137,6 +138,31 @@ BOOST_AUTO_TEST_CASE(an_observer_takes_back_what_a_resumed_run_does_again) {
   }
   BOOST_TEST(own.begun == (std::vector<std::uint32_t>{0, 3, 7}), boost::test_tools::per_element());
   BOOST_TEST(content(own.path) == content(expected.path));
+}
+
+BOOST_AUTO_TEST_CASE(the_report_of_a_complete_run_has_its_rewards_and_no_values) {
+  const Folder folder;
+  const auto prompts = tiny::prompts();  // 12, six a step
+  auto first = tiny::trainer();
+  maestro::Run(folder.at("run"), options(3))(first, prompts);
+  BOOST_TEST(first.report().epoch == 1.5);
+  BOOST_TEST(content(folder.at("run/metrics.jsonl")).find("\"step\":3,\"epoch\":1.5") != std::string::npos);
+
+  auto again = tiny::trainer();
+  maestro::Run(folder.at("run"), options(3))(again, prompts);
+  BOOST_TEST(again.steps_done() == 3u);
+  const maestro::StepReport& report = again.report();
+  BOOST_TEST(report.step == 0u);
+  BOOST_TEST_REQUIRE(report.rewards.size() == 2u);
+  BOOST_TEST(report.rewards[0].name == "match");
+  BOOST_TEST(report.rewards[1].name == "small");
+  for (const maestro::RewardFigures& reward : report.rewards) {
+    BOOST_TEST(std::isnan(reward.mean));
+    BOOST_TEST(std::isnan(reward.advantage_correlation));
+    BOOST_TEST(reward.count == 0u);
+  }
+  BOOST_TEST_REQUIRE(report.rewards[0].correlations.size() == 1u);
+  BOOST_TEST(std::isnan(report.rewards[0].correlations[0]));
 }
 
 BOOST_AUTO_TEST_CASE(two_runs_cannot_write_one_folder) {

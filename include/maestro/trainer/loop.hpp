@@ -31,12 +31,12 @@ enum class LoopEnd { finished, stopped };
 
 namespace detail {
 
-/// Calls trainer.step(prompts). If the step throws and leaves the trainer whole, `save` is called before the exception
-/// is rethrown. The exception of the step is rethrown even if `save` fails too.
+/// Calls trainer.step(prompts, epoch). If the step throws and leaves the trainer whole, `save` is called before the
+/// exception is rethrown. The exception of the step is rethrown even if `save` fails too.
 template <class TrainerType, class Save>
-StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, const Save& save) {
+StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, double epoch, const Save& save) {
   try {
-    return trainer.step(prompts);
+    return trainer.step(prompts, epoch);
   } catch (...) {
     const std::exception_ptr failure = std::current_exception();
     if constexpr (requires { trainer.whole(); }) {
@@ -83,13 +83,13 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
   while (trainer.steps_done() < options.steps) {
     StepReport report;
     try {
-      report = detail::step_or_save(trainer, order.batch(trainer.steps_done()), save);
+      const std::uint32_t done = trainer.steps_done();
+      report = detail::step_or_save(trainer, order.batch(done), order.epoch(done + 1), save);
     } catch (const Interrupted&) {
       if (!may_interrupt()) throw;
       save();
       return LoopEnd::stopped;
     }
-    report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
     try {
       in_step(ranks, [&] {

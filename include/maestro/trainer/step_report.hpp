@@ -22,7 +22,7 @@
 namespace maestro {
 
 /// RewardFigures holds the figures of one reward in a step. Mean and standard deviation (ddof 1) are over the responses
-/// of the batch that have a value.
+/// of the batch that have a value; without one the mean is NaN.
 struct RewardFigures {
   std::string name;
   double mean = 0.0;
@@ -59,11 +59,13 @@ struct StepTimings {
 };
 
 /// StepReport holds the figures of one step. For a policy with float actions, a step of a response counts as a token.
+/// A trainer that has done no step yet, as after a resume, reports step 0, and K rewards with their names and no value
+/// (mean NaN, count 0).
 struct StepReport {
-  std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
+  std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included; 0: no step yet
   std::size_t ranks = 1;   ///< that shared the step; all figures but the seconds are those of all of them
   int threads = 1;         ///< of this rank
-  double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller chose the prompts
+  double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller of Trainer::step gave none
   double learning_rate = 0.0;
   LossReport loss;
   double kl_clamped = 0.0;   ///< tokens whose |log pi_ref - log pi| was cut at 20: in the loss, over all updates, or in
