@@ -193,7 +193,9 @@ void copies_and_gradients(P policy, std::span<const maestro::Prompt> prompts, co
 /// @tparam Value  of the spans; with float, values are rounded, so that `step` must be larger and `tolerance` too.
 template <class Value = double, maestro::Policy P>
 void differentiates(P policy, const Rollouts& rollouts, std::size_t stride, double tolerance, double step = 1e-5) {
-  static_assert(std::is_same_v<typename P::scalar_type, double>);
+  static_assert(std::is_same_v<typename P::scalar_type, double>,
+                "laws::differentiates: finite differences need parameters of double; make the policy a template of its "
+                "scalar_type and test it with double");
   const GroupRange all{0, rollouts.groups.count()};
   const std::size_t count = tokens_of(rollouts, all);
   std::vector<Value> a(count);

@@ -1,5 +1,6 @@
 #include <boost/test/unit_test.hpp>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "maestro/trainer/bootstrap.hpp"
@@ -45,6 +46,25 @@ BOOST_AUTO_TEST_CASE(a_batch_may_be_larger_than_the_data) {
   maestro::PromptOrder order(data, 8, 1);
   BOOST_TEST(order.batch(0).size() == 8u);
   BOOST_TEST(order.epoch(3) == 8.0);
+}
+
+BOOST_AUTO_TEST_CASE(two_prompts_of_one_row_are_refused) {
+  const auto refusal = [](const std::vector<maestro::Prompt>& data) -> std::string {
+    try {
+      const maestro::PromptOrder order(data, 4, 7);
+    } catch (const maestro::BadArgument& error) {
+      return error.what();
+    }
+    return "nothing was thrown";
+  };
+  BOOST_TEST(refusal(std::vector<maestro::Prompt>(4)) ==
+             "training data: prompts 0 and 1 both have row 0; number them: prompts[i].row = i");
+  auto data = numbered(9);
+  data[8].row = 3;
+  BOOST_TEST(refusal(data).find("prompts 3 and 8 both have row 3") != std::string::npos);
+  data[8].row = 100;
+  BOOST_TEST(refusal(data) == "nothing was thrown");
+  BOOST_TEST(refusal(std::vector<maestro::Prompt>(1)) == "nothing was thrown");
 }
 
 BOOST_AUTO_TEST_CASE(no_data_is_refused) { BOOST_CHECK_THROW(maestro::PromptOrder({}, 4, 7), maestro::BadArgument); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -48,6 +49,28 @@ struct Counter {
   void on_step(const maestro::StepReport&, const maestro::StepTrace&) { ++steps; }
 };
 
+/// Writes a line per step, and takes back those that a resumed run does again.
+struct OwnLog {
+  std::string path;
+  std::vector<std::uint32_t> begun{};
+
+  void begin(std::uint32_t steps_done) {
+    maestro::truncate_after(path, steps_done);
+    begun.push_back(steps_done);
+  }
+  void on_step(const maestro::StepReport& report, const maestro::StepTrace&) {
+    maestro::JsonlWriter(path).write(maestro::Json{{"step", report.step}, {"reward", report.rewards[0].mean}});
+  }
+};
+struct BeginsWithoutSteps : Counter {
+  void begin() {}
+};
+struct BeginsByReport : Counter {
+  void begin(const maestro::StepReport&) {}
+};
+static_assert(maestro::Observer<Counter> && maestro::Observer<OwnLog>);
+static_assert(!maestro::Observer<BeginsWithoutSteps> && !maestro::Observer<BeginsByReport>);
+
 template <class Call>
 std::string refusal(const Call& call) {
   try {
@@ -87,6 +110,59 @@ BOOST_AUTO_TEST_CASE(a_stopped_run_ends_in_the_bytes_of_an_undisturbed_one) {
     BOOST_TEST(!expected.empty(), file);
     BOOST_TEST((content(folder.path / "parts" / file) == expected), file);
   }
+}
+
+BOOST_AUTO_TEST_CASE(an_observer_takes_back_what_a_resumed_run_does_again) {
+  const Folder folder;
+  const auto prompts = tiny::prompts();
+  fs::create_directories(folder.path);
+  auto whole = tiny::trainer();
+  OwnLog expected{folder.at("whole.jsonl")};
+  maestro::Run(folder.at("whole"), options(7))(whole, prompts, expected);
+  BOOST_TEST(expected.begun == std::vector<std::uint32_t>{0}, boost::test_tools::per_element());
+
+  struct Killed {
+    void on_step(const maestro::StepReport& report, const maestro::StepTrace&) {
+      if (report.step == 5) throw maestro::IoError("killed");
+    }
+  } killed;
+  OwnLog own{folder.at("own.jsonl")};
+  maestro::RunOptions saving = options(7);
+  saving.save_every = 3;
+  auto first = tiny::trainer();
+  BOOST_CHECK_THROW(maestro::Run(folder.at("parts"), saving)(first, prompts, own, killed), maestro::IoError);
+  BOOST_TEST(content(own.path).find("\"step\":5") != std::string::npos);
+  for (int start = 0; start < 2; ++start) {  // the second has nothing left to do
+    auto resumed = tiny::trainer();
+    maestro::Run(folder.at("parts"), saving)(resumed, prompts, own);
+  }
+  BOOST_TEST(own.begun == (std::vector<std::uint32_t>{0, 3, 7}), boost::test_tools::per_element());
+  BOOST_TEST(content(own.path) == content(expected.path));
+}
+
+BOOST_AUTO_TEST_CASE(the_report_of_a_complete_run_has_its_rewards_and_no_values) {
+  const Folder folder;
+  const auto prompts = tiny::prompts();  // 12, six a step
+  auto first = tiny::trainer();
+  maestro::Run(folder.at("run"), options(3))(first, prompts);
+  BOOST_TEST(first.report().epoch == 1.5);
+  BOOST_TEST(content(folder.at("run/metrics.jsonl")).find("\"step\":3,\"epoch\":1.5") != std::string::npos);
+
+  auto again = tiny::trainer();
+  maestro::Run(folder.at("run"), options(3))(again, prompts);
+  BOOST_TEST(again.steps_done() == 3u);
+  const maestro::StepReport& report = again.report();
+  BOOST_TEST(report.step == 0u);
+  BOOST_TEST_REQUIRE(report.rewards.size() == 2u);
+  BOOST_TEST(report.rewards[0].name == "match");
+  BOOST_TEST(report.rewards[1].name == "small");
+  for (const maestro::RewardFigures& reward : report.rewards) {
+    BOOST_TEST(std::isnan(reward.mean));
+    BOOST_TEST(std::isnan(reward.advantage_correlation));
+    BOOST_TEST(reward.count == 0u);
+  }
+  BOOST_TEST_REQUIRE(report.rewards[0].correlations.size() == 1u);
+  BOOST_TEST(std::isnan(report.rewards[0].correlations[0]));
 }
 
 BOOST_AUTO_TEST_CASE(two_runs_cannot_write_one_folder) {

@@ -25,7 +25,8 @@ struct Prompt {
   std::string metadata;           ///< everything else of the data line, as a JSON object; empty if there is nothing
   std::vector<float> features;    ///< observation for policies that read numbers instead of text
   std::vector<Message> messages;  ///< the conversation so far, the last turn the user's; empty: `text` is the prompt
-  std::int64_t row = 0;           ///< place in the data set, from 0 and below 2^32; keys the random streams
+  std::int64_t row = 0;           ///< place in the data set, from 0 and below 2^32; keys the random streams, so that no
+                                  ///< two prompts of a run may have the same
   std::size_t line = 0;           ///< line of its file, from 1, for messages; 0: not from a file
 };
 

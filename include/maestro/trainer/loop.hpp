@@ -31,12 +31,12 @@ enum class LoopEnd { finished, stopped };
 
 namespace detail {
 
-/// Calls trainer.step(prompts). If the step throws and leaves the trainer whole, `save` is called before the exception
-/// is rethrown. The exception of the step is rethrown even if `save` fails too.
+/// Calls trainer.step(prompts, epoch). If the step throws and leaves the trainer whole, `save` is called before the
+/// exception is rethrown. The exception of the step is rethrown even if `save` fails too.
 template <class TrainerType, class Save>
-StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, const Save& save) {
+StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, double epoch, const Save& save) {
   try {
-    return trainer.step(prompts);
+    return trainer.step(prompts, epoch);
   } catch (...) {
     const std::exception_ptr failure = std::current_exception();
     if constexpr (requires { trainer.whole(); }) {
@@ -53,9 +53,10 @@ StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, c
 }  // namespace detail
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
-/// in the given order. A stop request takes effect between steps, so nothing is lost. A stop request may also come as
-/// an Interrupted exception. A step that throws it is repeated when the run resumes; an observer that throws it misses
-/// the step. A step that throws anything else ends the run. The steps before it are saved if it left the trainer whole
+/// in the given order. Those with begin(steps_done) are first told how many steps are done, also if none is left. A
+/// stop request takes effect between steps, so nothing is lost. A stop request may also come as an Interrupted
+/// exception. A step that throws it is repeated when the run resumes; an observer that throws it misses the step. A
+/// step that throws anything else ends the run. The steps before it are saved if it left the trainer whole
 /// (Trainer::step).
 ///
 /// If ranks share a step, all of them call this with the same data and options. Only rank 0 calls its observers. `save`
@@ -69,6 +70,9 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
   auto& ranks = detail::communicator_of(trainer);
   in_step(ranks, [&] { trainer.check_prompts(data); });
   PromptOrder order(data, trainer.options().prompts_per_step, trainer.options().seed);
+  in_step(ranks, [&] {
+    if (ranks.rank() == 0) (detail::begin_observer(observers, trainer.steps_done()), ...);
+  });
   std::uint32_t saved_at = trainer.steps_done();
   const auto save = [&] {
     if (options.save && saved_at != trainer.steps_done()) options.save();
@@ -79,13 +83,13 @@ LoopEnd run_loop(TrainerType& trainer, std::span<const Prompt> data, const LoopO
   while (trainer.steps_done() < options.steps) {
     StepReport report;
     try {
-      report = detail::step_or_save(trainer, order.batch(trainer.steps_done()), save);
+      const std::uint32_t done = trainer.steps_done();
+      report = detail::step_or_save(trainer, order.batch(done), order.epoch(done + 1), save);
     } catch (const Interrupted&) {
       if (!may_interrupt()) throw;
       save();
       return LoopEnd::stopped;
     }
-    report.epoch = order.epoch(report.step);
     [[maybe_unused]] const StepTrace trace = trainer.trace();
     try {
       in_step(ranks, [&] {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "maestro/core/error.hpp"
@@ -15,16 +17,34 @@
 
 namespace maestro {
 
+namespace detail {
+
+/// Refuses two prompts of one row. Their draws would be related, and whatever goes by rows would take them for one.
+/// @throws BadArgument naming the first such prompt and the one before it.
+inline void require_own_rows(std::span<const Prompt> data) {
+  std::unordered_map<std::int64_t, std::size_t> seen;
+  seen.reserve(data.size());
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const auto [first, added] = seen.emplace(data[i].row, i);
+    if (added) continue;
+    throw BadArgument("training data: prompts " + std::to_string(first->second) + " and " + std::to_string(i) +
+                      " both have row " + std::to_string(data[i].row) + "; number them: prompts[i].row = i");
+  }
+}
+
+}  // namespace detail
+
 /// PromptOrder gives the prompts of each step. The position in the data depends only on the step, so a resumed run
 /// needs no state for it.
 class PromptOrder {
  public:
   /// Takes a view of the data, which must outlive the object.
-  /// @throws BadArgument if there are no prompts, or if prompts_per_step is 0.
+  /// @throws BadArgument if there are no prompts, if two have the same row, or if prompts_per_step is 0.
   PromptOrder(std::span<const Prompt> data, std::size_t prompts_per_step, std::uint64_t seed)
       : data_(data), prompts_per_step_(prompts_per_step), seed_(seed) {
     require(!data.empty(), "training data: there are no prompts");
     require(prompts_per_step > 0, "training data: prompts_per_step must be at least 1");
+    detail::require_own_rows(data);
   }
 
   /// Gives the prompts of 0-based step `step`. A batch may cross the end of an epoch.

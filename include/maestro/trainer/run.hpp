@@ -212,7 +212,7 @@ class Run {
         *options_.progress << "; all " << options_.steps
                            << " steps are done, nothing is left to train: raise the steps, or take another folder";
       }
-      *options_.progress << '\n';
+      *options_.progress << std::endl;  // before a long step
     }
   }
 

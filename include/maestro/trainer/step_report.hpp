@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "maestro/conductor/conductor.hpp"
+#include "maestro/core/refusal.hpp"
 #include "maestro/core/views.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/rollouts.hpp"
@@ -21,7 +22,7 @@
 namespace maestro {
 
 /// RewardFigures holds the figures of one reward in a step. Mean and standard deviation (ddof 1) are over the responses
-/// of the batch that have a value.
+/// of the batch that have a value; without one the mean is NaN.
 struct RewardFigures {
   std::string name;
   double mean = 0.0;
@@ -58,11 +59,13 @@ struct StepTimings {
 };
 
 /// StepReport holds the figures of one step. For a policy with float actions, a step of a response counts as a token.
+/// A trainer that has done no step yet, as after a resume, reports step 0, and K rewards with their names and no value
+/// (mean NaN, count 0).
 struct StepReport {
-  std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included
+  std::uint32_t step = 0;  ///< from 1: the number of steps done, this one included; 0: no step yet
   std::size_t ranks = 1;   ///< that shared the step; all figures but the seconds are those of all of them
   int threads = 1;         ///< of this rank
-  double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller chose the prompts
+  double epoch = 0.0;      ///< passes over the prompts so far; 0 if the caller of Trainer::step gave none
   double learning_rate = 0.0;
   LossReport loss;
   double kl_clamped = 0.0;   ///< tokens whose |log pi_ref - log pi| was cut at 20: in the loss, over all updates, or in
@@ -105,19 +108,44 @@ struct StepTrace {
   std::span<const float> advantages;      ///< (B)
 };
 
-/// Observer is a type whose on_step is called after each step.
+namespace detail {
+
 template <class O>
-concept Observer = requires(O& observer, const StepReport& report, const StepTrace& trace) {
+concept TakesSteps = requires(O& observer, const StepReport& report, const StepTrace& trace) {
   observer.on_step(report, trace);
 };
+
+template <class O>
+concept Begins = requires(O& observer, std::uint32_t steps_done) {
+  observer.begin(steps_done);
+};
+template <class O>
+concept NamesBegin = requires {
+  &O::begin;
+};
+
+}  // namespace detail
+
+/// Observer is a type whose on_step is called after each step. Its optional begin(steps_done) is called before the
+/// first of them, so that an observer can take back what it wrote about steps that a resumed run does again.
+template <class O>
+concept Observer = detail::TakesSteps<O> && detail::absent_or_fit(detail::NamesBegin<O>, detail::Begins<O>);
 
 namespace detail {
 
 /// Gives one error for a type that is passed to a run as an observer and is not one.
 template <class O>
 constexpr void require_observer() {
-  static_assert(Observer<O>,
+  static_assert(TakesSteps<O>,
                 "maestro: an observer needs void on_step(const maestro::StepReport&, const maestro::StepTrace&)");
+  static_assert(absent_or_fit(NamesBegin<O>, Begins<O>),
+                "maestro: an observer's begin, if there is one, is void begin(std::uint32_t steps_done)");
+}
+
+/// Tells an observer how many steps are done, if it wants to know.
+template <class O>
+void begin_observer(O& observer, std::uint32_t steps_done) {
+  if constexpr (Begins<O>) observer.begin(steps_done);
 }
 
 }  // namespace detail

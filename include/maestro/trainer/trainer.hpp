@@ -112,6 +112,7 @@ class Trainer {
     detail::check_action_count(conductor_, num_rewards);
     if (options_.objective.beta > 0.0) make_reference();
     if constexpr (requires { rewards_.attach(std::as_const(policy_)); }) rewards_.attach(std::as_const(policy_));
+    report_ = blank_report();
   }
   /// Makes a trainer with DefaultScalarization.
   /// @throws BadArgument as the other constructor.
@@ -142,16 +143,18 @@ class Trainer {
   /// an anchor. The step may be repeated, or another may follow. A step that throws later leaves policy, optimizer and
   /// Conductor at different steps. Every further step is then refused until the state of a checkpoint is loaded.
   /// @param prompts  those of all ranks, the same on each; at least one per rank.
+  /// @param epoch    passes over the prompts after this step, for the report; run_loop knows it.
   /// @throws BadData naming a reward, log-prob or gradient that is not finite; BadArgument after a step that failed too
   ///         late, or if ranks differ in prompts, step or parameters; Unsupported for a rollout server with several
   ///         ranks; RankFailed.
-  const StepReport& step(std::span<const Prompt> prompts) {
+  const StepReport& step(std::span<const Prompt> prompts, double epoch = 0.0) {
     require(!prompts.empty(), "trainer: a step needs at least one prompt");
     require(condition_ == Condition::whole,
             "trainer: an earlier step failed in the middle of its updates, so that policy, optimizer and Conductor do "
             "not belong together; go on from a checkpoint");
     const auto start = Clock::now();
-    report_ = StepReport{};
+    report_ = blank_report();
+    report_.epoch = epoch;
     check_ranks(prompts);
     generate(prompts);
     report_.seconds.rollout = seconds_since(start);
@@ -191,6 +194,8 @@ class Trainer {
 
   /// Gives the data of the last step. It is valid until the next step.
   StepTrace trace() const { return {rollouts_, scores_, decision_, scalar_rewards_, trained_advantages()}; }
+  /// Gives the figures of the last step. Before the first step of this object, also after the state of a checkpoint was
+  /// loaded, `step` is 0, and each of the K rewards has its name and no value: its mean is NaN, its count 0.
   const StepReport& report() const { return report_; }
   /// Gives the number of steps done.
   std::uint32_t steps_done() const { return step_; }
@@ -250,6 +255,20 @@ class Trainer {
   template <class Work>
   void together(const Work& work) {
     detail::add_seconds(report_.seconds.communication, work);
+  }
+
+  /// Gives the report of no step.
+  StepReport blank_report() const {
+    StepReport report;
+    report.rewards.resize(num_rewards);
+    const auto names = rewards_.names();
+    for (std::size_t k = 0; k < num_rewards; ++k) {
+      report.rewards[k].name = std::string(names[k]);
+      report.rewards[k].mean = std::nan("");
+      report.rewards[k].advantage_correlation = std::nan("");
+      report.rewards[k].correlations.assign(num_rewards - k - 1, std::nan(""));
+    }
+    return report;
   }
 
   /// Checks that the ranks can do this step together.
@@ -323,7 +342,6 @@ class Trainer {
 
   void score_rollouts() {
     scores_.resize(rollouts_.size(), num_rewards);
-    report_.rewards.resize(num_rewards);
     phase([this] {
       own_scores_.resize(shares_step() ? own_rollouts_.size() : 0, num_rewards);
       if (shares_step()) {
@@ -510,8 +528,6 @@ class Trainer {
     report_.reward_std_dev = scalar.std_dev(1);
     describe_rewards(scores_, decision_, rollouts_.groups, report_);
     describe_conflict(scores_, advantages_, rollouts_.groups, report_);
-    const auto names = rewards_.names();
-    for (std::size_t k = 0; k < num_rewards; ++k) report_.rewards[k].name = std::string(names[k]);
     report_.entropy = moments_of(rollouts_.entropies.data(), rollouts_.entropies.size()).mean;
     report_.kl_to_uniform = kl_to_uniform(decision_, scores_);
   }

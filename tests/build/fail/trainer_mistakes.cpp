@@ -14,6 +14,7 @@
 #include "maestro/reward/reward_set.hpp"
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/estimators/group_relative.hpp"
+#include "maestro/trainer/loop.hpp"
 #include "maestro/trainer/trainer.hpp"
 
 using namespace maestro;
@@ -193,6 +194,18 @@ struct Alone : SingleProcess {
 #endif
 };
 
+/// An observer, but for what the macro takes away.
+struct Watch {
+#if defined(OBSERVER_OF_REPORTS_ALONE)
+  void on_step(const StepReport&) {}
+#else
+  void on_step(const StepReport&, const StepTrace&) {}
+#endif
+#if defined(OBSERVER_BEGINS_WITHOUT_STEPS)
+  void begin() {}
+#endif
+};
+
 void use();
 void use() {
 #if defined(OTHER_COUNT)
@@ -220,5 +233,10 @@ void use() {
   Trainer trainer{Coin{}, rewards, Halves{}, FirstReward{}, TrainerOptions{}, Alone{}};
 #endif
   const std::vector<Prompt> prompts(1);
+#if defined(OBSERVER_OF_REPORTS_ALONE) || defined(OBSERVER_BEGINS_WITHOUT_STEPS)
+  Watch watch;
+  run_loop(trainer, prompts, {}, watch);
+#else
   trainer.step(prompts);
+#endif
 }
