@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# How long the headers and the example programs take to compile: processor seconds of one compiler run, the median of
-# several, with g++ and clang++ (those that are there), at -O2 and as a syntax check at -O0. No ccache.
+# What the headers and the example programs cost to compile: processor seconds of one compiler run, the median of
+# several, and its largest resident memory, with g++ and clang++ (those that are there), at -O2 and as a syntax check at
+# -O0. No ccache.
 #   bench/compile_time.sh [--runs N] [--only REGEX] [--output FILE.json]
-# Prints a markdown table; every single time goes into FILE.json (runs/compile_time.json).
+# Prints a markdown table; every single time and memory goes into FILE.json (runs/compile_time.json).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +23,7 @@ done
 [[ $runs =~ ^[1-9][0-9]*$ ]] || { echo "bench/compile_time.sh: --runs must be a number above 0" >&2; exit 2; }
 
 source cmake/packages.sh
-install_packages $packages_build
+install_packages $packages_build time
 
 export CCACHE_DISABLE=1  # where the compiler's name leads to ccache
 
@@ -58,17 +59,18 @@ subjects() {
   for file in examples/*.cpp examples/*/main.cpp; do printf '%s\t%s\n' "$file" "$file"; done
 }
 
-# compile <compiler> <mode> <file>: prints its processor seconds.
+# compile <compiler> <mode> <file>: prints its processor seconds and its largest resident memory in MiB.
 compile() {
   local flags=(-std=c++20 -march=native -Iinclude -Iexamples $(pkg-config --cflags eigen3))
   case $2 in
     -O2) flags+=(-O2 -c -o "$work/object.o") ;;
     syntax) flags+=(-O0 -fsyntax-only) ;;
   esac
-  local TIMEFORMAT='%U %S' times
-  times=$( { time "$1" "${flags[@]}" "$3" >"$work/log" 2>&1 || { cat "$work/log" >&2; echo failed; }; } 2>&1)
-  case $times in *failed*) echo "$times" >&2; return 1 ;; esac
-  awk '{ printf "%.2f", $1 + $2 }' <<<"$times"
+  if ! /usr/bin/time -f '%U %S %M' -o "$work/cost" "$1" "${flags[@]}" "$3" >"$work/log" 2>&1; then
+    cat "$work/log" >&2
+    return 1
+  fi
+  awk '{ printf "%.2f %.0f", $1 + $2, $3 / 1024 }' "$work/cost"
 }
 
 median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
@@ -81,7 +83,7 @@ for compiler in "${compilers[@]}"; do
     rule+='---|'
   done
 done
-echo "Processor seconds, median of $runs. $(for c in "${compilers[@]}"; do "$c" --version | head -1; done | paste -sd';')"
+echo "Processor seconds, median of $runs, and MiB of memory. $(for c in "${compilers[@]}"; do "$c" --version | head -1; done | paste -sd';')"
 echo
 echo "$header"
 echo "$rule"
@@ -92,12 +94,17 @@ while IFS=$'\t' read -r name file; do
   row="| $name |"
   for compiler in "${compilers[@]}"; do
     for mode in "${modes[@]}"; do
-      seconds=()
+      seconds=() memory=()
       for ((i = 0; i < runs; ++i)); do
-        seconds+=("$(compile "$compiler" "$mode" "$file")") || { status=1; break; }
+        cost=$(compile "$compiler" "$mode" "$file") || { status=1; break; }
+        seconds+=("${cost% *}") memory+=("${cost#* }")
       done
-      if [ ${#seconds[@]} -eq "$runs" ]; then row+=" $(median "${seconds[@]}") |"; else row+=' failed |'; fi
-      json+=("  {\"compiled\": \"$name\", \"compiler\": \"$(basename "$compiler")\", \"mode\": \"$mode\", \"seconds\": [$(IFS=,; echo "${seconds[*]}")]}")
+      if [ ${#seconds[@]} -eq "$runs" ]; then
+        row+=" $(median "${seconds[@]}") s, $(median "${memory[@]}") MiB |"
+      else
+        row+=' failed |'
+      fi
+      json+=("  {\"compiled\": \"$name\", \"compiler\": \"$(basename "$compiler")\", \"mode\": \"$mode\", \"seconds\": [$(IFS=,; echo "${seconds[*]}")], \"memory_mib\": [$(IFS=,; echo "${memory[*]}")]}")
     done
   done
   echo "$row"
