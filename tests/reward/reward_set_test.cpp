@@ -1,5 +1,6 @@
 #include "maestro/reward/reward_set.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <concepts>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
+#include "maestro/reward/function.hpp"
 #include "maestro/reward/length.hpp"
 #include "maestro/reward/tag_format.hpp"
 #include "rollouts_fixture.hpp"
@@ -116,6 +118,41 @@ struct Names {
 };
 
 BOOST_AUTO_TEST_SUITE(reward_set)
+
+BOOST_AUTO_TEST_CASE(double_int_and_bool_are_scores) {
+  const RewardSet rewards{
+      reward("double", [](const Completion& c) { return 0.5 * static_cast<double>(c.text.size()); }),
+      reward("int", [](const Completion& c) { return static_cast<int>(c.text.size()); }),
+      reward("bool", [](const Completion& c) { return c.text.size() == 2; }),
+      reward("optional",
+             [](const Completion& c) { return c.text.size() == 2 ? std::optional<double>(0.25) : std::nullopt; })};
+  const Rollouts rollouts = make_rollouts({{prompt("p", 0), {{"ab"}, {"abc"}}}});
+  Matrix<float> scores(2, 4);
+  rewards.evaluate(rollouts, scores.view());
+  const float expected[2][3] = {{1.0f, 2.0f, 1.0f}, {1.5f, 3.0f, 0.0f}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t k = 0; k < 3; ++k) BOOST_TEST(scores(i, k) == expected[i][k]);
+  }
+  BOOST_TEST(scores(0, 3) == 0.25f);
+  BOOST_TEST(std::isnan(scores(1, 3)));
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_reward_may_count_its_calls) {
+  struct Counts {
+    std::string name = "counts";
+    mutable int calls = 0;
+    void operator()(const Rollouts&, std::span<float> scores) const {
+      std::fill(scores.begin(), scores.end(), static_cast<float>(++calls));
+    }
+  };
+  const RewardSet rewards{Counts{}};
+  const Rollouts rollouts = make_rollouts({{prompt("p", 0), {{"ab"}, {"abc"}}}});
+  Matrix<float> scores(2, 1);
+  for (int call = 1; call < 3; ++call) {
+    rewards.evaluate(rollouts, scores.view());
+    BOOST_TEST(scores(1, 0) == static_cast<float>(call));
+  }
+}
 
 BOOST_AUTO_TEST_CASE(scores_every_response_with_every_reward_and_marks_what_does_not_apply) {
   RewardSet rewards{Bytes{}, Member{"member"}, OnlyShort{}};
