@@ -117,7 +117,7 @@ constexpr const char* description =
     R"(With --prompts: measures any models on a prompt file, greedy and sampled, with intervals, and the
 differences of the later models from the first, the same prompts drawn for both:
 
-  evaluate --prompts gsm8k.jsonl --model base=DIR --model trained=runs/mine/model --pass-k 4
+  evaluate --prompts gsm8k.jsonl --model base=DIR --model trained=runs/mine/model --metrics number --pass-k 4
 
 Without: scores models on the held-out prompts of the built-in families. KL(q, uniform) is that of the Conductor's
 mean action probabilities over the run's last tenth; under 0.05 it has not learned to prefer a reward.

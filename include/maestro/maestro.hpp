@@ -61,6 +61,7 @@
 #include "maestro/data/completion.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/groups.hpp"
+#include "maestro/data/hooks.hpp"
 #include "maestro/data/micro_batches.hpp"
 #include "maestro/data/prompt.hpp"
 #include "maestro/data/ragged.hpp"

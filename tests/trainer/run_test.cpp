@@ -54,7 +54,7 @@ struct OwnLog {
   std::string path;
   std::vector<std::uint32_t> begun{};
 
-  void begin(std::uint32_t steps_done) {
+  void on_begin(std::uint32_t steps_done) {
     maestro::truncate_after(path, steps_done);
     begun.push_back(steps_done);
   }

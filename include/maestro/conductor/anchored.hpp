@@ -38,7 +38,7 @@ namespace maestro {
 ///
 /// Joint is better if rewards are correlated. All responses of a group share its weights, except for missing rewards;
 /// before anything is learned the weights are 1/K. The Conductor draws no action, and reads neither advantages nor its
-/// own past weights. The first decision sets K; the groups are those of this rank. Hidden states are projected
+/// own past weights. The first decision sets K; the groups are those of the step. Hidden states are projected
 /// (GroupContext) if the regression would have more than `max_features` features: K (d + 1), or d + 1 with marginal.
 /// Hidden states at the address of the last decision's, of the same groups in the same step, are taken to be the same:
 /// they are not checked again, and the features of that decision are used.

@@ -48,7 +48,7 @@ class LearnedConductor {
   using scalar_type = typename Network::scalar_type;
   static constexpr std::size_t actions = Network::actions;
 
-  /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
+  /// @throws BadArgument naming an option outside its domain, or a baseline without effect.
   explicit LearnedConductor(const LearnedConductorOptions& options = {})
       : options_(options), optimizer_(options.adamw) {
     check(options_, actions);

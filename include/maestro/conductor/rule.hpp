@@ -185,7 +185,7 @@ void normalize_weights(std::span<double> w) {
 
 /// RuleConductor is a Conductor whose weights follow a rule from the statistics of each group. The responses of a group
 /// share them, except for missing rewards (detail::leave_out_missing). It draws no action. The first decision sets K;
-/// the batch is that of this rank. `weights` gives the mean weights of the last decision. O(B K) a step and what the
+/// the batch is that of the step. `weights` gives the mean weights of the last decision. O(B K) a step and what the
 /// rule costs.
 template <WeightRule Rule>
 class RuleConductor {

@@ -7,11 +7,11 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/refusal.hpp"
 #include "maestro/data/groups.hpp"
+#include "maestro/data/hooks.hpp"
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 
@@ -47,14 +47,6 @@ concept ZeroesGradients = requires(P& policy) {
 // For each optional member: can the trainer call it, and is there a member of that name in any form?
 
 template <class P>
-concept ChecksPrompts = requires(const P& policy, std::span<const Prompt> prompts, const Sampling& sampling) {
-  policy.check_prompts(prompts, sampling);
-};
-template <class P>
-concept NamesCheckPrompts = requires {
-  &P::check_prompts;
-};
-template <class P>
 concept GivesBase = requires(const P& policy) {
   { policy.without_adapters() } -> std::convertible_to<P>;
 };
@@ -71,15 +63,6 @@ template <class P>
 concept NamesSave = requires {
   &P::save;
 };
-template <class P>
-concept VisitsFigures = requires(P& policy, void (*keep)(std::string_view, double)) {
-  policy.visit_figures(keep);
-};
-template <class P>
-concept NamesFigures = requires {
-  &P::visit_figures;
-};
-
 /// Is true if every optional member that exists can be called.
 template <class P>
 inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesSave<P>, Saves<P>) &&
@@ -110,7 +93,8 @@ inline constexpr bool optional_policy_members_fit = absent_or_fit(NamesSave<P>, 
 ///   is refused before its first step.
 /// - optional `without_adapters()`: const; gives the policy before any training, for the KL reference.
 /// - optional `save(folder)`: const; writes the trained model. Run calls it at the end.
-/// - optional `visit_figures(f)`: calls f(name, value) for what the policy counts itself, such as a server's failures;
+/// - optional `visit_figures(f)`: const; calls f(name, value) for what the policy counts itself, such as a server's
+/// failures;
 ///   they go to the metrics.
 ///
 /// An optional member in another form is refused by the compiler.

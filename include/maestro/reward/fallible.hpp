@@ -23,6 +23,7 @@
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
 #include "maestro/reward/failures.hpp"
+#include "maestro/reward/requirements.hpp"
 #include "maestro/reward/reward.hpp"
 #include "maestro/reward/reward_set.hpp"
 
@@ -47,6 +48,8 @@ struct FallibleOptions {
 /// It may not score two batches at a time.
 template <Reward R>
 class Fallible {
+  using Accepted = typename decltype(detail::accept_reward<R>())::type;  // names an optional member in another form
+
  public:
   std::string name;
 

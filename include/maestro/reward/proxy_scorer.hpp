@@ -204,11 +204,14 @@ class PolicyProxy {
   /// @throws BadArgument if no policy is attached, or if the attached policy is of another type.
   template <class P>
   void before_step(P& policy, std::uint32_t step) {
-    if constexpr (TextPolicy<std::remove_const_t<P>>) {  // attach refuses others
-      proxy();
+    proxy();
+    constexpr const char* other = "PolicyProxy: the policy to follow is of another type than the one attached";
+    if constexpr (TextPolicy<std::remove_const_t<P>>) {
       auto* const model = dynamic_cast<Model<std::remove_const_t<P>>*>(proxy_.get());
-      require(model != nullptr, "PolicyProxy: the policy to follow is of another type than the one attached");
+      require(model != nullptr, other);
       model->scorer.before_step(policy, step);
+    } else {
+      throw BadArgument(other);
     }
   }
   template <class Visitor>

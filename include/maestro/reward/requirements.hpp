@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "maestro/core/refusal.hpp"
+#include "maestro/data/hooks.hpp"
 #include "maestro/data/rollouts.hpp"
-#include "maestro/data/sampling.hpp"
 #include "maestro/reward/failures.hpp"
 #include "maestro/reward/reward.hpp"
 
@@ -90,33 +90,14 @@ template <class R>
 concept NamesFailures = requires {
   &R::failures;
 };
-template <class R>
-concept VisitsRewardFigures = requires(const R& reward, void (*keep)(std::string_view, double)) {
-  reward.visit_figures(keep);
-};
-template <class R>
-concept NamesRewardFigures = requires {
-  &R::visit_figures;
-}
-|| requires(R& reward, void (*keep)(std::string_view, double)) { reward.visit_figures(keep); };
-
-template <class R>
-concept ChecksItsPrompts = requires(const R& reward, std::span<const Prompt> prompts, const Sampling& sampling) {
-  reward.check_prompts(prompts, sampling);
-};
-template <class R>
-concept NamesItsCheck = requires {
-  &R::check_prompts;
-};
-
 /// Gives R if R is a reward. Otherwise it gives RefusedReward, with one error that names the first thing that R lacks:
 /// the call operator, then its result, then the name, then an optional member in another form.
 template <class R, RewardName Name = RewardName::member>
 constexpr auto accept_reward() {
   constexpr bool judges = GivesScore<R> || FillsScores<R>;
   constexpr bool reports = absent_or_fit(NamesFailures<R>, ReportsFailures<R>);
-  constexpr bool counts = absent_or_fit(NamesRewardFigures<R>, VisitsRewardFigures<R>);
-  constexpr bool checks = absent_or_fit(NamesItsCheck<R>, ChecksItsPrompts<R>);
+  constexpr bool counts = absent_or_fit(NamesFigures<R>, VisitsFigures<R>);
+  constexpr bool checks = absent_or_fit(NamesCheckPrompts<R>, ChecksPrompts<R>);
   constexpr bool named = Name == RewardName::given || HasRewardName<R>;
   if constexpr (judges && named && std::move_constructible<R> && reports && counts && checks) {
     return std::type_identity<R>{};

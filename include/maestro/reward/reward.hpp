@@ -25,6 +25,8 @@
 /// - `failures() const` gives the failures of the last batch (failures.hpp; Fallible has it for any reward).
 /// - `visit_figures(f) const` gives figures of the last batch to the metrics by f(name, value).
 ///
+/// If `failures`, `visit_figures` or `check_prompts` has another form, it is refused by the compiler.
+///
 /// reward("name", f) of function.hpp makes a reward of a lambda. If a type is not a reward, RewardSet gives one error
 /// that names what is missing (requirements.hpp).
 

@@ -34,7 +34,7 @@ namespace maestro {
 template <class... T>
 struct TypeList {
   static constexpr std::size_t size = sizeof...(T);
-  /// To is Wrap<T...>.
+  /// apply is Wrap<T...>.
   template <template <class...> class Wrap>
   using apply = Wrap<T...>;
 };

@@ -7,18 +7,30 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
+#include <type_traits>
 #include <vector>
 
 #include "maestro/core/buffer.hpp"
 #include "maestro/core/communicator.hpp"
 #include "maestro/data/decision.hpp"
 #include "maestro/data/groups.hpp"
+#include "maestro/scalarization/estimator.hpp"
 #include "maestro/scalarization/scalarization.hpp"
 
 namespace maestro {
 
+class AnyScalarization;
+template <AdvantageEstimator E>
+class Advantages;
+
 namespace detail {
+
+/// Tells whether a trial says what S does with other rewards. It does for this library's own: they have no state and do
+/// not depend on the rewards' scale in a group of one.
+template <class S>
+inline constexpr bool can_be_tried = std::is_same_v<S, AnyScalarization>;
+template <class E>
+inline constexpr bool can_be_tried<Advantages<E>> = true;
 
 /// Gives the advantages of eight responses in groups of `group`, whose rewards all differ and have equal weights.
 template <class S>
@@ -48,16 +60,11 @@ std::vector<float> trial_advantages(const S& scalarization, std::size_t rewards,
 }  // namespace detail
 
 /// Tells whether groups of one response get advantages other than 0, tried on eight responses.
-/// A scalarization of the caller's own that refuses the trial is taken to learn.
 template <class S>
 bool learns_from_lone_responses(const S& scalarization, std::size_t rewards) {
-  try {
-    const std::vector<float> advantages =
-        detail::trial_advantages(scalarization, rewards, 1, 1.0f / static_cast<float>(rewards));
-    return std::any_of(advantages.begin(), advantages.end(), [](float a) { return a != 0.0f; });
-  } catch (const std::exception&) {
-    return true;
-  }
+  const std::vector<float> advantages =
+      detail::trial_advantages(scalarization, rewards, 1, 1.0f / static_cast<float>(rewards));
+  return std::any_of(advantages.begin(), advantages.end(), [](float a) { return a != 0.0f; });
 }
 
 /// Tells whether halved weights give other advantages, tried on groups of four responses. It is false for a

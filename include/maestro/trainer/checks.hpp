@@ -39,12 +39,15 @@ void check_action_count(const C& conductor, std::size_t rewards) {
 /// Refuses to train on groups of one response if the scalarization gives all of them 0.
 /// @throws BadArgument with the remedy.
 template <class S>
-void refuse_lone_responses(const S& scalarization, std::size_t rewards, std::size_t responses) {
-  if (responses > 1 || rewards == 0 || learns_from_lone_responses(scalarization, rewards)) return;
-  throw BadArgument(
-      "trainer: num_generations is 1, and the scalarization compares a response with its group alone, so that every "
-      "advantage would be 0 and nothing would be learned; take at least 2, or an estimator that compares with the "
-      "whole batch, such as BatchCentered");
+void refuse_lone_responses([[maybe_unused]] const S& scalarization, [[maybe_unused]] std::size_t rewards,
+                           [[maybe_unused]] std::size_t responses) {
+  if constexpr (can_be_tried<S>) {
+    if (responses > 1 || rewards == 0 || learns_from_lone_responses(scalarization, rewards)) return;
+    throw BadArgument(
+        "trainer: num_generations is 1, and the scalarization compares a response with its group alone, so that every "
+        "advantage would be 0; take at least 2, or an estimator that compares with the whole batch, such as "
+        "BatchCentered");
+  }
 }
 
 /// The value with which outputs are filled before a scalarization, which must overwrite them.

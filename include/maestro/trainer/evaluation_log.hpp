@@ -33,9 +33,9 @@ struct EvaluationLogOptions {
 
 /// EvaluationLog is an observer that draws responses to its own prompts with the trainer's sampling options and scores
 /// them with the trainer's rewards. It appends {"step": ..., "eval_rewards/<reward>/mean": ...} to a file, under TRL's
-/// names. Nothing is learned from them, and they do not change the run's results, unless a reward's scores depend on its
-/// earlier calls. The draws are keyed by the trainer's seed and by step 2^32 - 2, so all evaluations of a run use the
-/// same random numbers. The trainer must outlive it.
+/// names. Nothing is learned from them, and they do not change the run's results, unless the scores of a reward depend
+/// on its earlier calls. The draws are keyed by the trainer's seed and by step 2^32 - 2, so all evaluations of a run
+/// use the same random numbers. The trainer must outlive it.
 template <class TrainerType>
 class EvaluationLog {
  public:

@@ -31,12 +31,19 @@ enum class LoopEnd { finished, stopped };
 
 namespace detail {
 
-/// Calls trainer.step(prompts, epoch). If the step throws and leaves the trainer whole, `save` is called before the
-/// exception is rethrown. The exception of the step is rethrown even if `save` fails too.
+/// Calls trainer.step(prompts, epoch), or step(prompts) of a trainer that takes no epoch. If the step throws and leaves
+/// the trainer whole, `save` is called before the exception is rethrown. The exception of the step is rethrown even if
+/// `save` fails too.
 template <class TrainerType, class Save>
 StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, double epoch, const Save& save) {
   try {
-    return trainer.step(prompts, epoch);
+    if constexpr (requires { trainer.step(prompts, epoch); }) {
+      return trainer.step(prompts, epoch);
+    } else {
+      StepReport report = trainer.step(prompts);
+      report.epoch = epoch;
+      return report;
+    }
   } catch (...) {
     const std::exception_ptr failure = std::current_exception();
     if constexpr (requires { trainer.whole(); }) {
@@ -53,7 +60,7 @@ StepReport step_or_save(TrainerType& trainer, std::span<const Prompt> prompts, d
 }  // namespace detail
 
 /// Runs trainer.step on shuffled prompts from trainer.steps_done() up to `steps`, then saves. Observers see every step
-/// in the given order. Those with begin(steps_done) are first told how many steps are done, also if none is left. A
+/// in the given order. Those with on_begin(steps_done) are first told how many steps are done, also if none is left. A
 /// stop request takes effect between steps, so nothing is lost. A stop request may also come as an Interrupted
 /// exception. A step that throws it is repeated when the run resumes; an observer that throws it misses the step. A
 /// step that throws anything else ends the run. The steps before it are saved if it left the trainer whole

@@ -20,6 +20,7 @@
 #include "maestro/scalarization/advantages.hpp"
 #include "maestro/scalarization/requirements.hpp"
 #include "maestro/scalarization/scalarization.hpp"
+#include "maestro/trainer/options.hpp"
 
 namespace maestro {
 
@@ -61,6 +62,10 @@ concept SameCount = !CountsActions<C> || !CountsRewards<R> || std::size_t{R::siz
 template <class P, class R, class C, class S, class Comm>
 concept TrainerParts =
     Policy<P> && Rewards<R> && Conductor<C> && Communicator<Comm> && Scalarization<S> && SameCount<R, C>;
+
+/// NoOptions holds for what stands in the place of the options and is none.
+template <class S>
+concept NoOptions = !std::is_convertible_v<S, TrainerOptions>;
 
 template <class Comm, class P, class R, class C, class S>
 concept UnfitFor = !TrainerParts<P, R, C, ScalarizationFor<S>, Comm>;
@@ -133,10 +138,9 @@ constexpr void refuse_policy() {
     static_assert(refused<P>,
                   "maestro: a policy's save, if there is one, is void save(const std::string& folder) const");
   } else if constexpr (!absent_or_fit(NamesFigures<P>, VisitsFigures<P>)) {
-    static_assert(
-        refused<P>,
-        "maestro: a policy's visit_figures, if there is one, is template <class F> void visit_figures(F&& f), "
-        "which calls f(std::string_view name, double value)");
+    static_assert(refused<P>,
+                  "maestro: a policy's visit_figures, if there is one, is template <class F> void visit_figures(F&& f) "
+                  "const, which calls f(std::string_view name, double value)");
   } else {
     static_assert(refused<P>,
                   "maestro: a policy needs template <class F> void visit(F&& f), which calls "
@@ -194,6 +198,15 @@ constexpr void refuse_conductor() {
   }
 }
 
+/// Has a call operator, in whatever form.
+template <class S>
+concept CallableAsScalarization = requires {
+  &S::operator();
+}
+|| requires(S& s, const ScalarizationInput& in, const ScalarizationOutput& out, SingleProcess& alone) {
+  s(in, out, alone);
+};
+
 /// Gives one error for the first thing that S lacks of a Scalarization.
 template <class S, class Comm>
 constexpr void refuse_scalarization() {
@@ -241,6 +254,15 @@ constexpr auto refuse_missing_conductor() {
   return std::type_identity<RefusedPart>{};
 }
 
+/// Gives one error for a trainer with a scalarization and without options, and the type RefusedPart.
+template <class S>
+constexpr auto refuse_missing_options() {
+  static_assert(!NoOptions<S>,
+                "maestro: options follow a scalarization: maestro::Trainer trainer{policy, rewards, conductor, "
+                "scalarization, maestro::TrainerOptions{}}");
+  return std::type_identity<RefusedPart>{};
+}
+
 /// Gives one error for parts in another order.
 template <class P>
 constexpr void refuse_order() {
@@ -253,7 +275,11 @@ constexpr void refuse_order() {
 /// Gives one error for the first part that does not fit, and the type RefusedPart.
 template <class P, class R, class C, class S, class Comm>
 constexpr auto refuse_parts() {
-  if constexpr (!Policy<P> && (Policy<R> || Policy<C> || (Rewards<P> && !Rewards<R>))) {
+  constexpr bool other_order = (!Policy<P> && (Policy<R> || Policy<C> || (Rewards<P> && !Rewards<R>))) ||
+                               (Policy<P> && !Rewards<R> && Rewards<C>);
+  if constexpr (std::is_same_v<C, TrainerOptions>) {
+    refuse_missing_conductor<P>();
+  } else if constexpr (other_order) {
     refuse_order<P>();
   } else if constexpr (!Policy<P>) {
     refuse_policy<P>();
@@ -263,7 +289,7 @@ constexpr auto refuse_parts() {
     refuse_conductor<C>();
   } else if constexpr (!Communicator<Comm>) {
     refuse_communicator<Comm>();
-  } else if constexpr (!Scalarization<ScalarizationFor<S>> && MeantAsEstimator<S>) {
+  } else if constexpr (!Scalarization<ScalarizationFor<S>> && MeantAsEstimator<S> && !CallableAsScalarization<S>) {
     refuse_estimator<S>();
   } else if constexpr (!Scalarization<ScalarizationFor<S>>) {
     refuse_scalarization<S, SingleProcess>();

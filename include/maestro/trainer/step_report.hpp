@@ -117,16 +117,16 @@ concept TakesSteps = requires(O& observer, const StepReport& report, const StepT
 
 template <class O>
 concept Begins = requires(O& observer, std::uint32_t steps_done) {
-  observer.begin(steps_done);
+  observer.on_begin(steps_done);
 };
 template <class O>
 concept NamesBegin = requires {
-  &O::begin;
+  &O::on_begin;
 };
 
 }  // namespace detail
 
-/// Observer is a type whose on_step is called after each step. Its optional begin(steps_done) is called before the
+/// Observer is a type whose on_step is called after each step. Its optional on_begin(steps_done) is called before the
 /// first of them, so that an observer can take back what it wrote about steps that a resumed run does again.
 template <class O>
 concept Observer = detail::TakesSteps<O> && detail::absent_or_fit(detail::NamesBegin<O>, detail::Begins<O>);
@@ -139,13 +139,13 @@ constexpr void require_observer() {
   static_assert(TakesSteps<O>,
                 "maestro: an observer needs void on_step(const maestro::StepReport&, const maestro::StepTrace&)");
   static_assert(absent_or_fit(NamesBegin<O>, Begins<O>),
-                "maestro: an observer's begin, if there is one, is void begin(std::uint32_t steps_done)");
+                "maestro: an observer's on_begin, if there is one, is void on_begin(std::uint32_t steps_done)");
 }
 
 /// Tells an observer how many steps are done, if it wants to know.
 template <class O>
 void begin_observer(O& observer, std::uint32_t steps_done) {
-  if constexpr (Begins<O>) observer.begin(steps_done);
+  if constexpr (Begins<O>) observer.on_begin(steps_done);
 }
 
 }  // namespace detail

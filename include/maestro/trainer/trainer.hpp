@@ -119,11 +119,14 @@ class Trainer {
   Trainer(P policy, R rewards, C conductor, TrainerOptions options = {}) requires std::same_as<S, DefaultScalarization>
       : Trainer(std::move(policy), std::move(rewards), std::move(conductor), S(), std::move(options)) {}
 
-  /// Stands for the trainer that a call without a Conductor would make; such a call does not compile.
+  /// Stand for what a call without a Conductor, or without options, would make; such a call does not compile.
   Trainer(P, R) requires std::same_as<P, detail::RefusedPart>;
+  Trainer(P, R, TrainerOptions) requires std::same_as<P, detail::RefusedPart>;
+  template <class Other>
+  Trainer(P, R, C, Other) requires std::same_as<P, detail::RefusedPart>;
 
-  /// Refuses prompts that a step would refuse, as far as policy and rewards can tell (their optional check_prompts).
-  /// run_loop calls it before its first step.
+  /// Refuses prompts that a step would refuse, as far as policy and rewards can tell (their optional check_prompts),
+  /// and a run of which a scalarization of this library would make nothing. run_loop calls it before its first step.
   /// @throws what check_prompts of policy and rewards throws; BadArgument for one response a prompt under a
   ///         scalarization that makes nothing of it.
   void check_prompts(std::span<const Prompt> prompts) const {
@@ -619,5 +622,11 @@ Trainer(P, R, C, TrainerOptions = {})
 template <class P, class R>
 Trainer(P, R) -> Trainer<typename decltype(detail::refuse_missing_conductor<P>())::type, detail::RefusedPart,
                          detail::RefusedPart, DefaultScalarization>;
+template <class P, class R>
+Trainer(P, R, TrainerOptions) -> Trainer<typename decltype(detail::refuse_missing_conductor<P>())::type,
+                                         detail::RefusedPart, detail::RefusedPart, DefaultScalarization>;
+template <class P, class R, class C, detail::NoOptions S>
+Trainer(P, R, C, S) -> Trainer<typename decltype(detail::refuse_missing_options<S>())::type, detail::RefusedPart,
+                               detail::RefusedPart, DefaultScalarization>;
 
 }  // namespace maestro

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "maestro/reward/fallible.hpp"
 #include "maestro/reward/reward_set.hpp"
 
 using maestro::Completion;
@@ -53,7 +54,7 @@ struct Short {
     f(std::string_view("short"), 1.0);
   }
 #endif
-#if defined(CHECKS_TEXTS)
+#if defined(CHECKS_TEXTS) || defined(WRAPPED_CHECKS_TEXTS)
   void check_prompts(const std::vector<std::string>&) const {}
 #endif
 };
@@ -71,6 +72,8 @@ void use() {
                           })};
 #elif defined(NO_NAME_OF_AN_EXPLICIT_TYPE)
   const RewardSet<Short> rewards{Short{}};
+#elif defined(WRAPPED_CHECKS_TEXTS)
+  const RewardSet rewards{maestro::Fallible{Short{}}};
 #elif defined(NO_REWARDS)
   const RewardSet<> rewards;
 #else

@@ -202,7 +202,7 @@ struct Watch {
   void on_step(const StepReport&, const StepTrace&) {}
 #endif
 #if defined(OBSERVER_BEGINS_WITHOUT_STEPS)
-  void begin() {}
+  void on_begin() {}
 #endif
 };
 
@@ -214,6 +214,15 @@ void use() {
 #elif defined(NO_CONDUCTOR)
   RewardSet rewards{Constant{}};
   Trainer trainer{Coin{}, rewards};
+#elif defined(NO_CONDUCTOR_BUT_OPTIONS)
+  RewardSet rewards{Constant{}};
+  Trainer trainer{Coin{}, rewards, {.seed = 1}};
+#elif defined(NO_OPTIONS)
+  RewardSet rewards{Constant{}, Named<"other", Constant>{}};
+  Trainer trainer{Coin{}, rewards, Halves{}, LessMean{}};
+#elif defined(CONDUCTOR_BEFORE_REWARDS)
+  RewardSet rewards{Constant{}, Named<"other", Constant>{}};
+  Trainer trainer{Coin{}, Halves{}, rewards};
 #elif defined(OTHER_ORDER)
   RewardSet rewards{Constant{}, Named<"other", Constant>{}};
   Trainer trainer{rewards, Coin{}, Halves{}};

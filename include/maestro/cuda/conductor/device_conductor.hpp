@@ -49,7 +49,7 @@ class ConductorOn final : public ConductorBackend<Network> {
   static constexpr std::size_t actions = Network::actions;
 
   /// Makes a Conductor.
-  /// @throws BadArgument naming an option outside its domain, or an emphasis without signal.
+  /// @throws BadArgument naming an option outside its domain, or a baseline without effect.
   explicit ConductorOn(const LearnedConductorOptions& options) : conductor_(executor_, options), record_(executor_) {}
 
   const LearnedConductorOptions& options() const override { return conductor_.options(); }

@@ -449,7 +449,7 @@ class ExpressionParser {
     if (soft_) return;
     unknown_.push_back({place_, at_line(use.line) + "there is no " + what + " '" + use.name + "'"});
   }
-  /// Drops the errors since `begin`, which belong to a condition.
+  /// Drops the errors since `on_begin`, which belong to a condition.
   void soften(std::size_t begin) {
     while (!unknown_.empty() && unknown_.back().first >= begin) unknown_.pop_back();
   }
