@@ -136,10 +136,13 @@ namespace detail {
 /// Gives one error for a type that is passed to a run as an observer and is not one.
 template <class O>
 constexpr void require_observer() {
-  static_assert(TakesSteps<O>,
-                "maestro: an observer needs void on_step(const maestro::StepReport&, const maestro::StepTrace&)");
-  static_assert(absent_or_fit(NamesBegin<O>, Begins<O>),
-                "maestro: an observer's on_begin, if there is one, is void on_begin(std::uint32_t steps_done)");
+  if constexpr (!TakesSteps<O>) {
+    static_assert(refused<O>,
+                  "maestro: an observer needs void on_step(const maestro::StepReport&, const maestro::StepTrace&)");
+  } else if constexpr (!Observer<O>) {
+    static_assert(refused<O>,
+                  "maestro: an observer's on_begin, if there is one, is void on_begin(std::uint32_t steps_done)");
+  }
 }
 
 /// Tells an observer how many steps are done, if it wants to know.
