@@ -4,8 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cxxopts.hpp>
-#include <exception>
 #include <iostream>
 #include <span>
 #include <string>
@@ -157,25 +155,11 @@ void run(const ContextsOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    cxxopts::Options options("contexts",
-                             "Writes the seven families of contexts, or what models do on them, to a file.\n");
-    options.set_width(110);
-    maestro::examples::add_options<ContextsOptions>(options);
-    options.add_options()("help", "This text");
-    const auto given = maestro::examples::parse<ContextsOptions>(options, {argv + 1, argv + argc}, {"help"});
-    if (given.count("help") > 0) {
-      std::cout << options.help() << '\n';
-      return 0;
-    }
-    ContextsOptions o;
-    maestro::examples::read_options(given, o);
-    maestro::examples::check(o, [&](const std::string& name) { return given.count(name) > 0; });
-    if (o.threads > 0) maestro::set_threads(o.threads);
-    run(o);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "contexts: " << error.what() << '\n';
-    return 2;
-  }
+  return maestro::examples::run_program<ContextsOptions>(
+      "contexts", "Writes the seven families of contexts, or what models do on them, to a file.\n", argc, argv,
+      [](const ContextsOptions& o) {
+        if (o.threads > 0) maestro::set_threads(o.threads);
+        run(o);
+        return 0;
+      });
 }

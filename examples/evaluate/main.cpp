@@ -1,8 +1,6 @@
 // Measures any models on a prompt file; or scores models on held-out prompts with judges that no training code can
 // reach. Prints one table.
 #include <cstdio>
-#include <cxxopts.hpp>
-#include <exception>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -126,27 +124,13 @@ mean action probabilities over the run's last tenth; under 0.05 it has not learn
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    cxxopts::Options options("evaluate", description);
-    options.set_width(110);
-    maestro::examples::add_options<EvaluateOptions>(options);
-    options.add_options()("help", "This text");
-    const auto given = maestro::examples::parse<EvaluateOptions>(options, {argv + 1, argv + argc}, {"help"});
-    if (given.count("help") > 0) {
-      std::cout << options.help() << '\n';
-      return 0;
-    }
-    EvaluateOptions o;
-    maestro::examples::read_options(given, o);
-    maestro::examples::refuse_idle_options(o, [&](const std::string& name) { return given.count(name) > 0; });
-    if (o.prompts) {
-      maestro::examples::evaluate_prompt_file(o);
-    } else {
-      evaluate_families(o);
-    }
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "evaluate: " << error.what() << '\n';
-    return 2;
-  }
+  return maestro::examples::run_program<EvaluateOptions>("evaluate", description, argc, argv,
+                                                         [](const EvaluateOptions& o) {
+                                                           if (o.prompts) {
+                                                             maestro::examples::evaluate_prompt_file(o);
+                                                           } else {
+                                                             evaluate_families(o);
+                                                           }
+                                                           return 0;
+                                                         });
 }

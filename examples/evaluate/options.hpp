@@ -113,7 +113,7 @@ inline std::pair<std::string, std::string> name_and_folder(const char* option, c
 /// @param given  as in idle_refusal
 /// @throws BadArgument naming an option that was given although the others leave it without effect.
 template <class Given>
-void refuse_idle_options(const EvaluateOptions& o, const Given& given) {
+void check(const EvaluateOptions& o, const Given& given) {
   const auto refuse = idle_refusal(given);
   std::vector<std::string> of_the_judge = option_names(o.judge);
   refuse(o.prompts.has_value(), {"base", "run", "split", "num-prompts", "by-hand"}, "with --prompts");

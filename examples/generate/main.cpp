@@ -1,9 +1,6 @@
 // Samples responses of a model to one prompt.
-#include <cxxopts.hpp>
-#include <exception>
 #include <iostream>
 #include <iterator>
-#include <new>
 #include <string>
 
 #include "common/text_model.hpp"
@@ -56,25 +53,6 @@ int run(const GenerateOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    cxxopts::Options options("generate", "Samples responses of a model to one prompt.\n");
-    options.set_width(110);
-    maestro::examples::add_options<GenerateOptions>(options);
-    options.add_options()("help", "This text");
-    const auto given = maestro::examples::parse<GenerateOptions>(options, {argv + 1, argv + argc}, {"help"});
-    if (given.count("help") > 0) {
-      std::cout << options.help() << '\n';
-      return 0;
-    }
-    GenerateOptions o;
-    maestro::examples::read_options(given, o);
-    maestro::examples::check(o, [&](const std::string& name) { return given.count(name) > 0; });
-    return run(o);
-  } catch (const std::bad_alloc&) {
-    std::cerr << "generate: the system grants no more memory (ulimit -v, or all of it is in use)\n";
-    return 2;
-  } catch (const std::exception& error) {
-    std::cerr << "generate: " << error.what() << '\n';
-    return 2;
-  }
+  return maestro::examples::run_program<GenerateOptions>("generate", "Samples responses of a model to one prompt.\n",
+                                                         argc, argv, run);
 }

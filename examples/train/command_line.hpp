@@ -8,7 +8,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cxxopts.hpp>
+#include <exception>
+#include <iostream>
 #include <limits>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -307,6 +310,32 @@ OrderedJson config_of(const cxxopts::ParseResult& given) {
     }
   });
   return json;
+}
+
+/// What the small programs do: reads the command line into Options, checks them, and calls run(options). Prints the
+/// help if it is asked for. Errors go to the error stream under the program's name. Gives the exit status.
+template <OptionList Options, class Run>
+int run_program(const std::string& name, const std::string& description, int argc, char** argv, const Run& run) {
+  try {
+    cxxopts::Options line(name, description);
+    line.set_width(110);
+    add_options<Options>(line);
+    line.add_options()("help", "This text");
+    const auto given = parse<Options>(line, {argv + 1, argv + argc}, {"help"});
+    if (given.count("help") > 0) {
+      std::cout << line.help() << '\n';
+      return 0;
+    }
+    Options options;
+    read_options(given, options);
+    check(options, [&](const std::string& option) { return given.count(option) > 0; });
+    return run(options);
+  } catch (const std::bad_alloc&) {
+    std::cerr << name << ": the system grants no more memory (ulimit -v, or all of it is in use)\n";
+  } catch (const std::exception& error) {
+    std::cerr << name << ": " << error.what() << '\n';
+  }
+  return 2;
 }
 
 }  // namespace maestro::examples

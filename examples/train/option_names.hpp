@@ -79,7 +79,7 @@ std::string changed_options(const S& options) {
     const std::string text = option_text(info, value);
     if (text == usual[option++]) return;
     changed += " --" + option_name(info);
-    const bool flag = std::is_enum_v<T> && info.values.empty();
+    const bool flag = std::is_same_v<T, bool> || (std::is_enum_v<T> && info.values.empty());
     if (!flag) changed += ' ' + (text.empty() ? "\"\"" : text);
   });
   return changed;

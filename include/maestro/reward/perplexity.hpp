@@ -179,7 +179,7 @@ namespace detail {
 
 /// LikelihoodScorerRefused holds for a type that is meant as a scorer and is none.
 template <class S>
-concept LikelihoodScorerRefused = !LikelihoodScorer<S> && !BatchReward<S> && !std::same_as<S, PerplexityOptions>;
+concept LikelihoodScorerRefused = !LikelihoodScorer<S> && !BatchReward<S> && !std::derived_from<S, PerplexityOptions>;
 
 /// Gives one error that says what S lacks of a LikelihoodScorer, and the type RefusedScorer.
 template <class S>

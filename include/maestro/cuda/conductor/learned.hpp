@@ -79,7 +79,7 @@ class LearnedConductor {
     load(state);
   }
 
-  /// Draws an action for each response. The result points into this object's memory and is valid until the next call.
+  /// Draws an action for each response. The result points into this object's memory and is valid until the next decide.
   /// @param record  where hidden states and data rows that no formula admits are reported (FaultRecord::data).
   /// @throws BadArgument if the size of the hidden states is not known, or a pointer is null.
   DecisionView decide(const DecideBatch<S>& in, FaultWord* record) {
