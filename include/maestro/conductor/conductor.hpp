@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <string_view>
 #include <vector>
 
@@ -129,8 +130,8 @@ concept CountsActions = !KeepsActions<C> && requires {
   typename std::integral_constant<std::size_t, C::actions>;
 };
 template <class C>
-concept NamesActions = requires {
-  &C::actions;
+concept NamesActions = requires(C& conductor) {
+  requires std::integral<std::remove_cvref_t<decltype(conductor.actions)>>;
 };
 
 template <class C>
@@ -139,7 +140,7 @@ concept TellsActions = requires(const C& conductor) {
 };
 template <class C>
 concept NamesNumActions = requires {
-  &C::num_actions;
+  requires std::is_member_function_pointer_v<decltype(&C::num_actions)>;
 };
 
 /// Every optional member that is there can be called.

@@ -1,11 +1,12 @@
 #pragma once
 
 /// @file
-/// Optional members that policies and rewards have alike. For each: can it be called, and is there a member of that
-/// name in any form? The address of a template cannot be taken, so a template in another form goes unseen.
+/// Optional members that policies and rewards have alike. For each: can it be called, and is there a member function of
+/// that name in any form? The address of a template cannot be taken, so a template in another form goes unseen.
 
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "maestro/data/rollouts.hpp"
 #include "maestro/data/sampling.hpp"
@@ -18,7 +19,7 @@ concept ChecksPrompts = requires(const T& part, std::span<const Prompt> prompts,
 };
 template <class T>
 concept NamesCheckPrompts = requires {
-  &T::check_prompts;
+  requires std::is_member_function_pointer_v<decltype(&T::check_prompts)>;
 };
 
 /// KeepsFigure has the form of what visit_figures is called with.
@@ -31,7 +32,7 @@ concept VisitsFigures = requires(const T& part, KeepsFigure keep) {
 };
 template <class T>
 concept NamesFigures = requires {
-  &T::visit_figures;
+  requires std::is_member_function_pointer_v<decltype(&T::visit_figures)>;
 }
 || requires(T& part, KeepsFigure keep) { part.visit_figures(keep); };
 

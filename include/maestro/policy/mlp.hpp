@@ -52,9 +52,10 @@ class MlpPolicy : public detail::FloatAndDouble<MlpPolicy<Width, T>> {
     return result;
   }
 
-  /// Refuses, before a run begins, prompts that generate would refuse.
-  /// @throws BadArgument naming the data row whose features do not fit.
-  void check_prompts(std::span<const Prompt> prompts, const Sampling&) const {
+  /// Refuses, before a run begins, what generate would refuse.
+  /// @throws BadArgument naming the data row whose features do not fit, or a sampling option that concerns texts.
+  void check_prompts(std::span<const Prompt> prompts, const Sampling& sampling) const {
+    refuse_text_options(sampling, name);
     for (const Prompt& prompt : prompts) network_.check_prompt(prompt, name);
   }
 

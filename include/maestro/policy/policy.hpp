@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "maestro/core/parameter.hpp"
 #include "maestro/core/refusal.hpp"
@@ -61,7 +62,7 @@ concept Saves = requires(const P& policy, const std::string& folder) {
 };
 template <class P>
 concept NamesSave = requires {
-  &P::save;
+  requires std::is_member_function_pointer_v<decltype(&P::save)>;
 };
 /// Is true if every optional member that exists can be called.
 template <class P>

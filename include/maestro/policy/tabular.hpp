@@ -49,6 +49,12 @@ class TabularPolicy : public detail::FloatAndDouble<TabularPolicy<T>> {
   /// Gives the logits (C x A), which the caller may change.
   MatrixView<T> logits() { return logits_.view(); }
 
+  /// Refuses, before a run begins, what generate would refuse.
+  /// @throws BadArgument naming a sampling option that concerns texts.
+  void check_prompts(std::span<const Prompt>, const Sampling& sampling) const {
+    refuse_text_options(sampling, "tabular policy");
+  }
+
   Rollouts generate(std::span<const Prompt> prompts, const Sampling& sampling, const DrawKey& key) {
     Matrix<T> rows(prompts.size(), options_.actions);
     Matrix<T> one_hot(prompts.size(), options_.contexts, T(0));

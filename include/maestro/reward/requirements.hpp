@@ -88,7 +88,7 @@ concept HasNameFunction = requires(const R& reward) {
 
 template <class R>
 concept NamesFailures = requires {
-  &R::failures;
+  requires std::is_member_function_pointer_v<decltype(&R::failures)>;
 };
 /// Gives R if R is a reward. Otherwise it gives RefusedReward, with one error that names the first thing that R lacks:
 /// the call operator, then its result, then the name, then an optional member in another form.
