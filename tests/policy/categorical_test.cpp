@@ -103,6 +103,11 @@ BOOST_AUTO_TEST_CASE(bad_input_is_named) {
   });
   BOOST_CHECK_THROW(policy.check_prompts(prompts, laws::sampling()), BadArgument);
   BOOST_CHECK_NO_THROW(policy.check_prompts(std::span(prompts).first(1), laws::sampling()));
+  // What generate refuses is refused before a run.
+  Sampling of_texts = laws::sampling();
+  of_texts.stop_texts = {"end"};
+  BOOST_CHECK_THROW(policy.check_prompts(std::span(prompts).first(1), of_texts), BadArgument);
+  BOOST_CHECK_THROW(TabularPolicy<float>({.actions = 3}).check_prompts(prompts, of_texts), BadArgument);
   TabularPolicy<float> small({.contexts = 4, .actions = 2});
   TabularPolicy<float> large = table<float>();
   const Rollouts r = large.generate(prompts, laws::sampling(20), {});
