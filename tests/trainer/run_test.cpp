@@ -63,10 +63,10 @@ struct OwnLog {
   }
 };
 struct BeginsWithoutSteps : Counter {
-  void begin() {}
+  void on_begin() {}
 };
 struct BeginsByReport : Counter {
-  void begin(const maestro::StepReport&) {}
+  void on_begin(const maestro::StepReport&) {}
 };
 static_assert(maestro::Observer<Counter> && maestro::Observer<OwnLog>);
 static_assert(!maestro::Observer<BeginsWithoutSteps> && !maestro::Observer<BeginsByReport>);
